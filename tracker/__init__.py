@@ -1,0 +1,1 @@
+"""evidence-tracker: PubMed evidence on open questions about ketamine for depression."""

@@ -1,0 +1,53 @@
+"""The family of errors that the command line turns into one line and an exit code."""
+
+from __future__ import annotations
+
+
+class TrackerError(Exception):
+    """Something went wrong that a person can act on.
+
+    The message is one or a few plain sentences: what was found, where, and what to do.
+    ``exit_code`` is what the command line ends with (docs/commands.md lists them).
+    """
+
+    exit_code = 1
+
+
+class CorruptDatabase(TrackerError):
+    """A database file is damaged, or is not one of ours."""
+
+
+class UsageError(TrackerError):
+    """Bad input, configuration or arguments: nothing was started and nothing was written."""
+
+    exit_code = 2
+
+
+class NewerSchema(UsageError):
+    """The database was written by a later version of evidence-tracker."""
+
+
+class UnusableInput(UsageError):
+    """A file cannot be read as what it was given as."""
+
+
+class RecordError(TrackerError):
+    """One record cannot be read; the others are unaffected."""
+
+    exit_code = 3
+
+
+class WorkRemains(TrackerError):
+    """The job ended honestly but not completely, or a check found something."""
+
+    exit_code = 3
+
+
+class ServiceError(WorkRemains):
+    """PubMed (or another service) did not give a usable answer, after retries."""
+
+
+class LockHeld(TrackerError):
+    """Another job is writing to the same database folder."""
+
+    exit_code = 4

@@ -1,0 +1,1 @@
+"""The way in: NCBI E-utilities and PubMed's file formats. Knows nothing of SQLite."""

@@ -1,0 +1,129 @@
+"""Where things are and who we are to NCBI: one frozen object, read once."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from tracker.errors import UsageError
+
+NCBI_EUTILS = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils/"
+TOOL = "evidence-tracker"
+PACKAGE = Path(__file__).parent
+EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What every part may ask for.
+
+    ``email`` and ``api_key`` identify us to NCBI (each user supplies their own; the key never
+    appears in a repr, a log or an error). ``timeout`` is in seconds: how long to wait for a
+    connection or for the next bytes of an answer.
+    """
+
+    db_dir: Path = Path("db")
+    queries: Path = Path("queries")
+    email: str | None = None
+    api_key: str | None = field(default=None, repr=False)
+    eutils_url: str = NCBI_EUTILS
+    timeout: float = 45.0
+
+    @property
+    def evidence_db(self) -> Path:
+        return self.db_dir / "evidence.db"
+
+    @property
+    def annotations_db(self) -> Path:
+        return self.db_dir / "annotations.db"
+
+    @property
+    def requests_per_second(self) -> int:
+        """NCBI's limit for one address (NBK25497): 3, or 10 with an API key."""
+        return 10 if self.api_key else 3
+
+
+def load_settings(
+    db_dir: Path | None = None,
+    queries: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> Settings:
+    """Settings from options, the environment and ``.env`` in the working directory, in that order.
+
+    Raises UsageError for a value that cannot be used, naming the variable.
+    """
+    cwd = cwd or Path.cwd()
+    real = os.environ if environ is None else environ
+    values = {**_dotenv(cwd / ".env"), **real}
+
+    def get(name: str) -> str | None:
+        return (values.get(name) or "").strip() or None
+
+    return Settings(
+        db_dir=db_dir or Path(get("TRACKER_DB_DIR") or "db"),
+        queries=queries or _find(get("TRACKER_QUERIES"), "queries", cwd),
+        email=_email(get("TRACKER_EMAIL")),
+        api_key=_api_key(get("NCBI_API_KEY")),
+        eutils_url=_base_url("TRACKER_EUTILS_URL", get("TRACKER_EUTILS_URL") or NCBI_EUTILS),
+        timeout=_seconds("TRACKER_TIMEOUT", get("TRACKER_TIMEOUT") or "45"),
+    )
+
+
+def find_default(name: str, cwd: Path | None = None) -> Path:
+    """``queries`` or ``metadata.yml``: the working directory's, else the wheel's copy, else the checkout's."""
+    places = [(cwd or Path.cwd()) / name, PACKAGE / "defaults" / name, PACKAGE.parent / name]
+    return next((place for place in places if place.exists()), places[0])
+
+
+def _find(given: str | None, name: str, cwd: Path) -> Path:
+    return Path(given) if given else find_default(name, cwd)
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    try:
+        return {name: value for name, value in dotenv_values(path).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: cannot be read ({error}). Save it as plain UTF-8 text.") from None
+
+
+def _email(value: str | None) -> str | None:
+    if value and not EMAIL.fullmatch(value):
+        raise UsageError(
+            f"TRACKER_EMAIL: {value!r} is not an e-mail address. Give the one NCBI may write to."
+        )
+    return value
+
+
+def _api_key(value: str | None) -> str | None:
+    if value and not re.fullmatch(r"[A-Za-z0-9]+", value):
+        raise UsageError(
+            "NCBI_API_KEY: it holds something else than letters and digits. "
+            "Copy it again from your NCBI account settings, or unset it."
+        )
+    return value
+
+
+def _base_url(name: str, value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+        raise UsageError(
+            f"{name}: {value!r} is not a base address. Give one such as http://127.0.0.1:8765/entrez/eutils/"
+        )
+    return value if value.endswith("/") else value + "/"
+
+
+def _seconds(name: str, value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 600:
+        raise UsageError(f"{name}: {value!r} is not a number of seconds. Give one from 1 to 600.")
+    return seconds

@@ -1,0 +1,1 @@
+"""SQLite: schema, records, runs, search. Knows nothing of HTTP or HTML."""
