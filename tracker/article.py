@@ -8,7 +8,7 @@ The small parts are named tuples because a record holds hundreds of them.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, NewType
 
 Pmid = NewType("Pmid", int)
@@ -257,7 +257,7 @@ class Article:
     authors: tuple[Author, ...] = ()
     authors_complete: bool = True
     investigators: tuple[Investigator, ...] = ()
-    journal: Journal = Journal()
+    journal: Journal = field(default_factory=Journal)
     book: Book | None = None
     pages: str | None = None
     published: PartialDate | None = None

@@ -1,0 +1,73 @@
+"""What has happened to a paper is told apart, and told in words."""
+
+import pytest
+
+from tracker.article import Article, Notice, Pmid, PublicationType, Text
+from tracker.reading.notices import describe, flags
+
+
+def record(*links: str, types: tuple[tuple[str, str | None], ...] = ()) -> Article:
+    return Article(
+        pmid=Pmid(1),
+        title=Text("Ketamine.", "Ketamine."),
+        notices=tuple(Notice(link, Pmid(2), None) for link in links),
+        publication_types=tuple(PublicationType(*kind) for kind in types),
+    )
+
+
+RETRACTED_TYPE = (("Retracted Publication", "D016441"),)
+CONCERN_TYPE = (("Expression of Concern", None),)
+CASES = [
+    ("nothing", record(), set()),
+    ("citing is no news", record("Cites"), set()),
+    ("a retraction", record("RetractionIn"), {"retracted"}),
+    ("a retraction known by type alone", record(types=RETRACTED_TYPE), {"retracted"}),
+    (
+        "a retraction known by the type's name",
+        record(types=(("Retracted Publication", None),)),
+        {"retracted"},
+    ),
+    ("a retraction in part", record("PartialRetractionIn"), {"corrected"}),
+    ("retracted and published anew", record("RetractedandRepublishedIn"), {"retracted", "republished"}),
+    ("a concern", record("ExpressionOfConcernIn"), {"expression_of_concern"}),
+    ("a concern known by type alone", record(types=CONCERN_TYPE), {"expression_of_concern"}),
+    ("the notice of a concern", record("ExpressionOfConcernFor", types=CONCERN_TYPE), {"is_notice"}),
+    ("an erratum", record("ErratumIn"), {"corrected"}),
+    ("the notice of an erratum", record("ErratumFor"), {"is_notice"}),
+    ("a notice known by type alone", record(types=(("Published Erratum", "D016425"),)), {"is_notice"}),
+    ("an update", record("UpdateIn"), {"updated"}),
+    ("an update of another", record("UpdateOf"), set()),
+    ("a comment", record("CommentIn"), {"commented"}),
+    ("a comment on another", record("CommentOn"), set()),
+    ("corrected and published again", record("CorrectedandRepublishedIn"), {"corrected", "republished"}),
+    (
+        "several at once",
+        record("CommentIn", "ErratumIn", "RetractionIn"),
+        {"commented", "corrected", "retracted"},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("article", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
+def test_each_kind_raises_its_own_flag(article: Article, expected: set[str]) -> None:
+    assert {name for name, raised in flags(article)._asdict().items() if raised} == expected
+
+
+SENTENCES = [
+    (
+        Notice("RetractionIn", Pmid(32167152), "Biosci Rep. 2020 Mar 27;40(3):BSR. "),
+        "Retracted: see Biosci Rep. 2020 Mar 27;40(3):BSR, PMID 32167152",
+    ),
+    (Notice("ErratumIn", None, "Lancet. 2020;1:2."), "Corrected: see Lancet. 2020;1:2"),
+    (Notice("UpdateOf", Pmid(5), None), "Updates PMID 5"),
+    (Notice("CommentIn", None, None), "Comment: see (no reference given)"),
+    (Notice("ErratumIn", Pmid(5), None, "dosage error"), "Corrected: see PMID 5 (dosage error)"),
+    (Notice("SomethingNewIn", Pmid(5), None), "SomethingNewIn: PMID 5"),
+]
+
+
+@pytest.mark.parametrize(("notice", "sentence"), SENTENCES)
+def test_a_notice_is_one_plain_sentence(notice: Notice, sentence: str) -> None:
+    assert describe(notice) == sentence

@@ -1,0 +1,10 @@
+"""The time, as every table and log line writes it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def now() -> str:
+    """This moment in UTC, ``2026-11-24T20:11:16Z``."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,484 @@
+"""MEDLINE text (``.nbib``, PubMed's "PubMed format") -> the text of one record at a time -> Article.
+
+Tags are those of https://www.nlm.nih.gov/bsd/mms/medlineelements.html and of PubMed's help
+(https://pubmed.ncbi.nlm.nih.gov/help/#pubmed-format).
+
+Bio.Medline sorts the lines by tag. What it cannot do is done here before and beside it: it splits folded
+lines of all but a few tags into several values, ends a record at an empty line, runs repeated ISSNs, location
+ids and subsets together, and, keeping no order between tags, cannot tell whose affiliation or ORCID is whose.
+
+The format itself says less than PubMed's XML: no UIs, no markup, no labels of abstract sections, no
+reference list, no version.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator
+from html import escape
+from itertools import pairwise
+from typing import Any, BinaryIO, NamedTuple
+
+from Bio import Medline
+
+from tracker.article import (
+    AbstractSection,
+    Affiliation,
+    Article,
+    ArticleId,
+    Author,
+    Book,
+    Grant,
+    HistoryDate,
+    Identifier,
+    Investigator,
+    Journal,
+    Keyword,
+    MeshHeading,
+    Notice,
+    OtherAbstract,
+    OtherField,
+    PartialDate,
+    PublicationType,
+    Qualifier,
+    Registration,
+    Substance,
+    SupplementaryConcept,
+    Text,
+    parse_pmid,
+)
+from tracker.errors import RecordError, UnusableInput
+from tracker.pubmed.dates import parse_date, partial_date
+
+MAX_RECORD = 16 * 2**20
+
+# RefType in the XML: https://dtd.nlm.nih.gov/ncbi/pubmed/doc/out/190101/att-RefType.html
+_NOTICES = {
+    "CIN": "CommentIn",
+    "CON": "CommentOn",
+    "CRI": "CorrectedandRepublishedIn",
+    "CRF": "CorrectedandRepublishedFrom",
+    "ECI": "ExpressionOfConcernIn",
+    "ECF": "ExpressionOfConcernFor",
+    "EIN": "ErratumIn",
+    "EFR": "ErratumFor",
+    "ORI": "OriginalReportIn",
+    "PRIN": "PartialRetractionIn",
+    "PROF": "PartialRetractionOf",
+    "RIN": "RetractionIn",
+    "ROF": "RetractionOf",
+    "RPI": "RepublishedIn",
+    "RPF": "RepublishedFrom",
+    "RRI": "RetractedandRepublishedIn",
+    "RRF": "RetractedandRepublishedFrom",
+    "SPIN": "SummaryForPatientsIn",
+    "UIN": "UpdateIn",
+    "UOF": "UpdateOf",
+}
+# Names of the same fields in the XML; any other tag is kept under its own name.
+_OTHER_NAMES = {
+    "GN": "GeneralNote",
+    "GS": "GeneSymbol",
+    "OID": "OtherID",
+    "PS": "PersonalNameSubject",
+    "RF": "NumberOfReferences",
+    "SB": "CitationSubset",
+    "SFM": "SpaceFlightMission",
+    "SO": "Source",
+}
+_READ = frozenset(
+    "AB AD AID AU AUID BTI CDAT CI CN COIS CRDT CTI DA DCOM DEP DP ED EDAT EN FAU FED FIR GR IP IR IRAD IS ISBN "
+    "JID JT LA LID LR MH MHDA MID NM OAB OABL OCI OT OTO OWN PB PG PHST PL PMC PMCR PMID PST PT PUBM RN SI STAT "
+    "TA TI TT VI VTI".split()
+) | frozenset(_NOTICES)
+# The types that the XML's OtherAbstract knows, which this format puts before the text.
+_OTHER_ABSTRACT = re.compile(r"(AAMC|AIDS|KIE|PIP|NASA|Publisher|plain-language-summary):\s*(.*)", re.S)
+_LINE = re.compile(r"([A-Z][A-Z0-9]{0,3}) {0,3}- ?(.*)")
+_PMID_OF_NOTICE = re.compile(r"\s*PMID:\s*([0-9]{1,10})\.?\s*$")
+_IDENTIFIER = re.compile(r"(.+?)\s*\[([a-z]+)\]$")
+_EVENT = re.compile(r"(.+?)\s*\[(.+)\]$")
+_REGISTRY = re.compile(r"(\S+)\s+\((.+)\)$", re.S)
+_ORCID = re.compile(r"(\d{4})-?(\d{4})-?(\d{4})-?(\d{3}[\dXx])\s*$")
+_SHORT_NAME = re.compile(
+    r"(?P<last>.+?)(?: (?P<initials>[^\W\d_a-z]{1,4}))?(?: (?P<suffix>Jr|Sr|[2-9]\w{1,2}|I{2,3}|IV))?"
+)
+
+
+class _Line(NamedTuple):
+    """One field, unfolded."""
+
+    tag: str
+    value: str
+
+
+def split(stream: BinaryIO, name: str = "the file") -> Iterator[bytes]:
+    """The text of every record, each from its ``PMID-`` line on, in order and at constant memory.
+
+    ``name`` is what messages call the stream. The format has no end mark: a file cut off between two
+    lines cannot be told from a whole one.
+
+    Raises UnusableInput where the stream does not start with a record, or one is larger than 16 MB.
+    """
+    record: list[bytes] = []
+    size = 0
+    for line in _lines(stream, name):
+        if line.startswith(b"PMID-"):
+            if record:
+                yield b"".join(record)
+            record, size = [], 0
+        elif not record:
+            if line.strip():
+                raise UnusableInput(
+                    f"{name}: this is not MEDLINE text (it begins {line[:60].decode('utf-8', 'replace')!r}). "
+                    'Save the records from PubMed in its "PubMed" format.'
+                )
+            continue
+        record.append(line)
+        size += len(line)
+        _check(size, name)
+    if not record:
+        raise UnusableInput(f"{name}: there is no record in it. Save the records from PubMed again.")
+    yield b"".join(record)
+
+
+def _lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    first = True
+    while line := stream.readline(MAX_RECORD + 1):
+        _check(len(line), name)
+        yield line.removeprefix(codecs.BOM_UTF8) if first else line
+        first = False
+
+
+def _check(size: int, name: str) -> None:
+    if size > MAX_RECORD:
+        raise UnusableInput(f"{name}: a record is larger than {MAX_RECORD >> 20} MB. Refused.")
+
+
+def parse_record(body: bytes) -> Article:
+    """The Article that one record's text says.
+
+    ``body`` is the UTF-8 text of one record, as ``split`` gives it. Fields that the format does not have
+    stay empty; tags that we don't know are kept in ``other_fields`` under their own name.
+
+    Raises RecordError where it is not UTF-8, a line is neither a field nor the continuation of one, or
+    there is not exactly one PMID.
+    """
+    try:
+        lines = _unfold(body.decode("utf-8"))
+        return _article(lines)
+    except UnicodeDecodeError as error:
+        raise RecordError(f"not UTF-8 text: {error}") from None
+    except ValueError as error:
+        raise RecordError(f"not a usable MEDLINE record: {error}") from None
+
+
+def _unfold(text: str) -> list[_Line]:
+    lines: list[_Line] = []
+    # Not splitlines, which also breaks at characters that occur inside abstracts (U+2028, U+0085).
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.rstrip("\r ")
+        if not line:
+            continue
+        if field := _LINE.match(line) if line[4:5] == "-" else None:
+            lines.append(_Line(field[1], field[2].strip()))
+        elif line.startswith("      ") and lines:
+            tag, value = lines[-1]
+            lines[-1] = _Line(tag, f"{value} {line.strip()}" if value else line.strip())
+        else:
+            raise ValueError(f"line {number} is no field: {line[:60]!r}")
+    return lines
+
+
+class _Fields:
+    """The lines by tag, as Bio.Medline sorts them, and all values of those tags that it runs together."""
+
+    def __init__(self, lines: list[_Line]) -> None:
+        self.lines = lines
+        text = (f"{tag:<4}- {value}" for tag, value in lines)
+        self._record: dict[str, Any] = Medline.read(text)  # type: ignore[no-untyped-call]
+
+    def one(self, tag: str) -> str | None:
+        value = self._record.get(tag)
+        return (value if isinstance(value, str) else " ".join(value)) or None if value else None
+
+    def many(self, tag: str) -> list[str]:
+        value = self._record.get(tag, [])
+        return [part for part in (self.repeated(tag) if isinstance(value, str) else value) if part]
+
+    def repeated(self, *tags: str) -> list[str]:
+        return [line.value for line in self.lines if line.tag in tags and line.value]
+
+
+def _article(lines: list[_Line]) -> Article:
+    fields = _Fields(lines)
+    pmids = fields.repeated("PMID")
+    if len(pmids) != 1:
+        raise ValueError(f"it has {len(pmids)} PMIDs")
+    one, history, authors = fields.one, _history(fields), tuple(_authors(lines))
+    electronic = _full_date(one("DEP"))
+    published = parse_date(one("DP") or "")
+    book = _book(fields, published)
+    return Article(
+        pmid=parse_pmid(pmids[0]),
+        kind="book" if book else "article",
+        title=_text(one("TI")) if one("TI") or not book else book.title,
+        vernacular_title=one("TT"),
+        abstract=(AbstractSection(None, None, _text(one("AB"))),) if one("AB") else (),
+        copyright=one("CI"),
+        other_abstracts=tuple(_other_abstracts(lines)),
+        authors=authors,
+        investigators=tuple(_investigators(lines)),
+        journal=_journal(fields) if not book else Journal(),
+        book=book,
+        pages=one("PG"),
+        published=published or electronic,
+        published_raw=one("DP"),
+        electronic=electronic,
+        created=_iso(one("CRDT") or one("DA")),
+        entered=_iso(one("EDAT")),
+        revised=_iso(one("LR")),
+        completed=_iso(one("DCOM")),
+        history=history,
+        status=one("STAT"),
+        owner=one("OWN"),
+        publication_model=one("PUBM"),
+        publication_status=one("PST"),
+        languages=tuple(fields.many("LA")),
+        publication_types=tuple(PublicationType(name, None) for name in fields.many("PT")),
+        mesh_headings=tuple(map(_mesh_heading, fields.many("MH"))),
+        supplementary_concepts=tuple(SupplementaryConcept(name, None, None) for name in fields.many("NM")),
+        substances=tuple(map(_substance, fields.many("RN"))),
+        keywords=tuple(_keywords(lines)),
+        grants=tuple(map(_grant, fields.many("GR"))),
+        registrations=tuple(map(_registration, fields.many("SI"))),
+        notices=tuple(_notice(line) for line in lines if line.tag in _NOTICES and line.value),
+        ids=tuple(dict.fromkeys(_ids(fields, pmids[0]))),
+        conflict_of_interest=one("COIS"),
+        other_fields=tuple(_other_fields(lines)),
+    )
+
+
+def _text(words: str | None) -> Text:
+    return Text(words or "", escape(words or "", quote=False))
+
+
+def _full_date(value: str | None) -> PartialDate | None:
+    """``20190927`` or ``2019/09/27 06:00``."""
+    digits = re.match(r"([0-9]{4})/?([0-9]{2})?/?([0-9]{2})?(?![0-9])", value or "")
+    return partial_date(*digits.groups()) if digits else None
+
+
+def _iso(value: str | None) -> str | None:
+    date = _full_date(value)
+    return date.iso if date else None
+
+
+def _history(fields: _Fields) -> tuple[HistoryDate, ...]:
+    """The PubStatus dates, under the names that the XML uses for CRDT, EDAT and MHDA."""
+    found = [(event[2], event[1]) for event in map(_EVENT.match, fields.many("PHST")) if event]
+    named = (("entrez", "CRDT"), ("pubmed", "EDAT"), ("medline", "MHDA"), ("pmc-release", "PMCR"))
+    found += [(name, fields.one(tag) or "") for name, tag in named]
+    dated = ((name, _iso(raw)) for name, raw in found)
+    # Once each: PHST may hold the day of release too.
+    return tuple(dict.fromkeys(HistoryDate(name, date) for name, date in dated if date))
+
+
+def _journal(fields: _Fields) -> Journal:
+    issns = dict(re.findall(r"\b([0-9]{4}-[0-9]{3}[0-9Xx])\s*\((\w+)\)", " ".join(fields.repeated("IS"))))
+    linking = next((issn for issn, kind in issns.items() if kind == "Linking"), None)
+    issn = next((issn for issn, kind in issns.items() if kind != "Linking"), None)
+    return Journal(
+        title=fields.one("JT"),
+        iso_abbreviation=None,
+        medline_abbreviation=fields.one("TA"),
+        nlm_id=fields.one("JID"),
+        issn=issn,
+        issn_type=issns[issn] if issn else None,
+        issn_linking=linking,
+        country=fields.one("PL"),
+        volume=fields.one("VI"),
+        issue=fields.one("IP"),
+    )
+
+
+def _book(fields: _Fields, published: PartialDate | None) -> Book | None:
+    one = fields.one
+    if not one("BTI"):
+        return None
+    return Book(
+        title=_text(one("BTI")),
+        publisher=one("PB"),
+        publisher_location=one("PL"),
+        collection=one("CTI"),
+        edition=one("EN"),
+        volume=one("VI"),
+        volume_title=one("VTI"),
+        isbns=tuple(isbn.split(" (")[0] for isbn in fields.many("ISBN")),
+        contributed=_full_date(one("CDAT")) or parse_date(one("CDAT") or ""),
+    )
+
+
+# -- people: a name opens a person, and what follows is that person's ------------------------------
+
+
+def _authors(lines: list[_Line]) -> Iterator[Author]:
+    for role, tags in (("author", ("FAU", "AU", "CN")), ("editor", ("FED", "ED", ""))):
+        for group in _people(lines, *tags, affiliation="AD"):
+            yield Author(**group, role=role)
+
+
+def _investigators(lines: list[_Line]) -> Iterator[Investigator]:
+    return (Investigator(**person) for person in _people(lines, "FIR", "IR", "", affiliation="IRAD"))
+
+
+_NAME_TAGS = frozenset(("FAU", "AU", "CN", "FED", "ED", "FIR", "IR"))
+
+
+def _people(
+    lines: list[_Line], full: str, short: str, group: str, affiliation: str
+) -> Iterator[dict[str, Any]]:
+    person: list[_Line] = []
+    for line in (*lines, _Line("CN", "")):
+        if line.tag in _NAME_TAGS and not _goes_on(person, line, full, short):
+            if person:
+                yield _person(person, full, short, group, affiliation)
+            person = [line] if line.tag in (full, short, group) and line.value else []
+        elif person and line.tag in ("AUID", affiliation, short):
+            person.append(line)
+
+
+def _goes_on(person: list[_Line], line: _Line, full: str, short: str) -> bool:
+    """The short name comes right after the full one, and is the same person's."""
+    return len(person) == 1 and person[0].tag == full and line.tag == short
+
+
+def _person(lines: list[_Line], full: str, short: str, group: str, affiliation: str) -> dict[str, Any]:
+    tag, name = lines[0]
+    names = {line.tag: line.value for line in lines}
+    person: dict[str, Any] = (
+        {"collective_name": name} if tag == group else _name(names.get(full), names.get(short))
+    )
+    identifiers = tuple(_identifier(line.value) for line in lines if line.tag == "AUID" and line.value)
+    person["identifiers"] = identifiers
+    person["orcid"] = next(filter(None, map(_orcid, identifiers)), None)
+    person["affiliations"] = tuple(
+        Affiliation(line.value) for line in lines if line.tag == affiliation and line.value
+    )
+    return person
+
+
+def _name(full: str | None, short: str | None) -> dict[str, str | None]:
+    """``Smith, John A Jr`` and ``Smith JA Jr`` as last name, first names, initials and suffix."""
+    last, _, fore = (full or "").partition(", ")
+    if short and last and short.startswith(f"{last} "):
+        initials, _, suffix = short[len(last) + 1 :].partition(" ")
+    else:
+        parts = _SHORT_NAME.fullmatch(short or "")
+        found = parts.groupdict() if parts else {}
+        last, initials, suffix = (
+            last or found.get("last") or "",
+            found.get("initials") or "",
+            found.get("suffix") or "",
+        )
+    if suffix:
+        fore = fore.removesuffix(suffix).rstrip(" ,")
+    return {
+        "last_name": last or None,
+        "fore_name": fore or None,
+        "initials": initials or None,
+        "suffix": suffix or None,
+    }
+
+
+def _identifier(value: str) -> Identifier:
+    source, colon, id = value.partition(":")
+    return Identifier(source.strip(), id.strip()) if colon else Identifier("", value)
+
+
+def _orcid(identifier: Identifier) -> str | None:
+    found = _ORCID.search(identifier.value) if identifier.source.upper() == "ORCID" else None
+    return "-".join(found.groups()).upper() if found else None
+
+
+# -- the other fields that stand in a row ----------------------------------------------------------
+
+
+def _other_abstracts(lines: list[_Line]) -> Iterator[OtherAbstract]:
+    """OAB opens one; OABL (language) and OCI (copyright) after it belong to it."""
+    starts = [i for i, line in enumerate(lines) if line.tag == "OAB"]
+    for start, end in pairwise((*starts, len(lines))):
+        details = {line.tag: line.value for line in reversed(lines[start:end])}
+        typed = _OTHER_ABSTRACT.fullmatch(lines[start].value)
+        type, words = typed.groups() if typed else (None, lines[start].value)
+        sections = (AbstractSection(None, None, _text(words)),)
+        yield OtherAbstract(type, details.get("OABL"), sections, details.get("OCI"))
+
+
+def _keywords(lines: list[_Line]) -> Iterator[Keyword]:
+    """OTO says whose the terms after it are; a star marks a major one."""
+    owner = None
+    for tag, value in lines:
+        if tag == "OTO":
+            owner = value or None
+        elif tag == "OT" and value.strip("*"):
+            yield Keyword(value.removeprefix("*"), owner, value.startswith("*"))
+
+
+def _mesh_heading(value: str) -> MeshHeading:
+    """``*Ketamine/administration & dosage/*adverse effects``; the star marks major topics."""
+    descriptor, *qualifiers = value.split("/")
+    return MeshHeading(
+        descriptor.removeprefix("*"),
+        None,
+        descriptor.startswith("*"),
+        None,
+        tuple(Qualifier(name.removeprefix("*"), None, name.startswith("*")) for name in qualifiers),
+    )
+
+
+def _substance(value: str) -> Substance:
+    """``690G0D6V8H (Ketamine)``."""
+    found = _REGISTRY.fullmatch(value)
+    return Substance(found[2], None, found[1]) if found else Substance(value, None, None)
+
+
+def _grant(value: str) -> Grant:
+    """``R01 MH081870/MH/NIMH NIH HHS/United States``, read from the right: the id may hold slashes too."""
+    *rest, agency, country = ["", *value.split("/")] if value.count("/") else ["", value, ""]
+    acronym = rest.pop() if len(rest) > 2 and re.fullmatch(r"[A-Z0-9_]{1,3}", rest[-1]) else None
+    return Grant("/".join(rest[1:]) or None, acronym, agency or None, country or None)
+
+
+def _registration(value: str) -> Registration:
+    bank, _, number = value.partition("/")
+    return Registration(bank, number or None)
+
+
+def _notice(line: _Line) -> Notice:
+    found = _PMID_OF_NOTICE.search(line.value)
+    citation = line.value[: found.start()] if found else line.value
+    return Notice(_NOTICES[line.tag], parse_pmid(found[1]) if found else None, citation or None)
+
+
+def _ids(fields: _Fields, pmid: str) -> Iterable[ArticleId]:
+    for value in fields.repeated("LID"):
+        yield _article_id(value)
+    yield ArticleId("pubmed", pmid)
+    for value in fields.repeated("AID"):
+        yield _article_id(value)
+    for tag, type in (("PMC", "pmc"), ("MID", "mid")):
+        for value in fields.repeated(tag):
+            yield ArticleId(type, value)
+
+
+def _article_id(value: str) -> ArticleId:
+    """``10.1000/xyz [doi]``."""
+    found = _IDENTIFIER.fullmatch(value)
+    return ArticleId(found[2], found[1]) if found else ArticleId("pii", value)
+
+
+def _other_fields(lines: list[_Line]) -> Iterator[OtherField]:
+    for tag, value in lines:
+        if value and tag not in _READ:
+            yield OtherField(_OTHER_NAMES.get(tag, tag), value)

@@ -1,0 +1,190 @@
+"""A stream of PubMed XML -> the bytes of one record at a time, at constant memory.
+
+Records are cut out as NLM wrote them: these bytes are what is stored, and each is parsed alone, so
+that one bad record spoils no other and entities declared elsewhere can never be expanded.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, cast
+
+from tracker.article import MAX_PMID, Pmid
+from tracker.errors import UnusableInput
+
+MAX_RECORD = 32 * 2**20
+CHUNK = 2**20
+
+_TOKEN = re.compile(
+    rb"\s+|<\?.*?\?>|<!--.*?-->"
+    rb"|(?P<doctype><!DOCTYPE\s[^\[>]*(?:(?P<subset>\[)|>))"
+    rb"|(?P<open><Pubmed(?:Book)?ArticleSet(?P<attributes>\s[^>]*)?>)"
+    rb"|(?P<close></Pubmed(?:Book)?ArticleSet\s*>)"
+    rb"|(?P<record><(?P<name>PubmedArticle|PubmedBookArticle|DeleteCitation|DeleteDocument)(?=[\s>]))",
+    re.S,
+)
+_NAMESPACES = re.compile(rb"\sxmlns(?::\w+)?\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+_ENCODING = re.compile(rb"^\s*<\?xml[^>]*\sencoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
+_PMID = re.compile(rb"<PMID(?:\s[^>]*)?>\s*([0-9]{1,10})\s*</PMID>")
+
+
+class RawRecord(NamedTuple):
+    """One record as it came. ``deleted`` lists PMIDs that a DeleteCitation withdraws (then the rest is empty)."""
+
+    body: bytes
+    deleted: tuple[Pmid, ...] = ()
+
+    @property
+    def pmid(self) -> Pmid | None:
+        """The record's PMID as far as it can be read without parsing, for messages about bad records."""
+        found = _PMID.search(self.body, 0, 2000)
+        return Pmid(int(found[1])) if found and 0 < int(found[1]) <= MAX_PMID else None
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[BinaryIO]:
+    """The file's bytes, unpacked where it is gzip (told by its first bytes, not by its name).
+
+    Raises UnusableInput where it is missing, not a file, empty, not readable, or breaks off inside the gzip.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(2)
+            file.seek(0)
+            if not magic:
+                raise UnusableInput(f"{path}: the file is empty. Get it again.")
+            if magic == b"\x1f\x8b":
+                with gzip.open(file) as unpacked:
+                    yield cast(BinaryIO, unpacked)
+            else:
+                yield file
+    except FileNotFoundError:
+        raise UnusableInput(f"{path}: there is no such file.") from None
+    except IsADirectoryError:
+        raise UnusableInput(f"{path}: this is a folder. Name the files in it.") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UnusableInput(f"{path}: the gzip data is damaged or cut off ({error}). Get it again.") from None
+    except PermissionError:
+        raise UnusableInput(f"{path}: no permission to read it.") from None
+
+
+def split(stream: BinaryIO, name: str = "the answer") -> Iterator[RawRecord]:
+    """Every PubmedArticle, PubmedBookArticle and DeleteCitation of a PubmedArticleSet, in order.
+
+    ``name`` is what messages call the stream. Memory is bounded by the largest record.
+
+    Raises UnusableInput where it is not PubMed XML, declares entities, holds a record over 32 MB, has
+    anything else between records, or is cut off before the set is closed.
+    """
+    window = _Window(_utf8(stream, name))
+    namespaces, opened, closed = b"", False, False
+    while (token := window.token()) is not None:
+        if token["record"]:
+            opened = True
+            body = window.take_through(b"</" + token["name"] + b">", name)
+            if token["name"].startswith(b"Delete"):
+                yield RawRecord(b"", tuple(Pmid(int(pmid)) for pmid in _PMID.findall(body)))
+            else:
+                yield RawRecord(body.replace(token["record"], token["record"] + namespaces, 1))
+            continue
+        if token["subset"]:
+            raise UnusableInput(
+                f"{name}: its DOCTYPE declares entities, which PubMed's files never do. Refused as unsafe."
+            )
+        if token["open"]:
+            opened, namespaces = True, b"".join(_NAMESPACES.findall(token["attributes"] or b""))
+        closed = closed or token["close"] is not None
+        window.drop(token.end())
+    rest = window.rest()
+    if not opened:
+        raise UnusableInput(
+            f"{name}: this is not PubMed XML (it begins {rest!r}). "
+            "Give a file saved from PubMed, an E-utilities answer, or one of NLM's baseline or update files."
+        )
+    if rest:
+        raise UnusableInput(f"{name}: damaged or cut off at byte {window.offset:,} ({rest!r}). Get it again.")
+    if not closed:
+        raise UnusableInput(f"{name}: cut off: its set of records is never closed. Get it again.")
+
+
+class _Window:
+    """The part of the stream that is being looked at, read on as needed."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._data = b""
+        self._at = 0
+        self._before = 0
+
+    @property
+    def offset(self) -> int:
+        return self._before + self._at
+
+    def rest(self) -> str:
+        return self._data[self._at : self._at + 60].decode("utf-8", "replace")
+
+    def token(self) -> re.Match[bytes] | None:
+        """The next token; None at the end, or where what follows makes no sense however it goes on."""
+        while (found := _TOKEN.match(self._data, self._at)) is None:
+            if len(self._data) - self._at > CHUNK or not self._read_on():
+                return None
+        return found
+
+    def drop(self, end: int) -> None:
+        self._at = end
+
+    def take_through(self, end: bytes, name: str) -> bytes:
+        """Everything up to and with ``end``."""
+        searched = self._at
+        while (found := self._data.find(end, searched)) < 0:
+            unread = len(self._data) - self._at
+            if unread > MAX_RECORD:
+                raise UnusableInput(
+                    f"{name}: the record at byte {self.offset:,} is larger than {MAX_RECORD >> 20} MB. Refused."
+                )
+            if not self._read_on():
+                raise UnusableInput(
+                    f"{name}: cut off inside the record at byte {self.offset:,}. Get it again."
+                )
+            searched = max(0, unread - len(end))
+        body = self._data[self._at : found + len(end)]
+        self._at = found + len(end)
+        return body
+
+    def _read_on(self) -> bool:
+        chunk = next(self._chunks, b"")
+        self._before += self._at
+        self._data = self._data[self._at :] + chunk
+        self._at = 0
+        return bool(chunk)
+
+
+def _utf8(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    """The stream's chunks as UTF-8, whatever encoding it declares."""
+    first = stream.read(CHUNK)
+    encoding = _encoding(first)
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)() if encoding else None
+    except LookupError:
+        raise UnusableInput(f"{name}: its encoding {encoding!r} is unknown. Save it as UTF-8.") from None
+    chunk = first.removeprefix(codecs.BOM_UTF8)
+    while chunk:
+        try:
+            yield decoder.decode(chunk).encode() if decoder else chunk
+        except UnicodeError as error:
+            raise UnusableInput(f"{name}: not valid {encoding} ({error}). Get it again.") from None
+        chunk = stream.read(CHUNK)
+
+
+def _encoding(first: bytes) -> str | None:
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    declared = _ENCODING.match(first)
+    name = declared[1].decode("ascii").lower() if declared else "utf-8"
+    return None if name in ("utf-8", "utf8", "us-ascii", "ascii") else name

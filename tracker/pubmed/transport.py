@@ -1,0 +1,548 @@
+"""The line to E-utilities: paced, timed, patient, suspicious of every answer, silent about the key.
+
+Biopython builds each call and this module carries it, because Biopython 1.88 has no time-out, no
+pause between tries, no setting for another address, and puts the API key into URLs.
+"""
+
+from __future__ import annotations
+
+import html
+import ipaddress
+import json
+import logging
+import os
+import re
+import stat
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from importlib.metadata import version
+from io import BytesIO
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
+from urllib.parse import quote, urlsplit
+from urllib.request import Request
+
+import filelock
+import requests
+import tenacity
+import urllib3
+from Bio import Entrez
+
+from tracker.errors import ServiceError, TrackerError, UsageError
+from tracker.settings import NCBI_EUTILS, TOOL, Settings
+
+log = logging.getLogger("tracker.pubmed")
+
+T = TypeVar("T")
+OnWait = Callable[[float, str], None]
+
+# The element that a whole answer is, and what staff call the asking of it.
+ROOTS = {"esearch": b"eSearchResult", "efetch": b"PubmedArticleSet", "einfo": b"eInfoResult"}
+DEEDS = {"esearch": "a search", "efetch": "a fetch of records", "einfo": "a question about its state"}
+
+MAX_BODY = 200_000_000
+CHUNK = 65_536
+MARGIN = 1.1
+LONGEST_QUEUE = 10.0
+LONGEST_RETRY_AFTER = 60.0
+
+LATER = "Nothing stored is lost; try again later."
+NOT_AGAIN = "Asking again would not help; check what was asked for."
+CHECK_PROXY = "Check HTTPS_PROXY (or HTTP_PROXY), and NO_PROXY."
+CHECK_CERTIFICATE = (
+    "Where a hospital's proxy opens secure connections, set REQUESTS_CA_BUNDLE to the file (PEM) "
+    "that holds its certificate."
+)
+WRONG_KEY = (
+    "NCBI_API_KEY: NCBI does not accept this key. Copy it again from your NCBI account settings, or unset it."
+)
+
+# Complaints about the request itself, seen in real answers; whatever else is said may pass.
+FINAL_WORDS = re.compile(
+    r"empty term|empty id list|id list is empty|cannot be larger than|can only retrieve the first"
+    r"|invalid uid|too many uids|invalid db|syntax",
+    re.IGNORECASE,
+)
+WRONG_KEY_WORDS = re.compile(r"api[ _-]?key\W.{0,20}\b(invalid|unknown|wrong|expired|not)\b", re.IGNORECASE)
+HTML_PAGE = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+
+# Biopython has no public way to do what ``biopython_carried_by`` does, so its types know nothing of it.
+_biopython: Any = Entrez
+_one_at_a_time = threading.Lock()
+
+
+class UnusableAnswer(ServiceError):
+    """The service answered, but not with what was asked for; a smaller request might fare better.
+
+    ``reason`` is the short form: what came, in the service's own words where it had any.
+    """
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Backoff(NamedTuple):
+    """How patiently a failed request is asked again; ``first`` and ``most`` are pauses in seconds."""
+
+    tries: int = 5
+    first: float = 0.5
+    most: float = 10.0
+
+
+class Failure(NamedTuple):
+    """Why one try gave nothing usable.
+
+    ``again`` says whether another try may help, ``answered`` whether the service itself spoke;
+    ``retry_after`` is the pause that it asked for, in seconds.
+    """
+
+    reason: str
+    again: bool = True
+    answered: bool = False
+    retry_after: float | None = None
+    remedy: str = LATER
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class _Failed(Exception):
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.reason)
+        self.failure = failure
+
+
+class Transport:
+    """Carries Biopython's calls to E-utilities; a context manager, which closes its connections.
+
+    ``requests`` and ``bytes`` count the requests made and the bytes of body received. Each request
+    waits for its turn under ``settings.requests_per_second``, shared by all processes of this user
+    (NBK25497); each carries ``tool``, ``email`` and a User-Agent, and no URL ever holds the key.
+    ``on_wait(seconds, reason)`` is called before each pause that comes before another try.
+
+    Raises UsageError where ``settings.email`` is missing, or the temporary directory cannot be used.
+    """
+
+    def __init__(
+        self, settings: Settings, *, on_wait: OnWait | None = None, backoff: Backoff | None = None
+    ) -> None:
+        if not settings.email:
+            raise UsageError(
+                "TRACKER_EMAIL is not set. NCBI asks for an e-mail address that it may write to; "
+                "set it in the environment or in .env."
+            )
+        self.requests = 0
+        self.bytes = 0
+        self._settings = settings
+        self._email = settings.email
+        self._backoff = backoff or Backoff()
+        self._on_wait = on_wait
+        self._pace = Pace(urlsplit(settings.eutils_url).netloc, settings.requests_per_second)
+        self._session = self._new_session()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+    def ask(self, call: Callable[..., Any], **params: object) -> bytes:
+        """The whole body of a good answer to one of Biopython's calls (``Entrez.esearch``, ...).
+
+        Asks again, after a pause, where that may help. Raises ServiceError once it is given up
+        (UnusableAnswer where the service did answer), UsageError for a key that NCBI refuses.
+        """
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_worth_another_try),
+            stop=tenacity.stop_after_attempt(self._backoff.tries)
+            | tenacity.stop_after_delay(2.5 * self._settings.timeout),
+            wait=self._pause,
+            before_sleep=self._announce,
+            reraise=True,
+        )
+        try:
+            return retrying(self._once, call, params)
+        except _Failed as failed:
+            failure = failed.failure
+        # Raised outside the handler: a chained exception would carry the request, and so the key.
+        raise self._given_up(call.__name__, failure, retrying.statistics["attempt_number"])
+
+    def _once(self, call: Callable[..., Any], params: Mapping[str, object]) -> bytes:
+        identity = {"tool": TOOL, "email": self._email, "api_key": self._settings.api_key}
+        with biopython_carried_by(self._carry):
+            body: bytes = call(**params, **identity).read()
+        if failure := judge_body(self._without_key(body), ROOTS[call.__name__]):
+            raise _Failed(failure)
+        return body
+
+    def _carry(self, request: Request) -> BytesIO:
+        """What Biopython's ``urlopen`` does, by our session: any call becomes a POST to our base."""
+        address = urlsplit(request.full_url)
+        url = self._settings.eutils_url + address.path.rpartition("/")[2]
+        assert request.data is None or isinstance(request.data, bytes)
+        self._pace.wait()
+        self.requests += 1
+        answer = self._receive(url, request.data or address.query.encode())
+        self.bytes += len(answer.body)
+        if failure := judge_status(answer._replace(body=self._without_key(answer.body))):
+            raise _Failed(failure)
+        return _Handle(answer.body, url)
+
+    def _receive(self, url: str, form: bytes) -> Answer:
+        """One answer, read whole within twice the time-out."""
+        # A server that drips bytes never lets the time-out of requests run off.
+        longest = 2 * self._settings.timeout
+        try:
+            return within(longest, lambda: self._post(url, form))
+        except TimeoutError:
+            self._session = self._new_session()
+            problem: Failure | TrackerError = Failure(f"an answer that was not complete after {longest:g} s")
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            problem = explain(error, self._settings.timeout)
+        raise _Failed(problem) if isinstance(problem, Failure) else problem
+
+    def _post(self, url: str, form: bytes) -> Answer:
+        timeout = self._settings.timeout
+        with self._session.post(
+            url,
+            data=form,
+            stream=True,
+            # A redirected POST would lose its form, or take the key to another host.
+            allow_redirects=False,
+            timeout=(min(10.0, timeout), timeout),
+            proxies=_no_proxy_for_loopback(url),
+        ) as response:
+            return Answer(response.status_code, response.headers, _read_bounded(response))
+
+    def _new_session(self) -> requests.Session:
+        session = requests.Session()
+        contact = quote(self._email, safe="@+")
+        session.headers["User-Agent"] = f"{TOOL}/{version(TOOL)} (+mailto:{contact})"
+        session.headers["Content-Type"] = "application/x-www-form-urlencoded"
+        return session
+
+    def _pause(self, state: tenacity.RetryCallState) -> float:
+        first, most = self._backoff.first, self._backoff.most
+        growing = tenacity.wait_exponential(multiplier=first, max=most) + tenacity.wait_random(0, first)
+        return max(growing(state), _failure_of(state).retry_after or 0.0)
+
+    def _announce(self, state: tenacity.RetryCallState) -> None:
+        seconds = state.upcoming_sleep
+        reason = _failure_of(state).reason
+        log.info("PubMed: %s; asking again in %.1f s", reason, seconds)
+        if self._on_wait:
+            self._on_wait(seconds, reason)
+
+    def _given_up(self, utility: str, failure: Failure, tries: int) -> TrackerError:
+        if WRONG_KEY_WORDS.search(failure.reason):
+            return UsageError(WRONG_KEY)
+        base = self._settings.eutils_url
+        who = "PubMed" if base == NCBI_EUTILS else f"PubMed ({urlsplit(base).netloc})"
+        after = f", after {tries} tries" if tries > 1 else ""
+        message = (
+            f"{who} did not answer {DEEDS[utility]} ({utility}): {failure.reason}{after}. {failure.remedy}"
+        )
+        return UnusableAnswer(message, failure.reason) if failure.answered else ServiceError(message)
+
+    def _without_key(self, body: bytes) -> bytes:
+        """What a complaint may be quoted from, should the service repeat the key in it."""
+        key = self._settings.api_key
+        return body.replace(key.encode(), b"[key]") if key else body
+
+
+@contextmanager
+def biopython_carried_by(carry: Callable[[Request], BytesIO]) -> Iterator[None]:
+    """Within it, a call of Bio.Entrez goes through ``carry``, once and at once; afterwards all is as before.
+
+    One thread at a time, since what it changes belongs to the whole process.
+    """
+    with _one_at_a_time:
+        before = _biopython.urlopen, _biopython.max_tries
+        _biopython.urlopen, _biopython.max_tries = carry, 1
+        # Biopython would otherwise wait its own 0.37 s on top of our pace.
+        _biopython._open.previous = 0
+        try:
+            yield
+        finally:
+            _biopython.urlopen, _biopython.max_tries = before
+
+
+class _Handle(BytesIO):
+    """A body as Biopython wants it; called XML whatever it is, or Biopython would decode plain text."""
+
+    def __init__(self, body: bytes, url: str) -> None:
+        super().__init__(body)
+        self.url = url
+        self.headers = Message()
+        self.headers["Content-Type"] = "text/xml"
+
+
+def within(seconds: float, work: Callable[[], T]) -> T:
+    """What ``work()`` returns or raises, or TimeoutError after ``seconds``; the work is then left behind.
+
+    A thread, because nothing else bounds a name server that hangs or headers that drip as well.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True, name="tracker-pubmed").start()
+    return future.result(timeout=seconds)
+
+
+def _read_bounded(response: requests.Response) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_content(CHUNK):
+        body += chunk
+        if len(body) > MAX_BODY:
+            reason = f"an answer of more than {MAX_BODY:,} bytes"
+            raise _Failed(Failure(reason, again=False, answered=True, remedy=NOT_AGAIN))
+    return bytes(body)
+
+
+def _no_proxy_for_loopback(url: str) -> dict[str, str]:
+    """A proxy cannot reach our own machine, whatever the environment says."""
+    host = urlsplit(url).hostname or ""
+    return {"no_proxy": host} if _is_loopback(host) else {}
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+# -- what went wrong ---------------------------------------------------------------------------
+
+
+def explain(error: Exception, timeout: float) -> Failure | UsageError:
+    """A failed connection in words for staff, never in the exception's own: those may hold a password."""
+    text = str(error)
+    match error:
+        case requests.exceptions.ProxyError() if "407" in text:
+            return _proxy_wants_password()
+        case requests.exceptions.ProxyError():
+            return Failure("the proxy could not be used", remedy=CHECK_PROXY)
+        case requests.exceptions.SSLError() if "certificate" in text.lower():
+            return Failure("its certificate could not be verified", again=False, remedy=CHECK_CERTIFICATE)
+        case requests.exceptions.SSLError():
+            return Failure("the secure connection failed", remedy=CHECK_CERTIFICATE)
+        case requests.exceptions.ConnectTimeout():
+            return Failure(f"no connection within {min(10.0, timeout):g} s")
+        case requests.exceptions.Timeout():
+            return Failure(f"no answer within {timeout:g} s")
+        case requests.exceptions.ChunkedEncodingError() | requests.exceptions.ContentDecodingError():
+            return Failure("an answer that broke off", answered=True)
+        case requests.exceptions.ConnectionError() if "timed out" in text.lower():
+            return Failure(f"an answer that paused for {timeout:g} s")
+        case requests.exceptions.ConnectionError() if "resolve" in text.lower():
+            return Failure("its address was not found", remedy=f"Is the network up? {LATER}")
+        case requests.exceptions.ConnectionError():
+            return Failure("the connection was refused or lost")
+        case requests.RequestException() | urllib3.exceptions.HTTPError() | ValueError():
+            return UsageError(f"The proxy or the address of PubMed cannot be used. {CHECK_PROXY}")
+        case _ if "CA cert" in text:
+            return UsageError("REQUESTS_CA_BUNDLE: there is no such file. Give it a certificate file (PEM).")
+        case _:
+            return Failure("the connection was refused or lost")
+
+
+def _proxy_wants_password() -> Failure:
+    return Failure(
+        "the proxy asks for a name and password",
+        again=False,
+        remedy="Put them into HTTPS_PROXY (and HTTP_PROXY): http://NAME:PASSWORD@PROXY:PORT.",
+    )
+
+
+def judge_status(answer: Answer) -> Failure | None:
+    """What an HTTP status says went wrong; None for a success."""
+    status = answer.status
+    if status < 300:
+        return None
+    if status < 400:
+        return Failure(f"HTTP {status}, a redirect to another address", again=False, remedy=CHECK_PROXY)
+    if status == 407:
+        return _proxy_wants_password()
+    if status == 429 or status >= 500:
+        after = retry_after(answer.headers.get("Retry-After"))
+        return Failure(_status_text(status), answered=status == 500, retry_after=after)
+    words = None if HTML_PAGE.match(answer.body) else service_words(answer.body)
+    reason = f'{_status_text(status)}, "{words}"' if words else _status_text(status)
+    return Failure(reason, again=False, answered=True, remedy=NOT_AGAIN)
+
+
+def _status_text(status: int) -> str:
+    try:
+        return f"HTTP {status} ({HTTPStatus(status).phrase.lower()})"
+    except ValueError:
+        return f"HTTP {status}"
+
+
+def retry_after(value: str | None) -> float | None:
+    """Seconds asked for by a ``Retry-After`` header (RFC 9110, 10.2.3: seconds or a date), at most 60."""
+    if not value:
+        return None
+    try:
+        seconds = (
+            float(value)
+            if re.fullmatch(r"[0-9]{1,9}", value.strip())
+            else (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        )
+    except (ValueError, TypeError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
+
+
+def judge_body(body: bytes, root: bytes) -> Failure | None:
+    """What is wrong with the body of an HTTP 200, which with E-utilities is not yet success.
+
+    None where it is an XML document that closes with the expected root. Whether it is well-formed
+    is for its reader to say.
+    """
+    text = body.strip()
+    if not text:
+        return Failure("an empty answer", answered=True)
+    if HTML_PAGE.match(text):
+        return Failure("an HTML page instead of data")
+    if (words := service_words(text)) is not None:
+        final = bool(FINAL_WORDS.search(words) or WRONG_KEY_WORDS.search(words))
+        return Failure(f'"{words}"', again=not final, answered=True, remedy=NOT_AGAIN if final else LATER)
+    if b"<!ENTITY" in text:
+        return Failure("an answer that declares XML entities, which PubMed never does", answered=True)
+    if b"<" + root not in text:
+        return Failure("something else than the XML asked for", answered=True)
+    if not re.search(rb"<(/%s\s*|%s\s*/)>$" % (root, root), text[-200:]):
+        return Failure("an answer that was cut short", answered=True)
+    return None
+
+
+def service_words(body: bytes) -> str | None:
+    """The service's complaint in a body (``<ERROR>``, JSON, plain text), or None if it has none."""
+    text = body.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"<"):
+        _, found, rest = text.partition(b"<ERROR>")
+        words = html.unescape(_decoded(rest.partition(b"</ERROR>")[0]))
+        return _tidy(words) if found else None
+    return _tidy(_json_words(_decoded(text)) if text.startswith((b"{", b"[")) else _decoded(text))
+
+
+def _decoded(text: bytes) -> str:
+    return text[:100_000].decode("utf-8", "replace")
+
+
+def _json_words(text: str) -> str:
+    try:
+        # Not strict: NCBI puts raw line breaks into its JSON strings.
+        answer = json.loads(text, strict=False)
+    except ValueError:
+        return "broken JSON"
+    nested = [answer, *answer.values()] if isinstance(answer, dict) else []
+    errors = (part.get("error") or part.get("ERROR") for part in nested if isinstance(part, dict))
+    return str(next(filter(None, errors), "JSON instead of XML"))
+
+
+def _tidy(words: str) -> str:
+    """On one line, without control characters, short enough for a message."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in words[:1000]).split())
+    return line if len(line) <= 200 else line[:199] + "…"
+
+
+def _worth_another_try(error: BaseException) -> bool:
+    return isinstance(error, _Failed) and error.failure.again
+
+
+def _failure_of(state: tenacity.RetryCallState) -> Failure:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, _Failed)
+    return error.failure
+
+
+# -- the pace ----------------------------------------------------------------------------------
+
+
+class Pace:
+    """Turns for requests to one host, shared by all processes of one user through a small file.
+
+    ``per_second`` is the limit; turns lie a tenth further apart than it asks, so that requests that
+    are delayed unevenly on their way still do not crowd into one second.
+    """
+
+    def __init__(self, host: str, per_second: float) -> None:
+        folder = private_folder()
+        name = re.sub(r"[^A-Za-z0-9.-]", "_", host)
+        self.file = folder / f"{name}.pace"
+        self._lock = filelock.FileLock(folder / f"{name}.lock", timeout=30)
+        self._interval = MARGIN / per_second
+
+    def wait(self) -> None:
+        """Return when it is our turn. Raises ServiceError where the pace file cannot be had."""
+        time.sleep(self._reserve())
+
+    def _reserve(self) -> float:
+        """Seconds until the turn that is now ours."""
+        try:
+            with self._lock:
+                now = time.monotonic()
+                turn = max(now, self._last_turn() + self._interval)
+                # Nobody queues this long: the mark is of before a restart, when the clock read more.
+                if turn > now + LONGEST_QUEUE:
+                    turn = now
+                self.file.write_text(repr(turn))
+        except (OSError, filelock.Timeout) as error:
+            raise ServiceError(
+                f"{self.file}: the file that keeps us under NCBI's limit cannot be used "
+                f"({type(error).__name__}). Is the disk full, or another refresh suspended?"
+            ) from None
+        return turn - now
+
+    def _last_turn(self) -> float:
+        try:
+            return float(self.file.read_text())
+        except (FileNotFoundError, ValueError):
+            return float("-inf")
+
+
+def private_folder() -> Path:
+    """A folder for this user alone in the temporary directory, made if need be.
+
+    Raises UsageError where it cannot be made, or where what is there is not ours alone: anybody may
+    write to the temporary directory, and a planted link would lead our writes elsewhere.
+    """
+    owner = os.getuid() if hasattr(os, "getuid") else None
+    try:
+        folder = Path(tempfile.gettempdir()) / (TOOL if owner is None else f"{TOOL}-{owner}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise UsageError(
+            f"The temporary directory cannot be used ({error}). Set TMPDIR to a folder that you may write to."
+        ) from None
+    ours = stat.S_ISDIR(found.st_mode) and (
+        owner is None or (found.st_uid == owner and not found.st_mode & 0o077)
+    )
+    if not ours:
+        raise UsageError(
+            f"{folder}: it is not a folder of yours alone. Remove it, or set TMPDIR to a folder of your own."
+        )
+    return folder

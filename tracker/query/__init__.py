@@ -1,0 +1,36 @@
+"""PubMed's query syntax: read it, check it, and judge an article by it without the network.
+
+node = parse('ketamine[tiab] AND cystitis[mh]')
+matches(node, article)      # True or False
+lint('ketamine[tiba]')      # [Finding(code="Q003", ...)]
+str(node)                   # ("ketamine"[Title/Abstract] AND "cystitis"[MeSH Terms])
+"""
+
+from tracker.query.errors import QueryError, UnsupportedQuery
+from tracker.query.lint import lint, unknown_headings
+from tracker.query.matching import Index, compile_query, matches
+from tracker.query.syntax import Finding, Node, Operation, Range, Severity, Term, codes, parse, terms
+from tracker.query.vocabulary import Field, MeshTree, default_tree, load_tree
+
+__all__ = [
+    "Field",
+    "Finding",
+    "Index",
+    "MeshTree",
+    "Node",
+    "Operation",
+    "QueryError",
+    "Range",
+    "Severity",
+    "Term",
+    "UnsupportedQuery",
+    "codes",
+    "compile_query",
+    "default_tree",
+    "lint",
+    "load_tree",
+    "matches",
+    "parse",
+    "terms",
+    "unknown_headings",
+]

@@ -1,0 +1,463 @@
+"""PubMed's query syntax: text -> a tree of terms, and the tree back to text.
+
+The rules are those of PubMed Help (https://pubmed.ncbi.nlm.nih.gov/help/): operators are read strictly
+from left to right, a tag makes the words before it one phrase, words without a tag are parted by AND.
+The parser never stops at a mistake: it notes a finding and goes on, so that a check sees all of them;
+``parse`` refuses a text with a finding that makes it unreadable.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache, lru_cache
+from typing import Literal, NamedTuple
+
+from tracker.query.errors import QueryError
+from tracker.query.vocabulary import Field, fields, fields_by_tag, fold_words, read_data
+
+Operator = Literal["AND", "OR", "NOT"]
+Severity = Literal["error", "warning", "note"]
+
+MAX_DEPTH = 60
+MIN_TRUNCATED = 4
+
+_TOKEN = re.compile(
+    r"""(?P<space>\s+)
+    | (?P<open>\() | (?P<close>\))
+    | (?P<range>(?P<low>"[\d/]+"|[\d/]+)\s*(?:\[(?P<lowtag>[^\[\]()"]*)\])?\s*
+        :\s*(?P<high>"[\d/]+"|[\d/]+)\s*\[(?P<hightag>[^\[\]()"]*)\])
+    | "(?P<quoted>[^"]*)"
+    | (?P<quote>")
+    | \[(?P<tag>[^\[\]()"]*)\]
+    | (?P<bracket>[\[\]])
+    | (?P<word>[^\s()\[\]"]+)""",
+    re.VERBOSE,
+)
+_OPERATORS: dict[str, Operator] = {"AND": "AND", "OR": "OR", "NOT": "NOT", "&": "AND", "|": "OR"}
+_DATE = re.compile(r"([0-9]{4})(?:/([0-9]{1,2})(?:/([0-9]{1,2}))?)?")
+_RECENT = re.compile(r"last \d+ (?:day|month|year)s?", re.IGNORECASE)
+_CHARACTERS = {
+    "Q009": (re.compile("[\u201c\u201d\u201e\u201f\u00ab\u00bb]"), 'a straight quotation mark (")'),
+    "Q010": (re.compile("[\u2010-\u2015\u2212]"), "a hyphen (-)"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check of a query found, at ``text[start:end]``.
+
+    ``code`` is explained in docs/strategies.md; ``effect`` is what PubMed does with it unasked.
+    """
+
+    code: str
+    start: int
+    end: int
+    message: str
+    effect: str
+    severity: Severity
+
+    @property
+    def fails(self) -> bool:
+        return self.severity != "note"
+
+
+class Code(NamedTuple):
+    title: str
+    severity: Severity
+    effect: str
+    fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Words to look for in one field.
+
+    ``truncated``: the last word stands for all that begin with it. ``distance``: the words may stand
+    in any order with at most so many others between them. ``exact``: a name's initials are not completed.
+    """
+
+    text: str
+    field: Field
+    truncated: bool = False
+    exact: bool = True
+    explode: bool = True
+    distance: int | None = None
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
+
+    def __str__(self) -> str:
+        text = f"{self.text}*" if self.truncated else self.text
+        bare = not self.exact or self.field.kind == "uid" or re.fullmatch(r"\w+\*", text)
+        modifier = "" if self.explode else ":noexp"
+        modifier += "" if self.distance is None else f":~{self.distance}"
+        return f"{text if bare else _quote(text)}[{self.field.name}{modifier}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """From ``low`` to ``high``, both included: dates ``YYYY/MM/DD``, or PMIDs."""
+
+    low: str
+    high: str
+    field: Field
+    start: int = dataclasses.field(default=0, compare=False)
+    end: int = dataclasses.field(default=0, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.low}:{self.high}[{self.field.name}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Operands joined by one operator, from left to right: ``NOT`` takes all later ones from the first."""
+
+    operator: Operator
+    operands: tuple[Node, ...]
+    depth: int = dataclasses.field(default=1, compare=False)
+
+    @property
+    def start(self) -> int:
+        return self.operands[0].start
+
+    @property
+    def end(self) -> int:
+        return self.operands[-1].end
+
+    def __str__(self) -> str:
+        return "(" + f" {self.operator} ".join(map(str, self.operands)) + ")"
+
+
+Node = Term | Range | Operation
+
+
+@lru_cache(maxsize=256)
+def parse(text: str) -> Node:
+    """A PubMed query as a tree.
+
+    Raises QueryError, naming the place and the reason, where PubMed would read something else than
+    what stands there: an unknown tag, a lost parenthesis or quotation mark, an operator without a term.
+    """
+    parser = Parser(text)
+    node = parser.run()
+    fatal = [finding for finding in parser.findings if codes()[finding.code].fatal]
+    if fatal or node is None:
+        first = min(fatal, key=lambda finding: finding.start)
+        raise QueryError(f"{first.message} (character {first.start + 1} of the query, {first.code}).")
+    return node
+
+
+def terms(node: Node) -> Iterator[Term | Range]:
+    """The leaves of a query, from left to right."""
+    if isinstance(node, Operation):
+        for operand in node.operands:
+            yield from terms(operand)
+    else:
+        yield node
+
+
+@cache
+def codes() -> dict[str, Code]:
+    """What each finding's code means (``codes.yml``)."""
+    return {code: Code(**entry) for code, entry in read_data("codes.yml").items()}
+
+
+class _Piece(NamedTuple):
+    """A word or a quoted phrase that waits for the tag behind it."""
+
+    text: str
+    quoted: bool
+    start: int
+    end: int
+
+
+@dataclass(slots=True)
+class _Level:
+    """What has been read inside one pair of parentheses."""
+
+    start: int
+    node: Node | None = None
+    operator: Operator | None = None
+    operator_at: tuple[int, int] = (0, 0)
+    joined_by: Operator | None = None
+    mixed: bool = False
+
+
+class Parser:
+    """One pass over a query. ``findings`` holds all that was noticed; ``run`` gives the tree, if any."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.findings: list[Finding] = []
+        self._levels = [_Level(0)]
+        self._pieces: list[_Piece] = []
+
+    def run(self) -> Node | None:
+        for match in _TOKEN.finditer(self.text):
+            if match.lastgroup != "space":
+                self._take(match)
+        self._flush()
+        while len(self._levels) > 1:
+            start = self._levels[-1].start
+            self.find("Q001", start, start + 1, 'this "(" is never closed')
+            self._close(self._levels.pop())
+        root = self._levels[0]
+        self._end_operator(root)
+        if root.node is None and not any(codes()[found.code].fatal for found in self.findings):
+            self.find("Q005", 0, len(self.text), "there is nothing to search for")
+        return root.node
+
+    def find(self, code: str, start: int, end: int, message: str) -> None:
+        rule = codes()[code]
+        self.findings.append(Finding(code, start, end, message, rule.effect, rule.severity))
+
+    def _take(self, match: re.Match[str]) -> None:
+        kind = match.lastgroup or ""
+        value, (start, end) = match.group(kind), match.span()
+        if kind == "open":
+            self._flush()
+            self._levels.append(_Level(start))
+        elif kind == "close":
+            self._flush()
+            self._close_at(start)
+        elif kind == "tag":
+            self._tag(value, start, end)
+        elif kind == "range":
+            self._flush()
+            self._range(match)
+        elif kind == "quote":
+            self.find("Q002", start, end, 'this quotation mark (") has no partner')
+        elif kind == "bracket":
+            self.find("Q004", start, end, f'this "{value}" has no partner')
+        elif kind == "word" and value in _OPERATORS:
+            self._flush()
+            self._operator(_OPERATORS[value], start, end)
+        else:
+            self._piece(_Piece(value, kind == "quoted", start, end))
+
+    # Parentheses and operators
+
+    def _close_at(self, start: int) -> None:
+        if len(self._levels) == 1:
+            self.find("Q001", start, start + 1, 'this ")" was never opened')
+            return
+        level = self._levels.pop()
+        if not self.text[level.start + 1 : start].strip():
+            self.find("Q005", level.start, start + 1, "there is nothing between these parentheses")
+            level.node = self._placeholder(level.start, start + 1)
+        self._close(level)
+
+    def _close(self, level: _Level) -> None:
+        self._end_operator(level)
+        if level.node is not None:
+            self._add(level.node)
+
+    def _operator(self, operator: Operator, start: int, end: int) -> None:
+        level = self._levels[-1]
+        if level.node is None:
+            self.find("Q006", start, end, f"there is no term before this {operator}")
+        elif level.operator is not None:
+            self.find("Q006", start, end, f"{level.operator} and {operator} stand side by side; keep one")
+        level.operator, level.operator_at = operator, (start, end)
+
+    def _end_operator(self, level: _Level) -> None:
+        if level.operator is not None and level.node is not None:
+            self.find("Q006", *level.operator_at, f"there is no term after this {level.operator}")
+
+    def _add(self, node: Node) -> None:
+        level = self._levels[-1]
+        if level.node is None:
+            level.node = node
+        else:
+            self._check_mixed(level, node)
+            level.node = self._join(level.operator or "AND", level.node, node)
+        level.operator = None
+
+    def _check_mixed(self, level: _Level, node: Node) -> None:
+        before, now = level.joined_by, level.operator or "AND"
+        level.joined_by = now
+        if level.mixed or before is None or before == now or "OR" not in (before, now):
+            return
+        level.mixed = True
+        start, end = level.operator_at if level.operator else (node.start, node.end)
+        self.find("Q007", start, end, f"{before} and {now} are mixed here; put one of them in parentheses")
+
+    def _join(self, operator: Operator, left: Node, right: Node) -> Node:
+        operands: tuple[Node, ...] = (left, right)
+        depth = 1 + max(_depth(left), _depth(right))
+        if isinstance(left, Operation) and left.operator == operator:
+            operands = (*left.operands, right)
+            depth = max(left.depth, 1 + _depth(right))
+        if depth <= MAX_DEPTH:
+            return Operation(operator, operands, depth)
+        if not any(found.code == "Q020" for found in self.findings):
+            self.find("Q020", right.start, right.end, f"groups are nested more than {MAX_DEPTH} deep")
+        return left
+
+    # Words and their tags
+
+    def _piece(self, piece: _Piece) -> None:
+        """A quoted phrase is a term of its own; unquoted words before a tag are one phrase."""
+        if self._pieces and (piece.quoted or self._pieces[-1].quoted):
+            self._flush()
+        self._pieces.append(piece)
+        start = piece.start + piece.quoted
+        for code, (pattern, remedy) in _CHARACTERS.items():
+            for mark in pattern.finditer(piece.text):
+                at = start + mark.start()
+                self.find(code, at, at + 1, f"write {remedy} for {mark.group()}")
+        if _is_lower_operator(piece):
+            self.find("Q008", start, piece.end, f'write "{piece.text}" in capitals, or the phrase in quotes')
+
+    def _flush(self) -> None:
+        """Words with no tag behind them: searched in all fields, each for itself unless quoted."""
+        pieces, self._pieces = self._pieces, []
+        pieces = [piece for piece in pieces if not _is_lower_operator(piece)]
+        if not pieces:
+            return
+        start, end = pieces[0].start, pieces[-1].end
+        words = self.text[start:end]
+        self.find("Q016", start, end, f"{words} has no field tag; say where to search, as in [tiab]")
+        for piece in pieces:
+            self._term(piece.text, piece.quoted, fields()["all"], "", piece.start, piece.end)
+
+    def _tag(self, tag: str, start: int, end: int) -> None:
+        pieces, self._pieces = self._pieces, []
+        if not pieces:
+            self.find("Q004", start, end, f"there is no term before [{tag}]; tag each term, not a group")
+            return
+        text = " ".join(piece.text for piece in pieces)
+        known, modifier = self._field(tag, start, end)
+        self._term(text, pieces[0].quoted, known, modifier, pieces[0].start, end)
+
+    def _range(self, match: re.Match[str]) -> None:
+        start, end = match.span()
+        known, modifier = self._field(match["hightag"], match.start("hightag") - 1, end)
+        if match["lowtag"] and self._field(match["lowtag"], match.start("lowtag") - 1, end)[0] != known:
+            self.find("Q015", start, end, "both ends of a range need the same field")
+        if known and known.kind not in ("date", "uid"):
+            self.find("Q015", start, end, f"[{known.name}] does not take a range")
+            known = None
+        ends = f"{match['low']}:{match['high']}".replace('"', "")
+        self._term(ends, False, known, modifier, start, end)
+
+    def _field(self, tag: str, start: int, end: int) -> tuple[Field | None, str]:
+        """The field that a tag names, None where there is none, and what stands behind its colon."""
+        name, _, modifier = (" ".join(part.split()) for part in tag.lower().partition(":"))
+        known = fields_by_tag().get(name)
+        if known is None:
+            self.find("Q003", start, end, f"[{tag}] is not a field of PubMed{_suggest_tag(name)}")
+        elif not known.documented:
+            self.find("Q018", start, end, f"[{tag}] is not among PubMed's documented fields; use [tiab]")
+        return known, modifier
+
+    def _term(
+        self, text: str, quoted: bool, known: Field | None, modifier: str, start: int, end: int
+    ) -> None:
+        text = " ".join(text.split())
+        if known is None:
+            node = None
+        elif known.kind in ("date", "uid"):
+            node = self._number(text, known, modifier, start, end)
+        else:
+            node = self._words(text, quoted, known, modifier, start, end)
+        self._add(node or self._placeholder(start, end))
+
+    def _placeholder(self, start: int, end: int) -> Term:
+        """Stands for what could not be read, so that the rest is judged as if it could."""
+        return Term("?", fields()["all"], start=start, end=end)
+
+    def _number(self, text: str, known: Field, modifier: str, start: int, end: int) -> Node | None:
+        if modifier:
+            self.find("Q015", start, end, f'[{known.name}] does not take ":{modifier}"')
+        if known.kind == "date" and _RECENT.fullmatch(text):
+            return Term(text.lower(), known, start=start, end=end)
+        low, colon, high = text.partition(":")
+        read = _read_date if known.kind == "date" else _read_uid
+        first, last = read(low, False), read(high if colon else low, True)
+        if first is None or last is None:
+            wanted = "a date (YYYY/MM/DD)" if known.kind == "date" else "a PMID"
+            self.find("Q015", start, end, f'"{text}" is not {wanted}, or a range of two')
+            return None
+        if known.kind == "uid" and not colon:
+            return Term(first, known, start=start, end=end)
+        return Range(first, last, known, start, end)
+
+    def _words(
+        self, text: str, quoted: bool, known: Field, modifier: str, start: int, end: int
+    ) -> Node | None:
+        distance = self._distance(text, quoted, known, modifier, start, end)
+        bare, truncated = self._truncation(text, distance is not None, start)
+        if not fold_words(bare):
+            self.find("Q005", start, end, f'"{text}" holds no letter or digit to search for')
+            return None
+        if "*" in text:
+            distance = None
+        exact = quoted or known.kind != "names"
+        return Term(bare, known, truncated, exact, modifier != "noexp", distance, start, end)
+
+    def _distance(
+        self, text: str, quoted: bool, known: Field, modifier: str, start: int, end: int
+    ) -> int | None:
+        """The N of [field:~N], or None; notes a modifier that the field does not take."""
+        near = re.fullmatch(r"~ ?(\d{1,4})", modifier)
+        if not near:
+            if modifier and not (modifier == "noexp" and known.noexp):
+                self.find("Q015", start, end, f'[{known.name}] does not take ":{modifier}"')
+            return None
+        if not known.proximity:
+            self.find("Q014", start, end, f"[{known.name}] has no proximity search; use [ti], [tiab] or [ad]")
+        elif not quoted or len(fold_words(text).split()) < 2:
+            self.find("Q014", start, end, "a proximity search needs two or more words in quotes")
+        return int(near[1])
+
+    def _truncation(self, text: str, near: bool, start: int) -> tuple[str, bool]:
+        """The text without asterisks, and whether one of them truncates it, as PubMed would see it."""
+        if "*" not in text:
+            return text, False
+        at = self.text.index("*", start)
+        bare = " ".join(text.replace("*", " ").split())
+        stem = re.split(r"[\W_]+", text.rstrip("*"))[-1]
+        if near:
+            self.find("Q013", at, at + 1, f'"{text}": a proximity search cannot be truncated')
+        elif "*" in text.rstrip("*") or not text.endswith("*") or not stem:
+            self.find("Q012", at, at + 1, f'"{text}": the asterisk must end the last word')
+            return bare, False
+        elif len(stem) < MIN_TRUNCATED:
+            self.find("Q011", at, at + 1, f'"{text}": write 4 or more characters before the asterisk')
+        return bare, text.endswith("*") and len(stem) >= MIN_TRUNCATED
+
+
+def _is_lower_operator(piece: _Piece) -> bool:
+    return not piece.quoted and piece.text.upper() in ("AND", "OR", "NOT")
+
+
+def _suggest_tag(name: str) -> str:
+    near = get_close_matches(name[:40], fields_by_tag(), n=1, cutoff=0.5)
+    return f"; did you mean [{near[0]}]?" if near else ""
+
+
+def _quote(text: str) -> str:
+    return f'"{text}"'
+
+
+def _depth(node: Node) -> int:
+    return node.depth if isinstance(node, Operation) else 0
+
+
+def _read_date(text: str, last: bool) -> str | None:
+    """``2020`` as the first or the last day that it may mean; None where it is not a date."""
+    match = _DATE.fullmatch(text)
+    if not match:
+        return None
+    year, month, day = match.groups()
+    if not 1 <= int(month or 1) <= 12 or not 1 <= int(day or 1) <= 31:
+        return None
+    return f"{year}/{int(month or (12 if last else 1)):02}/{int(day or (31 if last else 1)):02}"
+
+
+def _read_uid(text: str, last: bool) -> str | None:
+    return str(int(text)) if re.fullmatch(r"[0-9]{1,10}", text) else None

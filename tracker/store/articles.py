@@ -1,0 +1,256 @@
+"""Records in evidence.db: an Article as rows, and the rows written."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from tracker.article import Article, Author, Identifier, Pmid
+from tracker.store.schema import DERIVED, FTS_DELETE, SEARCHED
+
+Row = tuple[Any, ...]
+Rows = dict[str, list[Row]]
+
+# Of the derived tables, those that hold rows of one article; the other two follow from question_articles.
+TABLES = {table.name: table for table in DERIVED if not table.name.startswith("question_")}
+_CHILDREN = tuple(name for name in TABLES if name != "articles")
+
+
+def rows(article: Article, flags: Sequence[bool], labels: Iterable[Row]) -> Rows:
+    """The article's row in every derived table that it has something for.
+
+    ``flags`` are the notice flags in the order of the table's columns; ``labels`` are (group, value, basis,
+    quote, rule, rule version, confidence).
+    """
+    pmid = article.pmid
+    authors = list(enumerate(article.authors, 1))
+    found: Rows = {
+        "articles": [_article_row(article, flags)],
+        "abstract_sections": [
+            (pmid, n, label, category, text.plain, text.html)
+            for n, (label, category, text) in enumerate(article.abstract, 1)
+        ],
+        "authors": [(pmid, n, *_author_row(author)) for n, author in authors],
+        "mesh_headings": [(pmid, n, *row) for n, row in enumerate(_mesh_rows(article), 1)],
+        "publication_types": [(pmid, n, *type) for n, type in enumerate(article.publication_types, 1)],
+        "keywords": [(pmid, n, *keyword) for n, keyword in enumerate(article.keywords, 1)],
+        "identifiers": [(pmid, n, *id) for n, id in enumerate(article.ids, 1)],
+        "article_history": [(pmid, n, *event) for n, event in enumerate(article.history, 1)],
+        "cited_references": [(pmid, n, *row) for n, row in enumerate(_reference_rows(article), 1)],
+        "labels": [(pmid, *label) for label in labels],
+    }
+    affiliations = [
+        (n, affiliation.text, _pairs(affiliation.identifiers))
+        for n, author in authors
+        for affiliation in author.affiliations
+    ]
+    found["affiliations"] = [(pmid, n, *row) for n, row in enumerate(affiliations, 1)]
+    if article.other_abstracts:
+        sections = [
+            (other.type, other.language, s.label, s.category, s.text.plain, s.text.html, other.copyright)
+            for other in article.other_abstracts
+            for s in other.sections
+        ]
+        found["other_abstracts"] = [(pmid, n, *row) for n, row in enumerate(sections, 1)]
+    if article.investigators:
+        found["investigators"] = [
+            (pmid, n, i.last_name, i.fore_name, i.initials, i.suffix, i.orcid, _names(i.affiliations))
+            for n, i in enumerate(article.investigators, 1)
+        ]
+    for table, parts in (
+        ("supplementary_concepts", article.supplementary_concepts),
+        ("substances", article.substances),
+        ("grants", article.grants),
+        ("registrations", article.registrations),
+        ("notices", article.notices),
+        ("other_fields", article.other_fields),
+    ):
+        if parts:
+            found[table] = [(pmid, n, *part) for n, part in enumerate(parts, 1)]
+    if article.book:
+        found["books"] = [_book_row(article)]
+    return found
+
+
+def _article_row(article: Article, flags: Sequence[bool]) -> Row:
+    journal, published, book = article.journal, article.published, article.book
+    return (
+        article.pmid,
+        article.title.plain,
+        article.abstract_text or None,
+        article.title.html,
+        _abstract_html(article) or None,
+        journal.title or (book.title.plain if book else None),
+        journal.iso_abbreviation,
+        journal.nlm_id,
+        journal.issn,
+        journal.volume or (book.volume if book else None),
+        journal.issue,
+        article.pages,
+        published.iso if published else None,
+        published.precision if published else None,
+        article.published_raw,
+        article.created,
+        article.entered,
+        article.revised,
+        article.completed,
+        article.status,
+        article.indexing_method,
+        ",".join(article.languages) or None,
+        article.vernacular_title,
+        article.id("doi"),
+        article.id("pmc"),
+        article.id("pii"),
+        article.copyright,
+        article.conflict_of_interest,
+        article.kind,
+        article.version,
+        article.publication_model,
+        article.publication_status,
+        article.electronic.iso if article.electronic else None,
+        journal.country,
+        journal.issn_linking,
+        article.authors_complete,
+        *flags,
+        ", ".join([author.display for author in article.authors]) or None,
+        _mesh_text(article) or None,
+        "; ".join([keyword.term for keyword in article.keywords]) or None,
+    )
+
+
+def _abstract_html(article: Article) -> str:
+    return "".join(
+        [
+            f"<p><strong>{escape(s.label)}</strong> {s.text.html}</p>" if s.label else f"<p>{s.text.html}</p>"
+            for s in article.abstract
+        ]
+    )
+
+
+def _mesh_text(article: Article) -> str:
+    terms = [
+        f"{heading.descriptor}/{'/'.join([q.name for q in heading.qualifiers])}"
+        if heading.qualifiers
+        else heading.descriptor
+        for heading in article.mesh_headings
+    ]
+    terms += [concept.name for concept in article.supplementary_concepts]
+    terms += [substance.name for substance in article.substances]
+    return "; ".join(terms)
+
+
+def _author_row(author: Author) -> Row:
+    return (
+        author.last_name,
+        author.fore_name,
+        author.initials,
+        author.suffix,
+        author.collective_name,
+        author.orcid,
+        _pairs(author.identifiers),
+        author.equal_contribution,
+        author.valid,
+        author.role,
+    )
+
+
+def _mesh_rows(article: Article) -> Iterable[Row]:
+    for name, ui, major, type, qualifiers in article.mesh_headings:
+        if qualifiers:
+            for qualifier, qualifier_ui, qualifier_major in qualifiers:
+                yield name, ui, qualifier, qualifier_ui, qualifier_major, major, type
+        else:
+            yield name, ui, None, None, major, major, type
+
+
+def _reference_rows(article: Article) -> Iterable[Row]:
+    for citation, section, ids in article.references:
+        pmid = doi = others = None
+        for id in ids:
+            if id.type == "pubmed" and id.value.isdecimal() and pmid is None:
+                pmid = int(id.value)
+            elif id.type == "doi" and doi is None:
+                doi = id.value
+            else:
+                others = [*(others or ()), id[:2]]
+        yield citation, pmid, doi, json.dumps(others) if others else None, section
+
+
+def _book_row(article: Article) -> Row:
+    book = article.book
+    assert book is not None
+    return (
+        article.pmid,
+        book.title.plain,
+        book.title.html,
+        book.publisher,
+        book.publisher_location,
+        book.collection,
+        book.edition,
+        book.volume,
+        book.volume_title,
+        json.dumps(book.isbns) if book.isbns else None,
+        book.medium,
+        book.report_number,
+        *(date.iso if date else None for date in (book.beginning, book.ending, book.contributed)),
+        json.dumps(book.sections) if book.sections else None,
+    )
+
+
+def _pairs(identifiers: tuple[Identifier, ...]) -> str | None:
+    return json.dumps(identifiers) if identifiers else None
+
+
+def _names(affiliations: Sequence[Any]) -> str | None:
+    return json.dumps([affiliation.text for affiliation in affiliations]) if affiliations else None
+
+
+def _insert(name: str) -> str:
+    columns = list(TABLES[name].columns)
+    marks = ", ".join("?" * len(columns))
+    return f"insert into {name} ({', '.join(columns)}) values ({marks})"
+
+
+_INSERTS = {name: _insert(name) for name in TABLES}
+_NUMBERED = ", ".join(f"{name} = ?{n}" for n, name in enumerate(TABLES["articles"].columns, 1))
+_UPDATE_ARTICLE = f"update articles set {_NUMBERED} where pmid = ?1"
+_SEARCHED = ", ".join(SEARCHED)
+_INDEX = f"""
+insert into articles_fts (rowid, {_SEARCHED})
+select pmid, {_SEARCHED} from articles where pmid in (select value from json_each(?))
+"""
+
+
+def write(db: sqlite3.Connection, batch: Sequence[Rows], known: set[Pmid]) -> None:
+    """Put the rows of many articles in place; ``known`` are those of them that are in ``articles`` already."""
+    forget_parts(db, known)
+    added: list[Row] = []
+    changed: list[Row] = []
+    for rows in batch:
+        article = rows["articles"][0]
+        (changed if article[0] in known else added).append(article)
+    db.executemany(_INSERTS["articles"], added)
+    db.executemany(_UPDATE_ARTICLE, changed)
+    for name in _CHILDREN:
+        if found := [row for rows in batch if name in rows for row in rows[name]]:
+            db.executemany(_INSERTS[name], found)
+    db.execute(_INDEX, (json.dumps([article[0] for article in added]),))
+
+
+def forget_parts(db: sqlite3.Connection, pmids: set[Pmid]) -> None:
+    """Remove all of these articles' rows but the one in ``articles``, which is updated in place."""
+    if pmids:
+        for name in _CHILDREN:
+            db.executemany(f"delete from {name} where pmid = ?", [(pmid,) for pmid in pmids])
+
+
+def forget_all(db: sqlite3.Connection) -> None:
+    """Empty every derived table of articles, and the full-text index."""
+    db.execute("insert into articles_fts (articles_fts) values ('delete-all')")
+    db.execute("drop trigger articles_fts_delete")
+    for name in TABLES:
+        db.execute(f"delete from {name}")
+    db.execute(FTS_DELETE)

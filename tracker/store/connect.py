@@ -1,0 +1,141 @@
+"""Opening a database the way every part of the tracker must: WAL, foreign keys, migrations, honest errors."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from sqlite_utils import Database, Migrations
+
+from tracker.clock import now
+from tracker.errors import CorruptDatabase, NewerSchema, TrackerError, UsageError
+
+BUSY_SECONDS = 30
+
+
+def open_for_writing(
+    path: Path, migrations: Migrations, synchronous: Literal["NORMAL", "FULL"]
+) -> sqlite3.Connection:
+    """A connection in WAL mode with every migration applied; the file and its folder are made where missing.
+
+    Transactions are ours to open: use ``transaction(db)``.
+
+    Raises NewerSchema where a later version wrote the file, CorruptDatabase where it is damaged or no SQLite
+    file, UsageError where it cannot be written.
+    """
+    with _plain_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            db.execute("pragma foreign_keys = on")
+            if db.execute("pragma journal_mode = wal").fetchone()[0] != "wal":
+                raise UsageError(f"{path}: this disk cannot hold a write-ahead log. Use a local disk.")
+            db.execute(f"pragma synchronous = {synchronous}")
+            migrate(db, path, migrations)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def open_for_reading(path: Path, migrations: Migrations) -> sqlite3.Connection:
+    """A connection that cannot write.
+
+    Raises UsageError where there is no such file yet, NewerSchema and CorruptDatabase as above.
+    """
+    if not path.is_file():
+        raise UsageError(
+            f"{path}: there is no database yet. Run 'tracker refresh' (or 'tracker load FILE') first."
+        )
+    with _plain_errors(path):
+        db = sqlite3.connect(f"file:{path.absolute().as_posix()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        try:
+            if _pending(Database(db, execute_plugins=False), path, migrations):
+                db.close()
+                open_for_writing(path, migrations, "NORMAL").close()
+                return open_for_reading(path, migrations)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One write transaction, begun IMMEDIATE: a deferred one fails at once where another writes (measured)."""
+    db.execute("begin immediate")
+    try:
+        yield db
+    except BaseException:
+        if db.in_transaction:
+            db.execute("rollback")
+        raise
+    db.execute("commit")
+
+
+def migrate(db: sqlite3.Connection, path: Path, migrations: Migrations) -> None:
+    """Bring the schema up to date, all or nothing; a copy of a file that holds anything is made before."""
+    wrapped = Database(db, execute_plugins=False)
+    if not _pending(wrapped, path, migrations):
+        return
+    if migrations.applied(wrapped):
+        _keep_copy(db, path)
+    with transaction(db):
+        migrations.apply(wrapped)
+
+
+def _pending(db: Database, path: Path, migrations: Migrations) -> bool:
+    applied = {migration.name for migration in migrations.applied(db)}
+    known = {migration.name for migration in migrations._migrations}
+    if newer := sorted(applied - known):
+        raise NewerSchema(
+            f"{path}: written by a later version of evidence-tracker (it has {newer[-1]}). Update, then try again."
+        )
+    if not applied and any(name for name in db.table_names() if name != migrations.migrations_table):
+        raise CorruptDatabase(f"{path}: this is some other SQLite database, not ours. Give another --db-dir.")
+    return bool(known - applied)
+
+
+def _keep_copy(db: sqlite3.Connection, path: Path) -> None:
+    stamp = now().replace(":", "").replace("-", "")
+    db.execute("vacuum into ?", (str(path.with_name(f"{path.stem}-before-{stamp}.db")),))
+
+
+@contextmanager
+def _plain_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise plain_error(path, error) from None
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be opened ({error.strerror}). Check the folder and its owner."
+        ) from None
+
+
+def plain_error(path: Path, error: sqlite3.DatabaseError) -> TrackerError:
+    """What a SQLite error means to a person, with what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return CorruptDatabase(
+            f"{path}: the file is damaged or is no SQLite database ({error}). "
+            "Put it aside and restore a backup, or refresh into a new folder."
+        )
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        return UsageError(f"{path}: cannot be written ({error}). Check the folder, its owner and free space.")
+    if code == sqlite3.SQLITE_FULL:
+        return TrackerError(f"{path}: the disk is full. Nothing was half-written; make room and run again.")
+    if code == sqlite3.SQLITE_BUSY:
+        return TrackerError(
+            f"{path}: another process held it for {BUSY_SECONDS} seconds. Try again when it is done."
+        )
+    return TrackerError(f"{path}: {error}")
+
+
+def tidy(db: sqlite3.Connection) -> None:
+    """After a job: the log is emptied (it grows without bound while readers hold on), statistics refreshed."""
+    db.execute("pragma optimize")
+    db.execute("pragma wal_checkpoint(truncate)").fetchall()

@@ -1,0 +1,186 @@
+"""The history of records: every version as it came, each record's standing, and what changed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import zstandard
+
+from tracker.article import Pmid
+
+_DECOMPRESSOR = zstandard.ZstdDecompressor()
+_MAX_BODY = 64 * 2**20
+DEFAULT_RECHECK_DAYS = 30
+
+
+class State(NamedTuple):
+    """A record's standing; ``raw`` is the hash of the version shown, None before one was received."""
+
+    raw: str | None
+    format: str | None
+    version: int
+    revised: str
+    missing_since: str | None
+    gone: str | None
+
+
+class RawVersion(NamedTuple):
+    """One version of a record; ``body`` is compressed."""
+
+    pmid: Pmid
+    sha256: str
+    format: str
+    body: bytes
+
+
+def states(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, State]:
+    """The standing of those of the records that we have heard of."""
+    found = db.execute(
+        """
+        select s.pmid, s.raw, r.format, coalesce(a.version, 1), coalesce(a.revised, ''), s.missing_since, s.gone
+        from record_state s
+        left join raw_records r on r.pmid = s.pmid and r.sha256 = s.raw
+        left join articles a on a.pmid = s.pmid
+        where s.pmid in (select value from json_each(?))
+        """,
+        (json.dumps(list(pmids)),),
+    )
+    return {Pmid(pmid): State(*rest) for pmid, *rest in found}
+
+
+def stored(db: sqlite3.Connection, pmids: Collection[Pmid]) -> set[Pmid]:
+    """Those of the records of which a version is stored."""
+    return {pmid for pmid, state in states(db, pmids).items() if state.raw}
+
+
+def keep(db: sqlite3.Connection, versions: Iterable[RawVersion], when: str) -> None:
+    """Keep each version that is not kept already."""
+    db.executemany(
+        """
+        insert into raw_records (pmid, sha256, format, fetched, body) values (?, ?, ?, ?, ?)
+        on conflict (pmid, sha256) do nothing
+        """,
+        [(pmid, sha256, format, when, body) for pmid, sha256, format, body in versions],
+    )
+
+
+def body(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> tuple[str, bytes]:
+    """Format and bytes of a version that is kept. Raises KeyError where it is not."""
+    found = db.execute(
+        "select format, body from raw_records where pmid = ? and sha256 = ?", (pmid, sha256)
+    ).fetchone()
+    if found is None:
+        raise KeyError(pmid)
+    return found[0], unpack(found[1])
+
+
+def unpack(body: bytes) -> bytes:
+    return _DECOMPRESSOR.decompress(body, max_output_size=_MAX_BODY)
+
+
+def received(
+    db: sqlite3.Connection, shown: Iterable[tuple[Pmid, str]], when: str, recheck_days: int, source: str
+) -> None:
+    """Note that PubMed (or a file) has just given these records, and which version is shown now."""
+    db.executemany(
+        """
+        insert into record_state (pmid, raw, first_seen, checked, next_check, source) values (?, ?, ?, ?, ?, ?)
+        on conflict (pmid) do update set raw = excluded.raw, checked = excluded.checked,
+          next_check = excluded.next_check, missing_since = null, gone = null, source = excluded.source
+        """,
+        [(pmid, raw, when, when, next_check(pmid, when, recheck_days), source) for pmid, raw in shown],
+    )
+
+
+def next_check(pmid: Pmid, checked: str, recheck_days: int) -> str:
+    """When a record is due again: between half of the interval and all of it, spread by PMID."""
+    moment = datetime.fromisoformat(checked) + timedelta(days=recheck_days * (0.5 + pmid % 97 / 194))
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def missing(db: sqlite3.Connection, pmids: Iterable[Pmid], when: str, source: str) -> list[Pmid]:
+    """Note that PubMed did not return these; those that were missing before are gone, and are returned."""
+    gone = []
+    for pmid in pmids:
+        db.execute(
+            """
+            insert into record_state (pmid, first_seen, missing_since, source) values (?, ?, ?, ?)
+            on conflict (pmid) do update set
+              gone = case when missing_since is not null then coalesce(gone, ?) end,
+              missing_since = coalesce(missing_since, excluded.missing_since)
+            """,
+            (pmid, when, when, source, when),
+        )
+        if db.execute("select gone = ? from record_state where pmid = ?", (when, pmid)).fetchone()[0]:
+            gone.append(pmid)
+    return gone
+
+
+def deleted(db: sqlite3.Connection, pmids: Iterable[Pmid], when: str) -> list[Pmid]:
+    """Note that NLM has deleted these; returns those of them that were here and not yet gone."""
+    went = []
+    for pmid in pmids:
+        cursor = db.execute(
+            "update record_state set missing_since = coalesce(missing_since, ?), gone = ? "
+            "where pmid = ? and gone is null",
+            (when, when, pmid),
+        )
+        if cursor.rowcount:
+            went.append(pmid)
+    return went
+
+
+def note_changes(
+    db: sqlite3.Connection,
+    changes: Iterable[tuple[Pmid, str, str | None, str | None]],
+    when: str,
+    run: int | None,
+) -> None:
+    """Add (pmid, field, before, after) to the list of changes."""
+    db.executemany(
+        "insert into changes (pmid, field, before, after, noticed, run) values (?, ?, ?, ?, ?, ?)",
+        [(*change, when, run) for change in changes],
+    )
+
+
+def due(
+    db: sqlite3.Connection, when: str, questions: Sequence[str], recheck_days: int | None, full: bool
+) -> list[Pmid]:
+    """The stored records of these questions that are due to be asked for again, the longest unchecked first.
+
+    Records of no question are nobody's to check. ``recheck_days`` replaces each record's own interval.
+    """
+    rows: Iterator[Any] = db.execute(
+        """
+        select pmid, checked, next_check, missing_since, gone from record_state s
+        where raw is not null and source <> 'starter' and pmid in (
+          select pmid from question_articles where question in (select value from json_each(?))
+        )
+        order by checked, pmid
+        """,
+        (json.dumps(list(questions)),),
+    )
+    return [
+        Pmid(pmid)
+        for pmid, checked, next_time, missing_since, gone in rows
+        if full
+        or (missing_since and not gone)
+        or (next_check(pmid, checked, recheck_days) if recheck_days else next_time) <= when
+    ]
+
+
+def current_versions(db: sqlite3.Connection) -> Iterator[tuple[Pmid, str, bytes]]:
+    """(pmid, format, bytes) of the version that each record shows, by PMID."""
+    rows = db.execute(
+        """
+        select r.pmid, r.format, r.body from record_state s
+        join raw_records r on r.pmid = s.pmid and r.sha256 = s.raw
+        order by s.pmid
+        """
+    )
+    for pmid, format, packed in rows:
+        yield Pmid(pmid), format, unpack(packed)

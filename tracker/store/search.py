@@ -1,0 +1,107 @@
+"""Full-text search over articles, as readers type it."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+import yaml
+
+from tracker.article import Pmid
+
+# Letters and digits make words, everything else parts them, as SQLite's unicode61 sees it.
+_PART = re.compile(r'"([^"]*)"?|(\S+)')
+_WORD = re.compile(r"[^\W_]+")
+Words = tuple[str, ...]
+
+
+class Hit(NamedTuple):
+    pmid: Pmid
+    title: str
+    authors: str | None
+    journal: str | None
+    published: str | None
+    retracted: bool
+    expression_of_concern: bool
+    snippet: str
+
+
+def search(db: sqlite3.Connection, text: str, limit: int = 20) -> list[Hit]:
+    """Articles that hold every word and every "quoted phrase" of the text, the newest PMID first.
+
+    A word may end in ``*``. Words are matched by their stem, without accents, and with their synonyms
+    (synonyms.yml). A text without any word finds nothing. Snippets mark what matched with « and ».
+    """
+    match = fts_query(text)
+    if not match:
+        return []
+    rows = db.execute(
+        """
+        select a.pmid, a.title, a.authors_text, coalesce(a.iso_abbreviation, a.journal), a.published,
+          a.retracted, a.expression_of_concern,
+          snippet(articles_fts, -1, '«', '»', ' … ', 24)
+        from articles_fts join articles a on a.pmid = articles_fts.rowid
+        where articles_fts match ? order by articles_fts.rowid desc limit ?
+        """,
+        (match, limit),
+    )
+    return [Hit(*row) for row in rows]
+
+
+def count(db: sqlite3.Connection, text: str, most: int = 1000) -> int:
+    """How many articles ``search`` would find, counted no further than ``most`` + 1."""
+    match = fts_query(text)
+    if not match:
+        return 0
+    query = "select count(*) from (select 1 from articles_fts where articles_fts match ? limit ?)"
+    found: int = db.execute(query, (match, most + 1)).fetchone()[0]
+    return found
+
+
+def fts_query(text: str) -> str:
+    """The text as an FTS5 query in which every word is quoted, so that nothing a reader types is syntax."""
+    terms: list[str] = []
+    words: list[str] = []
+    for phrase, word in _PART.findall(text):
+        if word and not word.endswith("*"):
+            words += _WORD.findall(word)
+            continue
+        terms += _with_synonyms(words)
+        words = []
+        if parts := _WORD.findall(phrase or word):
+            terms.append(_quoted(parts) + (" *" if word else ""))
+    return " AND ".join(terms + _with_synonyms(words))
+
+
+def _with_synonyms(words: list[str]) -> list[str]:
+    """Each run of words that has synonyms as one group, every other word alone."""
+    groups, longest = _synonyms()
+    terms, at = [], 0
+    while at < len(words):
+        for length in range(min(longest, len(words) - at), 0, -1):
+            key = tuple(word.casefold() for word in words[at : at + length])
+            if group := groups.get(key):
+                terms.append("(" + " OR ".join(map(_quoted, group)) + ")")
+                at += length
+                break
+        else:
+            terms.append(_quoted([words[at]]))
+            at += 1
+    return terms
+
+
+def _quoted(words: list[str] | Words) -> str:
+    return '"' + " ".join(words) + '"'
+
+
+@cache
+def _synonyms() -> tuple[dict[Words, list[Words]], int]:
+    lines = yaml.safe_load(files(__package__).joinpath("synonyms.yml").read_text("utf-8"))
+    groups: dict[Words, list[Words]] = {}
+    for line in lines:
+        group = [tuple(_WORD.findall(phrase.casefold())) for phrase in line]
+        groups |= dict.fromkeys(group, group)
+    return groups, max(map(len, groups))

@@ -1,0 +1,69 @@
+"""Everything that is stored about one record."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from tracker.article import Pmid
+from tracker.store.articles import TABLES
+
+
+def show(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
+    """The record's columns and, under each table's name, its rows in order; None where it is not stored.
+
+    ``warnings`` are sentences that must come before all else: retracted, under concern, gone from PubMed.
+    """
+    article = _rows(db, "select * from articles where pmid = ?", pmid)
+    if not article:
+        return None
+    record = article[0]
+    for table in TABLES:
+        if table != "articles":
+            found = _rows(db, f"select * from {table} where pmid = ?", pmid)
+            record[table] = [
+                {key: row[key] for key in row if key not in ("pmid", "position")} for row in found
+            ]
+    record["questions"] = _rows(
+        db,
+        "select question, entered, reason, left_at, matching from question_articles where pmid = ? order by question",
+        pmid,
+    )
+    record["changes"] = _rows(
+        db, "select field, before, after, noticed from changes where pmid = ? order by noticed, field", pmid
+    )
+    state = _rows(
+        db,
+        "select first_seen, checked, next_check, missing_since, gone, source from record_state where pmid = ?",
+        pmid,
+    )
+    record["state"] = state[0] if state else None
+    record["warnings"] = list(_warnings(record))
+    return record
+
+
+def _warnings(record: dict[str, Any]) -> list[str]:
+    checked = (record["state"] or {}).get("checked") or "an unknown date"
+    found = []
+    if record["retracted"]:
+        found.append(f"RETRACTED{_where(record, 'RetractionIn')} (PubMed's status as of {checked})")
+    if record["expression_of_concern"]:
+        found.append(f"EXPRESSION OF CONCERN{_where(record, 'ExpressionOfConcernIn')} (as of {checked})")
+    if record["corrected"]:
+        found.append(f"CORRECTED{_where(record, 'ErratumIn')} (as of {checked})")
+    if record["state"] and record["state"]["gone"]:
+        found.append(f"GONE: PubMed no longer has this record (since {record['state']['missing_since']})")
+    return found
+
+
+def _where(record: dict[str, Any], type: str) -> str:
+    places = [
+        notice["citation"] for notice in record["notices"] if notice["type"] == type and notice["citation"]
+    ]
+    return f": {'; '.join(places)}" if places else ""
+
+
+def _rows(db: sqlite3.Connection, query: str, pmid: Pmid) -> list[dict[str, Any]]:
+    cursor = db.execute(query, (pmid,))
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]

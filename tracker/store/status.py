@@ -1,0 +1,64 @@
+"""How things stand: each question, the last runs, the stock of records."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tracker.clock import now
+from tracker.store.questions import seeds
+
+_QUESTIONS = """
+select slug as question, title, complete_to, incomplete_since, incomplete_reason,
+  (select count(*) from question_articles a where a.question = q.slug and matching) as matching,
+  (select count(*) from question_articles a join articles using (pmid)
+   where a.question = q.slug and matching and created >= :month_ago) as new_in_30_days
+from questions q order by position, slug
+"""
+_RUNS = """
+select id as run, command, started, finished, outcome, reason from runs order by id desc limit 5
+"""
+_STOCK = """
+select (select count(*) from record_state where raw is not null) as records,
+  (select count(*) from articles where retracted or expression_of_concern) as withdrawn,
+  (select count(*) from record_state where raw is not null and next_check <= :now) as due,
+  (select count(*) from record_state where gone is not null) as gone
+"""
+
+
+def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
+    """What ``tracker status --json`` prints; ``stale`` are the questions that are not complete as of
+    ``max_age`` days ago, or incomplete since."""
+    today = datetime.now(UTC)
+    given = {
+        "month_ago": (today - timedelta(days=30)).strftime("%Y-%m-%d"),
+        "now": now(),
+        "oldest": (today - timedelta(days=max_age)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    questions = _rows(db, _QUESTIONS, given)
+    for question in questions:
+        found = seeds(db, question["question"])
+        question["seeds_missing"] = [
+            {"pmid": pmid, "title": title} for pmid, title, here, _ in found if here == 0
+        ]
+        question["seeds_with_another_title"] = [
+            {"pmid": pmid, "title": title, "record_title": other} for pmid, title, _, other in found if other
+        ]
+    stale = [
+        question["question"]
+        for question in questions
+        if question["incomplete_since"] or (question["complete_to"] or "") < given["oldest"]
+    ]
+    return {
+        "questions": questions,
+        "runs": _rows(db, _RUNS, given),
+        **_rows(db, _STOCK, given)[0],
+        "stale": stale,
+    }
+
+
+def _rows(db: sqlite3.Connection, query: str, given: dict[str, str]) -> list[dict[str, Any]]:
+    cursor = db.execute(query, given)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
