@@ -1,0 +1,187 @@
+"""Write the pages that the code itself can say best: ``make docs``.
+
+docs/commands.md from the commands' help, docs/data-dictionary.md from the schemas, and the tables of
+metadata.yml. tests/test_docs.py fails where one of them is out of date.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from sqlite_utils import Database
+
+from tracker.cli import main
+from tracker.store import annotations
+from tracker.store.schema import DERIVED, HISTORY, SEARCHED, TABLES, Table
+
+ROOT = Path(__file__).parents[1]
+BEGIN, END = "# begin: written by docs/generate.py", "# end"
+WIDTH = 100
+
+# What people write has its columns in plain SQL; each table's purpose is told here.
+ABOUT_ANNOTATIONS = {
+    "people": "Who may sign in, and as what",
+    "tokens": "Keys for programs; only their hashes are kept",
+    "tag_groups": "Groups of tags",
+    "tags": "The vocabulary that people tag with",
+    "taggings": "Who tagged which article with what, for which question",
+    "decisions": "Include, exclude or unsure: one a person, article, question and stage",
+    "label_reviews": "What a person says beside a label that was read by machine",
+    "notes": "Notes on articles",
+    "alerts_seen": "Which changes a person has already seen",
+    "events": "The log of all of this, only ever added to",
+}
+
+
+# -- docs/commands.md ------------------------------------------------------------------------------
+
+
+def commands_page() -> str:
+    sections = [f"## {name}\n\n```text\n{text}\n```\n" for name, text in help_texts()]
+    intro = "# Commands\n\nWhat `tracker COMMAND --help` says. Written by `make docs` from the code.\n"
+    return "\n".join([intro, *sections])
+
+
+def help_texts() -> Iterator[tuple[str, str]]:
+    """Every command with its ``--help``, groups before what is in them."""
+
+    def walk(command: click.Command, name: str, parent: click.Context | None) -> Iterator[tuple[str, str]]:
+        settings = {"terminal_width": WIDTH, **command.context_settings}
+        context = click.Context(command, info_name=name, parent=parent, **settings)
+        yield context.command_path, command.get_help(context).rstrip()
+        if isinstance(command, click.Group):
+            for child in command.list_commands(context):
+                if (found := command.get_command(context, child)) and not found.hidden:
+                    yield from walk(found, child, context)
+
+    return walk(main, "tracker", None)
+
+
+# -- docs/data-dictionary.md -----------------------------------------------------------------------
+
+
+def dictionary_page() -> str:
+    return "\n".join(
+        [
+            "# Data dictionary",
+            "",
+            "Written by `make docs` from `tracker/store/schema.py` and `tracker/store/annotations.py`.",
+            "",
+            *_wrapped(
+                "Two SQLite files. `evidence.db` is what was found: only the command line writes it. `annotations.db` "
+                "is what people write: no refresh, load or rebuild ever opens it. Times are UTC and end in Z; dates "
+                "may be partial (`2019`, `2019-11`, `2019-11-04`); a PMID is an integer everywhere."
+            ),
+            "",
+            "## evidence.db: derived tables",
+            "",
+            *_wrapped(
+                "Made from the raw records, and made again by `tracker rebuild`. In the tables of an article's parts, "
+                "`position` is the place in the record."
+            ),
+            "",
+            *(line for table in DERIVED for line in _table_section(table)),
+            "### articles_fts",
+            "",
+            *_wrapped(
+                f"Full-text index (FTS5, external content) of `articles`: {', '.join(SEARCHED)}. Words are stemmed "
+                "(porter), accents are ignored, and `rowid` is the PMID."
+            ),
+            "",
+            "## evidence.db: history tables",
+            "",
+            "What happened. A rebuild never touches them.",
+            "",
+            *(line for table in HISTORY for line in _table_section(table)),
+            "## annotations.db",
+            "",
+            *(line for name in annotation_tables() for line in _annotation_section(name)),
+        ]
+    )
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 115, break_on_hyphens=False)
+
+
+def _table_section(table: Table) -> Iterator[str]:
+    yield from (
+        f"### {table.name}",
+        "",
+        f"{table.about}.",
+        "",
+        "| column | type | what it means |",
+        "|---|---|---|",
+    )
+    for name, (type, about) in table.columns.items():
+        yield f"| {name} | {type} | {about.replace('|', chr(92) + '|')} |"
+    yield ""
+    if table.rest:
+        yield from (f"{table.rest[0].upper()}{table.rest[1:]}.", "")
+
+
+def annotation_tables() -> dict[str, list[tuple[str, str]]]:
+    """Each table of annotations.db with (column, type) of its columns, as SQLite has them."""
+    db = sqlite3.connect(":memory:")
+    annotations.migrations.apply(Database(db, execute_plugins=False))
+    names = [
+        name for (name,) in db.execute("select name from sqlite_master where type = 'table' order by rowid")
+    ]
+    columns = {
+        name: [
+            (column, f"{type.lower()} not null" if required else type.lower())
+            for _, column, type, required, *_ in db.execute(f"pragma table_info({name})")
+        ]
+        for name in names
+        if not name.startswith(("sqlite_", "_sqlite_"))
+    }
+    db.close()
+    return columns
+
+
+def _annotation_section(name: str) -> Iterator[str]:
+    yield from (f"### {name}", "", f"{ABOUT_ANNOTATIONS[name]}.", "", "| column | type |", "|---|---|")
+    for column, type in annotation_tables()[name]:
+        yield f"| {column} | {type} |"
+    yield ""
+
+
+# -- the tables of metadata.yml --------------------------------------------------------------------
+
+
+def metadata_file() -> str:
+    """metadata.yml as it is, with the part between the marks written anew."""
+    before, _, rest = (ROOT / "metadata.yml").read_text(encoding="utf-8").partition(f"{BEGIN}\n")
+    after = rest.partition(f"{END}\n")[2]
+    return f"{before}{BEGIN}\n{_metadata_tables()}{END}\n{after}"
+
+
+def _metadata_tables() -> str:
+    lines = ["    tables:"]
+    for table in TABLES:
+        lines += [f"      {table.name}:", f"        description: {_quoted(table.about)}", "        columns:"]
+        lines += [f"          {name}: {_quoted(about)}" for name, (_, about) in table.columns.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def pages() -> dict[str, str]:
+    """Each generated file, by its path from the root, as it should be."""
+    return {
+        "docs/commands.md": commands_page(),
+        "docs/data-dictionary.md": dictionary_page(),
+        "metadata.yml": metadata_file(),
+    }
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        (ROOT / path).write_text(text, encoding="utf-8")
+        click.echo(f"{path}: written")
