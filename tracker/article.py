@@ -7,7 +7,6 @@ The small parts are named tuples because a record holds hundreds of them.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, NewType
 
@@ -306,6 +305,6 @@ def parse_pmid(text: str | int) -> Pmid:
     Raises ValueError where the text is not a whole number from 1 to 2,147,483,647.
     """
     digits = str(text).strip()
-    if not re.fullmatch(r"[0-9]{1,10}", digits) or not 0 < int(digits) <= MAX_PMID:
+    if not (digits.isascii() and digits.isdecimal() and len(digits) <= 10 and 0 < int(digits) <= MAX_PMID):
         raise ValueError(f"{text!r} is not a PMID (a whole number, 1 to 8 digits)")
     return Pmid(int(digits))

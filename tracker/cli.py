@@ -131,6 +131,72 @@ def _print_refresh(report: dict[str, Any]) -> None:
     for row in report["questions"]:
         for remark in row["remarks"]:
             click.echo(f"{row['question']}: {remark}", err=True)
+        if missing := row["seeds_missing"]:
+            click.echo(
+                f"{row['question']}: {len(missing)} of {row['seeds']} seed papers not found: "
+                f"{', '.join(map(str, missing))}",
+                err=True,
+            )
+
+
+PORT = click.IntRange(1, 65535)
+host_option = click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to serve at; 0.0.0.0 is every network."
+)
+port_option = click.option("--port", type=PORT, default=8001, show_default=True, help="Port to serve at.")
+
+
+@main.command()
+@host_option
+@port_option
+@pass_settings
+def up(settings: Settings, host: str, port: int) -> None:
+    """Refresh, then serve the site: what 'make run' does.
+
+    Without a network or an e-mail address it says so and serves what there is; a database without any record
+    gets the starter citations first. On a terminal it asks for the address once and keeps it in .env.
+    """
+    from tracker.console import Console
+    from tracker.up import up as run_up
+
+    run_up(settings, _questions(settings, ()), Console(), host=host, port=port)
+
+
+@main.command()
+@host_option
+@port_option
+@click.option("--open", "open_browser", is_flag=True, help="Open the site in a browser.")
+@click.option("--immutable", is_flag=True, help="Promise that nothing writes meanwhile: quicker, for a copy.")
+@pass_settings
+def serve(settings: Settings, host: str, port: int, open_browser: bool, immutable: bool) -> None:
+    """Serve the site until Ctrl-C. Refreshes may run meanwhile."""
+    from tracker.site.serve import serve as run_site
+
+    run_site(settings, host=host, port=port, open_browser=open_browser, immutable=immutable)
+
+
+@main.command()
+@click.argument("scheduler", type=click.Choice(("cron", "systemd")))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the files into this folder instead of printing them.",
+)
+@pass_settings
+def schedule(settings: Settings, scheduler: str, output: Path | None) -> None:
+    """Print what makes this installation refresh every night, unattended, by cron or systemd."""
+    from tracker.schedule import recipe, remarks
+
+    for name, text in recipe(settings, scheduler).items():
+        if output:
+            output.mkdir(parents=True, exist_ok=True)
+            (output / name).write_text(text, encoding="utf-8")
+            click.echo(f"{output / name}: written", err=True)
+        else:
+            click.echo(text)
+    for remark in remarks(settings):
+        click.echo(f"Note: {remark}", err=True)
 
 
 @main.command()
@@ -342,8 +408,11 @@ def _print_status(found: dict[str, Any]) -> None:
     )
     _table(columns, [[_cell(row[column]) for column in columns] for row in found["questions"]])
     for row in found["questions"]:
-        for seed in row["seeds_missing"]:
-            click.echo(f"{row['question']}: seed {seed['pmid']} not found: {seed['title']}")
+        if row["starter_citations"]:
+            click.echo(f"{row['question']}: {row['starter_citations']} starter citations, not search results")
+        if row["seeds_missing"]:
+            missing = ", ".join(str(seed["pmid"]) for seed in row["seeds_missing"])
+            click.echo(f"{row['question']}: seed papers not found: {missing}")
         for seed in row["seeds_with_another_title"]:
             click.echo(f"{row['question']}: seed {seed['pmid']} is called {seed['record_title']!r} in PubMed")
     columns = ("run", "command", "started", "finished", "outcome", "reason")
@@ -380,12 +449,18 @@ def _cell(value: Any) -> str:
 
 
 def _table(columns: Iterable[str], rows: Iterable[Sequence[str]], caption: str | None = None) -> None:
+    """A table that fits the terminal; elsewhere nothing is folded or cut."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*(column.replace("_", " ") for column in columns), caption=caption, caption_justify="left")
+    table = Table(box=SIMPLE_HEAD, caption=caption, caption_justify="left")
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     console = Console(highlight=False)
-    console.print(table, width=None if console.is_terminal else 140)
+    if not console.is_terminal:
+        console.width = 1000
+    console.print(table)

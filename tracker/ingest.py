@@ -11,14 +11,19 @@ import zstandard
 
 from tracker.article import Article, Pmid
 from tracker.errors import RecordError
-from tracker.pubmed import nbib, xml
+from tracker.pubmed import nbib, starter, xml
 from tracker.reading.changes import changes_between
 from tracker.reading.labels import read_labels
 from tracker.reading.notices import Flags, flags
 from tracker.store import articles, questions, records
+from tracker.store.starter import forget_records
 
-_COMPRESSOR = zstandard.ZstdCompressor(level=3)
-PARSERS: dict[str, Callable[[bytes], Article]] = {"xml": xml.parse_record, "nbib": nbib.parse_record}
+_COMPRESSOR = zstandard.ZstdCompressor(level=1)
+PARSERS: dict[str, Callable[[bytes], Article]] = {
+    "starter": starter.parse_record,
+    "nbib": nbib.parse_record,
+    "xml": xml.parse_record,
+}
 # A fuller format is never replaced by a poorer one.
 FORMATS = ("starter", "nbib", "xml")
 
@@ -83,7 +88,8 @@ def store(
     """Write a batch inside the caller's transaction.
 
     Each version is kept. What PubMed sends (``source`` "pubmed") is the record's newest; a file's version
-    is shown only where it is no older, and no poorer in format, than the one that is shown.
+    is shown only where it is no older, and no poorer in format, than the one that is shown. A starter citation
+    leaves no trace once its record comes, which counts as new.
     """
     latest = {reading.pmid: reading for reading in readings}
     states = records.states(db, latest.keys())
@@ -94,7 +100,9 @@ def store(
     }
     fresh = {pmid: reading for pmid, reading in shown.items() if _differs(reading, states.get(pmid))}
     known = {pmid for pmid, state in states.items() if state.raw}
+    stored = {pmid for pmid in known if states[pmid].stored}
     changed, noticed = _note_changes(db, [fresh[pmid] for pmid in fresh.keys() & known], states, run, when)
+    forget_records(db, [pmid for pmid in fresh.keys() & known if not states[pmid].stored])
     versions = (records.RawVersion(r.pmid, r.sha256, r.format, r.body) for r in latest.values())
     records.keep(db, versions, when)
     with questions.relabelling(db, fresh.keys() & known):
@@ -105,10 +113,10 @@ def store(
         db, ((pmid, reading.sha256) for pmid, reading in shown.items()), when, recheck_days, source
     )
     return Stored(
-        new=[pmid for pmid in latest if pmid not in known],
+        new=[pmid for pmid in latest if pmid not in stored],
         changed=sorted(changed),
         noticed=sorted(noticed),
-        unchanged=[pmid for pmid in latest if pmid in known and pmid not in changed],
+        unchanged=[pmid for pmid in latest if pmid in stored and pmid not in changed],
     )
 
 
@@ -133,7 +141,7 @@ def _note_changes(
     changed, noticed = set(), set()
     for reading in readings:
         state = states[reading.pmid]
-        if state.format == "starter":
+        if not state.stored:
             continue
         found = list(changes_between(_stored_article(db, reading.pmid, state), _article(reading)))
         if found:
@@ -157,7 +165,7 @@ def _stored_article(db: sqlite3.Connection, pmid: Pmid, state: records.State) ->
 def current_article(db: sqlite3.Connection, pmid: Pmid) -> Article | None:
     """The Article that the database shows under this PMID; None where it has none."""
     state = records.states(db, [pmid]).get(pmid)
-    if state is None or state.raw is None or state.format not in PARSERS:
+    if state is None or state.raw is None:
         return None
     return _stored_article(db, pmid, state)
 

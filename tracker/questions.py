@@ -132,6 +132,11 @@ class Question:
     source: str = field(default="", repr=False, compare=False)
 
     @property
+    def all_seeds(self) -> dict[Pmid, str]:
+        """Every seed with the title to compare; empty for the live ones, which have none."""
+        return dict.fromkeys(self.live_seeds, "") | self.seeds
+
+    @property
     def strategy(self) -> str:
         """``combine`` with each name replaced by its line in parentheses."""
         lines = dict(self.search)

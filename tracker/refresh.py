@@ -12,6 +12,7 @@ import sqlite3
 import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from io import BytesIO
 from typing import Any
 
@@ -25,9 +26,10 @@ from tracker.pubmed.entrez import BATCH, FetchedBatch, PubMed, SearchResult
 from tracker.pubmed.records import split
 from tracker.questions import Question
 from tracker.settings import Settings
-from tracker.store import connect, records, runs, schema
+from tracker.store import connect, records, runs, schema, starter
 from tracker.store import questions as store
 
+# What PubMed says was withdrawn; beside it ``[lr]`` is used, the day of NLM's last revision.
 WITHDRAWN = '"retracted publication"[pt] OR "expression of concern"[pt]'
 # What PubMed may remark without having changed what was searched for: a term that finds nothing.
 HARMLESS = ("PhraseNotFound:", "QuotedPhraseNotFound:", "OutputMessage: No items found")
@@ -47,11 +49,12 @@ class Progress:
     entering: frozenset[Pmid] = frozenset()
     left: frozenset[Pmid] = frozenset()
     kept: frozenset[Pmid] = frozenset()
-    withdrawn: frozenset[Pmid] = frozenset()
+    altered: frozenset[Pmid] = frozenset()
     entered: int = 0
     fetched: int = 0
     changed: int = 0
     notices: int = 0
+    seeds_missing: list[Pmid] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -77,6 +80,8 @@ class Progress:
             "fetched": self.fetched,
             "changed": self.changed,
             "notices": self.notices,
+            "seeds": len(self.question.all_seeds),
+            "seeds_missing": self.seeds_missing,
             "complete": self.complete,
             "reasons": self.failures,
             "remarks": self.remarks,
@@ -95,6 +100,7 @@ class Refresh:
     questions: list[Progress]
     recheck_days: int | None = None
     full: bool = False
+    newest_held: str | None = None
     interrupted: bool = False
     due: int = 0
     totals: dict[str, int] = field(
@@ -120,6 +126,7 @@ class Refresh:
             "started": self.started,
             "outcome": runs.COMPLETE if self.complete else runs.INCOMPLETE,
             "reason": self.reason,
+            "interrupted": self.interrupted,
             "seconds": round(time.monotonic() - self.clock, 1),
             "requests": self.pubmed.requests,
             "due": self.due,
@@ -181,7 +188,8 @@ def _open(
     with connect.transaction(db):
         store.describe(db, questions)
     progress = [Progress(question, store.standing(db, question.slug)) for question in questions]
-    return Refresh(db, pubmed, console, run, now(), progress, recheck_days, full)
+    newest_held = store.newest_created(db)
+    return Refresh(db, pubmed, console, run, now(), progress, recheck_days, full, newest_held)
 
 
 # -- 1. search each question in full ---------------------------------------------------------------
@@ -254,10 +262,11 @@ def compare(job: Refresh) -> None:
             _log_comparison(job, progress)
             if progress.complete:
                 store.keep_strategy(job.db, progress.question, job.started)
-                store.leave(job.db, progress.slug, progress.left, job.started)
+                with store.relabelling(job.db, progress.left):
+                    store.leave(job.db, progress.slug, progress.left, job.started)
                 _enter(job, progress, records.stored(job.db, progress.entering))
         if progress.complete and progress.kept:
-            _look_for_withdrawn(job, progress)
+            _look_for_altered(job, progress)
 
 
 def _log_comparison(job: Refresh, progress: Progress) -> None:
@@ -292,21 +301,38 @@ def _answer(search: SearchResult) -> dict[str, Any]:
     }
 
 
-def _look_for_withdrawn(job: Refresh, progress: Progress) -> None:
-    """A retraction changes an old record: one search finds those that we do not show as such yet."""
+def _look_for_altered(job: Refresh, progress: Progress) -> None:
+    """One search for what changed in records that we have: withdrawn, or revised after any that we hold.
+
+    It is a quick look (PubMed knows the day of revision of completed records only); what it cannot see, the
+    re-checks in rotation will.
+    """
+    wanted = WITHDRAWN
+    if newest := store.newest_revision(job.db, progress.slug):
+        wanted += f" OR {date.fromisoformat(newest) + timedelta(days=1):%Y/%m/%d}:3000[lr]"
     try:
-        search = job.pubmed.search(f"({progress.question.strategy}) AND ({WITHDRAWN})")
+        search = job.pubmed.search(f"({progress.question.strategy}) AND ({wanted})")
     except ServiceError as error:
         progress.fail(f"retractions could not be looked for: {error}")
         return
+    if search.reason:
+        progress.fail(f"retractions could not be looked for: {search.reason}")
     with connect.transaction(job.db):
-        runs.log_search(job.db, job.run, progress.slug, "notices", started=job.started, **_answer(search))
+        runs.log_search(
+            job.db,
+            job.run,
+            progress.slug,
+            "altered",
+            reason=search.reason,
+            started=job.started,
+            **_answer(search),
+        )
     known = job.db.execute(
         "select distinct pmid from publication_types where lower(name) in "
         "('retracted publication', 'expression of concern') and pmid in (select value from json_each(?))",
         (json.dumps(search.pmids),),
     )
-    progress.withdrawn = progress.kept & (frozenset(search.pmids) - {Pmid(pmid) for (pmid,) in known})
+    progress.altered = progress.kept & (frozenset(search.pmids) - {Pmid(pmid) for (pmid,) in known})
 
 
 def _enter(job: Refresh, progress: Progress, pmids: Collection[Pmid]) -> None:
@@ -315,18 +341,21 @@ def _enter(job: Refresh, progress: Progress, pmids: Collection[Pmid]) -> None:
         "select pmid, coalesce(created, entered, '') from articles where pmid in (select value from json_each(?))",
         (json.dumps(list(pmids)),),
     )
-    reasons = {Pmid(pmid): _reason(progress, created) for pmid, created in rows}
+    reasons = {Pmid(pmid): _reason(job, progress, created) for pmid, created in rows}
     with store.relabelling(job.db, reasons.keys()):
         store.enter(job.db, progress.slug, progress.question.strategy_hash, reasons, job.started)
     progress.entered += len(reasons)
 
 
-def _reason(progress: Progress, created: str) -> str:
-    """Why a record enters: PubMed's date of creation against the day that we were last complete to."""
+def _reason(job: Refresh, progress: Progress, created: str) -> str:
+    """Why a record enters: was it created in PubMed since we were last complete?
+
+    Where PubMed's dates lag behind our clock, they count: what is newer than all that we held is new.
+    """
     before = progress.before
     if before.complete_to is None:
         return "first search"
-    if not created or created >= before.complete_to[:10]:
+    if not created or created >= min(before.complete_to[:10], job.newest_held or created):
         return "newly published"
     return "newly indexed" if before.strategy == progress.question.strategy_hash else "strategy changed"
 
@@ -361,14 +390,15 @@ def fetch(job: Refresh) -> None:
 
 
 def _wanted(job: Refresh) -> list[Pmid]:
-    """Newest first: what entered and is not stored, what was withdrawn, then what is due for a check."""
+    """Newest first: what entered and is not stored (or was gone), what was altered, then what is due."""
     slugs = [progress.slug for progress in job.questions]
     entering = {pmid for progress in job.questions for pmid in progress.entering}
-    withdrawn = {pmid for progress in job.questions for pmid in progress.withdrawn}
-    new = entering - records.stored(job.db, entering)
+    altered = {pmid for progress in job.questions for pmid in progress.altered}
+    states = records.states(job.db, entering)
+    new = {p for p in entering if p not in states or states[p].gone or not states[p].stored}
     due = records.due(job.db, job.started, slugs, job.recheck_days, job.full)
     job.due = len(due)
-    urgent = sorted(new, reverse=True) + sorted(withdrawn, reverse=True)
+    urgent = sorted(new, reverse=True) + sorted(altered, reverse=True)
     return list(dict.fromkeys((*urgent, *due)))
 
 
@@ -380,7 +410,7 @@ def _store(job: Refresh, batch: FetchedBatch) -> None:
         stored = ingest.store(
             db, readings, run=job.run, when=started, recheck_days=_recheck_days(job), source="pubmed"
         )
-        gone = records.missing(db, batch.missing, started, "pubmed")
+        gone = records.missing(db, batch.missing, started, _recheck_days(job), "pubmed")
         records.note_changes(db, ((pmid, "record", "present", "gone") for pmid in gone), started, job.run)
         for progress in job.questions:
             _enter(job, progress, progress.entering & pmids)
@@ -400,12 +430,18 @@ def _store(job: Refresh, batch: FetchedBatch) -> None:
     job.totals["refused"] += len(refused)
     for pmid, reason in refused.items():
         _blame(job, [pmid], f"PMID {pmid} cannot be read: {reason}")
+    _note_undelivered(job, batch.missing)
+
+
+def _note_undelivered(job: Refresh, pmids: Sequence[Pmid]) -> None:
+    """What a search lists and no fetch brings: missing at first, and once that is confirmed, a remark."""
+    states = records.states(job.db, pmids)
     entering = {pmid for progress in job.questions for pmid in progress.entering}
-    _blame(
-        job,
-        [pmid for pmid in batch.missing if pmid in entering and pmid not in gone],
-        "listed but not delivered",
-    )
+    hoped_for = [pmid for pmid in pmids if pmid in entering and not states[pmid].gone]
+    _blame(job, hoped_for, "listed but not delivered")
+    for progress in job.questions:
+        for pmid in progress.entering.intersection(pmids).difference(hoped_for):
+            progress.remarks.append(f"PubMed lists PMID {pmid}, but again did not deliver it")
 
 
 def _read(batch: FetchedBatch) -> tuple[list[ingest.Reading], dict[Pmid, str]]:
@@ -456,6 +492,9 @@ def close(job: Refresh) -> None:
         for progress in job.questions:
             if job.interrupted:
                 progress.fail("interrupted")
+            if progress.complete and progress.before.complete_to is None:
+                starter.leave_question(db, progress.slug)
+        for progress in job.questions:
             if progress.complete:
                 store.complete(db, progress.question, job.started, progress.found)
                 _check_seeds(job, progress)
@@ -467,9 +506,9 @@ def close(job: Refresh) -> None:
 
 
 def _check_seeds(job: Refresh, progress: Progress) -> None:
-    for pmid, title, found, record_title in store.seeds(job.db, progress.slug):
+    for pmid, _, found, record_title in store.seeds(job.db, progress.slug):
         if not found:
-            progress.remarks.append(f"seed {pmid} was not found: {title}")
+            progress.seeds_missing.append(pmid)
         elif record_title:
             progress.remarks.append(f"seed {pmid} has another title in PubMed: {record_title}")
 

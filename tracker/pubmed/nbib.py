@@ -94,6 +94,8 @@ _READ = frozenset(
 ) | frozenset(_NOTICES)
 # The types that the XML's OtherAbstract knows, which this format puts before the text.
 _OTHER_ABSTRACT = re.compile(r"(AAMC|AIDS|KIE|PIP|NASA|Publisher|plain-language-summary):\s*(.*)", re.S)
+# What XML cannot hold, so that no export could either.
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _LINE = re.compile(r"([A-Z][A-Z0-9]{0,3}) {0,3}- ?(.*)")
 _PMID_OF_NOTICE = re.compile(r"\s*PMID:\s*([0-9]{1,10})\.?\s*$")
 _IDENTIFIER = re.compile(r"(.+?)\s*\[([a-z]+)\]$")
@@ -159,14 +161,14 @@ def parse_record(body: bytes) -> Article:
     """The Article that one record's text says.
 
     ``body`` is the UTF-8 text of one record, as ``split`` gives it. Fields that the format does not have
-    stay empty; tags that we don't know are kept in ``other_fields`` under their own name.
+    stay empty; tags that we don't know are kept in ``other_fields`` under their own name. Control characters
+    are left out.
 
     Raises RecordError where it is not UTF-8, a line is neither a field nor the continuation of one, or
     there is not exactly one PMID.
     """
     try:
-        lines = _unfold(body.decode("utf-8"))
-        return _article(lines)
+        return _article(_unfold(_CONTROL.sub("", body.decode("utf-8"))))
     except UnicodeDecodeError as error:
         raise RecordError(f"not UTF-8 text: {error}") from None
     except ValueError as error:

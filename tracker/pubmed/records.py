@@ -32,6 +32,7 @@ _TOKEN = re.compile(
 _NAMESPACES = re.compile(rb"\sxmlns(?::\w+)?\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 _ENCODING = re.compile(rb"^\s*<\?xml[^>]*\sencoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
 _PMID = re.compile(rb"<PMID(?:\s[^>]*)?>\s*([0-9]{1,10})\s*</PMID>")
+_PMID_LINE = re.compile(rb"PMID *- *([0-9]{1,10})\s")
 
 
 class RawRecord(NamedTuple):
@@ -42,8 +43,8 @@ class RawRecord(NamedTuple):
 
     @property
     def pmid(self) -> Pmid | None:
-        """The record's PMID as far as it can be read without parsing, for messages about bad records."""
-        found = _PMID.search(self.body, 0, 2000)
+        """The record's PMID as far as it can be read without parsing (MEDLINE text too), for messages."""
+        found = _PMID.search(self.body, 0, 2000) or _PMID_LINE.match(self.body)
         return Pmid(int(found[1])) if found and 0 < int(found[1]) <= MAX_PMID else None
 
 

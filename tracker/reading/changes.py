@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from tracker.article import Article, PartialDate, Text
+from tracker.article import Article, Book, Journal, PartialDate, Text
 from tracker.reading.notices import flags
 
 
@@ -36,7 +36,18 @@ def _shown(old: Any, new: Any) -> tuple[str | None, str | None]:
         return (old.plain, new.plain) if old.plain != new.plain else (old.html, new.html)
     if _is_list(old) or _is_list(new):
         return _list_shown(old or (), new or ())
+    if isinstance(old, Journal | Book) and type(old) is type(new):
+        return _parts_shown(old._asdict(), new._asdict())
     return _value(old), _value(new)
+
+
+def _parts_shown(old: dict[str, Any], new: dict[str, Any]) -> tuple[str, str]:
+    differing = [name for name in old if old[name] != new[name]]
+    before, after = (
+        json.dumps({name: _plain(parts[name]) for name in differing}, ensure_ascii=False)
+        for parts in (old, new)
+    )
+    return before, after
 
 
 def _is_list(value: Any) -> bool:
@@ -64,7 +75,11 @@ def _value(value: Any) -> str | None:
 
 
 def _plain(value: Any) -> Any:
-    """Named tuples as objects, without what is empty."""
+    """Named tuples as objects, without what is empty; texts without markup, dates as far as known."""
+    if isinstance(value, Text):
+        return value.plain
+    if isinstance(value, PartialDate):
+        return value.iso
     if isinstance(value, tuple) and (names := getattr(value, "_fields", None)):
         pairs = ((name, _plain(part)) for name, part in zip(names, value, strict=True))
         return {name: part for name, part in pairs if part not in (None, [], "", {})}

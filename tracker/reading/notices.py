@@ -92,10 +92,15 @@ def flags(article: Article) -> Flags:
     )
 
 
+def words(type: str) -> str:
+    """How a notice of this RefType begins: ``Retracted: see``. A type that we don't know is shown by its name."""
+    return _WORDS.get(type, type + ":")
+
+
 def describe(notice: Notice) -> str:
     """The notice in one line: ``Retracted: see Biosci Rep. 2020 Mar 27, PMID 32167152``.
 
-    A type that we don't know is shown by its name. Never raises.
+    Never raises.
     """
     where = [
         notice.citation.strip().rstrip(".") if notice.citation else "",
@@ -103,4 +108,4 @@ def describe(notice: Notice) -> str:
     ]
     details = ", ".join(part for part in where if part) or "(no reference given)"
     note = f" ({notice.note.strip()})" if notice.note and notice.note.strip() else ""
-    return f"{_WORDS.get(notice.type, notice.type + ':')} {details}{note}"
+    return f"{words(notice.type)} {details}{note}"

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Literal
 
 from sqlite_utils import Database, Migrations
@@ -30,11 +31,14 @@ def open_for_writing(
         path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
+            # First of all: what is not ours is left as it is.
+            pending = _pending(Database(db, execute_plugins=False), path, migrations)
             db.execute("pragma foreign_keys = on")
             if db.execute("pragma journal_mode = wal").fetchone()[0] != "wal":
                 raise UsageError(f"{path}: this disk cannot hold a write-ahead log. Use a local disk.")
             db.execute(f"pragma synchronous = {synchronous}")
-            migrate(db, path, migrations)
+            if pending:
+                migrate(db, path, migrations)
         except BaseException:
             db.close()
             raise
@@ -79,8 +83,6 @@ def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 def migrate(db: sqlite3.Connection, path: Path, migrations: Migrations) -> None:
     """Bring the schema up to date, all or nothing; a copy of a file that holds anything is made before."""
     wrapped = Database(db, execute_plugins=False)
-    if not _pending(wrapped, path, migrations):
-        return
     if migrations.applied(wrapped):
         _keep_copy(db, path)
     with transaction(db):
@@ -100,7 +102,8 @@ def _pending(db: Database, path: Path, migrations: Migrations) -> bool:
 
 
 def _keep_copy(db: sqlite3.Connection, path: Path) -> None:
-    stamp = now().replace(":", "").replace("-", "")
+    # Not the time alone: others may be about to migrate it in the same second.
+    stamp = f"{now().replace(':', '').replace('-', '')}-{token_hex(3)}"
     db.execute("vacuum into ?", (str(path.with_name(f"{path.stem}-before-{stamp}.db")),))
 
 

@@ -12,6 +12,9 @@ from typing import NamedTuple
 from tracker.article import Pmid
 from tracker.questions import Question
 
+# The reason by which a question holds a starter citation: a sample, which no search has found.
+STARTER = "starter citation"
+
 
 class Standing(NamedTuple):
     """How complete a question is; dates are UTC moments."""
@@ -45,14 +48,14 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
         )
         db.execute(
             "delete from seeds where question = ? and pmid not in (select value from json_each(?))",
-            (question.slug, json.dumps(list(question.seeds))),
+            (question.slug, json.dumps(list(question.all_seeds))),
         )
         db.executemany(
             """
             insert into seeds (question, pmid, title) values (?, ?, ?)
             on conflict (question, pmid) do update set title = excluded.title
             """,
-            [(question.slug, pmid, title) for pmid, title in question.seeds.items()],
+            [(question.slug, pmid, title) for pmid, title in question.all_seeds.items()],
         )
 
 
@@ -75,22 +78,44 @@ def keep_strategy(db: sqlite3.Connection, question: Question, when: str) -> None
 
 
 def matching(db: sqlite3.Connection, slug: str) -> set[Pmid]:
-    """PMIDs that the last complete search found."""
-    rows = db.execute("select pmid from question_articles where question = ? and matching", (slug,))
+    """PMIDs that the last complete search found; starter citations are none of them."""
+    rows = db.execute(
+        "select pmid from question_articles where question = ? and matching and reason <> ?", (slug, STARTER)
+    )
     return {Pmid(pmid) for (pmid,) in rows}
 
 
-def enter(db: sqlite3.Connection, slug: str, strategy: str, reasons: Mapping[Pmid, str], when: str) -> None:
-    """Let stored articles into a question, each with its reason."""
+def newest_revision(db: sqlite3.Connection, slug: str) -> str | None:
+    """The latest day on which NLM revised a record that matches the question, as we hold it."""
+    found = db.execute(
+        """
+        select max(revised) from question_articles join articles using (pmid)
+        where question = ? and matching and reason <> ? and length(revised) = 10
+        """,
+        (slug, STARTER),
+    ).fetchone()
+    return found[0] if found else None
+
+
+def newest_created(db: sqlite3.Connection) -> str | None:
+    """The latest day on which a record that we hold was created in PubMed."""
+    found = db.execute("select max(created) from articles").fetchone()
+    return found[0] if found else None
+
+
+def enter(
+    db: sqlite3.Connection, slug: str, strategy: str | None, reasons: Mapping[Pmid, str], when: str
+) -> None:
+    """Let stored articles into a question, each with its reason; what is there as a starter citation, too."""
     db.executemany(
         """
         insert into question_articles (question, pmid, published, entered, reason, strategy, matching)
         select ?, pmid, coalesce(published, ''), ?, ?, ?, 1 from articles where pmid = ?
         on conflict (question, pmid) do update set published = excluded.published, entered = excluded.entered,
           reason = excluded.reason, strategy = excluded.strategy, left_at = null, matching = 1
-        where not matching
+        where not matching or reason = ?
         """,
-        [(slug, when, reason, strategy, pmid) for pmid, reason in reasons.items()],
+        [(slug, when, reason, strategy, pmid, STARTER) for pmid, reason in reasons.items()],
     )
 
 
@@ -117,11 +142,14 @@ def leave_all(db: sqlite3.Connection, pmids: Collection[Pmid], when: str) -> Non
 
 
 def questions_of(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, set[str]]:
-    """The questions that each article has ever been in."""
+    """The questions that each article has ever been in, but for starter citations."""
     found: dict[Pmid, set[str]] = {}
     rows = db.execute(
-        "select pmid, question from question_articles where pmid in (select value from json_each(?))",
-        (json.dumps(list(pmids)),),
+        """
+        select pmid, question from question_articles
+        where reason <> ? and pmid in (select value from json_each(?))
+        """,
+        (STARTER, json.dumps(list(pmids))),
     )
     for pmid, question in rows:
         found.setdefault(Pmid(pmid), set()).add(question)
@@ -187,7 +215,7 @@ def complete(db: sqlite3.Connection, question: Question, started: str, found: Co
         """,
         (started, question.strategy_hash, question.slug),
     )
-    for pmid, title in question.seeds.items():
+    for pmid, title in question.all_seeds.items():
         row = db.execute("select title from articles where pmid = ?", (pmid,)).fetchone()
         other = row[0] if row and not same_title(title, row[0]) else None
         db.execute(

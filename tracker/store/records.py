@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import zstandard
 
 from tracker.article import Pmid
+from tracker.store.questions import STARTER
 
 _DECOMPRESSOR = zstandard.ZstdDecompressor()
 _MAX_BODY = 64 * 2**20
@@ -18,7 +19,10 @@ DEFAULT_RECHECK_DAYS = 30
 
 
 class State(NamedTuple):
-    """A record's standing; ``raw`` is the hash of the version shown, None before one was received."""
+    """A record's standing; ``raw`` is the hash of the version shown, None before one was received.
+
+    ``stored`` says whether there is one: a starter citation only stands in for it.
+    """
 
     raw: str | None
     format: str | None
@@ -26,6 +30,10 @@ class State(NamedTuple):
     revised: str
     missing_since: str | None
     gone: str | None
+
+    @property
+    def stored(self) -> bool:
+        return self.raw is not None and self.format != "starter"
 
 
 class RawVersion(NamedTuple):
@@ -54,7 +62,7 @@ def states(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, State]
 
 def stored(db: sqlite3.Connection, pmids: Collection[Pmid]) -> set[Pmid]:
     """Those of the records of which a version is stored."""
-    return {pmid for pmid, state in states(db, pmids).items() if state.raw}
+    return {pmid for pmid, state in states(db, pmids).items() if state.stored}
 
 
 def keep(db: sqlite3.Connection, versions: Iterable[RawVersion], when: str) -> None:
@@ -85,14 +93,21 @@ def unpack(body: bytes) -> bytes:
 def received(
     db: sqlite3.Connection, shown: Iterable[tuple[Pmid, str]], when: str, recheck_days: int, source: str
 ) -> None:
-    """Note that PubMed (or a file) has just given these records, and which version is shown now."""
+    """Note that PubMed (or a file) has just given these records, and which version is shown now.
+
+    A starter citation comes from neither, so PubMed has not been asked yet.
+    """
+    checked = None if source == "starter" else when
     db.executemany(
         """
         insert into record_state (pmid, raw, first_seen, checked, next_check, source) values (?, ?, ?, ?, ?, ?)
         on conflict (pmid) do update set raw = excluded.raw, checked = excluded.checked,
           next_check = excluded.next_check, missing_since = null, gone = null, source = excluded.source
         """,
-        [(pmid, raw, when, when, next_check(pmid, when, recheck_days), source) for pmid, raw in shown],
+        [
+            (pmid, raw, when, checked, checked and next_check(pmid, when, recheck_days), source)
+            for pmid, raw in shown
+        ],
     )
 
 
@@ -102,21 +117,27 @@ def next_check(pmid: Pmid, checked: str, recheck_days: int) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def missing(db: sqlite3.Connection, pmids: Iterable[Pmid], when: str, source: str) -> list[Pmid]:
-    """Note that PubMed did not return these; those that were missing before are gone, and are returned."""
-    gone = []
-    for pmid in pmids:
-        db.execute(
-            """
-            insert into record_state (pmid, first_seen, missing_since, source) values (?, ?, ?, ?)
-            on conflict (pmid) do update set
-              gone = case when missing_since is not null then coalesce(gone, ?) end,
-              missing_since = coalesce(missing_since, excluded.missing_since)
-            """,
-            (pmid, when, when, source, when),
-        )
-        if db.execute("select gone = ? from record_state where pmid = ?", (when, pmid)).fetchone()[0]:
-            gone.append(pmid)
+def missing(
+    db: sqlite3.Connection, pmids: Collection[Pmid], when: str, recheck_days: int, source: str
+) -> list[Pmid]:
+    """Note that PubMed did not return these; those that were missing before are gone, and are returned.
+
+    What is gone is asked for as seldom as everything else; what is missing for the first time stays due.
+    """
+    gone = [pmid for pmid, state in states(db, pmids).items() if state.missing_since and not state.gone]
+    db.executemany(
+        """
+        insert into record_state (pmid, first_seen, missing_since, source) values (:pmid, :when, :when, :source)
+        on conflict (pmid) do update set missing_since = coalesce(missing_since, :when),
+          gone = case when missing_since is not null then coalesce(gone, :when) end,
+          checked = case when missing_since is not null then :when else checked end,
+          next_check = case when missing_since is not null then :next_check else next_check end
+        """,
+        [
+            {"pmid": p, "when": when, "source": source, "next_check": next_check(p, when, recheck_days)}
+            for p in pmids
+        ],
+    )
     return gone
 
 
@@ -158,11 +179,12 @@ def due(
         """
         select pmid, checked, next_check, missing_since, gone from record_state s
         where raw is not null and source <> 'starter' and pmid in (
-          select pmid from question_articles where question in (select value from json_each(?))
+          select pmid from question_articles
+          where question in (select value from json_each(?)) and reason <> ?
         )
         order by checked, pmid
         """,
-        (json.dumps(list(questions)),),
+        (json.dumps(list(questions)), STARTER),
     )
     return [
         Pmid(pmid)

@@ -89,7 +89,10 @@ DERIVED = (
             "updated": ("integer not null", "1 where an update exists"),
             "commented": ("integer not null", "1 where a comment exists"),
             "republished": ("integer not null", "1 where it was published again"),
-            "is_notice": ("integer not null", "1 where the record is itself a notice: retraction, erratum, ..."),
+            "is_notice": (
+                "integer not null",
+                "1 where the record is itself a notice: retraction, erratum, ...",
+            ),
             "authors_text": ("text", "Authors as MEDLINE prints them, for search"),
             "mesh_text": ("text", "MeSH, supplementary concepts and substances, for search"),
             "keywords_text": ("text", "Keywords, for search"),
@@ -402,7 +405,7 @@ HISTORY = (
             "entered": ("text not null", "When the search first found it (UTC)"),
             "reason": (
                 "text not null",
-                "first search, newly published, newly indexed, strategy changed, loaded from a file",
+                "first search, newly published, newly indexed, strategy changed, loaded from a file, starter citation",
             ),
             "strategy": ("text", "Hash of the strategy that found it"),
             "left_at": ("text", "When a complete search no longer found it (UTC)"),
@@ -414,10 +417,10 @@ HISTORY = (
     Table(
         "runs",
         "history",
-        "Every run that wrote: refresh, load, rebuild",
+        "Every run that wrote: refresh, load, rebuild, starter (citations loaded)",
         {
             "id": ("integer primary key", "Run"),
-            "command": ("text not null", "refresh, load or rebuild"),
+            "command": ("text not null", "refresh, load, rebuild or starter"),
             "started": ("text not null", "Start (UTC)"),
             "finished": ("text", "End (UTC); empty where it was killed"),
             "outcome": ("text not null", "running, complete, incomplete or failed"),
@@ -434,7 +437,7 @@ HISTORY = (
             "id": ("integer primary key", "Search"),
             "run": ("integer not null references runs", "Run"),
             "question": ("text not null", "Question's slug"),
-            "purpose": ("text not null", "strategy, or notices (retracted or under concern)"),
+            "purpose": ("text not null", "strategy, or altered (withdrawn or revised since)"),
             "strategy": ("text", "Hash of the strategy"),
             "query": ("text not null", "Query as sent"),
             "translation": ("text", "PubMed's translation of it"),
@@ -496,6 +499,7 @@ create index notices_type on notices (type);
 create index notices_other on notices (other_pmid);
 create index labels_value on labels (label_group, value, pmid);
 create index record_state_next_check on record_state (next_check);
+create index record_state_starter on record_state (pmid) where source = 'starter';
 create index record_state_missing on record_state (missing_since) where missing_since is not null;
 create index question_articles_published on question_articles (question, published, pmid);
 create index question_articles_entered on question_articles (question, entered, pmid);

@@ -12,7 +12,8 @@ from tracker.store.articles import TABLES
 def show(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
     """The record's columns and, under each table's name, its rows in order; None where it is not stored.
 
-    ``warnings`` are sentences that must come before all else: retracted, under concern, gone from PubMed.
+    ``warnings`` are sentences that must come before all else: a starter citation, retracted, under concern,
+    gone from PubMed.
     """
     article = _rows(db, "select * from articles where pmid = ?", pmid)
     if not article:
@@ -45,6 +46,8 @@ def show(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
 def _warnings(record: dict[str, Any]) -> list[str]:
     checked = (record["state"] or {}).get("checked") or "an unknown date"
     found = []
+    if record["state"] and record["state"]["source"] == "starter":
+        found.append("STARTER CITATION, not a search result: a few facts, until a refresh brings the record")
     if record["retracted"]:
         found.append(f"RETRACTED{_where(record, 'RetractionIn')} (PubMed's status as of {checked})")
     if record["expression_of_concern"]:

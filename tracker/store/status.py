@@ -7,20 +7,24 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tracker.clock import now
-from tracker.store.questions import seeds
+from tracker.store.questions import STARTER, seeds
 
 _QUESTIONS = """
 select slug as question, title, complete_to, incomplete_since, incomplete_reason,
-  (select count(*) from question_articles a where a.question = q.slug and matching) as matching,
+  (select count(*) from question_articles a
+   where a.question = q.slug and matching and reason <> :starter) as matching,
+  (select count(*) from question_articles a
+   where a.question = q.slug and matching and reason = :starter) as starter_citations,
   (select count(*) from question_articles a join articles using (pmid)
-   where a.question = q.slug and matching and created >= :month_ago) as new_in_30_days
+   where a.question = q.slug and matching and reason <> :starter and created >= :month_ago) as new_in_30_days
 from questions q order by position, slug
 """
 _RUNS = """
 select id as run, command, started, finished, outcome, reason from runs order by id desc limit 5
 """
 _STOCK = """
-select (select count(*) from record_state where raw is not null) as records,
+select (select count(*) from record_state where raw is not null and source <> 'starter') as records,
+  (select count(*) from record_state where source = 'starter') as starter_citations,
   (select count(*) from articles where retracted or expression_of_concern) as withdrawn,
   (select count(*) from record_state where raw is not null and next_check <= :now) as due,
   (select count(*) from record_state where gone is not null) as gone
@@ -34,6 +38,7 @@ def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
     given = {
         "month_ago": (today - timedelta(days=30)).strftime("%Y-%m-%d"),
         "now": now(),
+        "starter": STARTER,
         "oldest": (today - timedelta(days=max_age)).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     questions = _rows(db, _QUESTIONS, given)
