@@ -24,7 +24,7 @@ class Settings:
 
     ``email`` and ``api_key`` identify us to NCBI (each user supplies their own; the key never
     appears in a repr, a log or an error). ``timeout`` is in seconds: how long to wait for a
-    connection or for the next bytes of an answer.
+    connection or for the next bytes of an answer. ``secret`` signs the site's cookies.
     """
 
     db_dir: Path = Path("db")
@@ -33,6 +33,7 @@ class Settings:
     api_key: str | None = field(default=None, repr=False)
     eutils_url: str = NCBI_EUTILS
     timeout: float = 45.0
+    secret: str | None = field(default=None, repr=False)
 
     @property
     def evidence_db(self) -> Path:
@@ -71,12 +72,13 @@ def load_settings(
         email=_email(get("TRACKER_EMAIL")),
         api_key=_api_key(get("NCBI_API_KEY")),
         eutils_url=_base_url("TRACKER_EUTILS_URL", get("TRACKER_EUTILS_URL") or NCBI_EUTILS),
+        secret=get("TRACKER_SECRET"),
         timeout=_seconds("TRACKER_TIMEOUT", get("TRACKER_TIMEOUT") or "45"),
     )
 
 
 def find_default(name: str, cwd: Path | None = None) -> Path:
-    """``queries`` or ``metadata.yml``: the working directory's, else the wheel's copy, else the checkout's."""
+    """``queries``, ``metadata.yml`` or ``db/starter``: the working directory's, else the wheel's copy, else the checkout's."""
     places = [(cwd or Path.cwd()) / name, PACKAGE / "defaults" / name, PACKAGE.parent / name]
     return next((place for place in places if place.exists()), places[0])
 

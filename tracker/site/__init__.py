@@ -1,0 +1,27 @@
+"""The Datasette plugin: reader pages over evidence.db, beside Datasette's own."""
+
+from tracker.site.plugin import (
+    asgi_wrapper,
+    extra_css_urls,
+    extra_template_vars,
+    forbidden,
+    handle_exception,
+    permission_allowed,
+    prepare_connection,
+    prepare_jinja2_environment,
+    register_routes,
+    startup,
+)
+
+__all__ = [
+    "asgi_wrapper",
+    "extra_css_urls",
+    "extra_template_vars",
+    "forbidden",
+    "handle_exception",
+    "permission_allowed",
+    "prepare_connection",
+    "prepare_jinja2_environment",
+    "register_routes",
+    "startup",
+]

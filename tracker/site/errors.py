@@ -1,0 +1,55 @@
+"""Answers to what goes wrong: one plain page (or JSON), and one line in the log.
+
+Datasette's own handler prints every local variable of every call to the log, also for a mistyped address.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, NamedTuple
+
+from markupsafe import Markup, escape
+
+from tracker.site.compat import Base400, DatasetteError, Request, Response
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+log = logging.getLogger("tracker.site")
+
+
+class Failure(NamedTuple):
+    status: int
+    title: str
+    message: str | Markup
+
+
+async def error_response(datasette: Datasette, request: Request, exception: Exception) -> Response:
+    """What to answer where a view raised ``exception``."""
+    failure = _failure(request, exception)
+    if request.path.endswith(".json"):
+        answer = {
+            "ok": False,
+            "error": str(failure.message),
+            "status": failure.status,
+            "title": failure.title,
+        }
+        return Response.json(answer, status=failure.status)
+    page = await datasette.render_template("tracker_error.html", failure._asdict(), request=request)
+    return Response.html(page, status=failure.status)
+
+
+def _failure(request: Request, exception: Exception) -> Failure:
+    if isinstance(exception, DatasetteError):
+        message = exception.message
+        shown = Markup(message) if exception.message_is_html else escape(message)  # noqa: S704 - Datasette's own
+        return Failure(exception.status, exception.title or _title(exception.status), shown)
+    if isinstance(exception, Base400):
+        reason = str(exception.args[0]) if exception.args else ""
+        return Failure(exception.status, _title(exception.status), "" if reason == "404" else reason)
+    log.error("%s %s failed", request.method, request.path, exc_info=exception)
+    return Failure(500, "Something went wrong", "It is not your doing, and it has been noted in the log.")
+
+
+def _title(status: int) -> str:
+    return {403: "Not allowed", 404: "Not found"}.get(status, "That did not work")

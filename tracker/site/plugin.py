@@ -1,0 +1,97 @@
+"""Datasette's hooks: our routes, who may see which database, how connections are opened, what headers go out."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment
+
+from tracker.reading.notices import words as notice_words
+from tracker.site import pages, words
+from tracker.site.compat import Database, Forbidden, Request, Response, hook
+from tracker.site.errors import error_response
+from tracker.site.security import ANNOTATIONS, EVIDENCE, HIDDEN, SITE, NonceLoader, secured
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+BUSY_MILLISECONDS = 30_000
+
+
+@hook()
+def startup(datasette: Datasette) -> None:
+    """Open evidence.db a second time, for our pages: only these connections attach annotations.db."""
+    evidence = datasette.databases.get(EVIDENCE)
+    if evidence is not None and SITE not in datasette.databases:
+        database = Database(datasette, path=evidence.path, is_mutable=evidence.is_mutable)
+        datasette.add_database(database, name=SITE)
+
+
+@hook()
+def prepare_connection(conn: sqlite3.Connection, database: str, datasette: Datasette) -> None:
+    if database not in (EVIDENCE, SITE, ANNOTATIONS):
+        return
+    conn.execute(f"pragma busy_timeout = {BUSY_MILLISECONDS}")
+    if database == SITE and (annotations := datasette.databases.get(ANNOTATIONS)):
+        conn.execute(
+            "attach database ? as annotations",
+            (f"file:{Path(annotations.path).absolute().as_posix()}?mode=ro",),
+        )
+
+
+@hook(trylast=True)
+def permission_allowed(action: str, resource: Any) -> bool | None:
+    """Nobody sees the hidden databases through Datasette, whatever else allows it: the last word counts."""
+    database = resource[0] if isinstance(resource, tuple | list) else resource
+    return False if database in HIDDEN else None
+
+
+@hook()
+def register_routes() -> list[tuple[str, Callable[..., Any]]]:
+    return [
+        (r"^/$", pages.home),
+        (r"^/questions/(?P<slug>[a-z0-9-]+)$", pages.question),
+        (r"^/articles/(?P<pmid>[0-9]{1,10})$", pages.article),
+        (r"^/methods$", pages.methods),
+        (r"^/-/databases(?P<format>\.json)?$", pages.databases),
+    ]
+
+
+@hook()
+def extra_css_urls() -> list[str]:
+    return ["/-/static-plugins/evidence-tracker/datasette.css"]
+
+
+@hook()
+def extra_template_vars(request: Request | None) -> dict[str, Any]:
+    return {"csp_nonce": request.scope.get("csp_nonce", "") if request else ""}
+
+
+@hook()
+def prepare_jinja2_environment(env: Environment) -> None:
+    env.filters |= {
+        "day": words.day,
+        "moment": words.moment,
+        "doi_link": words.doi_link,
+        "notice_words": notice_words,
+    }
+    if env.loader is not None:
+        env.loader = NonceLoader(env.loader)
+
+
+@hook(tryfirst=True)
+def handle_exception(datasette: Datasette, request: Request, exception: Exception) -> Awaitable[Response]:
+    return error_response(datasette, request, exception)
+
+
+@hook(tryfirst=True)
+def forbidden(datasette: Datasette, request: Request, message: str) -> Awaitable[Response]:
+    return error_response(datasette, request, Forbidden(message))
+
+
+@hook()
+def asgi_wrapper() -> Callable[[Any], Any]:
+    return secured

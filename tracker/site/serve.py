@@ -1,0 +1,132 @@
+"""Datasette with the settings that this site needs, which cannot live in metadata.yml."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import sqlite3
+import webbrowser
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+import yaml
+
+from tracker.errors import UsageError
+from tracker.settings import Settings, find_default
+from tracker.site.compat import new_datasette
+from tracker.store import connect, schema
+from tracker.store.annotations import open_annotations
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+# Measured on a million articles: suggested facets were the largest single cost of a table page.
+DATASETTE_SETTINGS = {
+    "allow_download": False,
+    "default_page_size": 25,
+    "facet_time_limit_ms": 200,
+    "facet_suggest_time_limit_ms": 50,
+    "max_returned_rows": 1000,
+    "sql_time_limit_ms": 1000,
+    "suggest_facets": False,
+    "truncate_cells_html": 300,
+    "default_cache_ttl": 0,
+}
+
+
+def serve(
+    settings: Settings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8001,
+    open_browser: bool = False,
+    immutable: bool = False,
+) -> None:
+    """Serve the site until it is stopped.
+
+    ``immutable`` promises that no refresh writes while this runs (a copy made for publishing): it is quicker.
+    Raises UsageError for a port that is taken, a database that is missing or newer, metadata that cannot be
+    read; CorruptDatabase for a damaged database.
+    """
+    datasette = open_site(settings, immutable=immutable)
+    check_port(host, port)
+    asyncio.run(datasette.invoke_startup())
+    address = f"http://{host}:{port}/"
+    print(f"Serving at {address} (Ctrl-C stops it)", flush=True)  # noqa: T201 - the one thing it says
+    if open_browser:
+        webbrowser.open(address)
+    uvicorn.run(
+        datasette.app(), host=host, port=port, log_level="warning", lifespan="on", server_header=False
+    )
+
+
+def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
+    """The Datasette instance; both databases are checked, and annotations.db is made where missing."""
+    with closing(connect.open_for_reading(settings.evidence_db, schema.migrations)) as db:
+        check_whole(db, settings.evidence_db)
+    open_annotations(settings.annotations_db).close()
+    evidence = str(settings.evidence_db)
+    return new_datasette(
+        str(settings.annotations_db),
+        *([] if immutable else [evidence]),
+        immutables=[evidence] if immutable else [],
+        metadata=load_metadata(find_default("metadata.yml")),
+        settings=DATASETTE_SETTINGS,
+        secret=signing_secret(settings),
+    )
+
+
+def check_whole(db: sqlite3.Connection, path: Path) -> None:
+    """Read a little from the database, so that damage is told now and not on some page."""
+    try:
+        db.execute("select count(*) from questions").fetchone()
+        db.execute("select title from articles order by pmid desc limit 1").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise connect.plain_error(path, error) from None
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises UsageError where nothing can be served at this address."""
+    try:
+        with closing(socket.create_server((host, port))):
+            return
+    except OSError as error:
+        raise UsageError(
+            f"{host}:{port} cannot be used ({error.strerror}). Stop what runs there, or choose another with --port "
+            "(make run PORT=...)."
+        ) from None
+
+
+def load_metadata(path: Path) -> dict[str, Any]:
+    """Datasette's metadata. Raises UsageError where the file is missing or is not a YAML mapping."""
+    try:
+        found = yaml.safe_load(path.read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"{path}: not a YAML mapping. Compare it with the one in the repository.")
+    return found
+
+
+def signing_secret(settings: Settings) -> str:
+    """What cookies are signed with: TRACKER_SECRET, or one that is made once and kept beside the database."""
+    if settings.secret:
+        return settings.secret
+    path = settings.db_dir / ".secret"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text("utf-8").strip()
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be written ({error.strerror}). Set TRACKER_SECRET instead."
+        ) from None
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_hex(32))
+    return path.read_text("utf-8").strip()
