@@ -1,0 +1,297 @@
+"""What the tests share: a place of their own to run ``tracker`` in, and what makes two databases the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from tests.eutils_server import StandIn
+from tracker import refresh
+from tracker.cli import main
+from tracker.pubmed import transport
+from tracker.pubmed.entrez import PubMed
+from tracker.pubmed.transport import Backoff
+from tracker.store import annotations
+
+FIXTURES = Path(__file__).parent / "fixtures"
+QUERIES = Path(__file__).parents[1] / "queries"
+EXPECTED = yaml.safe_load((FIXTURES / "expected.yml").read_text(encoding="utf-8"))
+QUESTIONS = tuple(EXPECTED["questions"])
+EMAIL = "somebody@example.org"
+# Letters that stand nowhere else, so that it can be looked for in every byte that was written.
+KEY = "testkey0123456789abcdefNOWHERE"
+
+
+def expected(question: str, day: int = 1) -> set[int]:
+    """The PMIDs that the question must find, as written down by hand."""
+    found = EXPECTED["questions"][question]
+    if day == 1:
+        return set(found["day1"])
+    return (set(found["day1"]) | set(found["entered"])) - set(found["left"])
+
+
+# -- running tracker ---------------------------------------------------------------------------
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    def question(self, slug: str) -> dict[str, Any]:
+        """What the report of ``refresh --json`` says of one question."""
+        return next(row for row in self.json["questions"] if row["question"] == slug)
+
+
+@dataclass(slots=True)
+class Desk:
+    """A working directory with an environment of its own, and the databases that come to lie in it."""
+
+    home: Path
+    url: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def db(self) -> Path:
+        return self.home / "db" / "evidence.db"
+
+    @property
+    def annotations(self) -> Path:
+        return self.home / "db" / "annotations.db"
+
+    def run(self, *arguments: str, **environment: str) -> Result:
+        """The command in this process, for speed: no pace, and short pauses before another try."""
+        quick = partial(PubMed, backoff=Backoff(first=0.005, most=0.01))
+        on_terminate = signal.getsignal(signal.SIGTERM)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(self.home)
+            patch.setattr(tempfile, "tempdir", str(self.home))
+            patch.setattr(transport, "MARGIN", 0.01)
+            patch.setattr(refresh, "PubMed", quick)
+            done = CliRunner().invoke(main, arguments, env=self._environment(environment))
+        signal.signal(signal.SIGTERM, on_terminate)
+        return Result(done.exit_code, done.stdout, done.stderr)
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """The command as a process, as staff would run it."""
+        return self.start_python("-m", "tracker", *arguments, **environment)
+
+    def start_python(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=self.home,
+            env=self._environment(environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def shell(self, *arguments: str, **environment: str) -> Result:
+        """The command as a process, run to its end."""
+        return finish(self.start(*arguments, **environment))
+
+    def _environment(self, extra: dict[str, str]) -> dict[str, str]:
+        mine = {
+            "TRACKER_EMAIL": EMAIL,
+            "NCBI_API_KEY": KEY,
+            "TRACKER_EUTILS_URL": self.url,
+            "TRACKER_TIMEOUT": "10",
+            # The pace file lies there: tests that run at once must not queue behind one another.
+            "TMPDIR": str(self.home),
+            "HOME": str(self.home),
+        }
+        strange = {name: "" for name in os.environ if name.startswith(("TRACKER_", "NCBI_"))}
+        return {**os.environ, **strange, **mine, **self.environment, **extra}
+
+    def sql(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.db)) as db:
+            return db.execute(query, values).fetchall()
+
+    def column(self, query: str, *values: Any) -> list[Any]:
+        return [row[0] for row in self.sql(query, *values)]
+
+    def change(self, statement: str, *values: Any) -> None:
+        """What a test cannot wait for: to make the stored times older, above all."""
+        with closing(sqlite3.connect(self.db)) as db, db:
+            db.execute(statement, values)
+
+    def days_pass(self, days: int) -> None:
+        """Make everything that is stored this much older."""
+        for table, columns in TIMES.items():
+            for column in columns:
+                moved = f"strftime('%Y-%m-%dT%H:%M:%SZ', {column}, '-{days} days')"
+                self.change(f"update {table} set {column} = {moved} where {column} is not null")
+
+    def matching(self, question: str) -> set[int]:
+        """PMIDs of the articles that are stored and match the question now."""
+        query = (
+            "select pmid from question_articles join articles using (pmid) where question = ? and matching"
+        )
+        return set(self.column(query, question))
+
+    def stored(self) -> set[int]:
+        return set(self.column("select pmid from articles"))
+
+    def annotate(self) -> bytes:
+        """Let somebody tag a paper; returns the bytes of the file, which no refresh may touch."""
+        with closing(annotations.open_annotations(self.annotations)) as db:
+            db.executescript(
+                """
+                insert into people (id, name, display_name, role, created)
+                  values (1, 'ada', 'Ada', 'tagger', '2025-06-01T00:00:00Z');
+                insert into tag_groups (id, name) values (1, 'outcome');
+                insert into tags (id, tag_group, name) values (1, 1, 'bladder');
+                insert into taggings (pmid, tag, person, tagged) values (90000301, 1, 1, '2025-06-01T00:00:00Z');
+                """
+            )
+            db.execute("pragma wal_checkpoint(truncate)").fetchall()
+        return self.annotations.read_bytes()
+
+    def own_queries(self) -> Path:
+        """A copy of the question files that a test may edit, found from now on."""
+        shutil.copytree(QUERIES, self.home / "queries")
+        return self.home / "queries"
+
+
+def finish(process: subprocess.Popen[str]) -> Result:
+    out, err = process.communicate(timeout=60)
+    return Result(process.returncode, out, err)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "it never came to pass"
+        time.sleep(0.002)
+
+
+@pytest.fixture
+def pubmed() -> Iterator[StandIn]:
+    """PubMed on its first day, which lets everybody ask as fast as they like."""
+    with StandIn(FIXTURES, rate=0) as service:
+        yield service
+
+
+@pytest.fixture
+def desk(tmp_path: Path, pubmed: StandIn) -> Desk:
+    return Desk(tmp_path, pubmed.url)
+
+
+def asked_for(service: StandIn, since: int = 0) -> list[int]:
+    """The PMIDs of all fetches in the server's log, from this request on."""
+    fetches = [request.params["id"] for request in service.log[since:] if request.endpoint == "efetch"]
+    return [int(pmid) for ids in fetches for pmid in ids.split(",")]
+
+
+def tiled(folder: Path, copies: int) -> Path:
+    """The first day's records again and again under fresh PMIDs; the originals are the first copy."""
+    records = b"".join(
+        b"".join(re.findall(rb"<Pubmed(?:Book)?Article>.*</Pubmed(?:Book)?Article>", file.read_bytes(), re.S))
+        for file in sorted((FIXTURES / "pubmed").glob("*.xml"))
+    )
+    own = re.compile(rb"(<(?:MedlineCitation|BookDocument)\b[^>]*>\s*<PMID[^>]*>)(\d+)")
+    tiles = (
+        own.sub(lambda found, n=n: b"%s%d" % (found[1], int(found[2]) + n * 1_000_000), records)
+        for n in range(1, copies)
+    )
+    file = folder / "tiled.xml"
+    file.write_bytes(b"<PubmedArticleSet>" + b"".join(tiles) + b"</PubmedArticleSet>")
+    return file
+
+
+# -- the same database -------------------------------------------------------------------------
+
+# What differs between two databases that came about by different roads: the log of the road, and times.
+LOGS = {"runs", "searches", "fetches"}
+TIMES = {
+    "raw_records": ("fetched",),
+    "record_state": ("first_seen", "checked", "next_check", "missing_since", "gone"),
+    "questions": ("complete_to", "incomplete_since"),
+    "strategies": ("first_run",),
+    "question_articles": ("entered", "left_at"),
+    "changes": ("noticed",),
+}
+RUN_IDS = {"changes": ("run",)}
+OTHERS = ("sqlite_", "_sqlite_", "articles_fts")
+
+
+def dump(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table but the logs; of times and run ids only whether there is one.
+
+    The full-text index is not here: ``check_whole`` compares it with the articles.
+    """
+    with closing(sqlite3.connect(path)) as db:
+        names = [name for (name,) in db.execute("select name from sqlite_master where type = 'table'")]
+        return {
+            name: _rows(db, name)
+            for name in sorted(names)
+            if name not in LOGS and not name.startswith(OTHERS)
+        }
+
+
+def _rows(db: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
+    cursor = db.execute(f"select * from {table}")
+    blank = (*TIMES.get(table, ()), *RUN_IDS.get(table, ()))
+    hidden = [column[0] in blank for column in cursor.description]
+    rows = (
+        tuple("set" if hide and value is not None else value for hide, value in zip(hidden, row, strict=True))
+        for row in cursor
+    )
+    return sorted(rows, key=repr)
+
+
+def assert_same(path: Path, other: dict[str, list[tuple[Any, ...]]]) -> None:
+    """Table by table, so that a failure names the rows and no more."""
+    mine = dump(path)
+    assert mine.keys() == other.keys()
+    for table, rows in mine.items():
+        ours, theirs = Counter(rows), Counter(other[table])
+        assert (ours - theirs, theirs - ours) == (Counter(), Counter()), f"{table} differs"
+
+
+FOLLOWING = {
+    "question_labels": """
+        select question, label_group, value, coalesce(a.published, ''), pmid
+        from question_articles join labels using (pmid) join articles a using (pmid) where matching
+    """,
+    "question_counts": """
+        select question, label_group, value, substr(published, 1, 4), count(*)
+        from question_labels group by 1, 2, 3, 4
+    """,
+}
+
+
+def check_whole(path: Path) -> None:
+    """The file is whole, its references hold, and what follows from other tables does follow from them."""
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("pragma integrity_check").fetchall() == [("ok",)]
+        assert db.execute("pragma foreign_key_check").fetchall() == []
+        if not db.execute("select 1 from sqlite_master where name = 'articles'").fetchone():
+            return
+        # Rank 1 compares the index with the content of the table, too.
+        db.execute("insert into articles_fts (articles_fts, rank) values ('integrity-check', 1)")
+        for table, query in FOLLOWING.items():
+            assert set(db.execute(f"select * from {table}")) == set(db.execute(query)), table
