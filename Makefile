@@ -1,11 +1,13 @@
 # From a bare clone, with nothing but python3 (3.11 or newer) and make.
 #
 #   make test    every check and test        make docs    write the generated pages again
-#   make run     refresh from PubMed         make clean   remove what make made (never your data)
+#   make run     refresh, serve the site     make clean   remove what make made (never your data)
 
 PYTHON ?= python3
 # The tests wait for servers more than they compute, so more of them than there are cores.
 WORKERS ?= 4
+# Where make run serves.
+PORT ?= 8001
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -33,8 +35,9 @@ test: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n $(WORKERS)
 
+# Stopped by Ctrl-C it has not failed, wherever it was.
 run: $(READY)
-	$(BIN)/tracker refresh
+	@stopped=0; trap 'stopped=1' INT; $(BIN)/tracker up --port $(PORT) || exit $$((stopped ? 0 : $$?))
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py

@@ -54,6 +54,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Tables]:
         desk = Desk(tmp_path_factory.mktemp("undisturbed"), service.url)
         assert desk.run("refresh").code == 0
         first = dump(desk.db)
+        desk.days_pass(1)
         service.next_day()
         # Twice, so that what was deleted is confirmed to be gone.
         for _ in range(2):
@@ -143,6 +144,7 @@ def test_the_same_on_the_next_day(
     desk: Desk, pubmed: StandIn, undisturbed: dict[int, Tables], fault: str
 ) -> None:
     assert desk.run("refresh").code == 0
+    desk.days_pass(1)
     pubmed.next_day()
     before = watermarks(desk)
     pubmed.faults.add(fault, **EVERY_SECOND)

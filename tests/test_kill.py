@@ -47,6 +47,7 @@ def first_day(desk: Desk, service: StandIn) -> tuple[str, ...]:
 def second_day(desk: Desk, service: StandIn) -> tuple[str, ...]:
     """Let the first day be over; what follows fetches everything again."""
     assert desk.run("refresh").code == 0
+    desk.days_pass(1)
     service.next_day()
     warm(desk, service)
     return ("--full",)

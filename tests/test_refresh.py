@@ -33,8 +33,6 @@ from tests.conftest import (
 from tests.eutils_server import Found, Reply, Request, StandIn
 
 DAY_TWO = EXPECTED["day2"]
-# The evening of the first day, by the dates of the records written for these tests.
-FIRST_DAY = "2025-06-01T20:00:00Z"
 
 
 def everything(day: int = 1) -> set[int]:
@@ -57,7 +55,7 @@ def refreshed(desk: Desk) -> Desk:
 @pytest.fixture
 def next_day(refreshed: Desk, pubmed: StandIn) -> Desk:
     """After a first refresh on the first day, when PubMed has gone on to the second."""
-    refreshed.change("update questions set complete_to = ?", FIRST_DAY)
+    refreshed.days_pass(1)
     pubmed.next_day()
     return refreshed
 
@@ -205,9 +203,23 @@ def test_each_entry_keeps_its_reason(next_day: Desk) -> None:
     assert set(reasons.values()) == {"newly published"}
 
 
+def test_a_run_that_failed_halfway_does_not_make_what_it_missed_look_old(
+    refreshed: Desk, pubmed: StandIn
+) -> None:
+    refreshed.days_pass(1)
+    pubmed.next_day()
+    pubmed.faults.add("503", first=5)
+    assert refreshed.run("refresh").code == 3
+    entered = "select question, reason from question_articles where pmid = 90000902"
+    assert refreshed.sql(entered) == [("tolerance", "newly published")]
+    assert refreshed.run("refresh").code == 0
+    assert refreshed.sql(entered) == [("cognition", "newly published"), ("tolerance", "newly published")]
+
+
 def test_a_retraction_is_fetched_at_once_though_nothing_is_due(next_day: Desk, pubmed: StandIn) -> None:
     report = next_day.run("refresh", "--json")
-    assert report.json["due"] == 0
+    due = report.json["due"]
+    assert due == next_day.column("select count(*) from question_articles where left_at is not null")[0]
     assert report.question("cystitis")["notices"] == 1
     assert next_day.column("select retracted from articles where pmid = 90000303") == [1]
     assert next_day.sql("select type, other_pmid from notices where pmid = 90000303") == [
@@ -217,6 +229,13 @@ def test_a_retraction_is_fetched_at_once_though_nothing_is_due(next_day: Desk, p
     sent = len(pubmed.log)
     next_day.run("refresh")
     assert 90000303 not in asked_for(pubmed, sent)
+
+
+def test_what_leaves_is_asked_for_at_once_to_learn_why(next_day: Desk) -> None:
+    next_day.run("refresh")
+    changed, deleted = 90000204, 90000106
+    assert {"abstract", "title"} <= {field for field, _, _ in changes(next_day, changed)}
+    assert next_day.column("select missing_since is not null from record_state where pmid = ?", deleted) == [1]
 
 
 def changes(desk: Desk, pmid: int) -> list[tuple[str, str | None, str | None]]:

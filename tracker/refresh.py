@@ -44,6 +44,7 @@ class Progress:
 
     question: Question
     before: store.Standing
+    newest_held: str | None = None
     search: SearchResult | None = None
     found: frozenset[Pmid] = frozenset()
     entering: frozenset[Pmid] = frozenset()
@@ -100,7 +101,6 @@ class Refresh:
     questions: list[Progress]
     recheck_days: int | None = None
     full: bool = False
-    newest_held: str | None = None
     interrupted: bool = False
     due: int = 0
     totals: dict[str, int] = field(
@@ -187,9 +187,15 @@ def _open(
     run = runs.start(db, "refresh", __version__, options)
     with connect.transaction(db):
         store.describe(db, questions)
-    progress = [Progress(question, store.standing(db, question.slug)) for question in questions]
-    newest_held = store.newest_created(db)
-    return Refresh(db, pubmed, console, run, now(), progress, recheck_days, full, newest_held)
+    progress = [_progress(db, question) for question in questions]
+    return Refresh(db, pubmed, console, run, now(), progress, recheck_days, full)
+
+
+def _progress(db: sqlite3.Connection, question: Question) -> Progress:
+    before = store.standing(db, question.slug)
+    # Of what came in since, by a run that did not end well, nothing may make the rest look old.
+    held = store.newest_created(db, before.complete_to) if before.complete_to else None
+    return Progress(question, before, held)
 
 
 # -- 1. search each question in full ---------------------------------------------------------------
@@ -264,6 +270,8 @@ def compare(job: Refresh) -> None:
                 store.keep_strategy(job.db, progress.question, job.started)
                 with store.relabelling(job.db, progress.left):
                     store.leave(job.db, progress.slug, progress.left, job.started)
+                # Why they left is news too: they may have been changed, or deleted.
+                records.check_at_once(job.db, progress.left)
                 _enter(job, progress, records.stored(job.db, progress.entering))
         if progress.complete and progress.kept:
             _look_for_altered(job, progress)
@@ -341,21 +349,21 @@ def _enter(job: Refresh, progress: Progress, pmids: Collection[Pmid]) -> None:
         "select pmid, coalesce(created, entered, '') from articles where pmid in (select value from json_each(?))",
         (json.dumps(list(pmids)),),
     )
-    reasons = {Pmid(pmid): _reason(job, progress, created) for pmid, created in rows}
+    reasons = {Pmid(pmid): _reason(progress, created) for pmid, created in rows}
     with store.relabelling(job.db, reasons.keys()):
         store.enter(job.db, progress.slug, progress.question.strategy_hash, reasons, job.started)
     progress.entered += len(reasons)
 
 
-def _reason(job: Refresh, progress: Progress, created: str) -> str:
+def _reason(progress: Progress, created: str) -> str:
     """Why a record enters: was it created in PubMed since we were last complete?
 
-    Where PubMed's dates lag behind our clock, they count: what is newer than all that we held is new.
+    Where PubMed's dates lag behind our clock, they count: what is newer than all that we held then is new.
     """
     before = progress.before
     if before.complete_to is None:
         return "first search"
-    if not created or created >= min(before.complete_to[:10], job.newest_held or created):
+    if not created or created >= min(before.complete_to[:10], progress.newest_held or created):
         return "newly published"
     return "newly indexed" if before.strategy == progress.question.strategy_hash else "strategy changed"
 

@@ -78,7 +78,7 @@ def load_settings(
 
 
 def find_default(name: str, cwd: Path | None = None) -> Path:
-    """``queries``, ``metadata.yml`` or ``db/starter``: the working directory's, else the wheel's copy, else the checkout's."""
+    """``queries``, ``metadata.yml``, ``db/starter``: the working directory's, else the wheel's, else the checkout's."""
     places = [(cwd or Path.cwd()) / name, PACKAGE / "defaults" / name, PACKAGE.parent / name]
     return next((place for place in places if place.exists()), places[0])
 

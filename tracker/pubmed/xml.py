@@ -225,7 +225,7 @@ def _person(element: Element) -> Fields:
     for child in element:
         tag = child.tag
         if name := _NAMES.get(tag):
-            person[name] = plain(child) or None
+            person[name] = (plain(child) if name == "collective_name" else _word(child)) or None
         elif tag == "AffiliationInfo":
             affiliations.append(_affiliation(child))
         elif tag == "Affiliation":
@@ -391,7 +391,7 @@ def _read_investigators(fields: _Fields, element: Element) -> None:
 
 
 def _read_publication_type(fields: _Fields, element: Element) -> None:
-    fields.add("publication_types", PublicationType(plain(element), element.get("UI")))
+    fields.add("publication_types", PublicationType(_word(element), element.get("UI")))
 
 
 def _read_publication_types(fields: _Fields, element: Element) -> None:
@@ -410,7 +410,7 @@ def _read_mesh(fields: _Fields, element: Element) -> None:
 def _mesh_heading(element: Element) -> MeshHeading:
     qualifiers = []
     for child in element:
-        entry = (plain(child), child.get("UI"), child.get("MajorTopicYN") == "Y")
+        entry = (_word(child), child.get("UI"), child.get("MajorTopicYN") == "Y")
         if child.tag == "DescriptorName":
             descriptor, type = entry, child.get("Type")
         else:
@@ -559,7 +559,7 @@ _SHARED = {
     "Abstract": _read_abstract,
     "ELocationID": _read_location_id,
     "Pagination": _read_pages,
-    "Language": _append("languages", plain),
+    "Language": _append("languages", _word),
     "ArticleTitle": _put("title", text_of),
     "VernacularTitle": _put("vernacular_title", plain),
     "GrantList": _read_grants,

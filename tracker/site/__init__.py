@@ -5,11 +5,13 @@ from tracker.site.plugin import (
     extra_css_urls,
     extra_template_vars,
     forbidden,
+    get_metadata,
     handle_exception,
     permission_allowed,
     prepare_connection,
     prepare_jinja2_environment,
     register_routes,
+    render_cell,
     startup,
 )
 
@@ -18,10 +20,12 @@ __all__ = [
     "extra_css_urls",
     "extra_template_vars",
     "forbidden",
+    "get_metadata",
     "handle_exception",
     "permission_allowed",
     "prepare_connection",
     "prepare_jinja2_environment",
     "register_routes",
+    "render_cell",
     "startup",
 ]

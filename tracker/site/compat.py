@@ -1,12 +1,13 @@
 """Everything that depends on Datasette's version (0.65.x), in one place.
 
-1.0 removes ``permission_allowed`` and moves metadata, and says nothing where a plugin still uses the old
+1.0 removes ``permission_allowed`` and ``get_metadata``, and says nothing where a plugin still uses the old
 names: whoever moves to it changes this module and ``plugin.py`` alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import datasette
@@ -45,7 +46,10 @@ def new_datasette(*files: str, **options: Any) -> Datasette:
     # It prints every local variable of every call to the log; ours (errors.py) answers in its place.
     if pm.get_plugin("datasette.handle_exception"):
         pm.unregister(name="datasette.handle_exception")
-    return Datasette(files, **options)
+    made = Datasette(files, **options)
+    # A reader's slip in SQL is answered, not written to the log.
+    made.execute = partial(made.execute, log_sql_errors=False)
+    return made
 
 
 def hook(**options: bool) -> Callable[[F], F]:

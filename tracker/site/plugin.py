@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment
+from markupsafe import Markup
 
 from tracker.reading.notices import words as notice_words
 from tracker.site import pages, words
 from tracker.site.compat import Database, Forbidden, Request, Response, hook
 from tracker.site.errors import error_response
-from tracker.site.security import ANNOTATIONS, EVIDENCE, HIDDEN, SITE, NonceLoader, secured
+from tracker.site.security import ANNOTATIONS, EVIDENCE, HIDDEN, SITE, NonceLoader, readers_may, secured
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
 BUSY_MILLISECONDS = 30_000
+# One value of a reader's own SQL; printf('%.900000000d', 1) is a single step, which no time limit stops.
+LONGEST_VALUE = 16 * 1024 * 1024
 
 
 @hook()
@@ -35,6 +38,9 @@ def prepare_connection(conn: sqlite3.Connection, database: str, datasette: Datas
     if database not in (EVIDENCE, SITE, ANNOTATIONS):
         return
     conn.execute(f"pragma busy_timeout = {BUSY_MILLISECONDS}")
+    if database == EVIDENCE:
+        conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
+        conn.set_authorizer(readers_may)
     if database == SITE and (annotations := datasette.databases.get(ANNOTATIONS)):
         conn.execute(
             "attach database ? as annotations",
@@ -61,6 +67,20 @@ def register_routes() -> list[tuple[str, Callable[..., Any]]]:
 
 
 @hook()
+def get_metadata() -> dict[str, Any]:
+    """What is no reader's business is out of the list of tables."""
+    return {"databases": {EVIDENCE: {"tables": {"_sqlite_migrations": {"hidden": True}}}}}
+
+
+@hook()
+def render_cell(value: Any, column: str, database: str, datasette: Datasette) -> Markup | None:
+    """In every table and query a PMID leads to our page of the record."""
+    if database != EVIDENCE or column != "pmid" or not isinstance(value, int):
+        return None
+    return Markup('<a href="{}">{}</a>').format(datasette.urls.path(f"/articles/{value}"), value)
+
+
+@hook()
 def extra_css_urls() -> list[str]:
     return ["/-/static-plugins/evidence-tracker/datasette.css"]
 
@@ -75,6 +95,8 @@ def prepare_jinja2_environment(env: Environment) -> None:
     env.filters |= {
         "day": words.day,
         "moment": words.moment,
+        "moments": words.moments,
+        "changed": words.changed,
         "doi_link": words.doi_link,
         "notice_words": notice_words,
     }

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote
 
+from tracker.reading.notices import Flags
+from tracker.reading.notices import words as notice_words
+
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+# Parts of a logged entry that say nothing to a reader.
+_CODES = frozenset({"ui", "category", "registry_number", "initials", "identifiers", "role"})
 _MONTHS = "January February March April May June July August September October November December".split()
 
 
@@ -25,6 +34,42 @@ def moment(iso: str | None) -> str:
     if not iso:
         return ""
     return f"{day(iso)}, {datetime.fromisoformat(iso):%H:%M} UTC"
+
+
+def moments(text: str) -> str:
+    """A sentence with its ISO times put as ``moment`` puts them."""
+    return _MOMENT.sub(lambda found: moment(found[0]), text)
+
+
+def changed(value: str | None, field: str) -> str:
+    """One side of a logged change: a flag as yes or no, JSON as the values that it lists."""
+    if value is None:
+        return ""
+    if field in Flags._fields:
+        return "yes" if value == "1" else "no"
+    try:
+        parts = json.loads(value) if value.startswith(("[", "{")) else value
+    except ValueError:
+        # A title in brackets, say.
+        return value
+    if isinstance(parts, dict):
+        return ", ".join(f"{name.replace('_', ' ')} {_listed(part)}" for name, part in parts.items() if part)
+    return "; ".join(map(_listed, parts)) if isinstance(parts, list) else value
+
+
+def _listed(part: Any) -> str:
+    if isinstance(part, list):
+        return ", ".join(map(_listed, part))
+    if isinstance(part, dict):
+        told = {
+            name: each for name, each in part.items() if name not in _CODES and not isinstance(each, bool)
+        }
+        if "type" in told:
+            told["type"] = notice_words(told["type"])
+        if "pmid" in told:
+            told["pmid"] = f"PMID {told['pmid']}"
+        return " ".join(map(_listed, told.values()))
+    return str(part)
 
 
 def doi_link(doi: str) -> str:

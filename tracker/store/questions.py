@@ -7,10 +7,12 @@ import re
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.article import Pmid
-from tracker.questions import Question
+
+if TYPE_CHECKING:
+    from tracker.questions import Question
 
 # The reason by which a question holds a starter citation: a sample, which no search has found.
 STARTER = "starter citation"
@@ -97,9 +99,12 @@ def newest_revision(db: sqlite3.Connection, slug: str) -> str | None:
     return found[0] if found else None
 
 
-def newest_created(db: sqlite3.Connection) -> str | None:
-    """The latest day on which a record that we hold was created in PubMed."""
-    found = db.execute("select max(created) from articles").fetchone()
+def newest_created(db: sqlite3.Connection, when: str) -> str | None:
+    """The latest day on which a record was created in PubMed, of those that were in a question by ``when``."""
+    found = db.execute(
+        "select max(created) from question_articles join articles using (pmid) where question_articles.entered <= ?",
+        (when,),
+    ).fetchone()
     return found[0] if found else None
 
 

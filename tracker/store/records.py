@@ -117,6 +117,14 @@ def next_check(pmid: Pmid, checked: str, recheck_days: int) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def check_at_once(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
+    """Make these due, whatever their interval, until PubMed has answered for them."""
+    db.execute(
+        "update record_state set next_check = checked where pmid in (select value from json_each(?))",
+        (json.dumps(list(pmids)),),
+    )
+
+
 def missing(
     db: sqlite3.Connection, pmids: Collection[Pmid], when: str, recheck_days: int, source: str
 ) -> list[Pmid]:
@@ -191,6 +199,7 @@ def due(
         for pmid, checked, next_time, missing_since, gone in rows
         if full
         or (missing_since and not gone)
+        or next_time <= checked
         or (next_check(pmid, checked, recheck_days) if recheck_days else next_time) <= when
     ]
 

@@ -1,0 +1,100 @@
+"""Recipes that make this installation refresh every night, unattended; the templates are in schedules/."""
+
+from __future__ import annotations
+
+import getpass
+import shlex
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from zlib import crc32
+
+from tracker.settings import PACKAGE, Settings, load_settings
+
+# Within 9 pm to 5 am US Eastern time all year, and still so where this machine's clock changes by an hour.
+HOUR_UTC = 5
+WATCH_AFTER = 6
+TEMPLATES = {
+    "cron": ("crontab",),
+    "systemd": ("evidence-tracker.service", "evidence-tracker.timer"),
+}
+# What may be set in a shell, where a scheduler's job would not see it.
+VARIABLES = {
+    "email": "TRACKER_EMAIL",
+    "api_key": "NCBI_API_KEY",
+    "eutils_url": "TRACKER_EUTILS_URL",
+    "timeout": "TRACKER_TIMEOUT",
+}
+
+
+def recipe(settings: Settings, scheduler: str) -> dict[str, str]:
+    """The text of each file, by its name, for ``cron`` or ``systemd``."""
+    values = _for_cron(settings) if scheduler == "cron" else _for_systemd(settings)
+    return {name: _template(name).format(**values) for name in TEMPLATES[scheduler]}
+
+
+def remarks(settings: Settings) -> Iterator[str]:
+    """What is missing here for the recipe to work: sentences."""
+    kept = load_settings(environ={})
+    if not settings.email:
+        yield "TRACKER_EMAIL is not set, and without it no refresh runs. Put it into .env of this folder."
+    for name, variable in VARIABLES.items():
+        if getattr(settings, name) != getattr(kept, name):
+            yield f"{variable} is set in this shell only. Put it into .env of this folder, or no job will see it."
+    if not settings.db_dir.is_dir():
+        yield f"there is no folder {settings.db_dir} yet. Run 'tracker refresh' once by hand."
+
+
+def _template(name: str) -> str:
+    return (PACKAGE / "schedules" / name).read_text("utf-8")
+
+
+def _command(settings: Settings) -> tuple[str, ...]:
+    """``tracker`` by absolute paths, whatever the PATH and the folder."""
+    db_dir, queries = str(settings.db_dir.absolute()), str(settings.queries.absolute())
+    return (sys.executable, "-m", "tracker", "--db-dir", db_dir, "--queries", queries)
+
+
+# -- cron ------------------------------------------------------------------------------------------
+
+
+def _for_cron(settings: Settings) -> dict[str, object]:
+    db_dir = settings.db_dir.absolute()
+    at = datetime.now(UTC).replace(hour=HOUR_UTC, minute=crc32(str(db_dir).encode()) % 60).astimezone()
+    idle = "ionice -c 3 " if shutil.which("ionice") else ""
+    return {
+        "minute": at.minute,
+        "hour": at.hour,
+        "watch_hour": (at.hour + WATCH_AFTER) % 24,
+        "folder": _in_crontab([str(Path.cwd())]),
+        "nice": f"nice -n 19 {idle}",
+        "tracker": _in_crontab(_command(settings)),
+        "log": _in_crontab([str(db_dir / "refresh.log")]),
+    }
+
+
+def _in_crontab(words: Iterable[str]) -> str:
+    """Words for the shell; cron itself takes a bare % for the end of the command."""
+    return shlex.join(words).replace("%", r"\%")
+
+
+# -- systemd ---------------------------------------------------------------------------------------
+
+
+def _for_systemd(settings: Settings) -> dict[str, str]:
+    return {
+        "user": getpass.getuser(),
+        "folder": str(Path.cwd()).replace("%", "%%"),
+        "tracker": " ".join(_in_unit(word).replace("$", "$$") for word in _command(settings)),
+        "db_dir": _in_unit(str(settings.db_dir.absolute())),
+        "temporary": _in_unit(tempfile.gettempdir()),
+    }
+
+
+def _in_unit(word: str) -> str:
+    """One word of a line in a unit, where % begins a specifier."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"' if set(escaped) & set(" \t\"';\\") else escaped
