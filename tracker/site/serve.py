@@ -8,7 +8,7 @@ import secrets
 import socket
 import sqlite3
 import webbrowser
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,12 +56,14 @@ def serve(
     check_port(host, port)
     asyncio.run(datasette.invoke_startup())
     address = f"http://{host}:{port}/"
-    print(f"Serving at {address} (Ctrl-C stops it)", flush=True)  # noqa: T201 - the one thing it says
-    if open_browser:
-        webbrowser.open(address)
-    uvicorn.run(
-        datasette.app(), host=host, port=port, log_level="warning", lifespan="on", server_header=False
-    )
+    # Having shut down in order, uvicorn raises again what stopped it: for a server that is no failure.
+    with suppress(KeyboardInterrupt):
+        print(f"Serving at {address} (Ctrl-C stops it)", flush=True)  # noqa: T201 - the one thing it says
+        if open_browser:
+            webbrowser.open(address)
+        uvicorn.run(
+            datasette.app(), host=host, port=port, log_level="warning", lifespan="on", server_header=False
+        )
 
 
 def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:

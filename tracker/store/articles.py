@@ -162,7 +162,15 @@ def _mesh_rows(article: Article) -> Iterable[Row]:
     for name, ui, major, type, qualifiers in article.mesh_headings:
         if qualifiers:
             for qualifier, qualifier_ui, qualifier_major in qualifiers:
-                yield name, ui or "", qualifier, qualifier_ui or "", int(qualifier_major), int(major), type or ""
+                yield (
+                    name,
+                    ui or "",
+                    qualifier,
+                    qualifier_ui or "",
+                    int(qualifier_major),
+                    int(major),
+                    type or "",
+                )
         else:
             yield name, ui or "", "", "", int(major), int(major), type or ""
 

@@ -51,7 +51,13 @@ def question(db: sqlite3.Connection, slug: str, after: tuple[str, int] | None) -
         """,
         slug,
     )
-    return {"question": about, "designs": designs, "first_page": after is None, **page_of(db, slug, after)}
+    return {
+        "question": about,
+        "designs": designs,
+        "first_page": after is None,
+        "starter": about["starter"] > 0,
+        **page_of(db, slug, after),
+    }
 
 
 def page_of(

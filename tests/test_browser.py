@@ -1,0 +1,203 @@
+"""The site as a reader's browser sees it: Chromium, on a wide screen and a phone, by keyboard, without scripts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Error, Page, sync_playwright
+
+from tests.helpers_site import HOSTILE, MARKUP, MATHML, RETRACTED, filled, served
+
+ARGUMENTS = (
+    "--no-sandbox --disable-gpu --disable-quic --disable-background-networking --disable-component-update "
+    "--disable-sync --no-first-run"
+).split()
+OURS = ("/", "/questions/cystitis", f"/articles/{RETRACTED}", "/methods")
+ARTICLES = tuple(f"/articles/{pmid}" for pmid in (MARKUP, MATHML, HOSTILE))
+DATASETTES = (
+    "/evidence",
+    "/evidence/articles",
+    "/evidence/articles?_facet=journal",
+    f"/evidence/articles/{HOSTILE}",
+    "/evidence?sql=select+pmid,+title+from+articles",
+    "/evidence/reviews?question=cystitis",
+    "/nowhere",
+    "/annotations",
+)
+PHONE, DESK = {"width": 360, "height": 740}, {"width": 1200, "height": 800}
+# Before any script of the page: what the policy stops is written down where the test can read it.
+NOTE_VIOLATIONS = """
+window.violations = [];
+addEventListener("securitypolicyviolation", (e) => violations.push(`${e.violatedDirective} ${e.blockedURI}`), true);
+"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with served(filled(tmp_path_factory.mktemp("browser"))) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if not path:
+        missing("chromium is not installed")
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        except Error as error:
+            missing(f"chromium does not start: {error}")
+        yield browser
+        browser.close()
+
+
+def missing(reason: str) -> NoReturn:
+    """A machine without a browser may skip these tests; continuous integration may not."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@dataclass(slots=True)
+class Visit:
+    """A page in a browser of its own, with what it complained of and whom it asked."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def to(self, url: str) -> Visit:
+        self.page.goto(url)
+        self.page.wait_for_load_state("networkidle")
+        return self
+
+
+@contextmanager
+def visiting(browser: Browser, **options: Any) -> Iterator[Visit]:
+    with browser.new_context(viewport=options.pop("viewport", DESK), **options) as context:
+        visit = Visit(context.new_page())
+        visit.page.add_init_script(NOTE_VIOLATIONS)
+        visit.page.on("console", lambda message: visit.complaints.append(f"{message.type}: {message.text}"))
+        visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+        visit.page.on("dialog", lambda dialog: (visit.complaints.append(dialog.message), dialog.dismiss()))
+        visit.page.on("request", lambda request: visit.hosts.add(urlsplit(request.url).netloc))
+        yield visit
+
+
+@pytest.mark.parametrize("path", [*OURS, *ARTICLES, *DATASETTES])
+def test_a_page_raises_no_complaint_and_asks_no_other_host(
+    chromium: Browser, address: str, path: str
+) -> None:
+    with visiting(chromium) as visit:
+        visit.to(address + path)
+        refused = [text for text in visit.complaints if "status of 40" not in text]
+        assert refused == []
+        assert visit.page.evaluate("violations") == []
+        assert visit.hosts == {urlsplit(address).netloc}
+
+
+def test_the_tests_would_see_a_violation(chromium: Browser, address: str) -> None:
+    with visiting(chromium) as visit:
+        visit.to(address + "/")
+        visit.page.evaluate(
+            "document.body.insertAdjacentHTML('beforeend', '<p style=\"color: red\" onclick=\"x\">')"
+        )
+        visit.page.evaluate(
+            "document.body.append(Object.assign(document.createElement('script'), {text: '1'}))"
+        )
+        visit.page.wait_for_function("violations.length >= 2")
+        assert visit.complaints
+
+
+@pytest.mark.parametrize("path", [*OURS, *ARTICLES, "/nowhere"])
+def test_nothing_is_wider_than_a_phone(chromium: Browser, address: str, path: str) -> None:
+    with visiting(chromium, viewport=PHONE) as visit:
+        page = visit.to(address + path).page
+        page.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+
+
+def test_without_scripts_everything_is_there(chromium: Browser, address: str) -> None:
+    with visiting(chromium, java_script_enabled=False) as visit:
+        page = visit.page
+        page.goto(address)
+        page.get_by_role("link", name="Bladder and urinary tract").click()
+        page.get_by_role("link", name="Frequency of bladder complaints").last.click()
+        assert page.get_by_text("RETRACTED: Ann Inv Urol.").is_visible()
+        page.get_by_text("Affiliations", exact=True).click()
+        assert page.get_by_text("Department of Psychiatry, University of Nowhere").is_visible()
+        page.get_by_role("link", name="Methods").click()
+        page.get_by_text("Strategy as sent").first.click()
+        assert page.locator("pre.query").first.is_visible()
+
+
+@pytest.mark.parametrize("path", OURS)
+def test_the_first_tab_reaches_the_way_past_the_navigation(
+    chromium: Browser, address: str, path: str
+) -> None:
+    with visiting(chromium) as visit:
+        page = visit.to(address + path).page
+        page.keyboard.press("Tab")
+        skip = page.locator(":focus")
+        assert skip.inner_text() == "Skip to content"
+        box = skip.bounding_box()
+        assert box and box["x"] >= 0
+        page.keyboard.press("Enter")
+        assert page.url.endswith("#main")
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.closest('main, footer') !== null")
+
+
+def test_a_reader_with_a_keyboard_comes_from_home_to_the_basis_of_a_label(
+    chromium: Browser, address: str
+) -> None:
+    with visiting(chromium) as visit:
+        page = visit.to(f"{address}/articles/{RETRACTED}").page
+        summary = page.get_by_text("from the title")
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if summary.evaluate("(each) => each === document.activeElement"):
+                break
+        page.keyboard.press("Enter")
+        assert page.get_by_text("rule cross-sectional-title").is_visible()
+
+
+def test_a_formula_is_drawn_as_one(chromium: Browser, address: str) -> None:
+    with visiting(chromium) as visit:
+        fraction = visit.to(f"{address}/articles/{MATHML}").page.locator("math mfrac")
+        above, below = (fraction.locator(f"xpath=*[{n}]").bounding_box() for n in (1, 2))
+        assert above and below and above["y"] < below["y"]
+
+
+def test_text_runs_from_right_to_left_without_upsetting_what_stands_beside_it(
+    chromium: Browser, address: str
+) -> None:
+    with visiting(chromium) as visit:
+        page = visit.to(f"{address}/articles/{HOSTILE}").page
+        assert page.title().endswith("– Evidence tracker")
+        assert page.locator("main script, main img, main svg, main iframe").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("path", [*OURS, f"/articles/{MARKUP}", "/nowhere"])
+def test_axe_finds_nothing_to_object_to(chromium: Browser, address: str, path: str, scheme: Any) -> None:
+    axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+    # axe is no part of the page: in a browser that lets it in, and only there.
+    with visiting(chromium, color_scheme=scheme, bypass_csp=True) as visit:
+        page = visit.to(address + path).page
+        page.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
+        page.evaluate(axe)
+        tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+        found = page.evaluate("(tags) => axe.run({runOnly: tags})", tags)
+        problems = [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]
+        assert problems == []
+        assert found["passes"]
