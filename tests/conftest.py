@@ -181,6 +181,14 @@ def finish(process: subprocess.Popen[str]) -> Result:
     return Result(process.returncode, out, err)
 
 
+def program(name: str) -> str:
+    """The path of a program that is not ours; a test that needs one is skipped without it, but not in CI."""
+    found = shutil.which(name)
+    if not found:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{name} is not installed")
+    return found
+
+
 def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
     limit = time.monotonic() + seconds
     while not condition():

@@ -77,7 +77,7 @@ class Visit:
 
     def to(self, url: str) -> Visit:
         self.page.goto(url)
-        self.page.wait_for_load_state("networkidle")
+        self.page.evaluate("new Promise(requestAnimationFrame)")
         return self
 
 

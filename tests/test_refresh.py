@@ -235,7 +235,9 @@ def test_what_leaves_is_asked_for_at_once_to_learn_why(next_day: Desk) -> None:
     next_day.run("refresh")
     changed, deleted = 90000204, 90000106
     assert {"abstract", "title"} <= {field for field, _, _ in changes(next_day, changed)}
-    assert next_day.column("select missing_since is not null from record_state where pmid = ?", deleted) == [1]
+    assert next_day.column("select missing_since is not null from record_state where pmid = ?", deleted) == [
+        1
+    ]
 
 
 def changes(desk: Desk, pmid: int) -> list[tuple[str, str | None, str | None]]:

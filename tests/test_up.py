@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import KEY, QUERIES, QUESTIONS, Desk, dump, expected, finish, wait_for
+from tests.conftest import QUERIES, QUESTIONS, Desk, dump, expected, finish, wait_for
 from tests.eutils_server import StandIn
 from tracker.lock import writing_job
 from tracker.settings import load_settings
@@ -126,9 +126,8 @@ def test_without_a_network_it_serves_what_an_earlier_refresh_stored(desk: Desk) 
     assert dump(desk.db) == before
 
 
-def test_a_key_that_ncbi_refuses_keeps_nobody_from_the_site(desk: Desk, pubmed: StandIn) -> None:
-    pubmed.invalid_keys.add(KEY)
-    with up(desk) as site:
+def test_a_key_that_ncbi_refuses_keeps_nobody_from_the_site(desk: Desk) -> None:
+    with up(desk, NCBI_API_KEY="wrong") as site:
         assert "No refresh: NCBI_API_KEY: NCBI does not accept this key" in site.stop()
 
 

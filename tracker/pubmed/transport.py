@@ -496,25 +496,23 @@ class Pace:
         self._interval = MARGIN / per_second
 
     def wait(self) -> None:
-        """Return when it is our turn. Raises ServiceError where the pace file cannot be had."""
-        time.sleep(self._reserve())
+        """Return when it is our turn. Raises ServiceError where the pace file cannot be had.
 
-    def _reserve(self) -> float:
-        """Seconds until the turn that is now ours."""
+        The lock is held while we wait, and the mark made when the wait is over: on a busy machine a turn
+        that was kept late must not let the next one follow too soon.
+        """
         try:
             with self._lock:
-                now = time.monotonic()
-                turn = max(now, self._last_turn() + self._interval)
-                # Nobody queues this long: the mark is of before a restart, when the clock read more.
-                if turn > now + LONGEST_QUEUE:
-                    turn = now
-                self.file.write_text(repr(turn))
+                wait = self._last_turn() + self._interval - time.monotonic()
+                # Nobody waits this long: the mark is of before a restart, when the clock read more.
+                if 0 < wait <= LONGEST_QUEUE:
+                    time.sleep(wait)
+                self.file.write_text(repr(time.monotonic()))
         except (OSError, filelock.Timeout) as error:
             raise ServiceError(
                 f"{self.file}: the file that keeps us under NCBI's limit cannot be used "
                 f"({type(error).__name__}). Is the disk full, or another refresh suspended?"
             ) from None
-        return turn - now
 
     def _last_turn(self) -> float:
         try:

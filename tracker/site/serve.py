@@ -61,9 +61,10 @@ def serve(
         print(f"Serving at {address} (Ctrl-C stops it)", flush=True)  # noqa: T201 - the one thing it says
         if open_browser:
             webbrowser.open(address)
-        uvicorn.run(
+        config = uvicorn.Config(
             datasette.app(), host=host, port=port, log_level="warning", lifespan="on", server_header=False
         )
+        uvicorn.Server(config).run()
 
 
 def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:

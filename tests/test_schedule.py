@@ -1,0 +1,207 @@
+"""``tracker schedule``: recipes that work as printed, in any folder, with nobody there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import EMAIL, KEY, Desk, check_whole, expected, program
+from tests.eutils_server import StandIn
+
+# Spaces and quotes for the shell, % for cron and systemd, $ for systemd.
+AWKWARD = """it's a "test" 100%h $HOME"""
+
+
+@pytest.fixture(params=["plain", AWKWARD], ids=["a plain folder", "a folder with a difficult name"])
+def at_home(request: pytest.FixtureRequest, tmp_path: Path, pubmed: StandIn) -> Desk:
+    home = tmp_path / request.param
+    home.mkdir()
+    return Desk(home, pubmed.url)
+
+
+# -- systemd ---------------------------------------------------------------------------------------
+
+
+def units(desk: Desk) -> dict[str, str]:
+    done = desk.run("schedule", "systemd", "--output", "units")
+    assert done.code == 0, done.err
+    return {path.name: path.read_text("utf-8") for path in (desk.home / "units").iterdir()}
+
+
+def setting(unit: str, name: str) -> list[str]:
+    return re.findall(rf"^{name}=(.*)$", unit, re.M)
+
+
+def test_systemd_finds_no_fault_with_the_units(at_home: Desk) -> None:
+    analyze = program("systemd-analyze")
+    files = [str(at_home.home / "units" / name) for name in units(at_home)]
+    done = subprocess.run([analyze, "verify", *files], capture_output=True, text=True)
+    # It only warns of a key that it does not know.
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_checker_of_units_would_have_found_one(at_home: Desk) -> None:
+    analyze = program("systemd-analyze")
+    text = units(at_home)["evidence-tracker.timer"].replace("Persistent=", "Persistant=")
+    (at_home.home / "units" / "evidence-tracker.timer").write_text(text)
+    file = at_home.home / "units" / "evidence-tracker.timer"
+    done = subprocess.run([analyze, "verify", str(file)], capture_output=True, text=True)
+    assert "Persistant" in done.stderr
+
+
+def test_the_timer_keeps_to_the_hours_that_ncbi_asks_for(at_home: Desk) -> None:
+    timer = units(at_home)["evidence-tracker.timer"]
+    (start,) = setting(timer, "OnCalendar")
+    (delay,) = setting(timer, "RandomizedDelaySec")
+    hour = re.fullmatch(r"\*-\*-\* (\d\d):00:00 UTC", start)
+    assert hour and delay.endswith("h")
+    assert_polite(int(hour[1]))
+    assert_polite(int(hour[1]) + int(delay[:-1]))
+
+
+def assert_polite(hour_utc: int) -> None:
+    """From 9 pm to 5 am US Eastern, with and without daylight saving time."""
+    for offset in (-5, -4):
+        assert (hour_utc + offset) % 24 >= 21 or (hour_utc + offset) % 24 <= 5
+
+
+def test_the_service_may_write_where_it_must_and_nowhere_else(desk: Desk) -> None:
+    service = units(desk)["evidence-tracker.service"]
+    assert setting(service, "ProtectSystem") == ["strict"]
+    assert setting(service, "ProtectHome") == ["read-only"]
+    # The pace file is shared with every other process of this user.
+    assert setting(service, "ReadWritePaths") == [f"{desk.home / 'db'} {desk.home}"]
+    assert setting(service, "Environment") == [f"TMPDIR={desk.home}"]
+    assert setting(service, "PrivateTmp") == ["false"]
+    assert setting(service, "SuccessExitStatus") == ["4"]
+
+
+def test_the_service_runs_what_is_installed_here_by_absolute_paths(desk: Desk) -> None:
+    service = units(desk)["evidence-tracker.service"]
+    (command,) = setting(service, "ExecStart")
+    words = shlex.split(command)
+    assert words[:3] == [sys.executable, "-m", "tracker"]
+    assert words[words.index("--db-dir") + 1] == str(desk.home / "db")
+    assert Path(words[words.index("--queries") + 1]).is_absolute()
+    assert words[-1] == "refresh"
+    assert setting(service, "WorkingDirectory") == [str(desk.home)]
+
+
+# -- cron ------------------------------------------------------------------------------------------
+
+FIELD = re.compile(r"(\d+|\*)$")
+MOST = (59, 23, 31, 12, 7)
+
+
+def jobs(crontab: str) -> Iterator[tuple[list[str], str]]:
+    """The fields and the command of every line, as cron reads them: an unescaped % would end the command."""
+    for line in crontab.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        *fields, command = line.split(None, 5)
+        assert not re.search(r"(?<!\\)%", command)
+        yield fields, command.replace(r"\%", "%")
+
+
+def test_the_crontab_has_two_jobs_at_times_that_there_are(at_home: Desk) -> None:
+    found = list(jobs(at_home.run("schedule", "cron").out))
+    assert len(found) == 2
+    for fields, _ in found:
+        assert len(fields) == 5
+        for field, most in zip(fields, MOST, strict=True):
+            assert field == "*" or 0 <= int(field) <= most
+
+
+def test_cron_keeps_to_the_hours_that_ncbi_asks_for(desk: Desk) -> None:
+    (minute, hour, *_), _ = next(jobs(desk.run("schedule", "cron").out))
+    local = datetime.now().astimezone().replace(hour=int(hour), minute=int(minute))
+    assert_polite(local.astimezone(UTC).hour)
+
+
+def test_the_minute_is_the_same_each_time_and_not_the_same_for_all(desk: Desk) -> None:
+    crontabs = {desk.run("--db-dir", name, "schedule", "cron").out.split()[-30] for name in ("a", "a")}
+    assert len(crontabs) == 1
+    minutes = {next(jobs(desk.run("--db-dir", f"db{n}", "schedule", "cron").out))[0][0] for n in range(10)}
+    assert len(minutes) > 1
+
+
+def run_as_cron(command: str) -> subprocess.CompletedProcess[str]:
+    """With next to no environment, and a HOME that cannot be written."""
+    environment = {"PATH": "/usr/bin:/bin", "SHELL": "/bin/sh", "HOME": "/dev/null", "LOGNAME": "nobody"}
+    return subprocess.run(
+        ["/bin/sh", "-c", command],
+        env=environment,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_the_jobs_do_what_they_say_where_cron_would_run_them(at_home: Desk, pubmed: StandIn) -> None:
+    dotenv = f"TRACKER_EMAIL={EMAIL}\nNCBI_API_KEY={KEY}\nTRACKER_EUTILS_URL={pubmed.url}\n"
+    (at_home.home / ".env").write_text(dotenv)
+    (at_home.home / "db").mkdir()
+    (_, refresh), (_, watch) = jobs(at_home.run("schedule", "cron").out)
+    done = run_as_cron(refresh)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    log = (at_home.home / "db" / "refresh.log").read_text()
+    assert "cystitis: PubMed counts" in log
+    assert KEY not in log
+    check_whole(at_home.db)
+    assert at_home.matching("cystitis") == expected("cystitis")
+    done = run_as_cron(watch)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    at_home.days_pass(10)
+    done = run_as_cron(watch)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "Stale or incomplete" in done.stderr
+
+
+# -- both ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheduler", ["cron", "systemd"])
+def test_neither_address_nor_key_stands_in_a_recipe(desk: Desk, scheduler: str) -> None:
+    done = desk.run("schedule", scheduler)
+    assert EMAIL not in done.out + done.err
+    assert KEY not in done.out + done.err
+
+
+def test_what_only_the_shell_knows_is_pointed_out(desk: Desk) -> None:
+    said = desk.run("schedule", "cron").err
+    for name in ("TRACKER_EMAIL", "NCBI_API_KEY", "TRACKER_EUTILS_URL", "TRACKER_TIMEOUT"):
+        assert f"{name} is set in this shell only" in said
+    assert "there is no folder db yet" in said
+
+
+def test_where_all_is_in_dotenv_there_is_nothing_to_point_out(desk: Desk, pubmed: StandIn) -> None:
+    settings = {
+        "TRACKER_EMAIL": EMAIL,
+        "NCBI_API_KEY": KEY,
+        "TRACKER_EUTILS_URL": pubmed.url,
+        "TRACKER_TIMEOUT": "10",
+    }
+    (desk.home / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    (desk.home / "db").mkdir()
+    assert desk.run("schedule", "cron").err == ""
+
+
+def test_without_an_address_it_says_that_no_refresh_will_run(desk: Desk) -> None:
+    said = desk.run("schedule", "systemd", TRACKER_EMAIL="").err
+    assert "TRACKER_EMAIL is not set, and without it no refresh runs" in said
+
+
+def test_files_that_are_written_can_be_read_by_the_system(desk: Desk) -> None:
+    units(desk)
+    for path in (desk.home / "units").iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) & 0o444 == 0o444
