@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from corpus import REAL, tiled  # noqa: E402 - the folder is no package
+from corpus import REAL, tiled
 
 PARSE_ALONE = """
 import sys, pubmed_parser
@@ -28,7 +28,9 @@ print(sum(1 for _ in pubmed_parser.parse_medline_xml(sys.argv[1])))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--records", type=int, nargs="+", default=[10_000, 40_000])
     options = parser.parse_args()
     if not REAL.exists():

@@ -56,11 +56,6 @@ class Site:
         assert answer.status_code == 200, (path, answer.status_code)
         return answer.text
 
-    def rows(self, sql: str) -> list[dict[str, Any]]:
-        answer = self.get(httpx.URL("/evidence.json", params={"sql": sql, "_shape": "array"}).__str__())
-        assert answer.status_code == 200, answer.text
-        return list(answer.json())
-
 
 def articles_on(page: str) -> list[int]:
     """The PMIDs that the page lists under "Records", in order."""

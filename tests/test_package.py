@@ -57,8 +57,10 @@ def test_the_wheel_holds_the_code_its_data_and_nothing_else(wheel: Path) -> None
         for path in (ROOT / "tracker").rglob("*")
         if path.suffix in (".py", ".yml") and "__pycache__" not in path.parts
     }
+    ours |= {f"tracker/schedules/{path.name}" for path in (ROOT / "tracker" / "schedules").iterdir()}
     questions = {f"tracker/defaults/queries/{path.name}" for path in (ROOT / "queries").iterdir()}
-    assert ours | questions | {"tracker/defaults/metadata.yml"} <= names
+    defaults = {f"tracker/defaults/{name}" for name in ("metadata.yml", "db/starter/citations.csv")}
+    assert ours | questions | defaults <= names
     rest = {name.partition("/")[0] for name in names}
     assert len(rest) == 2
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
@@ -76,6 +78,15 @@ def test_it_runs_from_an_empty_folder_with_the_questions_that_it_brings(
     check = run(tmp_path, installed / "python", "-m", "tracker", "questions", "check")
     assert check.returncode == 0, check.stdout
     assert list(tmp_path.iterdir()) == [], "reading leaves nothing behind"
+
+
+def test_it_prints_a_schedule_and_has_its_starter_citations(installed: Path, tmp_path: Path) -> None:
+    done = run(tmp_path, installed / "tracker", "schedule", "systemd")
+    assert done.returncode == 0, done.stderr
+    assert f"ExecStart={installed / 'python'} -m tracker" in done.stdout
+    code = "from tracker.settings import find_default; print(find_default('db/starter').resolve())"
+    there = Path(run(tmp_path, installed / "python", "-c", code).stdout.strip())
+    assert there.is_relative_to(installed.parent) and (there / "citations.csv").is_file()
 
 
 def test_it_loads_with_workers_when_run_as_a_module(installed: Path, tmp_path: Path) -> None:

@@ -234,14 +234,19 @@ class Terminal:
     def __init__(self, desk: Desk, *answers: str) -> None:
         self.said = ""
         self.port = free_port()
-        environment = desk._environment({"TRACKER_EMAIL": "", "TERM": "dumb"})
-        # A variable that is empty hides the one in .env.
+        environment = desk._environment({"TERM": "dumb"})
+        # A variable that is empty would hide the one in .env.
         del environment["TRACKER_EMAIL"]
-        self.pid, self._terminal = pty.fork()
-        if self.pid == 0:
-            os.chdir(desk.home)
-            command = [sys.executable, "-m", "tracker", "up", "--port", str(self.port)]
-            os.execvpe(command[0], command, environment)
+        self._terminal, end = pty.openpty()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tracker", "up", "--port", str(self.port)],
+            cwd=desk.home,
+            env=environment,
+            stdin=end,
+            stdout=end,
+            stderr=end,
+        )
+        os.close(end)
         for answer in answers:
             self.wait_for("E-mail address (Enter to go on without): ")
             self.said = ""
@@ -268,11 +273,11 @@ class Terminal:
 
     def end(self) -> int:
         """Ctrl-C; returns the exit code."""
-        self.type("\x03")
+        self._process.send_signal(signal.SIGINT)
         while self._read():
             pass
         os.close(self._terminal)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self._process.wait(30)
 
 
 def test_on_a_terminal_it_asks_once_and_keeps_the_address(desk: Desk) -> None:
@@ -322,9 +327,7 @@ def test_the_address_is_added_to_what_stands_in_dotenv(
     assert load_settings(environ={}).email == "me@example.org"
 
 
-def test_where_dotenv_cannot_be_written_the_address_is_used_this_once(
-    desk: Desk,
-) -> None:
+def test_where_dotenv_cannot_be_written_the_address_is_used_this_once(desk: Desk) -> None:
     (desk.home / ".env").mkdir()
     terminal = Terminal(desk, "me@example.org\n")
     terminal.wait_for("Serving at")

@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tracker.article import Pmid
+from tracker.store.questions import STARTER
 from tracker.store.show import show
 
 NEWEST, PAGE, RUNS = 3, 25, 20
-STARTER = "starter citation"
 
 _LISTED = """
   a.pmid, a.title_html, a.authors_text, coalesce(a.iso_abbreviation, a.journal) as journal, a.published,
