@@ -427,6 +427,15 @@ def test_show_says_what_is_stored(stored: Desk) -> None:
     assert "Question: cystitis (loaded from a file)" in done.out
 
 
+def test_no_text_of_a_record_drives_the_terminal(desk: Desk) -> None:
+    (desk.home / "odd.xml").write_text(document(record(1, "Odd \x9b2J \u202etitle")), "utf-8")
+    assert desk.run("load", "odd.xml").code == 0
+    for command in (("show", "1"), ("search", "odd")):
+        shown = desk.run(*command).out
+        assert "Odd 2J title" in shown
+        assert not {"\x9b", "\u202e"} & set(shown)
+
+
 def test_show_as_json_has_every_table(stored: Desk) -> None:
     shown = stored.run("show", "90000601", "--json").json
     assert (shown["pmid"], shown["retracted"]) == (90000601, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import sys
@@ -21,6 +22,7 @@ from tracker.errors import TrackerError, UsageError
 from tracker.settings import Settings, load_settings
 
 EXIT_USAGE, EXIT_WORK_REMAINS = 2, 3
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Tracker(click.Group):
@@ -55,6 +57,11 @@ def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
 def _fail(message: str, code: int) -> NoReturn:
     click.echo(f"Error: {message}", err=True)
     sys.exit(code)
+
+
+def _harmless(text: str) -> str:
+    """Text from records without what would drive a terminal: control characters but line breaks, bidi overrides."""
+    return _CONTROLS.sub("", text)
 
 
 def _print_json(data: Any) -> None:
@@ -272,7 +279,8 @@ def _print_hit(hit: dict[str, Any]) -> None:
     marks = [("RETRACTED", hit["retracted"]), ("EXPRESSION OF CONCERN", hit["expression_of_concern"])]
     warning = "".join(f"[{mark}] " for mark, is_set in marks if is_set)
     source = ". ".join(part for part in (hit["authors"], hit["journal"], hit["published"]) if part)
-    click.echo(f"{hit['pmid']}  {warning}{hit['title']}\n  {source}\n  {' '.join(hit['snippet'].split())}\n")
+    snippet = " ".join(hit["snippet"].split())
+    click.echo(_harmless(f"{hit['pmid']}  {warning}{hit['title']}\n  {source}\n  {snippet}\n"))
 
 
 @main.command()
@@ -295,7 +303,7 @@ def show(settings: Settings, pmid: str, as_json: bool) -> None:
     if as_json:
         _print_json(record)
     else:
-        click.echo(_record_text(record))
+        click.echo(_harmless(_record_text(record)))
 
 
 def _record_text(record: dict[str, Any]) -> str:
@@ -319,6 +327,62 @@ def _record_text(record: dict[str, Any]) -> str:
         for change in record["changes"]
     ]
     return "\n".join(line for line in lines if line is not None)
+
+
+@main.command()
+@click.argument("question")
+@click.option(
+    "--format",
+    "format",
+    required=True,
+    type=click.Choice(("ris", "bibtex", "csl-json", "nbib", "csv", "xlsx", "json", "atom")),
+    help="What to write.",
+)
+@click.option(
+    "--filter",
+    "filters",
+    metavar="GROUP=VALUE",
+    multiple=True,
+    help="Only articles with this label, say design=cohort. May be repeated: any value of a group, every group.",
+)
+@click.option(
+    "--years", metavar="FROM-TO", help="Only articles published in these years: 2015-2020, 2015-, -2020."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="File to write, whole or not at all; without it, or as -, stdout.",
+)
+@pass_settings
+def export(
+    settings: Settings,
+    question: str,
+    format: str,
+    filters: Sequence[str],
+    years: str | None,
+    output: Path | None,
+) -> None:
+    """Export all articles of QUESTION for a reference manager, spreadsheet, program or feed reader.
+
+    Retractions, expressions of concern and corrections go with every article, in every format.
+    """
+    from tracker.export import export as run_export
+    from tracker.export import parse_filters, whole_file
+
+    wanted = parse_filters(filters, years)
+    to_stdout = output is None or str(output) == "-"
+    if to_stdout and format == "xlsx" and sys.stdout.isatty():
+        raise UsageError("an Excel file is nothing for a terminal. Give a file with -o.")
+    with closing(_evidence(settings)) as db:
+        if to_stdout:
+            count = run_export(db, question, format, sys.stdout.buffer, wanted)
+        else:
+            assert output is not None
+            with whole_file(output) as out:
+                count = run_export(db, question, format, out, wanted)
+    where = "" if to_stdout else f" to {output}"
+    click.echo(f"{question}: {count:,} articles written{where}", err=True)
 
 
 @main.group(invoke_without_command=True)

@@ -99,7 +99,7 @@ def check_port(host: str, port: int) -> None:
             return
     except OSError as error:
         raise UsageError(
-            f"{host}:{port} cannot be used ({error.strerror}). Stop what runs there, or choose another with --port "
+            f"{host}:{port} cannot be used ({os.strerror(error.errno or 0)}). Stop what runs there, or choose another with --port "
             "(make run PORT=...)."
         ) from None
 

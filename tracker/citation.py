@@ -1,0 +1,212 @@
+"""A citation: what a reference manager takes of a stored article, with what must not be lost on the way.
+
+``store`` reads them, ``cite`` writes them, and neither knows of the other.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import quote
+
+from tracker.article import Kind, Pmid
+
+PUBMED = "https://pubmed.ncbi.nlm.nih.gov"
+# A DOI's form: https://www.doi.org/doi-handbook/HTML/doi-name-syntax.html. Whatever else stands in the field
+# (javascript:, a whole address) is text and never becomes a link.
+_DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*/\S+")
+_PAGE_RANGE = re.compile(r"([A-Za-z]*)(\d+)-([A-Za-z]*)(\d+)")
+
+
+class CitedAuthor(NamedTuple):
+    """A person, or a group in ``group``; ``role`` is ``author`` or ``editor``."""
+
+    family: str | None = None
+    given: str | None = None
+    initials: str | None = None
+    suffix: str | None = None
+    group: str | None = None
+    role: str = "author"
+
+    @property
+    def short(self) -> str:
+        """The name as MEDLINE prints it: ``Smith JA Jr``, or the group's name."""
+        return self.group or " ".join(
+            part for part in (self.family, self.initials or self.given, self.suffix) if part
+        )
+
+    @property
+    def inverted(self) -> str:
+        """The name in full, family name first: ``Smith, John A, Jr``, or the group's name."""
+        return self.group or ", ".join(part for part in (self.family, self.given_name, self.suffix) if part)
+
+    @property
+    def given_name(self) -> str | None:
+        return self.given or self.initials
+
+
+class CitedBook(NamedTuple):
+    """What a book or a chapter adds."""
+
+    title: str
+    publisher: str | None = None
+    place: str | None = None
+    edition: str | None = None
+    collection: str | None = None
+    isbns: tuple[str, ...] = ()
+
+
+class CitedNotice(NamedTuple):
+    """A link to another publication; ``type`` is NLM's RefType, ``sentence`` says it in plain words."""
+
+    type: str
+    pmid: Pmid | None
+    citation: str | None
+    sentence: str
+
+
+class CitedLabel(NamedTuple):
+    """What was read by machine: group (``design``), value, and the field that it was read from."""
+
+    group: str
+    value: str
+    basis: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Citation:
+    """One article as it goes into an export; texts are plain, as in the database, and may be hostile.
+
+    ``published`` is a partial ISO date; ``mesh`` are headings as MEDLINE prints them (``Cystitis/*etiology``).
+    ``as_of`` is when PubMed last answered for the record, or with ``source`` "file" when that was loaded;
+    ``changed`` is when a change of it was last noticed. ``question`` and the two after it say why it is in a list.
+    """
+
+    pmid: Pmid
+    title: str
+    kind: Kind = "article"
+    vernacular_title: str | None = None
+    authors: tuple[CitedAuthor, ...] = ()
+    journal: str | None = None
+    iso_abbreviation: str | None = None
+    volume: str | None = None
+    issue: str | None = None
+    pages: str | None = None
+    published: str | None = None
+    doi: str | None = None
+    pmcid: str | None = None
+    issn: str | None = None
+    abstract: str | None = None
+    keywords: tuple[str, ...] = ()
+    mesh: tuple[str, ...] = ()
+    publication_types: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    registrations: tuple[tuple[str, str | None], ...] = ()
+    book: CitedBook | None = None
+    retracted: bool = False
+    expression_of_concern: bool = False
+    corrected: bool = False
+    updated: bool = False
+    is_notice: bool = False
+    notices: tuple[CitedNotice, ...] = ()
+    as_of: str | None = None
+    source: str = "pubmed"
+    gone: str | None = None
+    labels: tuple[CitedLabel, ...] = ()
+    question: str | None = None
+    entered: str | None = None
+    reason: str | None = None
+    starter: bool = False
+    changed: str | None = None
+
+    @property
+    def url(self) -> str:
+        """The record's page in PubMed."""
+        return f"{PUBMED}/{self.pmid}/"
+
+    @property
+    def doi_name(self) -> str | None:
+        """The DOI where it has a DOI's form."""
+        return self.doi if self.doi and _DOI.fullmatch(self.doi) else None
+
+    @property
+    def doi_url(self) -> str | None:
+        return f"https://doi.org/{quote(self.doi_name, safe='/:;()')}" if self.doi_name else None
+
+    @property
+    def is_chapter(self) -> bool:
+        return self.book is not None and self.book.title != self.title
+
+    @property
+    def headline(self) -> str:
+        """The title, which is never empty, and says of a retracted paper that it is one.
+
+        A reference list shows titles and no notes. PubMed writes "RETRACTED: " before most of them, not all.
+        """
+        title = self.title or self.vernacular_title or "[no title]"
+        return title if not self.retracted or _says_retracted(title) else f"RETRACTED: {title}"
+
+    @property
+    def page_range(self) -> tuple[str | None, str | None]:
+        """First and last page, MEDLINE's short form made long: ``612-20`` is 612 and 620.
+
+        Whatever is not a plain range stays whole, as the first.
+        """
+        found = _PAGE_RANGE.fullmatch(self.pages or "")
+        if not found or found[3] not in ("", found[1]):
+            return self.pages, None
+        prefix, first, _, last = found.groups()
+        return prefix + first, prefix + first[: max(0, len(first) - len(last))] + last
+
+    @property
+    def date_parts(self) -> tuple[int, ...]:
+        """Year, month and day of publication as far as known; empty where there is no date."""
+        return tuple(map(int, self.published.split("-"))) if self.published else ()
+
+    @property
+    def mesh_terms(self) -> tuple[str, ...]:
+        """The headings without the stars of main points."""
+        return tuple(term.replace("*", "") for term in self.mesh)
+
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """What stands in capitals before everything else: RETRACTED and the like. Most papers have none."""
+        words = (
+            (self.starter, "STARTER CITATION, not a search result: whether it was retracted is not known"),
+            (self.retracted, "RETRACTED"),
+            (self.expression_of_concern, "EXPRESSION OF CONCERN"),
+            (self.corrected, "CORRECTED"),
+            (self.updated, "UPDATED"),
+            (self.is_notice, "NOTICE ABOUT ANOTHER PUBLICATION"),
+            (self.gone, f"GONE: no longer in PubMed since {day(self.gone)}"),
+        )
+        return tuple(text for holds, text in words if holds)
+
+    @property
+    def status_date(self) -> str:
+        """As of when the standing and the notices are true."""
+        if not self.as_of:
+            return "PubMed's status: never checked"
+        if self.source == "file":
+            return f"PubMed's status as in a file loaded {day(self.as_of)}"
+        return f"PubMed's status as of {day(self.as_of)}"
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Standing, notices and their date, as sentences: what every format carries."""
+        return (*self.standing, *(notice.sentence for notice in self.notices), self.status_date)
+
+    @property
+    def readings(self) -> tuple[str, ...]:
+        """The labels as sentences that say who read them."""
+        return tuple(f"{label.group}: {label.value} (read by machine)" for label in self.labels)
+
+
+def day(moment: str | None) -> str:
+    """The day of a UTC moment: ``2026-01-31T04:05:06Z`` -> ``2026-01-31``."""
+    return (moment or "")[:10]
+
+
+def _says_retracted(title: str) -> bool:
+    return bool(re.match(r"\W*(?:retracted|withdrawn)(?: article)?\s*[:\])]", title, re.I))

@@ -1,0 +1,84 @@
+"""An Atom feed (RFC 4287) of the list: an entry an article, and news of it when something about it changes.
+
+All texts are plain text: a feed reader has no markup of ours to trust.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO
+
+from lxml import etree
+
+from tracker.citation import Citation
+from tracker.cite.clean import printable
+from tracker.cite.listing import Listing
+
+ATOM = "http://www.w3.org/2005/Atom"
+NAMED_AUTHORS = 20
+# lxml takes None for the default namespace; its stubs do not know it.
+_NAMESPACE: Any = {None: ATOM}
+
+
+def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:
+    with etree.xmlfile(out, encoding="utf-8") as file:
+        file.write_declaration()
+        with file.element(f"{{{ATOM}}}feed", nsmap=_NAMESPACE):
+            for element in _head(listing):
+                file.write(element)
+            for citation in citations:
+                file.write("\n", _entry(citation, listing))
+
+
+def _head(listing: Listing) -> Iterator[Any]:
+    yield _element("id", f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'evidence-tracker/{listing.slug}')}")
+    yield _element("title", listing.title)
+    yield _element("updated", listing.updated)
+    if listing.remarks:
+        yield _element("subtitle", " ".join(listing.remarks))
+    if listing.home:
+        yield _element("link", rel="alternate", href=listing.home)
+    author = _element("author")
+    author.append(_element("name", "evidence-tracker"))
+    yield author
+    yield _element("rights", "Records from PubMed, courtesy of the U.S. National Library of Medicine")
+
+
+def _entry(c: Citation, listing: Listing) -> Any:
+    entry = _element("entry")
+    entry.append(_element("id", c.url))
+    entry.append(_element("title", c.headline))
+    moments = [moment for moment in (c.entered, c.changed) if moment]
+    entry.append(_element("updated", max(moments) if moments else listing.updated))
+    if c.entered:
+        entry.append(_element("published", c.entered))
+    entry.append(_element("link", rel="alternate", href=c.url))
+    if c.doi_url:
+        entry.append(_element("link", rel="related", href=c.doi_url))
+    for author in c.authors[:NAMED_AUTHORS]:
+        person = _element("author")
+        person.append(_element("name", author.short))
+        entry.append(person)
+    for term in (*c.publication_types, *(label.value for label in c.labels)):
+        entry.append(_element("category", term=term))
+    entry.append(_element("content", "\n\n".join(_paragraphs(c)), type="text"))
+    return entry
+
+
+def _paragraphs(c: Citation) -> Iterator[str]:
+    yield ". ".join(c.remarks)
+    source = ". ".join(part for part in (c.journal, c.published) if part)
+    if source:
+        yield source
+    if c.readings:
+        yield "; ".join(c.readings)
+    if c.abstract:
+        yield c.abstract
+
+
+def _element(name: str, text: str | None = None, **attributes: str) -> Any:
+    given = {key: printable(value) for key, value in attributes.items()}
+    element = etree.Element(f"{{{ATOM}}}{name}", given, nsmap=_NAMESPACE)
+    element.text = printable(text) if text is not None else None
+    return element

@@ -1,0 +1,30 @@
+"""Text made fit for a format, and nothing more: no format may be broken, or used, by what a record says."""
+
+from __future__ import annotations
+
+import re
+
+# What XML 1.0 cannot hold (https://www.w3.org/TR/xml/#charsets), lone surrogates among it.
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+# Everything at which some reader, Python's str.splitlines above all, would begin a new line.
+_BREAKS = re.compile(r"[ ]*[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029][\s]*")
+_FORMULA = re.compile(r"[\s\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+
+
+def printable(text: str) -> str:
+    """Without the characters that XML forbids, and those that only steer a terminal."""
+    return _FORBIDDEN.sub("", text)
+
+
+def one_line(text: str) -> str:
+    """Printable, with every line break and what surrounds it folded into one space."""
+    return printable(_BREAKS.sub(" ", text)).strip()
+
+
+def cell(text: str) -> str:
+    """Printable, and not a formula to a spreadsheet: what could begin one gets an apostrophe before it.
+
+    As OWASP advises (https://owasp.org/www-community/attacks/CSV_Injection); full-width signs count as well.
+    """
+    text = printable(text)
+    return f"'{text}" if _FORMULA.match(text) else text

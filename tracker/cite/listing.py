@@ -1,0 +1,20 @@
+"""What a list as a whole says, beside its citations."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Listing(NamedTuple):
+    """``slug`` names the list for good; ``remarks`` are sentences that go with it ("complete to DATE").
+
+    ``updated`` is the UTC moment of the newest thing in it. ``label_groups`` are those that tables have a column
+    for. ``home`` is the address of the list's page, where there is one.
+    """
+
+    slug: str
+    title: str
+    updated: str
+    remarks: tuple[str, ...] = ()
+    label_groups: tuple[str, ...] = ()
+    home: str | None = None

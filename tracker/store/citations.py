@@ -1,0 +1,214 @@
+"""Citations out of evidence.db, in batches read by key: a list of any length at constant memory."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Literal, NamedTuple
+
+from tracker.article import Notice, Pmid
+from tracker.citation import Citation, CitedAuthor, CitedBook, CitedLabel, CitedNotice
+from tracker.store.questions import STARTER
+
+BATCH = 200
+Describe = Callable[[Notice], str]
+Sort = Literal["published", "entered"]
+
+
+class Filters(NamedTuple):
+    """Labels wanted – any of a group's values, in every group named – and years of publication, both included."""
+
+    labels: Mapping[str, Collection[str]] = {}
+    first_year: int | None = None
+    last_year: int | None = None
+
+
+def of_question(
+    db: sqlite3.Connection,
+    slug: str,
+    describe: Describe,
+    filters: Filters = Filters(),  # noqa: B008 – immutable
+    sort: Sort = "published",
+) -> Iterator[Citation]:
+    """Every article that the question matches now, the newest first, undated ones last.
+
+    ``describe`` says a notice in words. Batches are read one by one: whoever needs all of it to be of one
+    moment reads inside a transaction.
+    """
+    where, values = _where(filters)
+    after: tuple[str, int] = ("~", 0)
+    while True:
+        rows = db.execute(
+            f"""
+            select q.{sort}, q.pmid from question_articles q
+            where q.question = ? and q.matching and (q.{sort}, q.pmid) < (?, ?) {where}
+            order by q.{sort} desc, q.pmid desc limit ?
+            """,
+            (slug, *after, *values, BATCH),
+        ).fetchall()
+        if not rows:
+            return
+        yield from of_articles(db, [Pmid(pmid) for _, pmid in rows], describe, slug)
+        after = rows[-1]
+
+
+def of_articles(
+    db: sqlite3.Connection, pmids: Sequence[Pmid], describe: Describe, slug: str | None = None
+) -> Iterator[Citation]:
+    """These articles in this order, those that are stored; ``slug`` is the question in whose list they stand.
+
+    All are held in memory at once: give a batch.
+    """
+    given = json.dumps(list(pmids))
+    articles = {row["pmid"]: row for row in _rows(db, _ARTICLES, {"pmids": given, "slug": slug})}
+    parts = {name: _by_article(db, query, given) for name, query in _PARTS.items()}
+    for pmid in pmids:
+        if article := articles.get(pmid):
+            found = {name: rows.get(pmid, []) for name, rows in parts.items()}
+            yield _citation(article, found, describe, slug)
+
+
+def label_choices(db: sqlite3.Connection, slug: str) -> dict[str, list[str]]:
+    """What the question's list can be filtered by: each label group with its values."""
+    rows = db.execute(
+        "select distinct label_group, value from question_counts where question = ? order by 1, 2", (slug,)
+    )
+    return {group: [value for _, value in pairs] for group, pairs in groupby(rows, key=lambda row: row[0])}
+
+
+def newest(db: sqlite3.Connection, slug: str) -> str | None:
+    """The moment at which an article last entered the question or left it."""
+    found = db.execute(
+        "select max(max(entered, coalesce(left_at, ''))) from question_articles where question = ?", (slug,)
+    ).fetchone()
+    return found[0] if found else None
+
+
+_ARTICLES = f"""
+select a.pmid, a.title, a.kind, a.vernacular_title, a.journal, a.iso_abbreviation, a.volume, a.issue, a.pages,
+  a.published, a.doi, a.pmcid, a.issn, a.abstract, a.languages, a.retracted, a.expression_of_concern, a.corrected,
+  a.updated, a.is_notice, b.title as book, b.publisher, b.publisher_location, b.edition, b.collection, b.isbns,
+  s.checked, s.source, s.gone, q.entered, q.reason, s.source = 'starter' or q.reason is '{STARTER}' as starter,
+  (select max(noticed) from changes c where c.pmid = a.pmid) as changed
+from json_each(:pmids) given
+join articles a on a.pmid = given.value
+left join books b on b.pmid = a.pmid
+left join record_state s on s.pmid = a.pmid
+left join question_articles q on q.question = :slug and q.pmid = a.pmid
+"""
+_SAME = (
+    "pmid title kind vernacular_title journal iso_abbreviation volume issue pages published doi pmcid issn abstract "
+    "gone entered reason changed"
+).split()
+_FLAGS = "retracted expression_of_concern corrected updated is_notice starter".split()
+_PARTS = {
+    name: f"select pmid, {columns} from {table} where pmid in (select value from json_each(?)) {rest}"
+    for name, table, columns, rest in (
+        (
+            "authors",
+            "authors",
+            "last_name, fore_name, initials, suffix, collective_name, role",
+            "order by pmid, position",
+        ),
+        ("keywords", "keywords", "term", "order by pmid, position"),
+        (
+            "mesh",
+            "mesh_headings",
+            "descriptor, qualifier, major, descriptor_major",
+            "order by pmid, position",
+        ),
+        ("types", "publication_types", "name", "order by pmid, position"),
+        ("registrations", "registrations", "bank, number", "order by pmid, position"),
+        # What a paper cites is no notice about it.
+        (
+            "notices",
+            "notices",
+            "type, other_pmid, citation, note",
+            "and type <> 'Cites' order by pmid, position",
+        ),
+        ("labels", "labels", "label_group, value, basis", "order by pmid, label_group, value"),
+    )
+}
+
+
+def _where(filters: Filters) -> tuple[str, list[Any]]:
+    conditions: list[str] = []
+    values: list[Any] = []
+    for group, wanted in filters.labels.items():
+        conditions.append(
+            """
+            and exists (
+              select 1 from question_labels l
+              where l.question = q.question and l.label_group = ? and l.value in (select value from json_each(?))
+                and l.published = q.published and l.pmid = q.pmid)
+            """
+        )
+        values += [group, json.dumps(list(wanted))]
+    if filters.first_year is not None:
+        conditions.append("and q.published >= ?")
+        values.append(f"{filters.first_year:04}")
+    if filters.last_year is not None:
+        conditions.append("and q.published > '' and q.published < ?")
+        values.append(f"{filters.last_year + 1:04}")
+    return " ".join(conditions), values
+
+
+def _citation(
+    article: dict[str, Any], parts: dict[str, list[tuple[Any, ...]]], describe: Describe, slug: str | None
+) -> Citation:
+    same: dict[str, Any] = {name: article[name] for name in _SAME}
+    flags: dict[str, Any] = {name: bool(article[name]) for name in _FLAGS}
+    return Citation(
+        **same,
+        **flags,
+        languages=tuple(article["languages"].split(",")) if article["languages"] else (),
+        authors=tuple(CitedAuthor(*row) for row in parts["authors"]),
+        keywords=tuple(term for (term,) in parts["keywords"]),
+        mesh=tuple(_headings(parts["mesh"])),
+        publication_types=tuple(name for (name,) in parts["types"]),
+        registrations=tuple((bank, number) for bank, number in parts["registrations"]),
+        notices=tuple(
+            CitedNotice(type, pmid, citation, describe(Notice(type, pmid, citation, note)))
+            for type, pmid, citation, note in parts["notices"]
+        ),
+        labels=tuple(CitedLabel(*row) for row in parts["labels"]),
+        book=_book(article),
+        as_of=article["checked"],
+        source=article["source"] or "pubmed",
+        question=slug,
+    )
+
+
+def _headings(rows: list[tuple[Any, ...]]) -> Iterator[str]:
+    """As MEDLINE prints them, a star before each main point: ``*Ketamine/adverse effects/*therapeutic use``."""
+    for (descriptor, starred), group in groupby(rows, key=lambda row: (row[0], row[3])):
+        qualifiers = [f"/{'*' if major else ''}{name}" for _, name, major, _ in group if name]
+        yield f"{'*' if starred else ''}{descriptor}{''.join(qualifiers)}"
+
+
+def _book(article: dict[str, Any]) -> CitedBook | None:
+    if article["book"] is None:
+        return None
+    return CitedBook(
+        title=article["book"],
+        publisher=article["publisher"],
+        place=article["publisher_location"],
+        edition=article["edition"],
+        collection=article["collection"],
+        isbns=tuple(json.loads(article["isbns"] or "[]")),
+    )
+
+
+def _by_article(db: sqlite3.Connection, query: str, pmids: str) -> dict[int, list[tuple[Any, ...]]]:
+    rows = db.execute(query, (pmids,))
+    return {
+        pmid: [tuple(row[1:]) for row in found] for pmid, found in groupby(rows, key=lambda row: int(row[0]))
+    }
+
+
+def _rows(db: sqlite3.Connection, query: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    cursor = db.execute(query, values)
+    names = [column[0] for column in cursor.description]
+    return (dict(zip(names, row, strict=True)) for row in cursor)
