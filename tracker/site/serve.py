@@ -98,8 +98,9 @@ def check_port(host: str, port: int) -> None:
         with closing(socket.create_server((host, port))):
             return
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise UsageError(
-            f"{host}:{port} cannot be used ({os.strerror(error.errno or 0)}). Stop what runs there, or choose another with --port "
+            f"{host}:{port} cannot be used ({reason}). Stop what runs there, or choose another with --port "
             "(make run PORT=...)."
         ) from None
 
