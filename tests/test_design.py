@@ -14,8 +14,9 @@ from tracker.article import (
     PublicationType,
     Text,
 )
+from tracker.reading import read_labels
 from tracker.reading.design import Rule, read_design, rules
-from tracker.reading.labels import Label, read_labels
+from tracker.reading.labels import Label
 
 RULES = rules().rules
 TEXT_RULES = [rule for rule in RULES if rule.pattern]

@@ -10,10 +10,9 @@ from typing import NamedTuple
 import zstandard
 
 from tracker.article import Article, Pmid
-from tracker.errors import RecordError
 from tracker.pubmed import nbib, starter, xml
+from tracker.reading import read_labels
 from tracker.reading.changes import changes_between
-from tracker.reading.labels import read_labels
 from tracker.reading.notices import Flags, flags
 from tracker.store import articles, questions, records
 from tracker.store.starter import forget_records
@@ -160,14 +159,3 @@ def _stored_article(db: sqlite3.Connection, pmid: Pmid, state: records.State) ->
     assert state.raw is not None
     format, body = records.body(db, pmid, state.raw)
     return parse(body, format)
-
-
-def current_article(db: sqlite3.Connection, pmid: Pmid) -> Article | None:
-    """The Article that the database shows under this PMID; None where it has none."""
-    state = records.states(db, [pmid]).get(pmid)
-    if state is None or state.raw is None:
-        return None
-    return _stored_article(db, pmid, state)
-
-
-__all__ = ["Reading", "RecordError", "Stored", "current_article", "parse", "read", "reading_of", "store"]

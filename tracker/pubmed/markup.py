@@ -50,11 +50,6 @@ def text_of(element: etree._Element) -> Text:
     return Text(plain(element), clean("".join(_inner(element))))
 
 
-def from_plain(words: str) -> Text:
-    """Text that never had markup."""
-    return Text(words, escape(words, quote=False))
-
-
 def _inner(element: etree._Element) -> list[str]:
     parts = [escape(element.text or "", quote=False)]
     for child in element:

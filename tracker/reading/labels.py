@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from tracker.article import Article
-
 Basis = Literal["publication type", "MeSH", "link", "title", "abstract"]
 Confidence = Literal["high", "medium"]
 
@@ -28,11 +26,3 @@ class Label(NamedTuple):
     rule: str
     version: int
     confidence: Confidence
-
-
-def read_labels(article: Article) -> tuple[Label, ...]:
-    """Every label that can be read from the record, in the order of the readers. Never raises."""
-    # Imported here as each reader imports Label from this module.
-    from tracker.reading.design import read_design
-
-    return read_design(article)
