@@ -88,8 +88,10 @@ def dictionary_page() -> str:
             "### articles_fts",
             "",
             *_wrapped(
-                f"Full-text index (FTS5, external content) of `articles`: {', '.join(SEARCHED)}. Words are stemmed "
-                "(porter), accents are ignored, and `rowid` is the PMID."
+                f"Full-text index (FTS5) of `articles`: {', '.join(SEARCHED)}. Words are stemmed (porter), accents are "
+                "ignored, and `rowid` is the PMID. Its column `facets` holds each label, question and year of the "
+                "article as one word (`x`, the hexadecimal of `group=value`, `x`), so that a text and any filters are "
+                "answered at once. Its content is the view `searched_articles`."
             ),
             "",
             "## evidence.db: history tables",

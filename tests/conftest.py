@@ -280,10 +280,30 @@ def assert_same(path: Path, other: dict[str, list[tuple[Any, ...]]]) -> None:
         assert (ours - theirs, theirs - ours) == (Counter(), Counter()), f"{table} differs"
 
 
+_MATCHING = "from question_articles q join articles a using (pmid) where matching"
 FOLLOWING = {
-    "question_labels": """
+    "question_labels": f"""
         select question, label_group, value, coalesce(a.published, ''), pmid
         from question_articles join labels using (pmid) join articles a using (pmid) where matching
+        union select question, 'all', '', coalesce(a.published, ''), pmid {_MATCHING}
+        union select question, 'full_text', 'free in PubMed Central', coalesce(a.published, ''), pmid {_MATCHING}
+          and pmcid is not null
+        union select question, 'notice', f.column2, coalesce(a.published, ''), pmid
+          from question_articles q join articles a using (pmid) join (
+            values ('retracted', 'retracted'), ('expression_of_concern', 'expression of concern'),
+              ('corrected', 'corrected'), ('updated', 'updated'), ('is_notice', 'a notice itself')) f
+          where matching and case f.column1 when 'retracted' then retracted
+            when 'expression_of_concern' then expression_of_concern when 'corrected' then corrected
+            when 'updated' then updated else is_notice end
+        union select question, 'registration', 'trial registered', coalesce(a.published, ''), pmid {_MATCHING}
+          and exists (select 1 from registrations r where r.pmid = a.pmid and r.bank in
+            ('ClinicalTrials.gov', 'ISRCTN', 'EudraCT', 'ANZCTR', 'ChiCTR', 'DRKS', 'NTR', 'JPRN', 'UMIN-CTR'))
+        union select question, 'species', lower(d.value), coalesce(a.published, ''), pmid
+          from question_articles q join articles a using (pmid) join json_each('["Humans", "Animals"]') d
+          where matching and d.value in (select descriptor from mesh_headings m where m.pmid = a.pmid)
+        union select question, 'language', l.value, coalesce(a.published, ''), pmid
+          from question_articles q join articles a using (pmid),
+            json_each('["' || replace(languages, ',', '","') || '"]') l where matching and languages <> ''
     """,
     "question_counts": """
         select question, label_group, value, substr(published, 1, 4), count(*)

@@ -38,6 +38,7 @@ from tracker.pubmed import nbib as reader
 from tracker.reading.notices import describe
 from tracker.store import citations as store
 from tracker.store import connect, schema
+from tracker.store.lists import Selection
 
 LISTING = Listing("a-list", "A list", "2026-01-02T03:04:05Z", ("Complete to 2026-01-01.",), ("design",))
 RETRACTED, HOSTILE, BOOK, CHAPTER = 90000601, 90000663, 90000671, 90000672
@@ -231,8 +232,8 @@ def test_a_citation_is_field_by_field_what_the_database_holds(desk: Desk, everyt
 def test_a_question_is_listed_in_full_and_in_order(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "BATCH", 2)
     with closing(connect.open_for_reading(desk.db, schema.migrations)) as db:
-        found = list(store.of_question(db, "cystitis", describe))
-        by_entry = list(store.of_question(db, "cystitis", describe, sort="entered"))
+        found = list(store.of_selection(db, Selection("cystitis"), describe))
+        by_entry = list(store.of_selection(db, Selection("cystitis", sort="entered"), describe))
     assert {c.pmid for c in found} == {c.pmid for c in by_entry} == expected("cystitis")
     keys = [(c.published or "", c.pmid) for c in found]
     assert keys == sorted(keys, reverse=True)
@@ -243,7 +244,7 @@ def test_filters_combine(desk: Desk) -> None:
     with closing(connect.open_for_reading(desk.db, schema.migrations)) as db:
 
         def pmids(**filters: Any) -> set[int]:
-            return {c.pmid for c in store.of_question(db, "cystitis", describe, store.Filters(**filters))}
+            return {c.pmid for c in store.of_selection(db, Selection("cystitis", **filters), describe)}
 
         trials, cohorts = (
             set(
@@ -262,7 +263,7 @@ def test_filters_combine(desk: Desk) -> None:
         early = pmids(last_year=2015)
         assert early
         assert early | pmids(first_year=2016) | {
-            c.pmid for c in store.of_question(db, "cystitis", describe) if not c.published
+            c.pmid for c in store.of_selection(db, Selection("cystitis"), describe) if not c.published
         } == expected("cystitis")
         assert pmids(labels={"design": both}, last_year=2015) == (trials | cohorts) & early
 
@@ -618,7 +619,7 @@ def test_so_they_do_out_of_the_database(tmp_path: Path) -> None:
         sink = Sink()
         tracemalloc.start()
         try:
-            FORMATS["ris"].write(LISTING, store.of_question(db, "cystitis", describe), sink)  # type: ignore[arg-type]
+            FORMATS["ris"].write(LISTING, store.of_selection(db, Selection("cystitis"), describe), sink)  # type: ignore[arg-type]
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

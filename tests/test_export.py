@@ -16,7 +16,7 @@ from tests.conftest import FIXTURES, QUERIES, Desk, expected
 from tracker.cite import FORMATS
 from tracker.cli import main
 from tracker.console import Console
-from tracker.export import parse_filters, whole_file
+from tracker.export import parse_labels, parse_years, whole_file
 from tracker.questions import load_questions
 from tracker.settings import load_settings
 from tracker.starter import load_starter
@@ -167,7 +167,7 @@ def test_starter_citations_are_marked_and_leave_room_for_doubt(tmp_path: Path) -
 
 
 def test_years_and_filters_are_read() -> None:
-    assert parse_filters(["a=1", "a=2", "b=x=y"], "2015-").labels == {"a": ["1", "2"], "b": ["x=y"]}
+    assert parse_labels(["a=1", "a=2", "b=x=y"]) == {"a": ["1", "2"], "b": ["x=y"]}
     for text, years in (("2015-2020", (2015, 2020)), ("2015-", (2015, None)), ("-2020", (None, 2020))):
-        assert parse_filters([], text)[1:] == years
-    assert parse_filters([], "2015")[1:] == (2015, 2015)
+        assert parse_years(text) == years
+    assert parse_years("2015") == (2015, 2015)

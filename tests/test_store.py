@@ -16,11 +16,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlite_utils import Database, Migrations
 
-from tests.conftest import Desk
+from tests.conftest import FOLLOWING, Desk, dump
 from tests.helpers_load import WHEN, open_evidence, put, record
 from tracker.article import Pmid
 from tracker.errors import CorruptDatabase, NewerSchema, TrackerError, UsageError
-from tracker.store import annotations, articles, connect, questions, schema
+from tracker.store import annotations, articles, connect, lists, questions, schema
 from tracker.store.search import count, fts_query, search
 
 
@@ -427,7 +427,7 @@ def test_the_index_follows_a_change_of_the_text(db: sqlite3.Connection) -> None:
 def test_the_index_follows_a_deletion(db: sqlite3.Connection) -> None:
     put(db, record(1, "Old words"), record(2, "Others"))
     with connect.transaction(db):
-        db.execute("delete from articles where pmid = 1")
+        articles.forget(db, {Pmid(1)})
     check_index(db)
     assert search(db, "old words") == []
 
@@ -439,8 +439,6 @@ def test_the_index_is_empty_when_all_is_forgotten(db: sqlite3.Connection) -> Non
     check_index(db)
     assert search(db, "words") == []
     put(db, record(2, "Old words"))
-    with connect.transaction(db):
-        db.execute("delete from articles")
     check_index(db)
 
 
@@ -480,10 +478,10 @@ def perform(db: sqlite3.Connection, step: int, operation: tuple[object, ...]) ->
                 questions.relabel_all(db)
 
 
-RECOUNT = """
-select q.question, l.label_group, l.value, substr(coalesce(a.published, ''), 1, 4), count(*)
-from question_articles q join labels l using (pmid) join articles a using (pmid)
-where q.matching group by 1, 2, 3, 4 order by 1, 2, 3, 4
+RECOUNT = f"""
+with matching (question, label_group, value, published, pmid) as ({FOLLOWING["question_labels"]})
+select question, label_group, value, substr(published, 1, 4), count(*) from matching
+group by 1, 2, 3, 4 order by 1, 2, 3, 4
 """
 
 
@@ -520,3 +518,38 @@ def test_identifiers_of_affiliations_are_kept_as_json(db: sqlite3.Connection) ->
     put(db, record(1, author="Lee").replace("</LastName>", f"</LastName>{place}"))
     (found,) = db.execute("select identifiers from affiliations").fetchone()
     assert json.loads(found) == [["ROR", "r"]]
+
+
+def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
+    """As the first release left it: the same articles are found, by their facets as well."""
+    with closing(open_evidence(tmp_path)) as db:
+        put(db, record(1, "Ketamine: a systematic review"), record(2, "Others"))
+        with connect.transaction(db), questions.relabelling(db, {Pmid(1)}):
+            questions.enter(db, "cystitis", "hash", {Pmid(1): "first search"}, WHEN)
+        path = Path(db.execute("pragma database_list").fetchone()[2])
+    new = dump(path)
+    with closing(sqlite3.connect(path)) as old:
+        for statement in (
+            "delete from _sqlite_migrations where name = 'm002_facets'",
+            "drop table articles_fts",
+            "drop view searched_articles",
+            "delete from question_labels where label_group not in (select label_group from labels)",
+            "drop index question_articles_created",
+            "drop index question_articles_left",
+            "drop index changes_standing",
+            "alter table questions drop column bottom_line",
+            "alter table question_articles drop column created",
+            "create virtual table articles_fts using fts5 (title, abstract, keywords_text, mesh_text, authors_text, "
+            "content='articles', content_rowid='pmid')",
+            "insert into articles_fts (articles_fts) values ('rebuild')",
+            "create trigger articles_fts_delete after delete on articles begin select 1; end",
+            "create trigger articles_fts_update after update on articles begin select 1; end",
+        ):
+            old.execute(statement)
+        old.commit()
+    with closing(connect.open_for_writing(path, schema.migrations, "NORMAL")) as db:
+        check_index(db)
+        assert lists.page(
+            db, lists.Selection("cystitis", {"design": ["systematic review"]}, text="ketamine")
+        ).pmids == [1]
+    assert dump(path) == new

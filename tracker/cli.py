@@ -11,9 +11,10 @@ import sys
 import traceback
 from collections.abc import Iterable, Sequence
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import click
 
@@ -348,6 +349,20 @@ def _record_text(record: dict[str, Any]) -> str:
 @click.option(
     "--years", metavar="FROM-TO", help="Only articles published in these years: 2015-2020, 2015-, -2020."
 )
+@click.option("--search", "text", default="", metavar="TEXT", help="Only articles that hold these words.")
+@click.option(
+    "--since",
+    type=click.DateTime(("%Y-%m-%d",)),
+    help="Only articles that PubMed created on this day or later.",
+)
+@click.option(
+    "--sort",
+    type=click.Choice(("published", "entered")),
+    default="published",
+    show_default=True,
+    help="Newest publication, or newest entry into the question, first.",
+)
+@click.option("--newest", type=click.IntRange(min=1), metavar="N", help="Only the first N.")
 @click.option(
     "-o",
     "--output",
@@ -361,6 +376,10 @@ def export(
     format: str,
     filters: Sequence[str],
     years: str | None,
+    text: str,
+    since: datetime | None,
+    sort: Literal["published", "entered"],
+    newest: int | None,
     output: Path | None,
 ) -> None:
     """Export all articles of QUESTION for a reference manager, spreadsheet, program or feed reader.
@@ -368,19 +387,22 @@ def export(
     Retractions, expressions of concern and corrections go with every article, in every format.
     """
     from tracker.export import export as run_export
-    from tracker.export import parse_filters, whole_file
+    from tracker.export import parse_labels, parse_years, whole_file
+    from tracker.store.lists import Selection
 
-    wanted = parse_filters(filters, years)
+    first, last = parse_years(years)
+    created = f"{since:%Y-%m-%d}" if since else None
+    wanted = Selection(question, parse_labels(filters), first, last, text, created, sort=sort)
     to_stdout = output is None or str(output) == "-"
     if to_stdout and format == "xlsx" and sys.stdout.isatty():
         raise UsageError("an Excel file is nothing for a terminal. Give a file with -o.")
     with closing(_evidence(settings)) as db:
         if to_stdout:
-            count = run_export(db, question, format, sys.stdout.buffer, wanted)
+            count = run_export(db, wanted, format, sys.stdout.buffer, newest)
         else:
             assert output is not None
             with whole_file(output) as out:
-                count = run_export(db, question, format, out, wanted)
+                count = run_export(db, wanted, format, out, newest)
     where = "" if to_stdout else f" to {output}"
     click.echo(f"{question}: {count:,} articles written{where}", err=True)
 

@@ -1,11 +1,11 @@
-"""A question's articles as a file that other programs take: what ``tracker export`` and the site both write."""
+"""A list of articles as a file that other programs take: what ``tracker export`` and the site both write."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 import tempfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -13,21 +13,20 @@ from typing import BinaryIO
 from tracker.cite import FORMATS, Citation, Listing
 from tracker.errors import UsageError
 from tracker.reading.notices import describe
-from tracker.store import citations, questions
-from tracker.store.citations import Filters, Sort
+from tracker.store import citations, facets, questions
+from tracker.store.lists import Selection
 
 NEVER = "1970-01-01T00:00:00Z"
 
 
 def export(
     db: sqlite3.Connection,
-    slug: str,
+    selection: Selection,
     format: str,
     out: BinaryIO,
-    filters: Filters = Filters(),  # noqa: B008 – immutable
-    sort: Sort = "published",
+    newest: int | None = None,
 ) -> int:
-    """Write what the question matches to ``out``, all of it as of one moment; returns how many articles.
+    """Write the list to ``out``, all of it as of one moment or its first ``newest``; returns how many articles.
 
     Raises UsageError where there is no such question in the database, or a filter that fits nothing in it.
     """
@@ -35,19 +34,24 @@ def export(
 
     def counted() -> Iterator[Citation]:
         nonlocal count
-        for citation in citations.of_question(db, slug, describe, filters, sort):
+        for citation in citations.of_selection(db, selection, describe, newest):
             count += 1
             yield citation
 
     with _one_moment(db):
-        about = listing(db, slug)
-        check_filters(db, slug, filters.labels)
+        about = listing(db, selection)
+        check_filters(db, selection)
         FORMATS[format].write(about, counted(), out)
     return count
 
 
-def listing(db: sqlite3.Connection, slug: str, home: str | None = None) -> Listing:
-    """What is to be said of the question's list as a whole. Raises UsageError where there is no such question."""
+def listing(db: sqlite3.Connection, selection: Selection) -> Listing:
+    """What is to be said of the list as a whole. Raises UsageError where there is no such question."""
+    slug = selection.question
+    choices = tuple(filter(facets.is_label, citations.label_choices(db, slug)))
+    if slug is None:
+        title = f"Search: {selection.text}" if selection.text else "All articles"
+        return Listing("search", title, _newest_run(db), ("A search over everything stored here.",), choices)
     rows = db.execute("select slug, title from questions order by position, slug").fetchall()
     titles = dict(rows)
     if slug not in titles:
@@ -58,48 +62,45 @@ def listing(db: sqlite3.Connection, slug: str, home: str | None = None) -> Listi
     ]
     if standing.incomplete_since:
         remarks.append(f"Incomplete since {standing.incomplete_since}: {standing.incomplete_reason}.")
-    if _has_starter(db, slug):
+    if questions.has_starter(db, slug):
         remarks.append("Holds starter citations: a sample, not search results.")
-    return Listing(
-        slug,
-        titles[slug],
-        max(citations.newest(db, slug) or NEVER, standing.complete_to or NEVER),
-        tuple(remarks),
-        tuple(citations.label_choices(db, slug)),
-        home,
-    )
+    updated = max(citations.newest(db, slug) or NEVER, standing.complete_to or NEVER)
+    return Listing(slug, titles[slug], updated, tuple(remarks), choices)
 
 
-def parse_filters(texts: Sequence[str], years: str | None = None) -> Filters:
-    """``["design=randomised trial", ...]`` and ``"2015-2020"`` (or ``2015-``, ``-2020``, ``2015``) as Filters.
-
-    Raises UsageError where a text has no such form.
-    """
+def parse_labels(texts: Sequence[str]) -> dict[str, list[str]]:
+    """``["design=cohort study", ...]`` as values by group. Raises UsageError where a text has no such form."""
     labels: dict[str, list[str]] = {}
     for text in texts:
         group, sign, value = text.partition("=")
         if not (group.strip() and sign and value.strip()):
-            raise UsageError(f"{text!r} is no filter. Write it as GROUP=VALUE, say design=cohort.")
+            raise UsageError(f"{text!r} is no filter. Write it as GROUP=VALUE, say design=cohort study.")
         labels.setdefault(group.strip(), []).append(value.strip())
-    if years is None:
-        return Filters(labels)
-    first, dash, last = years.strip().partition("-")
+    return labels
+
+
+def parse_years(text: str | None) -> tuple[int | None, int | None]:
+    """``2015-2020``, ``2015-``, ``-2020`` or ``2015`` as first and last year. Raises UsageError for anything else."""
+    if text is None:
+        return None, None
+    first, dash, last = text.strip().partition("-")
     if not (first or last) or not all(part.isdecimal() and len(part) == 4 for part in (first, last) if part):
-        raise UsageError(f"{years!r} is no range of years. Write it as 2015-2020, 2015- or -2020.")
-    return Filters(labels, int(first) if first else None, int(last) if last else None if dash else int(first))
+        raise UsageError(f"{text!r} is no range of years. Write it as 2015-2020, 2015- or -2020.")
+    return int(first) if first else None, int(last) if last else None if dash else int(first)
 
 
-def check_filters(db: sqlite3.Connection, slug: str, labels: Mapping[str, Collection[str]]) -> None:
+def check_filters(db: sqlite3.Connection, selection: Selection) -> None:
     """Raises UsageError, with the choices, for a label that no article of the question has."""
-    choices = citations.label_choices(db, slug)
-    for group, values in labels.items():
+    choices = citations.label_choices(db, selection.question)
+    where = selection.question or "the database"
+    for group, values in selection.labels.items():
         if group not in choices:
             names = ", ".join(choices) or "none yet"
-            raise UsageError(f"{slug} has no label group {group!r}. There are: {names}.")
+            raise UsageError(f"{where} has no label group {group!r}. There are: {names}.")
         for value in values:
             if value not in choices[group]:
                 names = ", ".join(choices[group])
-                raise UsageError(f"no article of {slug} has {group}={value}. There are: {names}.")
+                raise UsageError(f"no article of {where} has {group}={value}. There are: {names}.")
 
 
 @contextmanager
@@ -133,12 +134,9 @@ def _umask() -> int:
     return mask
 
 
-def _has_starter(db: sqlite3.Connection, slug: str) -> bool:
-    found = db.execute(
-        "select exists (select 1 from question_articles where question = ? and matching and reason = ?)",
-        (slug, questions.STARTER),
-    ).fetchone()
-    return bool(found[0])
+def _newest_run(db: sqlite3.Connection) -> str:
+    found = db.execute("select max(coalesce(finished, started)) from runs").fetchone()
+    return found[0] or NEVER
 
 
 @contextmanager

@@ -104,8 +104,8 @@ def store(
     forget_records(db, [pmid for pmid in fresh.keys() & known if not states[pmid].stored])
     versions = (records.RawVersion(r.pmid, r.sha256, r.format, r.body) for r in latest.values())
     records.keep(db, versions, when)
-    with questions.relabelling(db, fresh.keys() & known):
-        articles.write(db, [reading.rows for reading in fresh.values()], known & fresh.keys())
+    with questions.relabelling(db, fresh.keys()):
+        articles.write(db, [reading.rows for reading in fresh.values()])
     returned = [pmid for pmid, state in states.items() if state.gone and pmid in shown]
     records.note_changes(db, ((pmid, "record", "gone", "present") for pmid in returned), when, run)
     records.received(

@@ -143,7 +143,7 @@ def rebuild(settings: Settings, console: Console) -> dict[str, Any]:
                 articles.forget_all(db)
                 versions = ((format, body) for _, format, body in records.current_versions(reader))
                 for parsed in workers.parsed(_parse_versions, _batches(versions)):
-                    articles.write(db, [reading.rows for reading, _ in parsed.readings], set())
+                    articles.write(db, [reading.rows for reading, _ in parsed.readings])
                     tally.records += len(parsed.readings)
                     tally.refused += [("", *refusal) for refusal in parsed.refused]
                     advance(len(parsed.readings))

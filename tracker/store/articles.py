@@ -9,7 +9,8 @@ from html import escape
 from typing import Any
 
 from tracker.article import Article, Author, Identifier, Pmid
-from tracker.store.schema import DERIVED, FTS_DELETE, SEARCHED
+from tracker.store import fulltext
+from tracker.store.schema import DERIVED
 
 Row = tuple[Any, ...]
 Rows = dict[str, list[Row]]
@@ -229,15 +230,14 @@ def _insert(name: str) -> str:
 _INSERTS = {name: _insert(name) for name in TABLES}
 _NUMBERED = ", ".join(f"{name} = ?{n}" for n, name in enumerate(TABLES["articles"].columns, 1))
 _UPDATE_ARTICLE = f"update articles set {_NUMBERED} where pmid = ?1"
-_SEARCHED = ", ".join(SEARCHED)
-_INDEX = f"""
-insert into articles_fts (rowid, {_SEARCHED})
-select pmid, {_SEARCHED} from articles where pmid in (select value from json_each(?))
-"""
 
 
-def write(db: sqlite3.Connection, batch: Sequence[Rows], known: set[Pmid]) -> None:
-    """Put the rows of many articles in place; ``known`` are those of them that are in ``articles`` already."""
+def write(db: sqlite3.Connection, batch: Sequence[Rows]) -> None:
+    """Put the rows of many articles in place, those that are there before included.
+
+    The full-text index and the counts are the caller's: see ``relabelling``.
+    """
+    known = present(db, [rows["articles"][0][0] for rows in batch])
     forget_parts(db, known)
     added: list[Row] = []
     changed: list[Row] = []
@@ -249,7 +249,14 @@ def write(db: sqlite3.Connection, batch: Sequence[Rows], known: set[Pmid]) -> No
     for name in _CHILDREN:
         if found := [row for rows in batch if name in rows for row in rows[name]]:
             db.executemany(_INSERTS[name], found)
-    db.execute(_INDEX, (json.dumps([article[0] for article in added]),))
+
+
+def present(db: sqlite3.Connection, pmids: Iterable[Pmid]) -> set[Pmid]:
+    """Those of the articles that have a row."""
+    rows = db.execute(
+        "select pmid from articles where pmid in (select value from json_each(?))", (json.dumps(list(pmids)),)
+    )
+    return {Pmid(pmid) for (pmid,) in rows}
 
 
 def forget_parts(db: sqlite3.Connection, pmids: set[Pmid]) -> None:
@@ -261,14 +268,13 @@ def forget_parts(db: sqlite3.Connection, pmids: set[Pmid]) -> None:
 
 def forget(db: sqlite3.Connection, pmids: set[Pmid]) -> None:
     """Remove these articles from every derived table but those of questions, and from the full-text index."""
+    fulltext.unindex(db, pmids)
     forget_parts(db, pmids)
     db.executemany("delete from articles where pmid = ?", [(pmid,) for pmid in pmids])
 
 
 def forget_all(db: sqlite3.Connection) -> None:
     """Empty every derived table of articles, and the full-text index."""
-    db.execute("insert into articles_fts (articles_fts) values ('delete-all')")
-    db.execute("drop trigger articles_fts_delete")
+    fulltext.empty(db)
     for name in TABLES:
         db.execute(f"delete from {name}")
-    db.execute(FTS_DELETE)

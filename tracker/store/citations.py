@@ -4,54 +4,36 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from tracker.article import Notice, Pmid
 from tracker.citation import Citation, CitedAuthor, CitedBook, CitedLabel, CitedNotice
+from tracker.store import facets, lists
+from tracker.store.lists import Selection
 from tracker.store.questions import STARTER
 
 BATCH = 200
 Describe = Callable[[Notice], str]
-Sort = Literal["published", "entered"]
 
 
-class Filters(NamedTuple):
-    """Labels wanted – any of a group's values, in every group named – and years of publication, both included."""
-
-    labels: Mapping[str, Collection[str]] = {}
-    first_year: int | None = None
-    last_year: int | None = None
-
-
-def of_question(
-    db: sqlite3.Connection,
-    slug: str,
-    describe: Describe,
-    filters: Filters = Filters(),  # noqa: B008 – immutable
-    sort: Sort = "published",
+def of_selection(
+    db: sqlite3.Connection, selection: Selection, describe: Describe, newest: int | None = None
 ) -> Iterator[Citation]:
-    """Every article that the question matches now, the newest first, undated ones last.
+    """Every article of the list in its order, or only the first ``newest``.
 
     ``describe`` says a notice in words. Batches are read one by one: whoever needs all of it to be of one
     moment reads inside a transaction.
     """
-    where, values = _where(filters)
-    after: tuple[str, int] = ("~", 0)
-    while True:
-        rows = db.execute(
-            f"""
-            select q.{sort}, q.pmid from question_articles q
-            where q.question = ? and q.matching and (q.{sort}, q.pmid) < (?, ?) {where}
-            order by q.{sort} desc, q.pmid desc limit ?
-            """,
-            (slug, *after, *values, BATCH),
-        ).fetchall()
-        if not rows:
-            return
-        yield from of_articles(db, [Pmid(pmid) for _, pmid in rows], describe, slug)
-        after = rows[-1]
+    left = newest
+    for pmids in lists.pmids(db, selection, BATCH):
+        batch = pmids[:left]
+        yield from of_articles(db, batch, describe, selection.question)
+        if left is not None:
+            left -= len(batch)
+            if not left:
+                return
 
 
 def of_articles(
@@ -70,10 +52,14 @@ def of_articles(
             yield _citation(article, found, describe, slug)
 
 
-def label_choices(db: sqlite3.Connection, slug: str) -> dict[str, list[str]]:
-    """What the question's list can be filtered by: each label group with its values."""
+def label_choices(db: sqlite3.Connection, slug: str | None = None) -> dict[str, list[str]]:
+    """What the question's list (or any question's) can be filtered by: labels and other facets, with their values."""
     rows = db.execute(
-        "select distinct label_group, value from question_counts where question = ? order by 1, 2", (slug,)
+        """
+        select distinct label_group, value from question_counts
+        where question = coalesce(?, question) and label_group <> ? order by 1, 2
+        """,
+        (slug, facets.EVERYTHING),
     )
     return {group: [value for _, value in pairs] for group, pairs in groupby(rows, key=lambda row: row[0])}
 
@@ -81,7 +67,14 @@ def label_choices(db: sqlite3.Connection, slug: str) -> dict[str, list[str]]:
 def newest(db: sqlite3.Connection, slug: str) -> str | None:
     """The moment at which an article last entered the question or left it."""
     found = db.execute(
-        "select max(max(entered, coalesce(left_at, ''))) from question_articles where question = ?", (slug,)
+        """
+        select max(moment) from (
+          select max(entered) as moment from question_articles where question = :slug
+          union all
+          select (select left_at from question_articles where left_at is not null and question = :slug
+            order by left_at desc limit 1))
+        """,
+        {"slug": slug},
     ).fetchone()
     return found[0] if found else None
 
@@ -131,28 +124,6 @@ _PARTS = {
         ("labels", "labels", "label_group, value, basis", "order by pmid, label_group, value"),
     )
 }
-
-
-def _where(filters: Filters) -> tuple[str, list[Any]]:
-    conditions: list[str] = []
-    values: list[Any] = []
-    for group, wanted in filters.labels.items():
-        conditions.append(
-            """
-            and exists (
-              select 1 from question_labels l
-              where l.question = q.question and l.label_group = ? and l.value in (select value from json_each(?))
-                and l.published = q.published and l.pmid = q.pmid)
-            """
-        )
-        values += [group, json.dumps(list(wanted))]
-    if filters.first_year is not None:
-        conditions.append("and q.published >= ?")
-        values.append(f"{filters.first_year:04}")
-    if filters.last_year is not None:
-        conditions.append("and q.published > '' and q.published < ?")
-        values.append(f"{filters.last_year + 1:04}")
-    return " ".join(conditions), values
 
 
 def _citation(

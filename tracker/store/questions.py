@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.article import Pmid
+from tracker.store import facets, fulltext
 
 if TYPE_CHECKING:
     from tracker.questions import Question
@@ -32,11 +33,11 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
     for question in questions:
         db.execute(
             """
-            insert into questions (slug, position, title, question, claim, pico, recheck_days)
-            values (?, ?, ?, ?, ?, ?, ?)
+            insert into questions (slug, position, title, question, claim, pico, recheck_days, bottom_line)
+            values (?, ?, ?, ?, ?, ?, ?, ?)
             on conflict (slug) do update set position = excluded.position, title = excluded.title,
               question = excluded.question, claim = excluded.claim, pico = excluded.pico,
-              recheck_days = excluded.recheck_days
+              recheck_days = excluded.recheck_days, bottom_line = excluded.bottom_line
             """,
             (
                 question.slug,
@@ -46,6 +47,7 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
                 question.claim,
                 json.dumps(dict(question.pico), ensure_ascii=False),
                 question.recheck_days,
+                question.bottom_line and question.bottom_line.model_dump_json(),
             ),
         )
         db.execute(
@@ -87,6 +89,19 @@ def matching(db: sqlite3.Connection, slug: str) -> set[Pmid]:
     return {Pmid(pmid) for (pmid,) in rows}
 
 
+def has_starter(db: sqlite3.Connection, slug: str) -> bool:
+    """Whether the question holds starter citations."""
+    found = db.execute(
+        """
+        select exists (
+          select 1 from record_state s join question_articles q using (pmid)
+          where s.source = 'starter' and q.question = ? and q.matching and q.reason = ?)
+        """,
+        (slug, STARTER),
+    ).fetchone()
+    return bool(found[0])
+
+
 def newest_revision(db: sqlite3.Connection, slug: str) -> str | None:
     """The latest day on which NLM revised a record that matches the question, as we hold it."""
     found = db.execute(
@@ -102,10 +117,10 @@ def newest_revision(db: sqlite3.Connection, slug: str) -> str | None:
 def newest_created(db: sqlite3.Connection, when: str) -> str | None:
     """The latest day on which a record was created in PubMed, of those that were in a question by ``when``."""
     found = db.execute(
-        "select max(created) from question_articles join articles using (pmid) where question_articles.entered <= ?",
+        "select max(created) from question_articles where entered <= ?",
         (when,),
     ).fetchone()
-    return found[0] if found else None
+    return found[0] or None
 
 
 def enter(
@@ -163,51 +178,38 @@ def questions_of(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, 
 
 @contextmanager
 def relabelling(db: sqlite3.Connection, pmids: Collection[Pmid]) -> Iterator[None]:
-    """Whatever changes inside in these articles, their labels and where they match: keep the counts right.
+    """Whatever changes inside in these articles, their labels and where they match: keep counts and index right.
 
-    What is counted is taken out by key before and put back after, so that no table is ever walked.
+    What is counted and indexed is taken out by key before and put back after, so that no table is ever walked.
     """
     given = {"pmids": json.dumps(list(pmids))}
+    fulltext.unindex(db, pmids)
     db.execute(
-        f"delete from question_labels where (question, label_group, value, published, pmid) in ({_COUNTED})",
+        f"delete from question_labels where (question, label_group, value, published, pmid) in ({_FACETS_OF_GIVEN})",
         given,
     )
     yield
-    db.execute(
-        """
-        update question_articles as q
-        set published = coalesce((select a.published from articles a where a.pmid = q.pmid), '')
-        where q.pmid in (select value from json_each(:pmids))
-        """,
-        given,
-    )
-    db.execute(f"insert into question_labels {_COUNTED}", given)
+    db.execute(f"{_DATE} where q.pmid in (select value from json_each(:pmids))", given)
+    db.execute(f"insert into question_labels {_FACETS_OF_GIVEN}", given)
+    fulltext.index(db, pmids)
 
 
 def relabel_all(db: sqlite3.Connection) -> None:
-    """Make question_labels and question_counts again from the labels of all matching articles."""
+    """Make question_labels, question_counts and the full-text index again from what is stored."""
     db.execute("delete from question_labels")
     db.execute("delete from question_counts")
-    db.execute(
-        """
-        update question_articles as q
-        set published = coalesce((select a.published from articles a where a.pmid = q.pmid), '')
-        """
-    )
-    db.execute(
-        """
-        insert into question_labels (question, label_group, value, published, pmid)
-        select q.question, l.label_group, l.value, q.published, q.pmid
-        from question_articles q join labels l using (pmid) where q.matching
-        """
-    )
+    db.execute(_DATE)
+    db.execute(f"insert into question_labels {facets.of_questions('question_articles q')}")
+    fulltext.rebuild(db)
 
 
-_COUNTED = """
-select q.question, l.label_group, l.value, q.published, q.pmid
-from json_each(:pmids) as given
-join question_articles q on q.pmid = given.value and q.matching
-join labels l on l.pmid = q.pmid
+_FACETS_OF_GIVEN = facets.of_questions(
+    "json_each(:pmids) given join question_articles q on q.pmid = given.value"
+)
+_DATE = """
+update question_articles as q set (published, created) = (
+  select coalesce(max(a.published), ''), coalesce(max(a.created), '') from articles a where a.pmid = q.pmid
+)
 """
 
 

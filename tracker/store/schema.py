@@ -10,6 +10,11 @@ from typing import Literal, NamedTuple
 
 from sqlite_utils import Database, Migrations
 
+from tracker.store.facets import WORDS, of_questions
+
+# Columns that came after the first migration.
+_ADDED = (("questions", "bottom_line"), ("question_articles", "created"))
+
 
 class Table(NamedTuple):
     """``columns`` maps each column to (SQL type and constraints, what it means); ``rest`` ends the definition."""
@@ -23,7 +28,10 @@ class Table(NamedTuple):
 
     @property
     def sql(self) -> str:
-        parts = [f"{name} {type}" for name, (type, _) in self.columns.items()]
+        """The table as the first migration makes it; the columns of ``_ADDED`` come later."""
+        parts = [
+            f"{name} {type}" for name, (type, _) in self.columns.items() if (self.name, name) not in _ADDED
+        ]
         body = ",\n  ".join([*parts, self.rest] if self.rest else parts)
         return f"create table {self.name} (\n  {body}\n) {self.options}".rstrip()
 
@@ -286,7 +294,7 @@ DERIVED = (
     Table(
         "question_labels",
         "derived",
-        "Labels of the articles that a question matches now: what filters read",
+        "Labels and other facets of the articles that a question matches now: what filters read",
         {
             "question": ("text not null", "Question's slug"),
             "label_group": ("text not null", "Label group"),
@@ -367,6 +375,7 @@ HISTORY = (
             ),
             "incomplete_reason": ("text", "Why the last one did not"),
             "recheck_days": ("integer not null", "Every record is asked for again about this often"),
+            "bottom_line": ("text", "What people concluded: text, author, date, pmids (JSON)"),
         },
     ),
     Table(
@@ -410,6 +419,10 @@ HISTORY = (
             "strategy": ("text", "Hash of the strategy that found it"),
             "left_at": ("text", "When a complete search no longer found it (UTC)"),
             "matching": ("integer not null", "1 where the last complete search found it"),
+            "created": (
+                "text not null default ''",
+                "Day the record was created in PubMed; empty where unknown",
+            ),
         },
         "primary key (question, pmid)",
         "without rowid",
@@ -509,6 +522,8 @@ create index changes_noticed on changes (noticed, pmid);
 create index changes_run on changes (run)
 """
 
+# Changes of these fields say how a paper stands, as SQL.
+STANDING = "'retracted', 'expression_of_concern', 'corrected'"
 SEARCHED = ("title", "abstract", "keywords_text", "mesh_text", "authors_text")
 
 
@@ -516,14 +531,12 @@ _SEARCHED, _NEW, _OLD = (", ".join(prefix + name for name in SEARCHED) for prefi
 _ADD = f"insert into articles_fts (rowid, {_SEARCHED}) values (new.pmid, {_NEW})"
 _REMOVE = f"insert into articles_fts (articles_fts, rowid, {_SEARCHED}) values ('delete', old.pmid, {_OLD})"
 _TEXT_CHANGED = " or ".join(f"new.{name} is not old.{name}" for name in SEARCHED)
-# No trigger for new rows: inside one, FTS5 writes its index out after every single row (measured: 0.12 ms a
-# record, against 0.05 for a batch at once). store/articles.py, the only one to insert, indexes each batch.
-FTS_DELETE = f"create trigger articles_fts_delete after delete on articles begin {_REMOVE}; end"
+_FTS_DELETE = f"create trigger articles_fts_delete after delete on articles begin {_REMOVE}; end"
 _FTS = [
     f"create virtual table articles_fts using fts5 ({_SEARCHED}, content='articles', content_rowid='pmid', "
     "tokenize='porter unicode61 remove_diacritics 2')",
     "insert into articles_fts (articles_fts, rank) values ('hashsize', 16777216)",
-    FTS_DELETE,
+    _FTS_DELETE,
     f"create trigger articles_fts_update after update of {_SEARCHED} on articles when {_TEXT_CHANGED} "
     f"begin {_REMOVE}; {_ADD}; end",
 ]
@@ -550,4 +563,37 @@ migrations = Migrations("evidence")
 def m001_first_schema(db: Database) -> None:
     statements = [table.sql for table in TABLES] + _INDEXES.strip().split(";\n") + _FTS + _COUNTS
     for statement in statements:
+        db.execute(statement)
+
+
+# What the full-text index reads: an article's words, and its facets as words of their own.
+SEARCHED_ARTICLES = f"""create view searched_articles as
+select a.pmid, {", ".join(f"a.{name}" for name in SEARCHED)},
+  {WORDS} as facets
+from articles a"""
+
+
+@migrations()
+def m002_facets(db: Database) -> None:
+    """Lists narrowed by any facet and any text, through the full-text index alone (store/facets.py)."""
+    columns = {(table.name, name): type for table in TABLES for name, (type, _) in table.columns.items()}
+    for table, column in _ADDED:
+        db.execute(f"alter table {table} add column {column} {columns[table, column]}")
+    for statement in (
+        "create index question_articles_created on question_articles (question, created, pmid)",
+        "create index question_articles_left on question_articles (left_at, question, pmid) where left_at is not null",
+        f"create index changes_standing on changes (noticed, pmid) where field in ({STANDING})",
+        """update question_articles as q
+        set created = coalesce((select a.created from articles a where a.pmid = q.pmid), '')""",
+        "drop trigger articles_fts_delete",
+        "drop trigger articles_fts_update",
+        "drop table articles_fts",
+        SEARCHED_ARTICLES,
+        f"create virtual table articles_fts using fts5 ({_SEARCHED}, facets, content='searched_articles', "
+        "content_rowid='pmid', tokenize='porter unicode61 remove_diacritics 2')",
+        "insert into articles_fts (articles_fts, rank) values ('hashsize', 16777216)",
+        "insert into articles_fts (articles_fts) values ('rebuild')",
+        "delete from question_labels",
+        f"insert into question_labels {of_questions('question_articles q')}",
+    ):
         db.execute(statement)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
+from collections.abc import Collection, Iterable
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -11,6 +13,7 @@ from typing import NamedTuple
 import yaml
 
 from tracker.article import Pmid
+from tracker.store.schema import SEARCHED
 
 # Letters and digits make words, everything else parts them, as SQLite's unicode61 sees it.
 _PART = re.compile(r'"([^"]*)"?|(\S+)')
@@ -46,7 +49,7 @@ def search(db: sqlite3.Connection, text: str, limit: int = 20) -> list[Hit]:
         from articles_fts join articles a on a.pmid = articles_fts.rowid
         where articles_fts match ? order by articles_fts.rowid desc limit ?
         """,
-        (match, limit),
+        (_of_words(match), limit),
     )
     return [Hit(*row) for row in rows]
 
@@ -57,8 +60,37 @@ def count(db: sqlite3.Connection, text: str, most: int = 1000) -> int:
     if not match:
         return 0
     query = "select count(*) from (select 1 from articles_fts where articles_fts match ? limit ?)"
-    found: int = db.execute(query, (match, most + 1)).fetchone()[0]
+    found: int = db.execute(query, (_of_words(match), most + 1)).fetchone()[0]
     return found
+
+
+def expression(text: str = "", facets: Iterable[Collection[str]] = ()) -> str:
+    """An FTS5 query for all of the text, and for one of each collection of ``facets.word``; empty for neither."""
+    parts = [f"facets : ({' OR '.join(words)})" for words in facets]
+    match = fts_query(text)
+    return " AND ".join([*parts, _of_words(match)] if match else parts)
+
+
+def snippets(
+    db: sqlite3.Connection, text: str, pmids: Collection[Pmid], marks: tuple[str, str]
+) -> dict[Pmid, str]:
+    """Where the text stands in these articles: some words around it, and each match between the two marks."""
+    match = fts_query(text)
+    if not match:
+        return {}
+    rows = db.execute(
+        """
+        select rowid, snippet(articles_fts, -1, ?, ?, ' … ', 32) from articles_fts
+        where articles_fts match ? and rowid in (select value from json_each(?))
+        """,
+        (*marks, _of_words(match), json.dumps(list(pmids))),
+    )
+    return {Pmid(pmid): snippet for pmid, snippet in rows}
+
+
+def _of_words(match: str) -> str:
+    """The query asked of an article's own words: its facets are words of the index as well."""
+    return f"{{{' '.join(SEARCHED)}}} : ({match})"
 
 
 def fts_query(text: str) -> str:

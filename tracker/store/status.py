@@ -15,7 +15,7 @@ select slug as question, title, complete_to, incomplete_since, incomplete_reason
    where a.question = q.slug and matching and reason <> :starter) as matching,
   (select count(*) from question_articles a
    where a.question = q.slug and matching and reason = :starter) as starter_citations,
-  (select count(*) from question_articles a join articles using (pmid)
+  (select count(*) from question_articles a
    where a.question = q.slug and matching and reason <> :starter and created >= :month_ago) as new_in_30_days
 from questions q order by position, slug
 """

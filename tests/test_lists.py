@@ -1,0 +1,211 @@
+"""Every list is what its filters say, in its order, however it is read: checked against reading everything."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import FIXTURES, Desk, tiled
+from tracker.article import Pmid
+from tracker.store import lists, search
+from tracker.store.lists import TOP, UNDECIDED, Key, Selection
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    """Some three hundred articles, with dates unknown, dates of entry apart, tags and decisions among them."""
+    home = tmp_path_factory.mktemp("lists")
+    desk = Desk(home, "http://127.0.0.1:9/")
+    files = sorted((FIXTURES / "pubmed").glob("*.xml"))
+    assert desk.run("load", "--match", "all", *map(str, files), str(tiled(home, 4))).code == 0
+    for table in ("articles", "question_articles"):
+        desk.change(f"update {table} set published = '' where pmid % 7 = 0")
+    desk.change("update question_articles set entered = '2026-0' || (1 + pmid % 5) || '-01T00:00:00Z'")
+    desk.change("update question_articles set matching = 0, left_at = entered where pmid % 11 = 0")
+    desk.annotate()
+    assert desk.run("rebuild").code == 0
+    with closing(sqlite3.connect(desk.db)) as found:
+        found.execute("attach database ? as annotations", (str(desk.annotations),))
+        found.executescript(
+            """
+            insert into annotations.decisions (pmid, question, stage, person, decision, decided)
+              select pmid, 'cystitis', 'title-abstract', 1, iif(pmid % 2, 'include', 'exclude'), '2026-01-01T00:00:00Z'
+              from question_articles where question = 'cystitis' and pmid % 3 = 0;
+            insert or ignore into annotations.taggings (pmid, tag, person, tagged)
+              select pmid, 1, 1, '2026-01-01T00:00:00Z' from articles where pmid % 5 = 0
+            """
+        )
+        yield found
+
+
+SELECTIONS = st.builds(
+    Selection,
+    question=st.sampled_from(["cystitis", "cognition", None]),
+    labels=st.dictionaries(
+        st.sampled_from(["design", "evidence_level", "language", "species", "full_text", "nothing"]),
+        st.lists(
+            st.sampled_from(
+                [
+                    "cohort study",
+                    "randomised controlled trial",
+                    "eng",
+                    "jpn",
+                    "humans",
+                    "free in PubMed Central",
+                ]
+            ),
+            min_size=1,
+            max_size=3,
+            unique=True,
+        ),
+        max_size=2,
+    ),
+    first_year=st.none() | st.integers(2010, 2025),
+    last_year=st.none() | st.integers(2010, 2025),
+    text=st.sampled_from(
+        ["", "", "ketamine", "bladder", '"ketamine cystitis"', "patients ket*", "!", "nowhere"]
+    ),
+    created_since=st.none() | st.sampled_from(["2020-01-01", "2024-06-01"]),
+    entered_since=st.none() | st.sampled_from(["2026-02-15T00:00:00Z"]),
+    tag=st.none() | st.just("bladder"),
+    decision=st.sampled_from([None, None, "include", "exclude", UNDECIDED]),
+    sort=st.sampled_from(["published", "entered"]),
+)
+
+
+def read_everything(db: sqlite3.Connection, chosen: Selection) -> set[int]:
+    """The same list by looking at every article in turn."""
+    found = set(search_all(db, chosen.text)) if chosen.text else column(db, "select pmid from articles")
+    if chosen.question:
+        found &= column(
+            db, "select pmid from question_articles where question = ? and matching", chosen.question
+        )
+    for group, values in chosen.labels.items():
+        table = "question_labels where label_group = ? and question = ?"
+        having = {
+            pmid
+            for pmid, value in db.execute(f"select pmid, value from {table}", (group, chosen.question))
+            if value in values
+        }
+        found &= having
+    for pmid in list(found):
+        published, created = db.execute(
+            "select coalesce(published, ''), created from articles where pmid = ?", (pmid,)
+        ).fetchone()
+        year = int(published[:4] or 0)
+        entered = db.execute(
+            "select entered from question_articles where pmid = ? and question = ?", (pmid, chosen.question)
+        ).fetchone()
+        if (
+            (chosen.first_year and year < chosen.first_year)
+            or (chosen.last_year and not 0 < year <= chosen.last_year)
+            or (chosen.question and chosen.created_since and (created or "") < chosen.created_since)
+            or (chosen.question and chosen.entered_since and entered[0] <= chosen.entered_since)
+        ):
+            found.remove(pmid)
+    if chosen.tag:
+        found &= column(db, "select pmid from annotations.taggings")
+    if chosen.decision:
+        decided = "select pmid from annotations.decisions where question = ?"
+        if chosen.decision == UNDECIDED:
+            found -= column(db, decided, chosen.question)
+        else:
+            found &= column(db, f"{decided} and decision = ?", chosen.question, chosen.decision)
+    return found
+
+
+def search_all(db: sqlite3.Connection, text: str) -> set[int]:
+    return {hit.pmid for hit in search.search(db, text, limit=10_000)}
+
+
+def column(db: sqlite3.Connection, query: str, *values: Any) -> set[int]:
+    return {pmid for (pmid,) in db.execute(query, values)}
+
+
+def sort_key(db: sqlite3.Connection, chosen: Selection, sort: str, pmid: int) -> tuple[str, int]:
+    if sort == "pmid":
+        return "", pmid
+    table = (
+        "question_articles where question = ? and pmid = ?"
+        if chosen.question
+        else "articles where ? is null and pmid = ?"
+    )
+    return db.execute(f"select coalesce({sort}, '') from {table}", (chosen.question, pmid)).fetchone()[
+        0
+    ], pmid
+
+
+@pytest.mark.parametrize("narrow", [1000, 20, 0])
+def test_a_list_is_what_its_filters_say_in_its_order(db: sqlite3.Connection, narrow: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lists, "NARROW", narrow)
+        compare(db)
+
+
+@given(chosen=SELECTIONS)
+@settings(deadline=None, max_examples=150)
+def compare(db: sqlite3.Connection, chosen: Selection) -> None:
+    if chosen.question is None:
+        # Facts of a question, and what was said for one, narrow the lists of a question alone.
+        chosen = chosen._replace(decision=None, created_since=None, entered_since=None, labels={})
+    expected = read_everything(db, chosen)
+    seen: list[int] = []
+    after: Key | None = TOP
+    while after:
+        page = lists.page(db, chosen, after, size=7)
+        seen += page.pmids
+        after = page.next
+    sort = lists.Reader(db, chosen).sort
+    assert seen == sorted(expected, key=lambda pmid: sort_key(db, chosen, sort, pmid), reverse=True)
+    n, exact = lists.count(db, chosen, most=30)
+    assert n == len(expected) if exact else n == 30 < len(expected)
+    assert [pmid for batch in lists.pmids(db, chosen, 11) for pmid in batch] == seen
+    for place, pmid in enumerate(seen[:3]):
+        before, behind = lists.neighbours(db, chosen, Pmid(pmid))
+        assert before == (seen[place - 1] if place else None)
+        assert behind == (seen[place + 1] if place + 1 < len(seen) else None)
+    if chosen.question and (counted := lists.tallies(db, chosen)) is not None:
+        assert sum(counted.get("all", {}).get("", {}).values()) == len(expected)
+
+
+def test_an_article_that_is_not_in_the_list_has_no_neighbours(db: sqlite3.Connection) -> None:
+    assert lists.neighbours(db, Selection("cystitis"), Pmid(1)) == (None, None)
+    assert lists.neighbours(db, Selection("nothing"), Pmid(90000301)) == (None, None)
+
+
+def test_labels_narrow_a_search_over_everything(db: sqlite3.Connection) -> None:
+    found = lists.page(db, Selection(text="ketamine", labels={"design": ["cohort study"]}), size=1000).pmids
+    assert set(found) == search_all(db, "ketamine") & column(
+        db, "select pmid from labels where label_group = 'design' and value = 'cohort study'"
+    )
+
+
+def test_no_word_that_a_reader_types_finds_a_facet(db: sqlite3.Connection) -> None:
+    assert lists.page(db, Selection(text="x6*")).pmids == []
+    assert lists.page(db, Selection("cystitis", text="x64*")).pmids == []
+
+
+def test_words_around_a_match_are_shown_with_marks(db: sqlite3.Connection) -> None:
+    (pmid, *_) = lists.page(db, Selection("cystitis", text="bladder")).pmids
+    (snippet,) = search.snippets(db, "bladder", [pmid], ("[", "]")).values()
+    assert "[" in snippet and "]" in snippet
+    assert search.snippets(db, "!", [pmid], ("[", "]")) == {}
+
+
+def test_the_first_page_of_any_list_is_read_from_an_index(db: sqlite3.Connection, tmp_path: Path) -> None:
+    for sort in ("published", "entered"):
+        reader = lists.Reader(db, Selection("cystitis", sort=sort))  # type: ignore[arg-type]
+        asked: list[str] = []
+        db.set_trace_callback(asked.append)
+        reader.rows(TOP, 26)
+        db.set_trace_callback(None)
+        plan = " ".join(str(row[3]) for row in db.execute(f"explain query plan {asked[-1]}"))
+        assert "SEARCH" in plan
+        assert "TEMP B-TREE" not in plan

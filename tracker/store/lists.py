@@ -1,0 +1,340 @@
+"""Lists of articles: which they hold, in what order and how many, read by key from any place.
+
+Whatever narrows a list to a thousand articles or fewer is found first, by one intersection in the full-text
+index (facets.py), and sorted; a longer list is walked along an index in its order. So no list costs more in a
+larger database.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+from tracker.article import Pmid
+from tracker.store import facets, search
+
+Sort = Literal["published", "entered", "pmid"]
+# What a row is sorted by, and its PMID.
+Key = tuple[str, int]
+TOP: Key = ("~", 2**62)
+NARROW = 1000
+# PubMed's oldest records are of 1781.
+FIRST_YEAR = 1780
+
+
+class Selection(NamedTuple):
+    """What a list shows: of a question or, without one, of all that is stored.
+
+    ``labels`` are any of a group's values, in every group named; years of publication are both included;
+    ``created_since`` is a day on or after which PubMed created the record, ``entered_since`` a moment after
+    which it entered the question. ``tag`` and ``decision`` are what people said, as annotations.db has them.
+    """
+
+    question: str | None = None
+    labels: Mapping[str, Sequence[str]] = {}
+    first_year: int | None = None
+    last_year: int | None = None
+    text: str = ""
+    created_since: str | None = None
+    entered_since: str | None = None
+    tag: str | None = None
+    decision: str | None = None
+    sort: Sort = "published"
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing narrows it."""
+        return self._replace(sort="published") == Selection(self.question)
+
+
+class Page(NamedTuple):
+    """Some articles of a list, and the key after which it goes on, where it does."""
+
+    pmids: list[Pmid]
+    next: Key | None
+
+
+class Count(NamedTuple):
+    """How many; where not ``exact``, at least that many."""
+
+    n: int
+    exact: bool = True
+
+
+def page(db: sqlite3.Connection, selection: Selection, after: Key = TOP, size: int = 25) -> Page:
+    """The next ``size`` articles after the key."""
+    rows = Reader(db, selection).rows(after, size + 1)
+    more, rows = len(rows) > size, rows[:size]
+    return Page([Pmid(pmid) for _, pmid in rows], rows[-1] if more else None)
+
+
+def count(db: sqlite3.Connection, selection: Selection, most: int = NARROW) -> Count:
+    """How many articles the list holds; beyond ``most`` it is only counted where that costs nothing."""
+    if _is_counted(selection):
+        return Count(_counted(db, selection))
+    found = len(Reader(db, selection).rows(TOP, most + 1))
+    return Count(min(found, most), found <= most)
+
+
+def neighbours(db: sqlite3.Connection, selection: Selection, pmid: Pmid) -> tuple[Pmid | None, Pmid | None]:
+    """What stands before and after an article in the list; None at its ends, and where it is not in the list."""
+    reader = Reader(db, selection)
+    key = reader.key_of(pmid)
+    if key is None:
+        return None, None
+    before, after = reader.rows(key, 1, upwards=True), reader.rows(key, 1)
+    return tuple(Pmid(rows[0][1]) if rows else None for rows in (before, after))  # type: ignore[return-value]
+
+
+def pmids(db: sqlite3.Connection, selection: Selection, batch: int) -> Iterator[list[Pmid]]:
+    """All of the list, batch by batch, at constant memory."""
+    reader = Reader(db, selection)
+    after: Key = TOP
+    while rows := reader.rows(after, batch):
+        yield [Pmid(pmid) for _, pmid in rows]
+        after = rows[-1]
+
+
+def tallies(db: sqlite3.Connection, selection: Selection) -> dict[str, dict[str, dict[str, int]]] | None:
+    """Numbers of articles of a question's list by label group, value and year ("" where undated).
+
+    None where the list is neither the whole question nor short enough to be counted while a reader waits.
+    """
+    if selection.is_whole:
+        rows = db.execute(
+            "select label_group, value, year, n from question_counts where question = ?",
+            (selection.question,),
+        )
+    else:
+        found = Reader(db, selection).rows(TOP, NARROW + 1)
+        if len(found) > NARROW:
+            return None
+        rows = db.execute(
+            f"select label_group, value, substr(published, 1, 4), count(*) from ({_FACETS_OF_GIVEN}) group by 1, 2, 3",
+            {"pmids": json.dumps([pmid for _, pmid in found]), "question": selection.question},
+        )
+    counted: dict[str, dict[str, dict[str, int]]] = {}
+    for group, value, year, n in rows:
+        counted.setdefault(group, {}).setdefault(value, {})[year] = n
+    return counted
+
+
+_FACETS_OF_GIVEN = facets.of_questions(
+    "json_each(:pmids) given join question_articles q on q.pmid = given.value and q.question = :question"
+).replace("select q.question, ", "select ")
+
+
+class Reader:
+    """One list, ready to be read from any key, downwards or upwards.
+
+    Raises nothing for what a reader typed: a text without a word finds nothing.
+    """
+
+    def __init__(self, db: sqlite3.Connection, selection: Selection) -> None:
+        self._db = db
+        self._selection = selection
+        self._words = search.expression(selection.text, _words(selection))
+        narrow = self._narrow()
+        #: What the list is really sorted by: a long list that a text was searched in has no order but the PMIDs'.
+        self.sort: Sort = self._sort(narrow)
+        self._source, self._values = self._plan(narrow)
+
+    def rows(self, after: Key, limit: int, *, upwards: bool = False) -> list[Key]:
+        """Keys and PMIDs below the key or, nearest first, above it."""
+        if self._selection.text and not search.fts_query(self._selection.text):
+            return []
+        sign, order = (">", "asc") if upwards else ("<", "desc")
+        key: tuple[Any, ...] = after
+        if self.sort == "pmid":
+            query = f"select '', q.pmid {self._source} and q.pmid {sign} ? order by q.pmid {order}"
+            key = after[1:]
+        else:
+            column = f"coalesce(q.{self.sort}, '')" if self._selection.question is None else f"q.{self.sort}"
+            query = (
+                f"select {column}, q.pmid {self._source} and ({column}, q.pmid) {sign} (?, ?) "
+                f"order by {column} {order}, q.pmid {order}"
+            )
+        return self._db.execute(f"{query} limit ?", (*self._values, *key, limit)).fetchall()
+
+    def key_of(self, pmid: Pmid) -> Key | None:
+        """The article's own key; None where it is not in the list."""
+        column = "''" if self.sort == "pmid" else f"coalesce(q.{self.sort}, '')"
+        found = self._db.execute(
+            f"select {column}, q.pmid {self._source} and q.pmid = ?", (*self._values, pmid)
+        ).fetchone()
+        return (found[0], found[1]) if found else None
+
+    def _sort(self, narrow: list[int] | None) -> Sort:
+        asked = self._selection.sort
+        if self._selection.question is None:
+            return "pmid" if narrow is None or asked != "published" else "published"
+        return "pmid" if self._selection.text and narrow is None else asked
+
+    def _narrow(self) -> list[int] | None:
+        """The PMIDs of the smallest set that the list lies in, where one is small enough to be sorted."""
+        for query, values in self._sets():
+            found = self._db.execute(f"{query} limit ?", (*values, NARROW + 1)).fetchall()
+            if len(found) <= NARROW:
+                return [pmid for (pmid,) in found]
+        return None
+
+    def _sets(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        chosen = self._selection
+        if _is_counted(chosen) and chosen.question:
+            # Its own index has it in order.
+            return
+        if chosen.tag:
+            yield (
+                "select distinct t.pmid from annotations.taggings t join annotations.tags n on n.id = t.tag "
+                "where n.name = ?",
+                (chosen.tag,),
+            )
+        if chosen.decision and chosen.decision != UNDECIDED:
+            yield (
+                "select distinct pmid from annotations.decisions where question = ? and decision = ?",
+                (chosen.question, chosen.decision),
+            )
+        for column, since in (("created", chosen.created_since), ("entered", chosen.entered_since)):
+            if since and chosen.question:
+                sign = ">=" if column == "created" else ">"
+                yield (
+                    f"select pmid from question_articles where question = ? and {column} {sign} ? and matching",
+                    (chosen.question, since),
+                )
+        if self._words:
+            yield "select rowid from articles_fts where articles_fts match ?", (self._words,)
+
+    def _plan(self, narrow: list[int] | None) -> tuple[str, tuple[Any, ...]]:
+        """A from clause that gives ``q``, with its conditions, and the values of both."""
+        chosen = self._selection
+        conditions, values = _conditions(chosen)
+        if narrow is not None:
+            table = "question_articles" if chosen.question else "articles"
+            given: tuple[Any, ...] = (json.dumps(narrow),)
+            source = f"from json_each(?) s cross join {table} q on q.pmid = s.value where 1"
+            if chosen.text:
+                conditions += (
+                    " and q.pmid in (select rowid from articles_fts where articles_fts match ? "
+                    "and rowid in (select value from json_each(?)))"
+                )
+                values += (self._words, *given)
+        elif self.sort == "pmid":
+            # The words have the question, its labels and the years already.
+            conditions, values = _beyond_words(chosen)
+            if not self._words:
+                return f"from articles q where 1 {conditions}", values
+            source = "from (select rowid as pmid from articles_fts where articles_fts match ?) q where 1"
+            return f"{source} {conditions}", (self._words, *values)
+        elif self.sort == "published":
+            group, value = _driver(self._db, chosen)
+            given = (group, value)
+            source = "from question_labels q where q.label_group = ? and q.value = ?"
+        else:
+            given = ()
+            source = "from question_articles q where 1"
+        if chosen.question:
+            conditions += " and q.question = ?"
+            values += (chosen.question,)
+            if "question_articles q" in source:
+                conditions += " and q.matching"
+        return f"{source} {conditions}", (*given, *values)
+
+
+UNDECIDED = "none"
+
+
+def _conditions(chosen: Selection) -> tuple[str, tuple[Any, ...]]:
+    """What an article ``q`` of the list must meet, beside standing in the question."""
+    conditions, values = _beyond_words(chosen)
+    for group, wanted in chosen.labels.items() if chosen.question else ():
+        conditions += """
+            and exists (
+              select 1 from question_labels l
+              where l.question = q.question and l.label_group = ? and l.value in (select value from json_each(?))
+                and l.published = q.published and l.pmid = q.pmid)"""
+        values += (group, json.dumps(list(wanted)))
+    if chosen.first_year is not None:
+        conditions += " and q.published >= ?"
+        values += (f"{chosen.first_year:04}",)
+    if chosen.last_year is not None:
+        conditions += " and q.published > '' and q.published < ?"
+        values += (f"{chosen.last_year + 1:04}",)
+    return conditions, values
+
+
+def _beyond_words(chosen: Selection) -> tuple[str, tuple[Any, ...]]:
+    """The conditions that the full-text index knows nothing of."""
+    conditions = ""
+    values: tuple[Any, ...] = ()
+    for column, sign, since in (
+        ("created", ">=", chosen.created_since),
+        ("entered", ">", chosen.entered_since),
+    ):
+        if since and chosen.question:
+            conditions += f" and exists (select 1 from question_articles x where x.question = ? and x.pmid = q.pmid and x.{column} {sign} ?)"
+            values += (chosen.question, since)
+    if chosen.tag:
+        conditions += (
+            " and exists (select 1 from annotations.taggings t join annotations.tags n on n.id = t.tag "
+            "where t.pmid = q.pmid and n.name = ?)"
+        )
+        values += (chosen.tag,)
+    if chosen.decision:
+        decided = "select 1 from annotations.decisions d where d.question = ? and d.pmid = q.pmid"
+        values += (chosen.question,)
+        if chosen.decision == UNDECIDED:
+            conditions += f" and not exists ({decided})"
+        else:
+            conditions += f" and exists ({decided} and d.decision = ?)"
+            values += (chosen.decision,)
+    return conditions, values
+
+
+def _driver(db: sqlite3.Connection, chosen: Selection) -> tuple[str, str]:
+    """The facet that all of the list has and the fewest others: what is walked along."""
+    single = [(group, values[0]) for group, values in chosen.labels.items() if len(values) == 1]
+    return min(single, key=lambda facet: _of_facet(db, chosen, *facet), default=(facets.EVERYTHING, ""))
+
+
+def _is_counted(chosen: Selection) -> bool:
+    """Whether question_counts has the number: at most one facet, and years."""
+    plain = chosen._replace(labels={}, first_year=None, last_year=None).is_whole
+    single = len(chosen.labels) <= 1 and all(len(values) == 1 for values in chosen.labels.values())
+    return bool(chosen.question) and plain and single
+
+
+def _counted(db: sqlite3.Connection, chosen: Selection) -> int:
+    return _of_facet(db, chosen, *_driver(db, chosen))
+
+
+def _of_facet(db: sqlite3.Connection, chosen: Selection, group: str, value: str) -> int:
+    dated = "" if chosen.first_year is None and chosen.last_year is None else "and year <> ''"
+    found: int = db.execute(
+        f"""
+        select coalesce(sum(n), 0) from question_counts
+        where question = ? and label_group = ? and value = ? and year >= ? and year <= ? {dated}
+        """,
+        (
+            chosen.question,
+            group,
+            value,
+            f"{chosen.first_year or 0:04}" if dated else "",
+            f"{chosen.last_year or 9999:04}",
+        ),
+    ).fetchone()[0]
+    return found
+
+
+def _words(chosen: Selection) -> Iterator[list[str]]:
+    if chosen.question:
+        yield [facets.word(facets.QUESTION, chosen.question)]
+    for group, values in chosen.labels.items():
+        yield [facets.word(group, value) for value in values]
+    if chosen.first_year is not None or chosen.last_year is not None:
+        last = min(chosen.last_year or 9999, datetime.now(UTC).year + 2)
+        years = range(max(chosen.first_year or 0, FIRST_YEAR), last + 1)
+        # No year at all: a word that stands nowhere.
+        yield [facets.word(facets.YEAR, str(year)) for year in years] or [facets.word(facets.YEAR, "none")]
