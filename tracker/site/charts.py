@@ -1,0 +1,309 @@
+"""Numbers of records by year, as drawings and as a table: numbers in, markup out.
+
+Every drawing is in one neutral colour, because numbers of papers are not strength of evidence. The site's
+policy refuses inline style, so only SVG's own attributes are set here; class names leave the rest to the sheet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from unicodedata import combining, east_asian_width
+
+from markupsafe import Markup
+
+Years = Mapping[int, int]
+
+_UNPRINTABLE = re.compile("[^\t\n\r -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+# In units of the drawing, which are near a pixel where the text around it has its usual size.
+_EM = 15
+_FONT = 12
+_DIGIT = 7
+_ROW, _BAR = 22, 18
+_NAMES = 184
+_LONGEST = 28
+_GAP = 12
+_PLOT, _WIDEST, _NARROWEST = 420, 20, 48
+_TICK = 40
+_SPARK, _SPARK_BAR, _SPARK_HIGH, _SPARK_YEARS = 4, 3, 24, 12
+# Where bars that tell their label would take more bytes than this, they tell year and number only.
+_SMALL = 80_000
+_AROUND_A_BAR = 60
+
+
+class _Row(NamedTuple):
+    label: str
+    counts: dict[int, int]
+    undated: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values()) + self.undated
+
+
+def sparkline(by_year: Years, first: int, last: int) -> Markup:
+    """A bar for each year from the first to the last, as high as the line; its name tells the chief numbers."""
+    years = range(first, last + 1)
+    if not years:
+        return Markup()
+    counts = [by_year.get(year, 0) for year in years]
+    most = max(counts)
+    bars = "".join(
+        f"M{_SPARK * at} {_SPARK_HIGH}v-{_height(n, most, _SPARK_HIGH)}h{_SPARK_BAR}V{_SPARK_HIGH}"
+        for at, n in enumerate(counts)
+        if n
+    )
+    return Markup(
+        '<svg class="sparkline" role="img" width="{width}" height="{high}" viewBox="0 0 {width} {box}"'
+        ' preserveAspectRatio="none" fill="currentColor"><title>{name}</title>'
+        '<path class="axis" fill-opacity=".3" d="M0 {high}h{line}v1H0"/><path class="bars" d="{bars}"/></svg>'
+    ).format(
+        width=_SPARK * max(len(years), _SPARK_YEARS),
+        high=_SPARK_HIGH,
+        box=_SPARK_HIGH + 1,
+        line=_SPARK * len(years) - (_SPARK - _SPARK_BAR),
+        name=f"Records by year: {_told(counts, years)}",
+        bars=bars,
+    )
+
+
+def year_by_label(
+    counts: Mapping[str, Years],
+    first: int,
+    last: int,
+    undated: Mapping[str, int] = {},
+    *,
+    id: str,
+    name: str = "Records by year",
+) -> Markup:
+    """A row for each label and in it a bar for each year, all on one scale, with the row's total at its end.
+
+    A total counts the years from the first to the last and the undated. ``id`` is a slug that no other chart of
+    the page has; the name is the element ``{id}-title``. Nothing is drawn without a label or a year.
+    """
+    years = range(first, last + 1)
+    rows = _rows(counts, years, undated)
+    if not (years and rows):
+        return Markup()
+    most, year, label = max((n, year, row.label) for row in rows for year, n in row.counts.items())
+    # Whole units keep the bars sharp; a span of centuries has less than one a year.
+    pitch = min(_WIDEST, _PLOT // len(years)) or _PLOT / len(years)
+    plot = max(_NARROWEST, pitch * len(years))
+    tallest = f"the tallest is {most:,} ({_cut(label)}, {year})" if most else "all are empty"
+    heads, ends = ["all"], [[_number(row.total) for row in rows]]
+    if any(row.undated for row in rows):
+        heads.insert(0, "no year")
+        ends.insert(0, [_cell(row.undated) for row in rows])
+    edges, edge = [], _NAMES + plot + _GAP
+    for head, column in zip(heads, ends, strict=True):
+        edge += _DIGIT * max(map(len, (head, *column))) + _GAP
+        edges.append(edge - _GAP)
+    bars = sum(bool(n) for row in rows for n in row.counts.values())
+    longest = max(len(Markup.escape(row.label).encode()) for row in rows)
+    terse = bars * (_AROUND_A_BAR + longest) > _SMALL
+    # A row's own zero is where its base meets the middle of its first bar.
+    left, base, width = _NAMES + pitch / 2, _ROW - 2, _short(edges[-1])
+    places = [edge - left for edge in edges]
+    drawn = Markup().join(
+        Markup(
+            '<g class="row" transform="translate({left} {base})"><title>{title}</title>'
+            '<rect x="-{left}" y="-{rise}" width="{width}" height="{row}" fill="none" pointer-events="fill"/>'
+            '<text x="-{left}" y="-4">{short}</text>{ends}<g class="bars" stroke="currentColor">{bars}</g></g>'
+        ).format(
+            left=_short(left),
+            base=_ROW * at + base,
+            title=f"{row.label}: {_told(row.counts.values(), years)}"
+            + (f"; {row.undated:,} without a year" if row.undated else ""),
+            rise=base,
+            width=width,
+            row=_ROW,
+            short=_cut(row.label),
+            ends=_ends([column[at] for column in ends], places, -4),
+            bars=_bars("" if terse else f"{row.label}, ", row.counts, most, pitch),
+        )
+        for at, row in enumerate(rows)
+    )
+    return Markup(
+        '<svg class="by-year" role="img" aria-labelledby="{id}-title" aria-describedby="{id}-desc"'
+        ' width="{em}em" viewBox="0 0 {width} {height}" fill="currentColor"><title id="{id}-title">{name}</title>'
+        '<desc id="{id}-desc">{told}</desc><path class="axis" fill-opacity=".3" d="{axes}"/>'
+        '<g font-size="{font}" stroke-width="{thick}">{drawn}'
+        '<g class="scale" transform="translate({left} {base})"><text x="-{left}">{tallest}</text>{ticks}{heads}</g>'
+        "</g></svg>"
+    ).format(
+        id=id,
+        name=_plain(name),
+        told=f"A row for each label, in it a bar for each year from {first} to {last}; {tallest}. In all: "
+        + "; ".join(f"{_cut(row.label)} {row.total:,}" for row in rows),
+        em=_short(edges[-1] / _EM),
+        width=width,
+        height=_ROW * (len(rows) + 1),
+        axes="".join(f"M{_NAMES} {_ROW * at + base}h{_short(plot)}v1H{_NAMES}" for at in range(len(rows))),
+        font=_FONT,
+        thick=_short(pitch - 1 if pitch > 2 else pitch * 0.8),
+        drawn=drawn,
+        left=_short(left),
+        base=_ROW * (len(rows) + 1) - 6,
+        tallest=f"Tallest bar: {most:,}" if most else "No bars",
+        ticks=_ticks(years, pitch),
+        heads=_ends(heads, places, 0),
+    )
+
+
+def year_table(
+    counts: Mapping[str, Years],
+    first: int,
+    last: int,
+    undated: Mapping[str, int] = {},
+    *,
+    id: str,
+    name: str = "Records by year",
+    total: bool = False,
+) -> Markup:
+    """The numbers of ``year_by_label``: a column for each label, a row for each year, newest first.
+
+    ``total`` adds a column of sums across the labels, which is right only where no record has two of them. The
+    name is the caption, ``{id}-caption``.
+    """
+    years = range(first, last + 1)
+    rows = _rows(counts, years, undated)
+    if not (years and rows):
+        return Markup()
+    body = [(str(year), [row.counts[year] for row in rows]) for year in reversed(years)]
+    if any(row.undated for row in rows):
+        body.append(("No year", [row.undated for row in rows]))
+    totals = [row.total for row in rows]
+    return Markup(
+        '<table class="by-year"><caption id="{id}-caption">{name}</caption><thead><tr><th scope="col">Year</th>'
+        "{heads}</tr></thead><tbody>{body}</tbody><tfoot>{foot}</tfoot></table>"
+    ).format(
+        id=id,
+        name=_plain(name),
+        heads=Markup().join(
+            Markup('<th scope="col" class="number">{}</th>').format(head)
+            for head in [
+                *(Markup("<bdi>{}</bdi>").format(row.label) for row in rows),
+                *(["All"] if total else []),
+            ]
+        ),
+        body=Markup().join(
+            _line(head, map(_cell, numbers), sum(numbers) if total else None) for head, numbers in body
+        ),
+        foot=_line("All years", map(_number, totals), sum(totals) if total else None),
+    )
+
+
+def _rows(counts: Mapping[str, Years], years: range, undated: Mapping[str, int]) -> list[_Row]:
+    """The labels in the caller's order; those that only the undated have come last."""
+    return [
+        _Row(
+            _plain(label),
+            {year: counts.get(label, {}).get(year, 0) for year in years},
+            undated.get(label, 0),
+        )
+        for label in dict.fromkeys([*counts, *undated])
+    ]
+
+
+def _told(counts: Iterable[int], years: range) -> str:
+    """The chief numbers of a row: those of its ends, the highest and the sum."""
+    row = dict(zip(years, counts, strict=True))
+    first, last = years[0], years[-1]
+    if not any(row.values()):
+        return f"none from {first} to {last}" if first != last else f"none in {first}"
+    if first == last:
+        return f"{row[first]:,} in {first}"
+    most = max(reversed(years), key=row.__getitem__)
+    return (
+        f"{row[first]:,} in {first}, {row[last]:,} in {last}; most {row[most]:,} in {most}; "
+        f"{sum(row.values()):,} in all"
+    )
+
+
+def _bars(of: str, row: Years, most: int, pitch: float) -> Markup:
+    """A stroke for each year that has any, down to the row's base; the first is at 0."""
+    return Markup().join(
+        Markup('<path d="M{}-{}V0"><title>{}{}: {}</title></path>').format(
+            _short(pitch * at), _height(n, most, _BAR), of, year, _number(n)
+        )
+        for at, (year, n) in enumerate(row.items())
+        if n
+    )
+
+
+def _ticks(years: range, pitch: float) -> Markup:
+    """Round years, so far apart that they do not touch."""
+    steps = (scale * step for scale in (1, 10, 100, 1000) for step in (1, 2, 5))
+    step = next((step for step in steps if step * pitch >= _TICK), len(years))
+    ticks = [year for year in years if year % step == 0] or [years[0]]
+    return Markup().join(
+        Markup('<text x="{}" text-anchor="middle">{}</text>').format(_short(pitch * (year - years[0])), year)
+        for year in ticks
+    )
+
+
+def _ends(texts: Iterable[str], places: Iterable[float], y: int) -> Markup:
+    return Markup().join(
+        Markup('<text class="number" x="{}" y="{}" text-anchor="end">{}</text>').format(
+            _short(place), y, text
+        )
+        for text, place in zip(texts, places, strict=True)
+    )
+
+
+def _line(head: str, cells: Iterable[str], total: int | None) -> Markup:
+    """A row of the table."""
+    return Markup('<tr><th scope="row">{}</th>{}</tr>').format(
+        head,
+        Markup().join(
+            Markup('<td class="number">{}</td>').format(cell)
+            for cell in [*cells, *([] if total is None else [_number(total)])]
+        ),
+    )
+
+
+def _height(n: int, most: int, full: int) -> str:
+    """To scale, but never too low to be seen."""
+    return _short(max(1, full * n / most))
+
+
+def _number(n: int) -> str:
+    return f"{n:,}"
+
+
+def _cell(n: int) -> str:
+    """Where most are none, what there is stands out."""
+    return _number(n) if n else "·"
+
+
+def _short(number: float) -> str:
+    """``12.0`` as ``12``, ``12.34`` as ``12.3``; a tenth of a unit is seen by nobody."""
+    return f"{number:.1f}".removesuffix(".0")
+
+
+def _plain(label: str) -> str:
+    """A label on one line, without what XML cannot hold."""
+    return " ".join(_UNPRINTABLE.sub("\ufffd", label).split()) or "no label"
+
+
+def _cut(label: str) -> str:
+    """As much of a label as the place for names can hold."""
+    room: float = _LONGEST
+    for at, character in enumerate(label):
+        room -= _wide(character)
+        if room < 0:
+            return label[: at - 1].rstrip() + "…"
+    return label
+
+
+def _wide(character: str) -> float:
+    """How much of a line a character takes, a small letter being 1; fonts differ, so this is on the safe side."""
+    if combining(character):
+        return 0
+    if east_asian_width(character) in "WF":
+        return 2
+    if character in "MW@%—":
+        return 1.8
+    return 1.3 if character.isupper() or character in "mw" else 1
