@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from lxml import html
 
 from tests.conftest import FIXTURES, Desk, wait_for
 from tests.eutils_server import StandIn
@@ -57,9 +58,13 @@ class Site:
         return answer.text
 
 
-def articles_on(page: str) -> list[int]:
-    """The PMIDs that the page lists under "Records", in order."""
-    return [int(pmid) for pmid in re.findall(r'<a href="/articles/(\d+)"', page.partition("<ol")[2])]
+def articles_on(page: str, within: str = "") -> list[int]:
+    """The PMIDs that the page lists under "Records", in order; reports under another one's title included.
+
+    ``within`` may narrow it: ``/li/p`` are those that stand for themselves.
+    """
+    links = html.fromstring(page).xpath(f'//ol[@class="articles"]{within}//a[@class="record"]/@href')
+    return [int(re.findall(r"/articles/(\d+)", link)[0]) for link in links]
 
 
 def free_port() -> int:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import FIXTURES, Desk, tiled
 from tracker.article import Pmid
-from tracker.store import lists, search
+from tracker.store import lists, questions, search
 from tracker.store.lists import TOP, UNDECIDED, Key, Selection
 
 
@@ -25,13 +25,13 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]
     desk = Desk(home, "http://127.0.0.1:9/")
     files = sorted((FIXTURES / "pubmed").glob("*.xml"))
     assert desk.run("load", "--match", "all", *map(str, files), str(tiled(home, 4))).code == 0
-    for table in ("articles", "question_articles"):
-        desk.change(f"update {table} set published = '' where pmid % 7 = 0")
+    desk.change("update articles set published = null where pmid % 7 = 0")
     desk.change("update question_articles set entered = '2026-0' || (1 + pmid % 5) || '-01T00:00:00Z'")
     desk.change("update question_articles set matching = 0, left_at = entered where pmid % 11 = 0")
     desk.annotate()
-    assert desk.run("rebuild").code == 0
     with closing(sqlite3.connect(desk.db)) as found:
+        questions.relabel_all(found)
+        found.commit()
         found.execute("attach database ? as annotations", (str(desk.annotations),))
         found.executescript(
             """

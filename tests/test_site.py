@@ -37,6 +37,7 @@ from tests.helpers_site import (
 from tracker.settings import Settings
 from tracker.site import errors, pages, words
 from tracker.site.serve import open_site
+from tracker.store import questions
 
 METADATA = yaml.safe_load((Path(__file__).parents[1] / "metadata.yml").read_text(encoding="utf-8"))
 SAVED = METADATA["databases"]["evidence"]["queries"]
@@ -115,19 +116,25 @@ def test_a_question_shows_its_claim_as_a_claim_and_all_its_records(
 
 def test_paging_by_key_shows_every_record_once_newest_first(desk: Desk) -> None:
     assert desk.run("load", "--match", "all", str(tiled(desk.home, 4))).code == 0
-    for table in ("articles", "question_articles"):
-        desk.change(f"update {table} set published = '' where pmid % 1000000 in (36464, 301, 303)")
-    site, seen, path = Site(desk), [], "/questions/cystitis"
+    desk.change("update articles set published = null where pmid % 1000000 in (36464, 301, 303)")
+    with closing(sqlite3.connect(desk.db)) as db, db:
+        questions.relabel_all(db)
+    site, path = Site(desk), "/questions/cystitis"
+    seen: list[int] = []
+    named: set[int] = set()
     while path:
         page = site.page(path)
-        assert len(articles_on(page)) <= 25
-        seen += articles_on(page)
+        assert len(articles_on(page, "/li/p[1]")) <= 25
+        seen += articles_on(page, "/li/p[1]")
+        named |= set(articles_on(page))
         path = unescape("".join(re.findall(r'rel="next" href="([^"]+)"', page)))
     assert len(seen) == len(set(seen)) > 75
-    assert seen == desk.column(
+    expected: list[int] = desk.column(
         "select pmid from question_articles where question = 'cystitis' and matching "
         "order by published desc, pmid desc"
     )
+    assert named == set(expected)
+    assert seen == [pmid for pmid in expected if pmid in seen]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +166,7 @@ def test_an_expression_of_concern_and_a_correction_are_told_apart(site: Site) ->
     assert "CORRECTED: J Imag Psychiatry. 2025" in page
     assert "RETRACTED" not in page
     listed = html.fromstring(site.page("/questions/cystitis")).xpath(
-        f'//li[.//a[@href="/articles/{RETRACTED}"]]'
+        f'//li[.//a[starts-with(@href, "/articles/{RETRACTED}")]]'
     )
     assert "Retracted" in listed[0].text_content()
 
@@ -666,7 +673,7 @@ def test_our_pages_allow_no_inline_script_or_style_and_have_none(site: Site, pat
     assert "nonce" not in policy
     assert "unsafe" not in policy
     tree = html.fromstring(answer.text)
-    assert not tree.xpath("//script | //style | //*[@style] | //@*[starts-with(name(), 'on')]")
+    assert not tree.xpath("//script[not(@src)] | //style | //*[@style] | //@*[starts-with(name(), 'on')]")
 
 
 @pytest.mark.parametrize("path", DATASETTES)

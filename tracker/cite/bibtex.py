@@ -2,7 +2,8 @@
 
 Values stand in braces, so BibTeX counts every brace in them, escaped or not: those of the text become commands.
 ``note`` is what styles print: it has the remarks of papers that are retracted, under concern, corrected or the like.
-Those of others stand in ``annotation``, beside what was read by machine.
+Those of others stand in ``annotation``, beside what was read by machine. What is to be said of the list comes first:
+BibTeX takes everything outside an entry for a comment.
 """
 
 from __future__ import annotations
@@ -26,11 +27,15 @@ _ESCAPES = str.maketrans(
         **{sign: f"\\{sign}" for sign in "$&%#_"},
     }
 )
+_NOT_IN_COMMENTS = str.maketrans({"@": "(at)", "{": "(", "}": ")"})
 # doi and url are taken verbatim by biblatex: these signs would break out of the braces, or be TeX.
 _NOT_VERBATIM = re.compile(r"[\\{}%#$&^~]")
 
 
 def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:
+    if listing.remarks:
+        lines = [f"% {_comment(text)}\n" for text in (listing.title, *listing.remarks)]
+        out.write("".join([*lines, "\n"]).encode())
     for citation in citations:
         kind = ("incollection" if citation.is_chapter else "book") if citation.kind == "book" else "article"
         fields = [f"  {name} = {value}" for name, value in _fields(citation)]
@@ -40,6 +45,11 @@ def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> Non
 def escape(text: str) -> str:
     """The text on one line, with nothing in it that LaTeX or BibTeX would take as a command."""
     return one_line(text).translate(_ESCAPES)
+
+
+def _comment(text: str) -> str:
+    """The text on one line, with nothing in it that would begin an entry."""
+    return one_line(text).translate(_NOT_IN_COMMENTS)
 
 
 def _fields(c: Citation) -> Iterator[tuple[str, str]]:

@@ -1,12 +1,13 @@
 """CSL-JSON, which Zotero, pandoc and every CSL processor take.
 
 Variables: https://docs.citationstyles.org/en/stable/specification.html#appendix-iv-variables. ``note`` has all
-remarks, ``status`` the standing; ``custom`` has what was read by machine and why the paper is in the list.
+remarks, ``status`` the standing; ``custom`` has what was read by machine and registrations, and in the first item
+what is to be said of the list: the format is an array of items and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 from tracker.citation import Citation, CitedAuthor
@@ -16,8 +17,18 @@ from tracker.cite.listing import Listing
 
 
 def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:
-    write_array(map(item, citations), out)
+    write_array(_items(listing, citations), out)
     out.write(b"\n")
+
+
+def _items(listing: Listing, citations: Iterable[Citation]) -> Iterator[dict[str, Any]]:
+    note = listing.note
+    for citation in citations:
+        found = item(citation)
+        if note:
+            found["custom"]["list"] = _clean(note)
+        yield found
+        note = None
 
 
 def item(c: Citation) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """PubMed's own text format (MEDLINE, ``.nbib``).
 
 Tags: https://pubmed.ncbi.nlm.nih.gov/help/#pubmed-format. Notices have NLM's tags (``RIN``: retracted in); ``GN``,
-the general note, has all remarks in words, and what was read by machine. Fields are not folded: readers differ in
-how they unfold lists.
+the general note, has all remarks in words, what was read by machine, and in the first record what is to be said of
+the list: before it, readers would take that for a record of its own. Fields are not folded: readers differ in how
+they unfold lists.
 """
 
 from __future__ import annotations
@@ -40,8 +41,11 @@ NOTICES = {
 
 
 def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:
+    note = listing.note
     for citation in citations:
-        lines = [f"{tag:<4}- {text}\n" for tag, value in _fields(citation) if (text := one_line(value or ""))]
+        fields = (*_fields(citation), ("GN", note))
+        lines = [f"{tag:<4}- {text}\n" for tag, value in fields if (text := one_line(value or ""))]
+        note = None
         out.write("".join([*lines, "\n"]).encode())
 
 

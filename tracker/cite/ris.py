@@ -2,7 +2,8 @@
 
 Tags: https://en.wikipedia.org/wiki/RIS_(file_format) (the 2011 list); lines end with CR LF, as Research Information
 Systems had it. ``C1`` has the standing in short, an ``N1`` each all remarks and what was read by machine,
-``AN`` the PMID and ``C2`` the PMC number, where EndNote's own PubMed import puts it.
+``AN`` the PMID and ``C2`` the PMC number, where EndNote's own PubMed import puts it. What is to be said of the list
+is one more ``N1`` of the first entry: readers drop what stands before it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from tracker.cite.listing import Listing
 
 
 def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:
+    note = listing.note
     for citation in citations:
-        lines = [
-            f"{tag}  - {text}\r\n" for tag, value in _fields(citation) if (text := one_line(value or ""))
-        ]
+        fields = (*_fields(citation), ("N1", note))
+        lines = [f"{tag}  - {text}\r\n" for tag, value in fields if (text := one_line(value or ""))]
+        note = None
         out.write("".join([*lines, "ER  - \r\n\r\n"]).encode())
 
 

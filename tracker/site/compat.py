@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import datasette
 from datasette.database import Database
-from datasette.utils.asgi import Base400, Forbidden, NotFound, Request, Response
+from datasette.utils.asgi import BadRequest, Base400, Forbidden, NotFound, Request, Response
 from datasette.views.base import DatasetteError
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
 __all__ = [
+    "BadRequest",
     "Base400",
     "Database",
     "DatasetteError",

@@ -4,44 +4,102 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from tracker.article import MAX_PMID, Pmid
+from tracker.cite import FORMATS
+from tracker.cite.reference import references
+from tracker.reading.notices import describe
+from tracker.site import charts, filters
 from tracker.site.compat import NotFound, Request, Response
 from tracker.site.security import HIDDEN, SITE
-from tracker.store import browse
+from tracker.store import browse, citations, lists
+from tracker.store.facets import FACTS, is_label
+from tracker.store.lists import Selection, Tallies
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
-_KEY = re.compile(r"(\d{4}(?:-\d\d){0,2}|),(\d{1,10})")
+# Labels that a clinician filters by first; whatever else there is follows.
+FIRST_GROUPS = ("design", "evidence_level", "exposure", "drug", "population", "route")
+# Cookies: when this look began, and the one before it.
+LOOKS = ("seen", "looked")
+SAME_LOOK = timedelta(hours=4)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?")
 
 
 async def home(request: Request, datasette: Datasette) -> Response:
-    return await _page(datasette, request, "tracker_home.html", await _read(datasette, browse.home))
+    found = await read(datasette, browse.home)
+    for question in found["questions"]:
+        years = question["by_year"]
+        question["sparkline"] = charts.sparkline(years, min(years), max(years)) if years else ""
+    return await page(datasette, request, "tracker_home.html", found)
 
 
 async def question(request: Request, datasette: Datasette) -> Response:
     slug = request.url_vars["slug"]
-    found = await _read(datasette, lambda db: browse.question(db, slug, _after(request)))
+    looked = _looked(request, slug)
+
+    def query(db: sqlite3.Connection) -> tuple[Selection, dict[str, Any] | None]:
+        chosen = filters.selection(request, slug, citations.label_choices(db, slug))
+        return chosen, browse.question(db, chosen, filters.after(request), looked)
+
+    chosen, found = await read(datasette, query)
     if found is None:
         raise NotFound(f"There is no question {slug!r}.")
-    return await _page(datasette, request, "tracker_question.html", found)
+    path = datasette.urls.path(f"/questions/{slug}")
+    context = found | {
+        "looked": looked,
+        "chosen": chosen,
+        "path": path,
+        "groups": [_choices(group, found["choices"], chosen) for group in _ordered(found["groups"])],
+        "decisions": filters.DECISIONS,
+        **_list_context(chosen, path, found),
+        **_chart(found["designs"]),
+    }
+    return await page(datasette, request, "tracker_question.html", context)
+
+
+async def search(request: Request, datasette: Datasette) -> Response:
+    def query(db: sqlite3.Connection) -> tuple[Selection, dict[str, Any]]:
+        chosen = filters.selection(request, None, citations.label_choices(db))
+        return chosen, browse.found(db, chosen, filters.after(request))
+
+    chosen, found = await read(datasette, query)
+    path = datasette.urls.path("/search")
+    context = found | {"chosen": chosen, "path": path}
+    if chosen.text:
+        context |= _list_context(chosen, path, found)
+    return await page(datasette, request, "tracker_search.html", context)
 
 
 async def article(request: Request, datasette: Datasette) -> Response:
     pmid = int(request.url_vars["pmid"])
-    found = await _read(datasette, lambda db: browse.article(db, Pmid(pmid))) if pmid <= MAX_PMID else None
+
+    def query(db: sqlite3.Connection) -> dict[str, Any] | None:
+        found = browse.article(db, Pmid(pmid))
+        if found is None:
+            return None
+        (cited,) = citations.of_articles(db, [Pmid(pmid)], describe)
+        return {
+            "article": found,
+            "starter": found["starter"],
+            "references": references(cited),
+            **_beside(request, db, Pmid(pmid)),
+        }
+
+    found = await read(datasette, query) if pmid <= MAX_PMID else None
     if found is None:
         raise NotFound(f"PMID {pmid} is not stored here.")
-    return await _page(
-        datasette, request, "tracker_article.html", {"article": found, "starter": found["starter"]}
-    )
+    return await page(datasette, request, "tracker_article.html", found)
 
 
 async def methods(request: Request, datasette: Datasette) -> Response:
-    return await _page(datasette, request, "tracker_methods.html", await _read(datasette, browse.methods))
+    return await page(datasette, request, "tracker_methods.html", await read(datasette, browse.methods))
 
 
 async def databases(datasette: Datasette) -> Response:
@@ -54,15 +112,114 @@ async def databases(datasette: Datasette) -> Response:
     return Response.json(listed)
 
 
-def _after(request: Request) -> tuple[str, int] | None:
-    """Where in the list the page starts, from the URL's ``after``; anything but a key of ours means the top."""
-    found = _KEY.fullmatch(request.args.get("after") or "")
-    return (found[1], int(found[2])) if found else None
-
-
-async def _read(datasette: Datasette, query: Callable[[sqlite3.Connection], Any]) -> Any:
+async def read(datasette: Datasette, query: Callable[[sqlite3.Connection], Any]) -> Any:
     return await datasette.get_database(SITE).execute_fn(query)
 
 
-async def _page(datasette: Datasette, request: Request, template: str, context: dict[str, Any]) -> Response:
-    return Response.html(await datasette.render_template(template, context, request=request))
+async def page(datasette: Datasette, request: Request, template: str, context: Mapping[str, Any]) -> Response:
+    here = datasette.absolute_url(request, datasette.urls.path(request.path))
+    text = await datasette.render_template(template, {"canonical": here, **context}, request=request)
+    return Response.html(text)
+
+
+def _list_context(chosen: Selection, path: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What every list needs beside its articles: filters that are on, addresses of its next page and exports."""
+    place = chosen.question or "search"
+    following = found["next"]
+    return {
+        "chips": filters.chips(chosen, path),
+        "query": filters.query(chosen),
+        "article_query": filters.query(chosen, **{"in": place}),
+        "next_query": filters.query(chosen, after=f"{following[0]},{following[1]}") if following else None,
+        "sorts": {
+            sort: (title, path + filters.query(chosen._replace(sort=sort)))
+            for sort, title in filters.SORTS.items()
+        },
+        "formats": [
+            (format.title, f"{path}.{format.extension}{filters.query(chosen)}") for format in FORMATS.values()
+        ],
+    }
+
+
+def _ordered(groups: Tallies) -> list[str]:
+    """The groups to filter by: labels first, then PubMed's facts."""
+    labels = sorted(filter(is_label, groups))
+    first = [group for group in FIRST_GROUPS if group in labels]
+    return [
+        *first,
+        *(group for group in labels if group not in first),
+        *(group for group in FACTS if group in groups),
+    ]
+
+
+def _choices(group: str, choices: Tallies, chosen: Selection) -> dict[str, Any]:
+    """A group with the values that lead to something, or are on, each with its number; the most frequent first."""
+    picked = chosen.labels.get(group, ())
+    totals = {value: sum(years.values()) for value, years in choices.get(group, {}).items()}
+    totals = dict.fromkeys(picked, 0) | totals
+    # Levels have an order of their own.
+    order = sorted(totals, key=lambda value: (value if group == "evidence_level" else -totals[value], value))
+    return {
+        "name": group,
+        "title": filters.group_title(group),
+        "is_label": is_label(group),
+        "values": [
+            {
+                "value": value,
+                "title": filters.value_title(group, value),
+                "n": totals[value],
+                "on": value in picked,
+            }
+            for value in order
+        ],
+    }
+
+
+def _chart(designs: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    """Designs by year, as a picture and as a table."""
+    counts = {design: browse.by_year(by_year) for design, by_year in designs.items()}
+    years = {year for by_year in counts.values() for year in by_year}
+    if not years:
+        return {"chart": Markup(), "chart_table": Markup()}
+    ordered = dict(sorted(counts.items(), key=lambda entry: -sum(designs[entry[0]].values())))
+    undated = {design: by_year[""] for design, by_year in designs.items() if "" in by_year}
+    options: dict[str, Any] = {"id": "by-design", "name": "Records by study design and year"}
+    return {
+        "chart": charts.year_by_label(ordered, min(years), max(years), undated, **options),
+        "chart_table": charts.year_table(ordered, min(years), max(years), undated, **options),
+    }
+
+
+def _beside(request: Request, db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any]:
+    """The list that the reader came from, with what stands before and after the article there."""
+    place = request.args.get("in")
+    if not place:
+        return {}
+    slug = None if place == "search" else place
+    chosen = filters.selection(request, slug, citations.label_choices(db, slug))
+    title = "the search" if slug is None else dict(db.execute("select slug, title from questions")).get(slug)
+    if title is None:
+        return {}
+    before, behind = lists.neighbours(db, chosen, pmid)
+    return {
+        "list_title": title,
+        "list_path": ("/search" if slug is None else f"/questions/{slug}") + filters.query(chosen),
+        "article_query": filters.query(chosen, **{"in": place}),
+        "before": before,
+        "behind": behind,
+    }
+
+
+def _looked(request: Request, slug: str) -> str | None:
+    """When the reader looked last: ``?since=``, or what the page's script noted in cookies.
+
+    The script notes when this look began; within some hours it is still the same look.
+    """
+    asked = _moment(request.args.get("since"))
+    seen, before = (_moment(request.cookies.get(f"{name}-{slug}")) for name in LOOKS)
+    same_look = (datetime.now(UTC) - SAME_LOOK).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return asked or (seen if seen and seen < same_look else before)
+
+
+def _moment(text: str | None) -> str | None:
+    return text if text and _MOMENT.fullmatch(text) else None

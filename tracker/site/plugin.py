@@ -11,7 +11,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from tracker.reading.notices import words as notice_words
-from tracker.site import pages, words
+from tracker.site import assets, exports, filters, indexes, news, pages, words
 from tracker.site.compat import Database, Forbidden, Request, Response, hook
 from tracker.site.errors import error_response
 from tracker.site.security import ANNOTATIONS, EVIDENCE, HIDDEN, SITE, NonceLoader, readers_may, secured
@@ -60,16 +60,34 @@ def register_routes() -> list[tuple[str, Callable[..., Any]]]:
     return [
         (r"^/$", pages.home),
         (r"^/questions/(?P<slug>[a-z0-9-]+)$", pages.question),
+        (r"^/questions/(?P<slug>[a-z0-9-]+)" + exports.ENDING, exports.question),
         (r"^/articles/(?P<pmid>[0-9]{1,10})$", pages.article),
+        (r"^/changes$", news.changes),
         (r"^/methods$", pages.methods),
+        (r"^/search$", pages.search),
+        (r"^/search" + exports.ENDING, exports.search),
+        (r"^/robots\.txt$", indexes.robots),
+        (r"^/sitemap\.xml$", indexes.sitemap),
+        (r"^/sitemaps/pages\.xml$", indexes.pages),
+        (r"^/sitemaps/articles-(?P<block>[0-9]{1,5})\.xml$", indexes.articles),
         (r"^/-/databases(?P<format>\.json)?$", pages.databases),
     ]
 
 
 @hook()
+def register_output_renderer() -> list[dict[str, Any]]:
+    """Whatever table or query has PMIDs can be taken into a reference manager."""
+    return exports.renderers()
+
+
+@hook()
 def get_metadata() -> dict[str, Any]:
-    """What is no reader's business is out of the list of tables."""
-    return {"databases": {EVIDENCE: {"tables": {"_sqlite_migrations": {"hidden": True}}}}}
+    """What is no reader's business is out of the list of tables; where the table of articles is searched."""
+    tables = {
+        "_sqlite_migrations": {"hidden": True},
+        "articles": {"fts_table": "articles_fts", "fts_pk": "pmid"},
+    }
+    return {"databases": {EVIDENCE: {"tables": tables}}}
 
 
 @hook()
@@ -86,8 +104,11 @@ def extra_css_urls() -> list[str]:
 
 
 @hook()
-def extra_template_vars(request: Request | None) -> dict[str, Any]:
-    return {"csp_nonce": request.scope.get("csp_nonce", "") if request else ""}
+def extra_template_vars(request: Request | None, datasette: Datasette) -> dict[str, Any]:
+    return {
+        "csp_nonce": request.scope.get("csp_nonce", "") if request else "",
+        "static_file": lambda name: assets.address(datasette, name),
+    }
 
 
 @hook()
@@ -99,6 +120,9 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "changed": words.changed,
         "doi_link": words.doi_link,
         "notice_words": notice_words,
+        "highlighted": words.highlighted,
+        "registry_link": words.registry_link,
+        "only": filters.only,
     }
     if env.loader is not None:
         env.loader = NonceLoader(env.loader)

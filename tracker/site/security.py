@@ -20,7 +20,7 @@ HIDDEN = frozenset((SITE, ANNOTATIONS))
 
 _INLINE = re.compile(r"<(script)(?![^>]*\s(?:src|nonce)=)([^>]*)>")
 # Templates that we wrote; whatever else is rendered is Datasette's.
-OURS = ("/", "/methods")
+OURS = ("/", "/methods", "/changes", "/search")
 OURS_BELOW = ("/questions/", "/articles/")
 
 _POLICY = (

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+from markupsafe import Markup, escape
+
 from tracker.reading.notices import Flags
 from tracker.reading.notices import words as notice_words
+from tracker.store.listed import MARKS
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 # Parts of a logged entry that say nothing to a reader.
@@ -75,3 +79,19 @@ def _listed(part: Any) -> str:
 def doi_link(doi: str) -> str:
     """Where a DOI leads; whatever is in it, the scheme and host are ours."""
     return "https://doi.org/" + quote(doi, safe="/:;().-_")
+
+
+def highlighted(snippet: str) -> Markup:
+    """Words out of a record, what a search matched in it marked."""
+    before, after = MARKS
+    return Markup(str(escape(snippet)).replace(before, "<mark>").replace(after, "</mark>"))  # noqa: S704 - escaped
+
+
+def registry_link(trial: Mapping[str, str]) -> str:
+    """Where a registration can be read: at the registry, or through WHO's search over all of them."""
+    number = quote(trial["number"], safe="")
+    if number.startswith("NCT"):
+        return f"https://clinicaltrials.gov/study/{number}"
+    if number.startswith("ISRCTN"):
+        return f"https://www.isrctn.com/{number}"
+    return f"https://trialsearch.who.int/Trial2.aspx?TrialID={number}"

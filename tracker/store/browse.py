@@ -4,82 +4,201 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tracker.article import Pmid
+from tracker.store import facets, lists, news
+from tracker.store.articles import present
+from tracker.store.listed import listed
+from tracker.store.lists import TOP, Key, Selection, Tallies
 from tracker.store.questions import STARTER
+from tracker.store.questions import has_starter as has_starter_of
 from tracker.store.show import show
 
-NEWEST, PAGE, RUNS = 3, 25, 20
+PAGE, LEADING, RUNS, RECENT_DAYS = 25, 5, 20, 30
+# The designs that answer a question most directly, as rules/design.yml names them.
+REVIEWS = ("meta-analysis", "systematic review", "guideline")
+TRIALS = ("randomised controlled trial",)
+# Groups whose values are never one total, and the values that come first of them.
+APART = {
+    "exposure": ("therapeutic", "recreational"),
+    "drug": ("racemic ketamine", "esketamine", "arketamine"),
+}
 
-_LISTED = """
-  a.pmid, a.title_html, a.authors_text, coalesce(a.iso_abbreviation, a.journal) as journal, a.published,
-  a.retracted, a.expression_of_concern, a.corrected, q.entered, q.reason,
-  (select value from labels l where l.pmid = a.pmid and l.label_group = 'design' limit 1) as design
-"""
 _QUESTION = """
-select slug, title, question, claim, pico, complete_to, incomplete_since, incomplete_reason, strategy
+select slug, title, question, claim, pico, complete_to, incomplete_since, incomplete_reason, strategy, bottom_line,
+  (select s.strategy from strategies s where s.hash = questions.strategy) as strategy_text
 from questions
 """
 
 
 def home(db: sqlite3.Connection) -> dict[str, Any]:
-    """Every question with its counts and newest papers, and what was lately withdrawn."""
+    """Every question with its numbers and its newest review and trial, and what was lately withdrawn or corrected."""
     questions = _rows(db, f"{_QUESTION} order by position, slug")
     for question in questions:
-        question |= _counts(db, question["slug"])
-        question["newest"] = page_of(db, question["slug"], size=NEWEST)["articles"]
-    return {"questions": questions, "withdrawn": withdrawn(db), "starter": has_starter(db)}
+        slug = question["slug"]
+        question |= _standing(db, slug)
+        question["by_year"] = by_year(lists.tallies_of(db, slug, facets.EVERYTHING).get("", {}))
+        for name, designs in (("review", REVIEWS), ("trial", TRIALS)):
+            found = lists.newest_with(db, slug, "design", designs, 1)
+            question[name] = next(iter(listed(db, found, slug)), None)
+        if not question["review"] and not question["trial"]:
+            question["newest"] = listed(db, lists.page(db, Selection(slug), size=2).pmids, slug)
+    return {"questions": questions, "standing": news.standing(db), "starter": has_starter(db)}
 
 
-def question(db: sqlite3.Connection, slug: str, after: tuple[str, int] | None) -> dict[str, Any] | None:
-    """One question with a page of its articles, newest publication first, after ``(published, pmid)``.
+def question(
+    db: sqlite3.Connection, selection: Selection, after: Key = TOP, looked: str | None = None
+) -> dict[str, Any] | None:
+    """One question with a page of its list, and what is to be said of the whole; None where there is none.
 
-    None where there is no such question.
+    ``looked`` is the moment at which the reader looked last.
     """
+    slug = selection.question
     found = _rows(db, f"{_QUESTION} where slug = ?", slug)
-    if not found:
+    if not found or slug is None:
         return None
-    about = found[0] | _counts(db, slug)
+    about = found[0] | _standing(db, slug) | looked_at(db, slug)
     about["pico"] = json.loads(about["pico"] or "{}")
-    designs = _rows(
-        db,
-        """
-        select value as design, sum(n) as n from question_counts
-        where question = ? and label_group = 'design' group by value order by n desc, value
-        """,
-        slug,
-    )
+    about["bottom_line"] = _bottom_line(db, about)
+    first_page = after == TOP
+    whole = lists.tallies(db, Selection(slug)) or {}
+    narrowed = whole if selection.is_whole else lists.tallies(db, selection)
     return {
         "question": about,
-        "designs": designs,
-        "first_page": after is None,
-        "starter": about["starter"] > 0,
-        **page_of(db, slug, after),
+        "preprints": preprints_of_listed(db, slug),
+        "tags": tags_in_use(db),
+        "first_page": first_page,
+        "whole": selection.is_whole,
+        "starter": about["starter"],
+        "designs": (narrowed if narrowed is not None else whole).get("design", {}),
+        "narrowed": narrowed is not None,
+        "groups": whole,
+        "choices": _choices(db, selection, narrowed if narrowed is not None else whole),
+        "apart": [(group, _apart(whole, group)) for group in APART if group in whole],
+        "leading": list(leading(db, slug, whole)) if first_page and selection.is_whole else [],
+        "since": news.since(db, slug, looked) if looked else None,
+        **page_of(db, selection, after),
     }
 
 
 def page_of(
-    db: sqlite3.Connection, slug: str, after: tuple[str, int] | None = None, size: int = PAGE
+    db: sqlite3.Connection, selection: Selection, after: Key = TOP, size: int = PAGE
 ) -> dict[str, Any]:
-    """``articles`` of a question, and ``next``: the key that the following page starts after, or None."""
-    published, pmid = after or ("~", 0)
-    articles = _rows(
-        db,
-        f"""
-        select {_LISTED} from question_articles q join articles a using (pmid)
-        where q.question = ? and q.matching and (q.published, q.pmid) < (?, ?)
-        order by q.published desc, q.pmid desc limit ?
+    """``articles`` of a list, how many there are (``count``), what they are sorted by, and the ``next`` key."""
+    found = lists.page(db, selection, after, size)
+    return {
+        "articles": listed(db, found.pmids, selection.question, selection.text),
+        "next": found.next,
+        "count": lists.count(db, selection),
+        "sorted_by": lists.Reader(db, selection).sort,
+    }
+
+
+def leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> Iterator[dict[str, Any]]:
+    """Newest reviews and guidelines, then trials; where exposures were read, each exposure by itself.
+
+    Those of which it is not known come last, and are not left out.
+    """
+    exposures = [value for value, _ in _apart(whole, "exposure")] if "exposure" in whole else []
+    for exposure in (*exposures, None):
+        for name, designs in (("reviews", REVIEWS), ("trials", TRIALS)):
+            if exposure:
+                chosen = Selection(slug, {"design": designs, "exposure": (exposure,)})
+                articles = listed(db, lists.page(db, chosen, size=LEADING).pmids, slug)
+            else:
+                newest = lists.newest_with(db, slug, "design", designs, LEADING * (10 if exposures else 1))
+                articles = [row for row in listed(db, newest, slug) if "exposure" not in row["labels"]][
+                    :LEADING
+                ]
+            if articles:
+                known = exposure or ("exposure not recognised" if exposures else None)
+                yield {
+                    "name": name,
+                    "exposure": exposure,
+                    "apart": known,
+                    "designs": designs,
+                    "articles": articles,
+                }
+
+
+def looked_at(db: sqlite3.Connection, slug: str) -> dict[str, int]:
+    """How many of the question's records a person has looked at, and how many somebody judged relevant."""
+    seen, relevant = db.execute(
+        """
+        select count(distinct d.pmid), count(distinct iif(d.decision = 'include', d.pmid, null))
+        from annotations.decisions d join question_articles q on q.question = d.question and q.pmid = d.pmid
+        where d.question = ? and q.matching
         """,
-        slug,
-        published,
-        pmid,
-        size + 1,
+        (slug,),
+    ).fetchone()
+    return {"looked_at": seen, "relevant": relevant}
+
+
+def tags_in_use(db: sqlite3.Connection) -> list[str]:
+    rows = db.execute(
+        """
+        select name from annotations.tags t
+        where retired is null and exists (select 1 from annotations.taggings g where g.tag = t.id) order by name
+        """
     )
-    more, articles = len(articles) > size, articles[:size]
-    last = articles[-1] if more else None
-    return {"articles": articles, "next": f"{last['published'] or ''},{last['pmid']}" if last else None}
+    return [name for (name,) in rows]
+
+
+def preprints_of_listed(db: sqlite3.Connection, slug: str, most: int = 1000) -> int:
+    """How many of the question's preprints have their article in its list: counted once, they are not records more."""
+    found: int = db.execute(
+        """
+        select count(*) from (
+          select 1 from question_labels l
+          where l.question = :slug and l.label_group = 'publication' and l.value = 'preprint' and exists (
+            select 1 from notices n join question_articles q on q.question = :slug and q.pmid = n.other_pmid
+            where n.pmid = l.pmid and n.type = 'UpdateIn' and q.matching)
+          limit :most)
+        """,
+        {"slug": slug, "most": most},
+    ).fetchone()[0]
+    return found
+
+
+def by_year(counts: Mapping[str, int]) -> dict[int, int]:
+    """Numbers by year as text as numbers by year; what has none is left out."""
+    return {int(year): n for year, n in counts.items() if year}
+
+
+def _choices(db: sqlite3.Connection, selection: Selection, narrowed: Tallies) -> Tallies:
+    """Numbers to choose by: of a group that is chosen from, as if it were not, as another value would add to it."""
+    found = dict(narrowed)
+    for group in selection.labels:
+        labels = {name: values for name, values in selection.labels.items() if name != group}
+        others = lists.tallies(db, selection._replace(labels=labels))
+        if others is not None:
+            found[group] = others.get(group, {})
+    return found
+
+
+def _bottom_line(db: sqlite3.Connection, question: dict[str, Any]) -> dict[str, Any] | None:
+    """What people concluded, with the papers that it rests on and how much that leads a list came since."""
+    if not question["bottom_line"]:
+        return None
+    line: dict[str, Any] = json.loads(question["bottom_line"])
+    line["articles"] = listed(db, line["pmids"])
+    line["missing"] = sorted(set(line["pmids"]) - {article["pmid"] for article in line["articles"]})
+    for name, designs in (("newer_reviews", REVIEWS), ("newer_trials", TRIALS)):
+        since = Selection(question["slug"], {"design": designs}, created_since=line["date"])
+        line[name] = lists.count(db, since)
+    return line
+
+
+def _apart(whole: Tallies, group: str) -> list[tuple[str, int]]:
+    """Each value of a group whose values are never added up, in its own order, with its number."""
+    order = APART[group]
+    totals = {value: sum(years.values()) for value, years in whole[group].items()}
+    known = [value for value in order if value in totals]
+    others = sorted(totals.keys() - set(known), key=lambda value: (-totals[value], value))
+    return [(value, totals[value]) for value in (*known, *others)]
 
 
 def article(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
@@ -93,14 +212,29 @@ def article(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
         ]
     record["question_titles"] = dict(db.execute("select slug, title from questions").fetchall())
     record["starter"] = (record["state"] or {}).get("source") == "starter"
+    (row,) = listed(db, [pmid])
+    record |= {name: row[name] for name in ("trials", "preprint_of", "preprints")}
+    record["is_preprint"] = "preprint" in row["labels"].get("publication", [])
+    linked = [notice["other_pmid"] for notice in record["notices"] if notice["other_pmid"]]
+    record["stored_here"] = present(db, linked)
     return record
+
+
+def found(db: sqlite3.Connection, selection: Selection, after: Key = TOP) -> dict[str, Any]:
+    """A page of what a search over everything finds, and how much of it stands in which question."""
+    questions = _rows(db, "select slug, title from questions order by position, slug")
+    if selection.text:
+        for question in questions:
+            question["count"] = lists.count(db, selection._replace(question=question["slug"]))
+    shown = page_of(db, selection, after) if selection.text else {}
+    return {"questions": questions, "starter": has_starter(db), **shown}
 
 
 def methods(db: sqlite3.Connection) -> dict[str, Any]:
     """Each question's latest search as it was run, with its seed papers; and the latest runs."""
     questions = _rows(db, f"{_QUESTION} order by position, slug")
     for question in questions:
-        question |= _counts(db, question["slug"])
+        question |= _standing(db, question["slug"])
         question["searches"] = _rows(
             db,
             """
@@ -123,43 +257,29 @@ def methods(db: sqlite3.Connection) -> dict[str, Any]:
     return {"questions": questions, "runs": runs, "starter": has_starter(db)}
 
 
-def withdrawn(db: sqlite3.Connection, most: int = 5) -> list[dict[str, Any]]:
-    """The articles of some question that are retracted or under concern, the lately noticed first."""
-    return _rows(
-        db,
-        """
-        select a.pmid, a.title_html, a.retracted, a.expression_of_concern,
-          (select max(noticed) from changes c where c.pmid = a.pmid
-           and c.field in ('retracted', 'expression_of_concern')) as noticed
-        from articles a
-        where (a.retracted or a.expression_of_concern)
-          and exists (select 1 from question_articles q where q.pmid = a.pmid and q.matching)
-        order by noticed desc, a.pmid desc limit ?
-        """,
-        most,
-    )
-
-
 def has_starter(db: sqlite3.Connection) -> bool:
     """Whether starter citations are still shown for some question."""
     found = db.execute("select exists (select 1 from record_state where source = 'starter')").fetchone()
     return bool(found[0])
 
 
-def _counts(db: sqlite3.Connection, slug: str) -> dict[str, Any]:
-    month_ago = (datetime.now(UTC) - timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    matching, starter = db.execute(
-        "select count(*), sum(reason = ?) from question_articles where question = ? and matching",
-        (STARTER, slug),
-    ).fetchone()
-    (entered,) = db.execute(
+def _standing(db: sqlite3.Connection, slug: str) -> dict[str, Any]:
+    """How many records match, how many of them PubMed created lately, and whether they are starter citations."""
+    recent = (datetime.now(UTC) - timedelta(days=RECENT_DAYS)).strftime("%Y-%m-%d")
+    (new,) = db.execute(
         """
-        select count(*) from question_articles
-        where question = ? and matching and entered >= ? and reason in ('newly published', 'newly indexed')
+        select count(*) from (
+          select 1 from question_articles
+          where question = ? and created >= ? and matching and reason <> ? limit ?)
         """,
-        (slug, month_ago),
+        (slug, recent, STARTER, lists.NARROW + 1),
     ).fetchone()
-    return {"matching": matching, "starter": starter or 0, "new": entered}
+    return {
+        "matching": lists.count(db, Selection(slug)).n,
+        "starter": has_starter_of(db, slug),
+        "new": lists.Count(min(new, lists.NARROW), new <= lists.NARROW),
+        "recent": recent,
+    }
 
 
 def _rows(db: sqlite3.Connection, query: str, *values: Any) -> list[dict[str, Any]]:

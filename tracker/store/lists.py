@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
@@ -79,6 +79,27 @@ def count(db: sqlite3.Connection, selection: Selection, most: int = NARROW) -> C
     return Count(min(found, most), found <= most)
 
 
+def newest_with(
+    db: sqlite3.Connection, slug: str, group: str, values: Sequence[str], size: int
+) -> list[Pmid]:
+    """The articles of a question published last, of those that have any of the group's values.
+
+    Each value is read from its own place in the index: a few rows, however many there are.
+    """
+    found = {
+        (published, pmid)
+        for value in values
+        for published, pmid in db.execute(
+            """
+            select published, pmid from question_labels where question = ? and label_group = ? and value = ?
+            order by published desc, pmid desc limit ?
+            """,
+            (slug, group, value, size),
+        )
+    }
+    return [Pmid(pmid) for _, pmid in sorted(found, reverse=True)[:size]]
+
+
 def neighbours(db: sqlite3.Connection, selection: Selection, pmid: Pmid) -> tuple[Pmid | None, Pmid | None]:
     """What stands before and after an article in the list; None at its ends, and where it is not in the list."""
     reader = Reader(db, selection)
@@ -98,8 +119,21 @@ def pmids(db: sqlite3.Connection, selection: Selection, batch: int) -> Iterator[
         after = rows[-1]
 
 
-def tallies(db: sqlite3.Connection, selection: Selection) -> dict[str, dict[str, dict[str, int]]] | None:
-    """Numbers of articles of a question's list by label group, value and year ("" where undated).
+# Numbers of articles by label group, value and year; the year is empty where there is none.
+Tallies = dict[str, dict[str, dict[str, int]]]
+
+
+def tallies_of(db: sqlite3.Connection, slug: str, group: str) -> dict[str, dict[str, int]]:
+    """Numbers of all of a question's articles by value of one group, and year."""
+    rows = db.execute(
+        "select label_group, value, year, n from question_counts where question = ? and label_group = ?",
+        (slug, group),
+    )
+    return _tallied(rows).get(group, {})
+
+
+def tallies(db: sqlite3.Connection, selection: Selection) -> Tallies | None:
+    """Numbers of articles of a question's list.
 
     None where the list is neither the whole question nor short enough to be counted while a reader waits.
     """
@@ -116,7 +150,11 @@ def tallies(db: sqlite3.Connection, selection: Selection) -> dict[str, dict[str,
             f"select label_group, value, substr(published, 1, 4), count(*) from ({_FACETS_OF_GIVEN}) group by 1, 2, 3",
             {"pmids": json.dumps([pmid for _, pmid in found]), "question": selection.question},
         )
-    counted: dict[str, dict[str, dict[str, int]]] = {}
+    return _tallied(rows)
+
+
+def _tallied(rows: Iterable[tuple[str, str, str, int]]) -> Tallies:
+    counted: Tallies = {}
     for group, value, year, n in rows:
         counted.setdefault(group, {}).setdefault(value, {})[year] = n
     return counted
@@ -274,7 +312,10 @@ def _beyond_words(chosen: Selection) -> tuple[str, tuple[Any, ...]]:
         ("entered", ">", chosen.entered_since),
     ):
         if since and chosen.question:
-            conditions += f" and exists (select 1 from question_articles x where x.question = ? and x.pmid = q.pmid and x.{column} {sign} ?)"
+            conditions += f"""
+                and exists (
+                  select 1 from question_articles x
+                  where x.question = ? and x.pmid = q.pmid and x.{column} {sign} ?)"""
             values += (chosen.question, since)
     if chosen.tag:
         conditions += (

@@ -1,0 +1,64 @@
+"""What lets browsers and proxies keep an answer: a tag that changes with whatever the answer is made of.
+
+The tag comes from the state of the database files, not from the answer, so that "not modified" is said before any
+work is done.
+"""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tracker import __version__
+from tracker.clock import now
+from tracker.site.compat import Request
+from tracker.site.security import ANNOTATIONS, EVIDENCE
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+# For a minute nobody need ask again: a refresh, or a tag, may show that much later.
+CACHE_CONTROL = "public, max-age=60"
+# An opaque tag may hold commas; what stands between the tags of a list does not matter.
+_TAG = re.compile(r'(?:W/)?("[^"]*")')
+
+
+def state_tag(datasette: Datasette, request: Request) -> str:
+    """A weak ETag (RFC 9110, 8.8.3) of what this request is answered with.
+
+    It changes with either database, with the day (pages count back from today), with our version, and with whatever
+    in the request tells one reader from another. Take it before reading: then a write in between makes it too old,
+    and never too new.
+    """
+    parts = [
+        __version__,
+        now()[:10],
+        request.url,
+        # Who is signed in, their messages and the token of their forms; Datasette says so in Vary.
+        *(request.headers.get(name, "") for name in ("cookie", "authorization")),
+    ]
+    for name in (EVIDENCE, ANNOTATIONS):
+        if (database := datasette.databases.get(name)) and database.path:
+            parts += (_state(database.path), _state(f"{database.path}-wal"))
+    return f'W/"{sha256(chr(0).join(parts).encode()).hexdigest()[:32]}"'
+
+
+def not_modified(request: Request, tag: str) -> bool:
+    """Whether the reader has this answer already: If-None-Match by weak comparison (RFC 9110, 13.1.2)."""
+    if request.method not in ("GET", "HEAD"):
+        return False
+    # Not request.headers, which keeps one of several.
+    fields = request.scope.get("headers") or ()
+    given = ", ".join(value.decode("latin-1") for name, value in fields if name == b"if-none-match")
+    return given.strip() == "*" or tag.removeprefix("W/") in _TAG.findall(given)
+
+
+def _state(path: str) -> str:
+    """A log that is empty is as good as none: every reader makes one that was not there."""
+    try:
+        found = Path(path).stat()
+    except FileNotFoundError:
+        return ""
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}" if found.st_size else ""

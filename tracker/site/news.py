@@ -1,0 +1,126 @@
+"""The page of what changed: new, changed, withdrawn and left, by day and by question."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from tracker.site import pages
+from tracker.site.compat import NotFound, Request, Response
+from tracker.store import browse, news
+from tracker.store.news import Field, Kind
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+PATH = "/changes"
+KINDS: dict[Kind, str] = {
+    "new": "New in a question",
+    "withdrawn": "Retracted, under concern or corrected",
+    "left": "No longer found by the search",
+    "changed": "Other changes of records",
+}
+REASONS = {
+    "newly published": "newly published",
+    "newly indexed": "newly indexed: in PubMed before, found only now",
+    "loaded from a file": "loaded from a file",
+    "strategy changed": "found because the search strategy was changed",
+    "first search": "found by the first search",
+}
+NOTICES = {
+    "retracted": "This paper has been retracted.",
+    "expression_of_concern": "An expression of concern about this paper was published.",
+    "corrected": "A correction of this paper was published.",
+}
+# What a field is called where its own name does not say it, and what it means that one turned.
+_NAMES = {
+    "copyright": "copyright statement",
+    "created": "day of creation in PubMed",
+    "electronic": "date of electronic publication",
+    "entered": "day of entry in PubMed",
+    "history": "dates in its history",
+    "ids": "identifiers",
+    "kind": "kind of record",
+    "mesh_headings": "MeSH headings",
+    "published": "date of publication",
+    "published_raw": "date of publication as printed",
+    "revised": "day of the last revision",
+    "completed": "day of completion",
+    "status": "indexing status",
+}
+_TURNED = {
+    ("record", "gone"): "no longer in PubMed",
+    ("record", "present"): "in PubMed again",
+    ("retracted", "0"): "no longer marked as retracted",
+    ("expression_of_concern", "0"): "no longer under an expression of concern",
+    ("corrected", "0"): "no longer marked as corrected",
+    ("updated", "1"): "an update was published",
+    ("commented", "1"): "a comment was published",
+    ("republished", "1"): "published again",
+    ("is_notice", "1"): "now marked as a notice about another paper",
+}
+
+
+# Not worth a word beside others.
+_QUIET = frozenset({"revised", "published_raw"})
+
+
+async def changes(request: Request, datasette: Datasette) -> Response:
+    """The latest days on which something happened, by the address's ``question``, ``kind`` and ``before``.
+
+    Raises NotFound where there is no such question; what is no kind or no day is taken for none.
+    """
+    slug, kind, before = request.args.get("question") or None, _kind(request), _day(request)
+
+    def query(db: sqlite3.Connection) -> tuple[dict[str, str], news.Days, bool]:
+        return news.titles(db), news.days(db, before, slug, kind), browse.has_starter(db)
+
+    questions, found, starter = await pages.read(datasette, query)
+    if slug and slug not in questions:
+        raise NotFound(f"There is no question {slug!r}.")
+    context = {
+        "days": found.days,
+        "questions": questions,
+        "question": slug,
+        "kind": kind,
+        "kinds": KINDS,
+        "reasons": REASONS,
+        "notices": NOTICES,
+        "said": said,
+        "latest_path": PATH + _query(question=slug, kind=kind) if before else None,
+        "earlier_path": PATH + _query(question=slug, kind=kind, before=found.earlier)
+        if found.earlier
+        else None,
+        "feed_path": f"{PATH}.atom" + _query(question=slug),
+        "starter": starter,
+    }
+    return await pages.page(datasette, request, "tracker_changes.html", context)
+
+
+def said(fields: Sequence[Field]) -> str:
+    """What changed, in words: ``title, abstract; a comment was published``."""
+    turned = [_TURNED[field] for field in fields if field in _TURNED]
+    others = [field.name for field in fields if field not in _TURNED]
+    telling = [name for name in others if name not in _QUIET]
+    names = [_NAMES.get(name, name.replace("_", " ")) for name in telling or others]
+    return "; ".join(filter(None, [", ".join(names), *turned]))
+
+
+def _kind(request: Request) -> Kind | None:
+    return next((kind for kind in KINDS if kind == request.args.get("kind")), None)
+
+
+def _day(request: Request) -> str | None:
+    with suppress(ValueError):
+        return date.fromisoformat(request.args.get("before") or "").isoformat()
+    return None
+
+
+def _query(**given: Any) -> str:
+    """A query string with what is given, ``?`` included where there is anything."""
+    pairs = {name: value for name, value in given.items() if value}
+    return f"?{urlencode(pairs)}" if pairs else ""
