@@ -6,35 +6,76 @@ work is done.
 
 from __future__ import annotations
 
+import gzip
 import re
+from collections.abc import Awaitable, Callable
+from functools import cache, wraps
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tracker import __version__
 from tracker.clock import now
-from tracker.site.compat import Request
+from tracker.site.compat import Request, Response
 from tracker.site.security import ANNOTATIONS, EVIDENCE
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
+View = Callable[..., Awaitable[Response]]
 # For a minute nobody need ask again: a refresh, or a tag, may show that much later.
 CACHE_CONTROL = "public, max-age=60"
+# What a cookie has a part in is one reader's own, and asked for again each time.
+PRIVATE = "private, no-cache"
 # An opaque tag may hold commas; what stands between the tags of a list does not matter.
+_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
+
+
+def kept(view: View) -> View:
+    """The view, with what lets its answers be kept: asked for again while nothing has changed, it is not called.
+
+    Only what was found (200) is kept.
+    """
+
+    @wraps(view)
+    async def answer(request: Request, datasette: Datasette) -> Response:
+        tag = state_tag(datasette, request)
+        headers = {
+            "ETag": tag,
+            "Cache-Control": PRIVATE if request.cookies or request.actor else CACHE_CONTROL,
+            "Vary": "Accept-Encoding, Cookie, Authorization",
+        }
+        if not_modified(request, tag):
+            return Response("", 304, headers)
+        response: Response = await view(request, datasette)
+        if response.status == 200:
+            response.headers |= headers
+            _compress(request, response)
+        return response
+
+    return answer
+
+
+def _compress(request: Request, response: Response) -> None:
+    """A page is mostly words, and a phone is often far away: a fifth of it goes out."""
+    if _GZIP.search(request.headers.get("accept-encoding", "")):
+        body = response.body if isinstance(response.body, bytes) else response.body.encode()
+        response.body = gzip.compress(body, compresslevel=5, mtime=0)
+        response.headers["Content-Encoding"] = "gzip"
 
 
 def state_tag(datasette: Datasette, request: Request) -> str:
     """A weak ETag (RFC 9110, 8.8.3) of what this request is answered with.
 
-    It changes with either database, with the day (pages count back from today), with our version, and with whatever
+    It changes with either database, with the hour (pages count back from now), with our version, and with whatever
     in the request tells one reader from another. Take it before reading: then a write in between makes it too old,
     and never too new.
     """
     parts = [
         __version__,
-        now()[:10],
+        _looks(),
+        now()[:13],
         request.url,
         # Who is signed in, their messages and the token of their forms; Datasette says so in Vary.
         *(request.headers.get(name, "") for name in ("cookie", "authorization")),
@@ -53,6 +94,13 @@ def not_modified(request: Request, tag: str) -> bool:
     fields = request.scope.get("headers") or ()
     given = ", ".join(value.decode("latin-1") for name, value in fields if name == b"if-none-match")
     return given.strip() == "*" or tag.removeprefix("W/") in _TAG.findall(given)
+
+
+@cache
+def _looks() -> str:
+    """Of the templates that pages are made with: they may change where the version does not."""
+    files = sorted(Path(__file__).parent.glob("templates/*"))
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _state(path: str) -> str:

@@ -274,11 +274,13 @@ class _Streamed(Response):  # type: ignore[misc]
         try:
             await send({"type": "http.response.start", "status": self.status, "headers": start})
             chunk = self._first
-            while chunk is not None:
+            while True:
+                message = {"type": "http.response.body", "body": chunk or b"", "more_body": chunk is not None}
                 async with asyncio.timeout(STALLED_SECONDS):
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                    await send(message)
+                if chunk is None:
+                    break
                 chunk = await self._pipe.take()
-            await send({"type": "http.response.body", "body": b""})
         except _Gone:
             pass
         except TimeoutError:
@@ -435,7 +437,8 @@ def _extent(
 ) -> Iterator[str]:
     """What the file holds, and above all what it does not."""
     most: int = datasette.setting("max_returned_rows")
-    whole = "or the question's own export (/questions/NAME and the format's ending), which is complete"
+    path = datasette.urls.path("/questions/NAME")
+    whole = f"or the question's own export ({path} and the format's ending), which is complete"
     if data.get("next") or request.args.get("_next"):
         more = f"_size=max for up to {most:,} rows, " if rows < most else ""
         yield f"ONLY A PART: these are the {rows:,} rows of one page, not the whole table: take {more}{whole}."

@@ -1,7 +1,8 @@
-"""The page of what changed: new, changed, withdrawn and left, by day and by question."""
+"""The page, and the feed, of what changed: new, changed, withdrawn and left, by day and by question."""
 
 from __future__ import annotations
 
+import io
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
@@ -9,9 +10,12 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from tracker.cite import FORMATS, Citation, Listing
+from tracker.export import NEVER
+from tracker.reading.notices import describe
 from tracker.site import pages
 from tracker.site.compat import NotFound, Request, Response
-from tracker.store import browse, news
+from tracker.store import browse, citations, news
 from tracker.store.news import Field, Kind
 
 if TYPE_CHECKING:
@@ -99,6 +103,33 @@ async def changes(request: Request, datasette: Datasette) -> Response:
         "starter": starter,
     }
     return await pages.page(datasette, request, "tracker_changes.html", context)
+
+
+async def feed(request: Request, datasette: Datasette) -> Response:
+    """``/changes.atom``: the articles that the latest news is about, of one question with ``?question=``.
+
+    Raises NotFound where there is no such question.
+    """
+    slug = request.args.get("question") or None
+
+    def query(db: sqlite3.Connection) -> tuple[Listing, list[Citation]] | None:
+        titles = news.titles(db)
+        if slug and slug not in titles:
+            return None
+        cited = list(citations.of_articles(db, news.feed(db, slug), describe, slug))
+        moments = [moment for each in cited for moment in (each.entered, each.changed) if moment]
+        title = f"What changed: {titles[slug]}" if slug else "What changed"
+        home = datasette.absolute_url(request, datasette.urls.path(PATH + _query(question=slug)))
+        return Listing(f"changes/{slug or ''}", title, max(moments, default=NEVER), home=home), cited
+
+    found = await pages.read(datasette, query)
+    if found is None:
+        raise NotFound(f"There is no question {slug!r}.")
+    about, cited = found
+    out = io.BytesIO()
+    atom = FORMATS["atom"]
+    atom.write(about, cited, out)
+    return Response(out.getvalue(), 200, content_type=atom.media_type)
 
 
 def said(fields: Sequence[Field]) -> str:

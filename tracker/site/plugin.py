@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from tracker.reading.notices import words as notice_words
 from tracker.site import assets, exports, filters, indexes, news, pages, words
+from tracker.site.caching import kept
 from tracker.site.compat import Database, Forbidden, Request, Response, hook
 from tracker.site.errors import error_response
 from tracker.site.security import ANNOTATIONS, EVIDENCE, HIDDEN, SITE, NonceLoader, readers_may, secured
@@ -58,15 +59,16 @@ def permission_allowed(action: str, resource: Any) -> bool | None:
 @hook()
 def register_routes() -> list[tuple[str, Callable[..., Any]]]:
     return [
-        (r"^/$", pages.home),
-        (r"^/questions/(?P<slug>[a-z0-9-]+)$", pages.question),
+        (r"^/$", kept(pages.home)),
+        (r"^/questions/(?P<slug>[a-z0-9-]+)$", kept(pages.question)),
         (r"^/questions/(?P<slug>[a-z0-9-]+)" + exports.ENDING, exports.question),
-        (r"^/articles/(?P<pmid>[0-9]{1,10})$", pages.article),
-        (r"^/changes$", news.changes),
-        (r"^/methods$", pages.methods),
-        (r"^/search$", pages.search),
+        (r"^/articles/(?P<pmid>[0-9]{1,10})$", kept(pages.article)),
+        (r"^/changes$", kept(news.changes)),
+        (r"^/changes\.atom$", kept(news.feed)),
+        (r"^/methods$", kept(pages.methods)),
+        (r"^/search$", kept(pages.search)),
         (r"^/search" + exports.ENDING, exports.search),
-        (r"^/robots\.txt$", indexes.robots),
+        (r"^/robots\.txt$", kept(indexes.robots)),
         (r"^/sitemap\.xml$", indexes.sitemap),
         (r"^/sitemaps/pages\.xml$", indexes.pages),
         (r"^/sitemaps/articles-(?P<block>[0-9]{1,5})\.xml$", indexes.articles),

@@ -14,6 +14,8 @@ from typing import Any
 
 from jinja2 import BaseLoader, Environment
 
+from tracker.site import assets
+
 EVIDENCE, SITE, ANNOTATIONS = "evidence", "_site", "annotations"
 # Read by our own pages only; readers' SQL never reaches a connection that can see annotations.
 HIDDEN = frozenset((SITE, ANNOTATIONS))
@@ -70,7 +72,11 @@ def secured(app: Any) -> Any:
             await app(scope, receive, send)
             return
         nonce = secrets.token_urlsafe(16)
-        headers = _HEADERS | {b"content-security-policy": policy(scope["path"], nonce).encode()}
+        headers = {
+            **_HEADERS,
+            **assets.headers(scope),
+            b"content-security-policy": policy(scope["path"], nonce).encode(),
+        }
 
         async def send_secured(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
