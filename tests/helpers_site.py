@@ -23,7 +23,17 @@ from tracker.site.serve import open_site
 QUESTIONS = ("cognition", "tolerance", "cystitis", "psychotherapy")
 RETRACTED, CONCERN, MARKUP, MATHML, HOSTILE = 90000303, 90000102, 90000657, 90000658, 90000663
 HASH = "pbkdf2_sha256$260000$NOWHEREELSE"
-OURS = ("/", *(f"/questions/{slug}" for slug in QUESTIONS), f"/articles/{RETRACTED}", "/methods")
+OURS = (
+    "/",
+    *(f"/questions/{slug}" for slug in QUESTIONS),
+    "/questions/cystitis?q=ketamine&language=eng&since=2020-01-01",
+    f"/articles/{RETRACTED}",
+    f"/articles/{RETRACTED}?in=cystitis",
+    "/changes",
+    "/methods",
+    "/search",
+    "/search?q=bladder",
+)
 
 
 def filled(home: Path) -> Desk:

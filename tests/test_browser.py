@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
+from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 
+from tests.conftest import Desk
 from tests.helpers_site import HOSTILE, MARKUP, MATHML, RETRACTED, filled, served
 
 ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --disable-background-networking --disable-component-update "
     "--disable-sync --no-first-run"
 ).split()
-OURS = ("/", "/questions/cystitis", f"/articles/{RETRACTED}", "/methods")
+OURS = (
+    "/",
+    "/questions/cystitis",
+    "/questions/cystitis?q=ketamine&language=eng&since=2020-01-01",
+    f"/articles/{RETRACTED}?in=cystitis",
+    "/changes",
+    "/methods",
+    "/search?q=bladder",
+)
 ARTICLES = tuple(f"/articles/{pmid}" for pmid in (MARKUP, MATHML, HOSTILE))
 DATASETTES = (
     "/evidence",
@@ -41,8 +52,13 @@ addEventListener("securitypolicyviolation", (e) => violations.push(`${e.violated
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with served(filled(tmp_path_factory.mktemp("browser"))) as url:
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    return filled(tmp_path_factory.mktemp("browser"))
+
+
+@pytest.fixture(scope="module")
+def address(desk: Desk) -> Iterator[str]:
+    with served(desk) as url:
         yield url
 
 
@@ -126,18 +142,120 @@ def test_nothing_is_wider_than_a_phone(chromium: Browser, address: str, path: st
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
-def test_without_scripts_everything_is_there(chromium: Browser, address: str) -> None:
+def test_without_scripts_everything_is_there(
+    chromium: Browser, address: str, desk: Desk, tmp_path: Path
+) -> None:
     with visiting(chromium, java_script_enabled=False) as visit:
         page = visit.page
         page.goto(address)
         page.get_by_role("link", name="Bladder and urinary tract").click()
+        page.get_by_text("Filters", exact=True).click()
+        page.get_by_label("cross-sectional study").check()
+        page.get_by_label("Search within").fill("bladder")
+        page.get_by_role("button", name="Show").click()
+        assert parse_qs(urlsplit(page.url).query)["design"] == ["cross-sectional study"]
+        page.get_by_text("Export this list").click()
+        with page.expect_download() as download:
+            page.get_by_role("link", name="RIS").click()
+        download.value.save_as(tmp_path / "site.ris")
+        filters = (
+            "--filter",
+            "design=cross-sectional study",
+            "--search",
+            "bladder",
+            "-o",
+            str(tmp_path / "cli.ris"),
+        )
+        assert desk.run("export", "cystitis", "--format", "ris", *filters).code == 0
+        assert (tmp_path / "site.ris").read_bytes() == (tmp_path / "cli.ris").read_bytes()
         page.get_by_role("link", name="Frequency of bladder complaints").last.click()
         assert page.get_by_text("RETRACTED: Ann Inv Urol.").is_visible()
         page.get_by_text("Affiliations", exact=True).click()
         assert page.get_by_text("Department of Psychiatry, University of Nowhere").is_visible()
+        page.get_by_label("Search everything").fill("cognition")
+        page.get_by_role("button", name="Search").click()
+        assert page.locator("ol.articles mark").first.is_visible()
         page.get_by_role("link", name="Methods").click()
         page.get_by_text("Strategy as sent").first.click()
         assert page.locator("pre.query").first.is_visible()
+
+
+def test_the_keyboard_reaches_every_record(chromium: Browser, address: str) -> None:
+    with visiting(chromium) as visit:
+        page = visit.to(f"{address}/questions/cystitis").page
+        links = page.locator("main a.record:visible")
+
+        def at() -> str | None:
+            return page.evaluate("document.activeElement.href ?? document.activeElement.id")
+
+        page.keyboard.press("j")
+        assert at() == links.nth(0).evaluate("(each) => each.href")
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        page.keyboard.press("k")
+        second = links.nth(1).evaluate("(each) => each.href")
+        assert at() == second
+        page.keyboard.press("/")
+        assert at() == "q"
+        page.keyboard.type("jko/")
+        assert page.locator("#q").input_value() == "jko/"
+        page.locator("h1").click()
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        page.keyboard.press("o")
+        page.wait_for_url("**/articles/**")
+        assert page.url == second
+        page.keyboard.press("Control+j")
+        assert visit.complaints == []
+
+
+def test_a_filter_works_at_once_and_its_address_says_no_more_than_it_must(
+    chromium: Browser, address: str
+) -> None:
+    with visiting(chromium) as visit:
+        page = visit.to(f"{address}/questions/cystitis").page
+        page.get_by_text("Filters", exact=True).click()
+        with page.expect_navigation():
+            page.get_by_label("case report").check()
+        assert page.url == f"{address}/questions/cystitis?design=case+report"
+        page.get_by_text("Filters (1 on)").click()
+        with page.expect_navigation():
+            page.get_by_label("from").fill("2015")
+            page.get_by_label("from").press("Enter")
+        assert page.url == f"{address}/questions/cystitis?design=case+report&from=2015"
+        with page.expect_navigation():
+            page.get_by_role("link", name="Design: case report").click()
+        assert page.url == f"{address}/questions/cystitis?from=2015"
+
+
+def test_the_page_remembers_when_the_reader_looked(chromium: Browser, address: str) -> None:
+    with visiting(chromium) as visit:
+        page = visit.to(f"{address}/questions/cystitis").page
+        assert page.get_by_text("Since you last looked").count() == 0
+        (cookie,) = visit.page.context.cookies()
+        assert (cookie["name"], cookie["sameSite"]) == ("seen-cystitis", "Lax")
+        assert (
+            visit.to(f"{address}/questions/cystitis").page.get_by_text("Since you last looked").count() == 0
+        )
+        old = {"name": "seen-cystitis", "value": "2020-01-01T00:00:00Z", "url": address}
+        visit.page.context.add_cookies([old])
+        for _ in range(2):
+            visit.to(f"{address}/questions/cystitis")
+            assert page.get_by_role("heading", name="Since you last looked, 1 January 2020").is_visible()
+        kept = {each["name"]: each["value"] for each in visit.page.context.cookies()}
+        assert kept["looked-cystitis"] == "2020-01-01T00:00:00Z"
+        assert kept["seen-cystitis"] > "2026"
+
+
+@pytest.mark.parametrize("path", ["/questions/cystitis", "/questions/tolerance"])
+def test_an_answer_page_goes_on_two_sheets_of_paper(chromium: Browser, address: str, path: str) -> None:
+    with visiting(chromium) as visit:
+        page = visit.to(address + path).page
+        sheets = len(re.findall(rb"/Type\s*/Page\b(?!s)", page.pdf(format="A4")))
+        assert 1 <= sheets <= 2
+        page.emulate_media(media="print")
+        assert not page.locator("header.site").is_visible()
+        assert page.get_by_text("Not medical advice").is_visible()
 
 
 @pytest.mark.parametrize("path", OURS)
