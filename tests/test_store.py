@@ -536,6 +536,7 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) ->
             "delete from question_labels where label_group not in (select label_group from labels)",
             "drop index question_articles_created",
             "drop index question_articles_left",
+            "drop index question_labels_pmid",
             "drop index changes_standing",
             "alter table questions drop column bottom_line",
             "alter table question_articles drop column created",

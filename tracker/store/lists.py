@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from tracker.article import Pmid
@@ -66,38 +67,52 @@ class Count(NamedTuple):
 
 def page(db: sqlite3.Connection, selection: Selection, after: Key = TOP, size: int = 25) -> Page:
     """The next ``size`` articles after the key."""
-    rows = Reader(db, selection).rows(after, size + 1)
-    more, rows = len(rows) > size, rows[:size]
-    return Page([Pmid(pmid) for _, pmid in rows], rows[-1] if more else None)
+    return Reader(db, selection).page(after, size)
 
 
 def count(db: sqlite3.Connection, selection: Selection, most: int = NARROW) -> Count:
     """How many articles the list holds; beyond ``most`` it is only counted where that costs nothing."""
-    if _is_counted(selection):
-        return Count(_counted(db, selection))
-    found = len(Reader(db, selection).rows(TOP, most + 1))
-    return Count(min(found, most), found <= most)
+    return Reader(db, selection).count(most)
 
 
 def newest_with(
-    db: sqlite3.Connection, slug: str, group: str, values: Sequence[str], size: int
+    db: sqlite3.Connection,
+    slug: str,
+    group: str,
+    values: Sequence[str],
+    size: int,
+    also: tuple[str, str] | None = None,
 ) -> list[Pmid]:
-    """The articles of a question published last, of those that have any of the group's values.
+    """The articles of a question published last, of those that have any of the group's values, and ``also`` that one.
 
     Each value is read from its own place in the index: a few rows, however many there are.
     """
-    found = {
-        (published, pmid)
-        for value in values
-        for published, pmid in db.execute(
-            """
-            select published, pmid from question_labels where question = ? and label_group = ? and value = ?
-            order by published desc, pmid desc limit ?
+    condition, given = ("", ()) if also is None else (f" where {_HAS_LABEL}", also)
+    found: set[Key] = set()
+    for value in values:
+        rows = db.execute(
+            f"""
+            select q.published, q.pmid from (
+              select question, published, pmid from question_labels
+              where question = ? and label_group = ? and value = ?
+              order by published desc, pmid desc limit ?) q {condition}
+            limit ?
             """,
-            (slug, group, value, size),
-        )
-    }
+            (slug, group, value, NARROW, *given, size),
+        ).fetchall()
+        found.update((published, pmid) for published, pmid in rows)
+    if also and len(found) < size:
+        # There may be more of them further back.
+        return page(db, Selection(slug, {group: values, also[0]: (also[1],)}), size=size).pmids
     return [Pmid(pmid) for _, pmid in sorted(found, reverse=True)[:size]]
+
+
+_HAS_LABEL = """
+exists (
+  select 1 from question_labels l
+  where l.question = q.question and l.label_group = ? and l.value = ? and l.published = q.published
+    and l.pmid = q.pmid)
+"""
 
 
 def neighbours(db: sqlite3.Connection, selection: Selection, pmid: Pmid) -> tuple[Pmid | None, Pmid | None]:
@@ -137,20 +152,7 @@ def tallies(db: sqlite3.Connection, selection: Selection) -> Tallies | None:
 
     None where the list is neither the whole question nor short enough to be counted while a reader waits.
     """
-    if selection.is_whole:
-        rows = db.execute(
-            "select label_group, value, year, n from question_counts where question = ?",
-            (selection.question,),
-        )
-    else:
-        found = Reader(db, selection).rows(TOP, NARROW + 1)
-        if len(found) > NARROW:
-            return None
-        rows = db.execute(
-            f"select label_group, value, substr(published, 1, 4), count(*) from ({_FACETS_OF_GIVEN}) group by 1, 2, 3",
-            {"pmids": json.dumps([pmid for _, pmid in found]), "question": selection.question},
-        )
-    return _tallied(rows)
+    return Reader(db, selection).tallies()
 
 
 def _tallied(rows: Iterable[tuple[str, str, str, int]]) -> Tallies:
@@ -158,11 +160,6 @@ def _tallied(rows: Iterable[tuple[str, str, str, int]]) -> Tallies:
     for group, value, year, n in rows:
         counted.setdefault(group, {}).setdefault(value, {})[year] = n
     return counted
-
-
-_FACETS_OF_GIVEN = facets.of_questions(
-    "json_each(:pmids) given join question_articles q on q.pmid = given.value and q.question = :question"
-).replace("select q.question, ", "select ")
 
 
 class Reader:
@@ -177,52 +174,108 @@ class Reader:
         self._words = search.expression(selection.text, _words(selection))
         narrow = self._narrow()
         #: What the list is really sorted by: a long list that a text was searched in has no order but the PMIDs'.
-        self.sort: Sort = self._sort(narrow)
-        self._source, self._values = self._plan(narrow)
+        self.sort: Sort = self._sort(is_narrow=narrow is not None)
+        self._source, self._values = self._plan() if narrow is None else self._plan_within(narrow)
+        # All of it in order, where it is short.
+        self._all: list[Key] | None = None
+        if narrow is not None:
+            rows = self._db.execute(f"select {self._column}, q.pmid {self._source}", self._values)
+            self._all = sorted(((key, pmid) for key, pmid in rows), reverse=True)
+
+    def page(self, after: Key = TOP, size: int = 25) -> Page:
+        rows = self.rows(after, size + 1)
+        more, rows = len(rows) > size, rows[:size]
+        return Page([Pmid(pmid) for _, pmid in rows], rows[-1] if more else None)
+
+    def count(self, most: int = NARROW) -> Count:
+        if _is_counted(self._selection):
+            return Count(_counted(self._db, self._selection))
+        if self._is_long and most <= NARROW:
+            return Count(most, exact=False)
+        found = len(self.rows(TOP, most + 1))
+        return Count(min(found, most), found <= most)
+
+    def tallies(self) -> Tallies | None:
+        slug = self._selection.question
+        if self._selection.is_whole:
+            return _tallied(
+                self._db.execute(
+                    "select label_group, value, year, n from question_counts where question = ?", (slug,)
+                )
+            )
+        found = [] if self._is_long else self.rows(TOP, NARROW + 1)
+        if self._is_long or len(found) > NARROW:
+            return None
+        return _tallied(
+            self._db.execute(
+                """
+                select l.label_group, l.value, substr(l.published, 1, 4), count(*)
+                from json_each(?) given cross join question_labels l on l.pmid = given.value and l.question = ?
+                group by 1, 2, 3
+                """,
+                (json.dumps([pmid for _, pmid in found]), slug),
+            )
+        )
 
     def rows(self, after: Key, limit: int, *, upwards: bool = False) -> list[Key]:
         """Keys and PMIDs below the key or, nearest first, above it."""
-        if self._selection.text and not search.fts_query(self._selection.text):
-            return []
+        if self._all is not None:
+            above = (key for key in reversed(self._all) if key > after)
+            below = (key for key in self._all if key < after)
+            return list(islice(above if upwards else below, limit))
         sign, order = (">", "asc") if upwards else ("<", "desc")
-        key: tuple[Any, ...] = after
         if self.sort == "pmid":
-            query = f"select '', q.pmid {self._source} and q.pmid {sign} ? order by q.pmid {order}"
-            key = after[1:]
+            beyond, ordered = f"q.pmid {sign} ?", f"q.pmid {order}"
         else:
-            column = f"coalesce(q.{self.sort}, '')" if self._selection.question is None else f"q.{self.sort}"
-            query = (
-                f"select {column}, q.pmid {self._source} and ({column}, q.pmid) {sign} (?, ?) "
-                f"order by {column} {order}, q.pmid {order}"
-            )
-        return self._db.execute(f"{query} limit ?", (*self._values, *key, limit)).fetchall()
+            beyond = f"({self._column}, q.pmid) {sign} (?, ?)"
+            ordered = f"{self._column} {order}, q.pmid {order}"
+        return self._db.execute(
+            f"select {self._column}, q.pmid {self._source} and {beyond} order by {ordered} limit ?",
+            (*self._values, *(after[1:] if self.sort == "pmid" else after), limit),
+        ).fetchall()
 
     def key_of(self, pmid: Pmid) -> Key | None:
         """The article's own key; None where it is not in the list."""
-        column = "''" if self.sort == "pmid" else f"coalesce(q.{self.sort}, '')"
+        if self._all is not None:
+            return next((key for key in self._all if key[1] == pmid), None)
         found = self._db.execute(
-            f"select {column}, q.pmid {self._source} and q.pmid = ?", (*self._values, pmid)
+            f"select {self._column}, q.pmid {self._source} and q.pmid = ?", (*self._values, pmid)
         ).fetchone()
         return (found[0], found[1]) if found else None
 
-    def _sort(self, narrow: list[int] | None) -> Sort:
+    @property
+    def _is_long(self) -> bool:
+        """Whether it is known to hold more than NARROW, as the words alone say what is in it."""
+        sifted = self._selection.sort == "published" and _is_counted(self._selection)
+        return self._all is None and not (sifted or _beyond_words(self._selection)[0])
+
+    @property
+    def _column(self) -> str:
+        """SQL for what the list is sorted by before the PMID."""
+        if self.sort == "pmid":
+            return "''"
+        return f"q.{self.sort}" if self._selection.question else f"coalesce(q.{self.sort}, '')"
+
+    def _sort(self, *, is_narrow: bool) -> Sort:
         asked = self._selection.sort
         if self._selection.question is None:
-            return "pmid" if narrow is None or asked != "published" else "published"
-        return "pmid" if self._selection.text and narrow is None else asked
+            return "published" if is_narrow and asked == "published" else "pmid"
+        return "pmid" if self._selection.text and not is_narrow else asked
 
-    def _narrow(self) -> list[int] | None:
-        """The PMIDs of the smallest set that the list lies in, where one is small enough to be sorted."""
+    def _narrow(self) -> _Narrow | None:
+        """A set that the list lies in, where one is small enough to be sorted."""
+        if self._selection.text and not search.fts_query(self._selection.text):
+            return _Narrow([], by_words=True)
         for query, values in self._sets():
             found = self._db.execute(f"{query} limit ?", (*values, NARROW + 1)).fetchall()
             if len(found) <= NARROW:
-                return [pmid for (pmid,) in found]
+                return _Narrow([pmid for (pmid,) in found], by_words=query == _BY_WORDS)
         return None
 
     def _sets(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
         chosen = self._selection
-        if _is_counted(chosen) and chosen.question:
-            # Its own index has it in order.
+        if chosen.is_whole or (_is_counted(chosen) and chosen.sort == "published"):
+            # An index has it in its order.
             return
         if chosen.tag:
             yield (
@@ -243,42 +296,49 @@ class Reader:
                     (chosen.question, since),
                 )
         if self._words:
-            yield "select rowid from articles_fts where articles_fts match ?", (self._words,)
+            yield _BY_WORDS, (self._words,)
 
-    def _plan(self, narrow: list[int] | None) -> tuple[str, tuple[Any, ...]]:
-        """A from clause that gives ``q``, with its conditions, and the values of both."""
+    def _plan_within(self, narrow: _Narrow) -> tuple[str, tuple[Any, ...]]:
+        """A from clause that gives ``q``, each of a small set that meets the conditions, and its values."""
+        chosen, given = self._selection, json.dumps(narrow.pmids)
+        table = "question_articles" if chosen.question else "articles"
+        conditions, values = _beyond_words(chosen) if narrow.by_words else _conditions(chosen)
+        if chosen.question:
+            conditions += " and q.matching and q.question = ?"
+            values += (chosen.question,)
+        if chosen.text and not narrow.by_words:
+            conditions += f" and q.pmid in ({_BY_WORDS} and rowid in (select value from json_each(?)))"
+            values += (self._words, given)
+        return f"from json_each(?) s cross join {table} q on q.pmid = s.value where 1 {conditions}", (
+            given,
+            *values,
+        )
+
+    def _plan(self) -> tuple[str, tuple[Any, ...]]:
+        """A from clause that gives ``q`` along an index in the list's order, with its conditions, and its values."""
         chosen = self._selection
-        conditions, values = _conditions(chosen)
-        if narrow is not None:
-            table = "question_articles" if chosen.question else "articles"
-            given: tuple[Any, ...] = (json.dumps(narrow),)
-            source = f"from json_each(?) s cross join {table} q on q.pmid = s.value where 1"
-            if chosen.text:
-                conditions += (
-                    " and q.pmid in (select rowid from articles_fts where articles_fts match ? "
-                    "and rowid in (select value from json_each(?)))"
-                )
-                values += (self._words, *given)
-        elif self.sort == "pmid":
-            # The words have the question, its labels and the years already.
+        if self.sort == "pmid":
             conditions, values = _beyond_words(chosen)
             if not self._words:
                 return f"from articles q where 1 {conditions}", values
-            source = "from (select rowid as pmid from articles_fts where articles_fts match ?) q where 1"
-            return f"{source} {conditions}", (self._words, *values)
-        elif self.sort == "published":
-            group, value = _driver(self._db, chosen)
-            given = (group, value)
-            source = "from question_labels q where q.label_group = ? and q.value = ?"
-        else:
-            given = ()
-            source = "from question_articles q where 1"
-        if chosen.question:
-            conditions += " and q.question = ?"
-            values += (chosen.question,)
-            if "question_articles q" in source:
-                conditions += " and q.matching"
-        return f"{source} {conditions}", (*given, *values)
+            rows = _BY_WORDS.replace("rowid", "rowid as pmid", 1)
+            return f"from ({rows}) q where 1 {conditions}", (self._words, *values)
+        conditions, values = _conditions(chosen)
+        if self.sort == "published":
+            source = "question_labels q where q.label_group = ? and q.value = ? and q.question = ?"
+            return f"from {source} {conditions}", (*_driver(self._db, chosen), chosen.question, *values)
+        source = "question_articles q where q.matching and q.question = ?"
+        return f"from {source} {conditions}", (chosen.question, *values)
+
+
+_BY_WORDS = "select rowid from articles_fts where articles_fts match ?"
+
+
+class _Narrow(NamedTuple):
+    """Few PMIDs; found ``by_words`` of the index, they meet every condition that it knows of."""
+
+    pmids: list[int]
+    by_words: bool
 
 
 UNDECIDED = "none"

@@ -26,7 +26,7 @@ REASONS = ("newly published", "newly indexed", "loaded from a file", "strategy c
 # An edit of a strategy floods no feed.
 FED = REASONS[:3]
 
-LOOKED, FEW = 1000, 5000
+LOOKED, FEW = 1000, 1000
 LOOKED_AT_DAYS = 30
 SHOWN, SHOWN_WITHDRAWN, SHOWN_CHANGED = 10, 50, 20
 # Papers on a page; the last of its days may go beyond it.
@@ -388,7 +388,7 @@ def _capped(pmids: Collection[Pmid]) -> Count:
 # What is wanted of a change, and what else it must be: of any record, and of those of a small question.
 _LOOKED_THROUGH = """
 select {columns} from changes c where c.noticed > :after and c.noticed < :before {condition}
-order by c.noticed desc, c.pmid desc limit :looked
+order by c.noticed desc, c.pmid desc, c.rowid desc limit :looked
 """
 _OF_FEW = f"""
 select {{columns}} from question_articles q cross join changes c on c.pmid = q.pmid
@@ -402,7 +402,9 @@ where exists (
   where q.pmid = given.value and (:question is null or q.question = :question) and q.reason <> :starter)
 """
 _CHANGES = {
-    "columns": f"c.pmid, c.noticed, c.field, iif(c.field in ({_TURNING}), c.after, null)",
+    # Of most changes the index says all that is asked.
+    "columns": f"""c.pmid, c.noticed, c.field,
+      iif(c.field in ({_TURNING}), (select x.after from changes x where x.rowid = c.rowid), null)""",
     "condition": "",
 }
 _NOTICES = {

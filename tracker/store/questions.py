@@ -91,11 +91,12 @@ def matching(db: sqlite3.Connection, slug: str) -> set[Pmid]:
 
 def has_starter(db: sqlite3.Connection, slug: str) -> bool:
     """Whether the question holds starter citations."""
+    # Few records are any; left to itself, SQLite goes through the question's articles instead.
     found = db.execute(
         """
         select exists (
-          select 1 from record_state s join question_articles q using (pmid)
-          where s.source = 'starter' and q.question = ? and q.matching and q.reason = ?)
+          select 1 from record_state s cross join question_articles q on q.question = ? and q.pmid = s.pmid
+          where s.source = 'starter' and q.matching and q.reason = ?)
         """,
         (slug, STARTER),
     ).fetchone()
@@ -184,10 +185,7 @@ def relabelling(db: sqlite3.Connection, pmids: Collection[Pmid]) -> Iterator[Non
     """
     given = {"pmids": json.dumps(list(pmids))}
     fulltext.unindex(db, pmids)
-    db.execute(
-        f"delete from question_labels where (question, label_group, value, published, pmid) in ({_FACETS_OF_GIVEN})",
-        given,
-    )
+    db.execute("delete from question_labels where pmid in (select value from json_each(:pmids))", given)
     yield
     db.execute(f"{_DATE} where q.pmid in (select value from json_each(:pmids))", given)
     db.execute(f"insert into question_labels {_FACETS_OF_GIVEN}", given)

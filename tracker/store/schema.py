@@ -582,9 +582,13 @@ def m002_facets(db: Database) -> None:
     for statement in (
         "create index question_articles_created on question_articles (question, created, pmid)",
         "create index question_articles_left on question_articles (left_at, question, pmid) where left_at is not null",
+        "drop index changes_noticed",
+        "create index changes_noticed on changes (noticed, pmid, field)",
         f"create index changes_standing on changes (noticed, pmid) where field in ({STANDING})",
         """update question_articles as q
         set created = coalesce((select a.created from articles a where a.pmid = q.pmid), '')""",
+        # All of an article's facets in one place, to take them out by and to count them.
+        "create index question_labels_pmid on question_labels (pmid, question, label_group, value, published)",
         "drop trigger articles_fts_delete",
         "drop trigger articles_fts_update",
         "drop table articles_fts",
