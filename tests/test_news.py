@@ -278,6 +278,7 @@ def test_a_long_way_between_two_days_of_a_question_ends_in_a_page_that_goes_on(
     copy: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(news, "LOOKED_AT_DAYS", 1)
+    monkeypatch.setattr(news, "FEW", 0)
     first = news.days(copy, question="psychotherapy", kind="changed")
     assert first == news.Days([], None)
     copy.execute("insert into changes (pmid, field, noticed) values (?, 'title', ?)", (INDEXED, AT_1))

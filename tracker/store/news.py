@@ -275,16 +275,20 @@ def titles(db: sqlite3.Connection, question: str | None = None) -> dict[str, str
 # -- a day -----------------------------------------------------------------------------------------
 
 
-def _latest(db: sqlite3.Connection, before: str, slugs: Iterable[str], kind: Kind | None) -> str | None:
+def _latest(db: sqlite3.Connection, before: str, slugs: Collection[str], kind: Kind | None) -> str | None:
     """The last moment before which something of the kind may have happened: one step into each index."""
     asked: list[tuple[str, tuple[str, ...]]] = []
+    only = next(iter(slugs)) if len(slugs) == 1 else None
     if kind in (None, "new"):
         query = "select max(entered) from question_articles where question = ? and entered < ?"
         asked += [(query, (slug, before)) for slug in slugs]
     if kind in (None, "left"):
         asked.append(("select max(left_at) from question_articles where left_at < ?", (before,)))
     if kind in (None, "changed"):
-        asked.append(("select max(noticed) from changes where noticed < ?", (before,)))
+        if only and _is_small(db, only):
+            asked.append((_LATEST_OF_FEW, (before, only)))
+        else:
+            asked.append(("select max(noticed) from changes where noticed < ?", (before,)))
     if kind == "withdrawn":
         asked.append((_LATEST_STANDING, (before,)))
     moments = [db.execute(query, values).fetchone()[0] for query, values in asked]
@@ -411,6 +415,10 @@ _NOTICES = {
     "columns": "c.pmid, c.noticed, c.field, c.before, c.after",
     "condition": f"and c.field in ({STANDING})",
 }
+_LATEST_OF_FEW = """
+select max((select max(c.noticed) from changes c where c.pmid = q.pmid and c.noticed < ?))
+from question_articles q where q.question = ?
+"""
 _LATEST_STANDING = f"select max(noticed) from changes where field in ({STANDING}) and noticed < ?"
 _MATCHING = "exists (select 1 from question_articles q where q.pmid = a.pmid and q.matching)"
 _WARNED = "a.pmid, a.title_html, a.retracted, a.expression_of_concern, a.corrected"
@@ -438,10 +446,9 @@ def _noticed(
 ) -> tuple[list[Any], bool]:
     """Changes in records of the question (of any, without), the newest first; and whether that is all of them."""
     given = {"question": question, **span._asdict(), "looked": LOOKED + 1}
-    rows = db.execute(_LOOKED_THROUGH.format(**what), given).fetchall()
-    if len(rows) > LOOKED and question and _is_small(db, question):
-        # Others changed so much that it is quicker to go by the question's own articles.
-        rows = db.execute(_OF_FEW.format(**what), given).fetchall()
+    # Of a small question it is quicker to go by its own articles.
+    query = _OF_FEW if question and _is_small(db, question) else _LOOKED_THROUGH
+    rows = db.execute(query.format(**what), given).fetchall()
     pmids = json.dumps(list({pmid for pmid, *_ in rows}))
     found = db.execute(_IN_QUESTION, {"pmids": pmids, "question": question, "starter": STARTER})
     ours = {pmid for (pmid,) in found}
