@@ -153,13 +153,16 @@ def _ordered(groups: Tallies) -> list[str]:
     ]
 
 
-def _choices(group: str, choices: Tallies, chosen: Selection) -> dict[str, Any]:
+def _choices(
+    group: str, choices: Mapping[str, Mapping[str, int | None]], chosen: Selection
+) -> dict[str, Any]:
     """A group with the values that lead to something, or are on, each with its number; the most frequent first."""
     picked = chosen.labels.get(group, ())
-    totals = {value: sum(years.values()) for value, years in choices.get(group, {}).items()}
-    totals = dict.fromkeys(picked, 0) | totals
+    totals: dict[str, int | None] = {**dict.fromkeys(picked, 0), **choices.get(group, {})}
     # Levels have an order of their own.
-    order = sorted(totals, key=lambda value: (value if group == "evidence_level" else -totals[value], value))
+    order = sorted(
+        totals, key=lambda value: (0 if group == "evidence_level" else -(totals[value] or 0), value)
+    )
     return {
         "name": group,
         "title": filters.group_title(group),

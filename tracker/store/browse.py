@@ -21,6 +21,8 @@ PAGE, LEADING, RUNS, RECENT_DAYS = 25, 5, 20, 30
 # The designs that answer a question most directly, as rules/design.yml names them.
 REVIEWS = ("meta-analysis", "systematic review", "guideline")
 TRIALS = ("randomised controlled trial",)
+# Records of a question up to which every choice has its number.
+COUNTED_AGAIN = 10_000
 # Groups whose values are never one total, and the values that come first of them.
 APART = {
     "exposure": ("therapeutic", "recreational"),
@@ -76,7 +78,7 @@ def question(
         "designs": (narrowed if narrowed is not None else whole).get("design", {}),
         "narrowed": narrowed is not None,
         "groups": whole,
-        "choices": _choices(db, selection, narrowed if narrowed is not None else whole),
+        "choices": _choices(db, selection, narrowed if narrowed is not None else whole, whole),
         "apart": [(group, _apart(whole, group)) for group in APART if group in whole],
         "leading": list(leading(db, slug, whole)) if first_page and selection.is_whole else [],
         "since": news.since(db, slug, looked) if looked else None,
@@ -169,14 +171,26 @@ def by_year(counts: Mapping[str, int]) -> dict[int, int]:
     return {int(year): n for year, n in counts.items() if year}
 
 
-def _choices(db: sqlite3.Connection, selection: Selection, narrowed: Tallies) -> Tallies:
-    """Numbers to choose by: of a group that is chosen from, as if it were not, as another value would add to it."""
-    found = dict(narrowed)
+def _choices(
+    db: sqlite3.Connection, selection: Selection, narrowed: Tallies, whole: Tallies
+) -> dict[str, dict[str, int | None]]:
+    """What each group can be narrowed to, with how many records that leaves; None where it is not counted.
+
+    Of a group that is chosen from, as if it were not, as another value would add to it: in a large question that
+    takes longer than a reader should wait.
+    """
+    found: dict[str, dict[str, int | None]] = {
+        group: {value: sum(years.values()) for value, years in values.items()}
+        for group, values in narrowed.items()
+    }
+    is_large = sum(whole.get(facets.EVERYTHING, {}).get("", {}).values()) > COUNTED_AGAIN
     for group in selection.labels:
         labels = {name: values for name, values in selection.labels.items() if name != group}
-        others = lists.tallies(db, selection._replace(labels=labels))
+        others = None if is_large else lists.tallies(db, selection._replace(labels=labels))
         if others is not None:
-            found[group] = others.get(group, {})
+            found[group] = {value: sum(years.values()) for value, years in others.get(group, {}).items()}
+        elif is_large:
+            found[group] = dict.fromkeys(whole.get(group, {})) | found.get(group, {})
     return found
 
 

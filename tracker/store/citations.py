@@ -83,7 +83,8 @@ _ARTICLES = f"""
 select a.pmid, a.title, a.kind, a.vernacular_title, a.journal, a.iso_abbreviation, a.volume, a.issue, a.pages,
   a.published, a.doi, a.pmcid, a.issn, a.abstract, a.languages, a.retracted, a.expression_of_concern, a.corrected,
   a.updated, a.is_notice, b.title as book, b.publisher, b.publisher_location, b.edition, b.collection, b.isbns,
-  s.checked, s.source, s.gone, coalesce(q.entered, s.first_seen) as entered, q.reason, s.source = 'starter' or q.reason is '{STARTER}' as starter,
+  s.checked, s.source, s.gone, coalesce(q.entered, s.first_seen) as entered, q.reason,
+  s.source = 'starter' or q.reason is '{STARTER}' as starter,
   (select max(noticed) from changes c where c.pmid = a.pmid) as changed
 from json_each(:pmids) given
 join articles a on a.pmid = given.value

@@ -251,7 +251,7 @@ def standing(db: sqlite3.Connection, most: int = 5) -> list[Warned]:
     return list(found.values())
 
 
-def feed(db: sqlite3.Connection, question: str | None = None, size: int = 100) -> list[Pmid]:
+def feed(db: sqlite3.Connection, question: str | None = None, size: int = 50) -> list[Pmid]:
     """The articles that entered lately or whose record changed, newest news first.
 
     What a first search or an edit of a strategy brings is no news here.
