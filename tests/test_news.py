@@ -324,7 +324,7 @@ def test_counts_are_capped_and_say_so(copy: sqlite3.Connection, library: Desk, t
     since = news.since(copy, "cystitis", AT_2)
     assert since.entered == {"newly published": Count(1000, exact=False)}
     assert len(since.newest) == news.SINCE
-    assert len(news.feed(copy)) == 100
+    assert len(news.feed(copy)) == 50
     page = text(section(site_over(copy, library, tmp_path / "site").page("/changes"), LATER[:10]))
     assert "1,000+ records newly published" in page
 
