@@ -88,10 +88,14 @@ def register_output_renderer() -> list[dict[str, Any]]:
 
 @hook()
 def get_metadata() -> dict[str, Any]:
-    """What is no reader's business is out of the list of tables; where the table of articles is searched."""
+    """What is no reader's business is out of the list of tables; how tables are searched, sorted and counted."""
     tables = {
         "_sqlite_migrations": {"hidden": True},
         "articles": {"fts_table": "articles_fts", "fts_pk": "pmid"},
+        # Tables that stay small, and so are counted in no time.
+        "runs": {"facets": ["command", "outcome"], "sort_desc": "id"},
+        "searches": {"facets": ["question", "purpose"], "sort_desc": "id"},
+        "seeds": {"facets": ["question", "found"]},
     }
     return {"databases": {EVIDENCE: {"tables": tables}}}
 
