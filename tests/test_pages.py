@@ -178,6 +178,12 @@ def test_the_chart_and_its_table_have_the_numbers_of_the_database(site: Site, li
     assert page.xpath('//*[local-name()="svg"][@role="img"]/*[local-name()="title"]')
 
 
+def test_where_harms_are_the_question_the_page_warns_of_silence(site: Site) -> None:
+    warning = "Abstracts often omit harms; no match does not mean no harm."
+    warned = [slug for slug in QUESTIONS if warning in text(tree(site, f"/questions/{slug}"))]
+    assert warned == ["cognition", "tolerance", "cystitis"]
+
+
 def test_without_a_bottom_line_the_page_says_that_it_is_no_answer(site: Site) -> None:
     assert "evidence, not an answer" in text(tree(site, "/questions/cystitis"))
 

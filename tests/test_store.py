@@ -539,6 +539,7 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) ->
             "drop index question_labels_pmid",
             "drop index changes_standing",
             "alter table questions drop column bottom_line",
+            "alter table questions drop column harms",
             "alter table question_articles drop column created",
             "create virtual table articles_fts using fts5 (title, abstract, keywords_text, mesh_text, authors_text, "
             "content='articles', content_rowid='pmid')",

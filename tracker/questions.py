@@ -94,6 +94,7 @@ class _File(_Part):
     live_seeds: dict[SeedPmid, str] = Field(
         default={}, description="PMID: note; required of PubMed itself, the title is not compared"
     )
+    harms: bool = Field(default=False, description="Whether it asks for harms, which abstracts often omit")
     recheck_days: int = Field(default=DEFAULT_RECHECK_DAYS, ge=1, le=365)
     review: Review
     bottom_line: BottomLine | None = None
@@ -126,6 +127,7 @@ class Question:
     combine: str
     seeds: dict[Pmid, str]
     live_seeds: dict[Pmid, str]
+    harms: bool
     recheck_days: int
     review: Review
     bottom_line: BottomLine | None
@@ -212,6 +214,7 @@ def load_question(path: Path) -> Question:
         search=tuple(SearchLine(*line) for line in lines.items()),
         seeds={Pmid(pmid): title for pmid, title in found.seeds.items()},
         live_seeds={Pmid(pmid): note for pmid, note in found.live_seeds.items()},
+        harms=found.harms,
         recheck_days=found.recheck_days,
         review=found.review,
         bottom_line=found.bottom_line,

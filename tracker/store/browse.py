@@ -30,7 +30,7 @@ APART = {
 }
 
 _QUESTION = """
-select slug, title, question, claim, pico, complete_to, incomplete_since, incomplete_reason, strategy, bottom_line,
+select slug, title, question, claim, pico, complete_to, incomplete_since, incomplete_reason, strategy, bottom_line, harms,
   (select s.strategy from strategies s where s.hash = questions.strategy) as strategy_text
 from questions
 """

@@ -33,11 +33,13 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
     for question in questions:
         db.execute(
             """
-            insert into questions (slug, position, title, question, claim, pico, recheck_days, bottom_line)
-            values (?, ?, ?, ?, ?, ?, ?, ?)
+            insert into questions (slug, position, title, question, claim, pico, recheck_days, bottom_line,
+              harms)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?)
             on conflict (slug) do update set position = excluded.position, title = excluded.title,
               question = excluded.question, claim = excluded.claim, pico = excluded.pico,
-              recheck_days = excluded.recheck_days, bottom_line = excluded.bottom_line
+              recheck_days = excluded.recheck_days, bottom_line = excluded.bottom_line,
+              harms = excluded.harms
             """,
             (
                 question.slug,
@@ -48,6 +50,7 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
                 json.dumps(dict(question.pico), ensure_ascii=False),
                 question.recheck_days,
                 question.bottom_line and question.bottom_line.model_dump_json(),
+                question.harms,
             ),
         )
         db.execute(

@@ -13,7 +13,7 @@ from sqlite_utils import Database, Migrations
 from tracker.store.facets import WORDS, of_questions
 
 # Columns that came after the first migration.
-_ADDED = (("questions", "bottom_line"), ("question_articles", "created"))
+_ADDED = (("questions", "bottom_line"), ("questions", "harms"), ("question_articles", "created"))
 
 
 class Table(NamedTuple):
@@ -376,6 +376,7 @@ HISTORY = (
             "incomplete_reason": ("text", "Why the last one did not"),
             "recheck_days": ("integer not null", "Every record is asked for again about this often"),
             "bottom_line": ("text", "What people concluded: text, author, date, pmids (JSON)"),
+            "harms": ("integer not null default 0", "1 where it asks for harms, which abstracts often omit"),
         },
     ),
     Table(
