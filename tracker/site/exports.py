@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import io
-import json
 import logging
 import re
 import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from shutil import copyfileobj
@@ -398,12 +396,9 @@ async def _render(
     def read(db: sqlite3.Connection) -> tuple[Listing, list[Citation]]:
         db.execute("begin")
         try:
-            about, cited = listing(db, Selection()), list(citations.of_articles(db, pmids, describe))
-            if format.name == "atom":
-                cited = _dated(db, cited)
+            return listing(db, Selection()), list(citations.of_articles(db, pmids, describe))
         finally:
             db.rollback()
-        return about, cited
 
     about, cited = await datasette.get_database(SITE).execute_fn(read)
     about = about._replace(
@@ -450,13 +445,3 @@ def _extent(
     yield f"Different articles in the {rows:,} rows: {pmids:,}."
     if cited < pmids:
         yield f"Left out, as they are not stored here: {pmids - cited:,}."
-
-
-def _dated(db: sqlite3.Connection, cited: Sequence[Citation]) -> list[Citation]:
-    """With the moment at which each was first seen: else a feed would call all of it new after every refresh."""
-    rows = db.execute(
-        "select pmid, first_seen from record_state where pmid in (select value from json_each(?))",
-        (json.dumps([citation.pmid for citation in cited]),),
-    )
-    seen = dict(rows.fetchall())
-    return [replace(citation, entered=seen.get(citation.pmid)) for citation in cited]

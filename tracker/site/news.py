@@ -28,13 +28,6 @@ KINDS: dict[Kind, str] = {
     "left": "No longer found by the search",
     "changed": "Other changes of records",
 }
-REASONS = {
-    "newly published": "newly published",
-    "newly indexed": "newly indexed: in PubMed before, found only now",
-    "loaded from a file": "loaded from a file",
-    "strategy changed": "found because the search strategy was changed",
-    "first search": "found by the first search",
-}
 NOTICES = {
     "retracted": "This paper has been retracted.",
     "expression_of_concern": "An expression of concern about this paper was published.",
@@ -92,7 +85,6 @@ async def changes(request: Request, datasette: Datasette) -> Response:
         "question": slug,
         "kind": kind,
         "kinds": KINDS,
-        "reasons": REASONS,
         "notices": NOTICES,
         "said": said,
         "latest_path": PATH + _query(question=slug, kind=kind) if before else None,

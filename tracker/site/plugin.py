@@ -131,6 +131,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "doi_link": words.doi_link,
         "notice_words": notice_words,
         "highlighted": words.highlighted,
+        "reason_words": words.reason_words,
         "registry_link": words.registry_link,
         "only": filters.only,
     }

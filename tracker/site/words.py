@@ -20,6 +20,19 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _CODES = frozenset({"ui", "category", "registry_number", "initials", "identifiers", "role"})
 _MONTHS = "January February March April May June July August September October November December".split()
 
+# Why an article stands in a question, for a reader.
+REASONS = {
+    "newly published": "newly published",
+    "newly indexed": "newly indexed: in PubMed before, found only now",
+    "loaded from a file": "loaded from a file",
+    "strategy changed": "found because the search strategy was changed",
+    "first search": "found by the first search",
+}
+
+
+def reason_words(reason: str) -> str:
+    return REASONS.get(reason, reason)
+
 
 def day(iso: str | None) -> str:
     """``2019-09-20`` as ``20 September 2019``, ``2019-09`` as ``September 2019``, ``2019`` as it is."""
