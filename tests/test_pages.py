@@ -13,12 +13,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from lxml import html
 
 from tests.conftest import FIXTURES, Desk, tiled
 from tests.helpers_load import document, record
 from tests.helpers_site import QUESTIONS, RETRACTED, Site, articles_on, filled
+from tracker.article import Pmid
 from tracker.store import questions
+from tracker.store.listed import listed as listed_rows
 
 NOW = datetime.now(UTC)
 
@@ -201,6 +205,7 @@ def test_a_bottom_line_names_its_author_its_papers_and_what_is_newer(desk: Desk)
     assert "It harms <b>some</b>. Ada, 1 May 2019. No newer review" in text(part)
     assert "The 2 papers that it rests on" in text(part)
     assert "PMID 7, not stored here" in text(part)
+    assert text(part).count("not stored here") == 1
     change(desk, "update articles set created = '2020-01-01'")
     (part,) = tree(Site(desk), "/questions/cystitis").xpath('//section[@class="bottom-line"]')
     trials = desk.column(
@@ -347,6 +352,54 @@ def test_a_preprint_is_marked_paired_with_its_article_and_counted_once(desk: Des
     assert "Preprint, not peer reviewed" in text(tree(site, "/questions/cystitis", publication="preprint"))
 
 
+def test_what_stands_under_another_record_bears_its_marks(desk: Desk) -> None:
+    first, second, *_ = sorted(desk.matching("cystitis"), reverse=True)
+    change(
+        desk,
+        "delete from registrations",
+        *(
+            f"insert into registrations values ({pmid}, 1, 'ClinicalTrials.gov', 'NCT01234567')"
+            for pmid in (first, second)
+        ),
+        f"update articles set published = '2031-01-01' where pmid = {first}",
+        f"update articles set retracted = 1 where pmid = {second}",
+    )
+    for path in ("/questions/cystitis", f"/articles/{first}"):
+        (link,) = tree(Site(desk), path).xpath(
+            f'//*[contains(@class, "under")]//a[starts-with(@href, "/articles/{second}")]'
+        )
+        assert text(link.getparent()).startswith("Retracted"), path
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data())
+def test_no_record_is_hidden_by_what_it_belongs_with(site: Site, library: Desk, data: st.DataObject) -> None:
+    pmids = sorted(library.matching("cystitis"))[:6]
+    some = st.sampled_from(pmids)
+    trials = data.draw(st.lists(st.tuples(some, st.sampled_from(["NCT1", "NCT2"])), max_size=8, unique=True))
+    pairs = data.draw(st.lists(st.tuples(some, some), max_size=5, unique=True))
+    with closing(sqlite3.connect(library.db)) as db:
+        db.execute("delete from registrations")
+        for n, (pmid, number) in enumerate(trials):
+            db.execute("insert into registrations values (?, ?, 'ClinicalTrials.gov', ?)", (pmid, n, number))
+        for n, (preprint, article) in enumerate(pairs):
+            db.execute(
+                "insert into notices (pmid, position, type, other_pmid) values (?, ?, 'UpdateIn', ?)",
+                (preprint, 900 + n, article),
+            )
+            db.execute(
+                "insert or ignore into labels values (?, 'publication', 'preprint', 'x', 'x', 'x', 1, 'high')",
+                (preprint,),
+            )
+        rows = listed_rows(db, [Pmid(pmid) for pmid in pmids], "cystitis")
+        db.rollback()
+    named = set()
+    for row in rows:
+        named |= {row["pmid"], *(other["pmid"] for other in (*row["preprint_of"], *row["preprints"]))}
+        named |= {report["pmid"] for trial in row["trials"] for report in trial["reports"]}
+    assert set(pmids) <= named
+
+
 # -- since you last looked -------------------------------------------------------------------------------
 
 
@@ -366,10 +419,17 @@ def test_what_changed_since_the_reader_looked_is_told_first(site: Site, library:
 
 def test_a_reader_who_never_looked_or_sends_nonsense_is_told_nothing(site: Site) -> None:
     assert not tree(site, "/questions/cystitis").xpath('//section[@aria-labelledby="since"]')
-    for nonsense in ("yesterday", "2020-01-01'; drop table articles", "<b>"):
+    for nonsense in (
+        "yesterday",
+        "2020-01-01'; drop table articles",
+        "<b>",
+        "2024-13-01",
+        "2024-02-30",
+        "2024-00-01",
+    ):
         answer = site.get(
             str(httpx.URL("/questions/cystitis", params={"since": nonsense})),
-            cookies={"looked-cystitis": "x"},
+            cookies={"looked-cystitis": "2024-99-99"},
         )
         assert answer.status_code == 200
         assert "Since you last looked" not in answer.text

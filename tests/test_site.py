@@ -187,7 +187,7 @@ def test_group_authors_books_and_other_languages_are_shown(site: Site, library: 
     for pmid, language, part in library.sql("select pmid, language, text from other_abstracts"):
         page = site.page(f"/articles/{pmid}")
         assert part in text(page)
-        assert not language or f'lang="{language[:2]}"' in page
+        assert not language or f'lang="{words.language_tag(language)}"' in page
 
 
 def test_methods_shows_each_strategy_as_sent_what_pubmed_made_of_it_and_the_runs(
@@ -281,10 +281,11 @@ def test_pages_answer_while_another_process_is_in_the_middle_of_writing(desk: De
     writer = desk.start_python("-c", writing)
     try:
         assert writer.stdout and writer.stdout.readline() == "writing\n"
-        site, began = Site(desk), time.monotonic()
+        site = Site(desk)
         for path in (*OURS, *DATASETTES):
             assert "HALF WRITTEN" not in site.page(path)
-        assert time.monotonic() - began < 5
+        # Nobody has waited for the writer, who is still at it.
+        assert writer.poll() is None
     finally:
         writer.kill()
         writer.communicate()

@@ -25,8 +25,9 @@ def _version(name: str) -> str:
 
 
 def headers(scope: dict[str, Any]) -> dict[bytes, bytes]:
-    """A year's keeping for a file that was asked for by ``address``: another one is never behind it."""
-    ours = scope["path"].startswith(f"/-/static-plugins/{PLUGIN}/")
-    return (
-        {b"cache-control": b"public, max-age=31536000, immutable"} if ours and scope["query_string"] else {}
-    )
+    """A year's keeping for what was asked for by its ``address``: another file is never behind that."""
+    name = scope["path"].removeprefix(f"/-/static-plugins/{PLUGIN}/")
+    if "/" in name or not (FOLDER / name).is_file():
+        return {}
+    fits = scope["query_string"] == f"v={_version(name)}".encode()
+    return {b"cache-control": b"public, max-age=31536000, immutable" if fits else b"no-cache"}

@@ -404,7 +404,7 @@ async def _render(
     about = about._replace(
         slug=request.full_path,
         title=f"Table {name}" if table else f"Query {query_name}" if query_name else "A query",
-        remarks=tuple(_extent(datasette, request, table, len(rows), len(pmids), len(cited), data)),
+        remarks=tuple(_extent(datasette, request, len(rows), len(pmids), len(cited), data)),
     )
     out = io.BytesIO()
     await asyncio.to_thread(format.write, about, cited, out)
@@ -422,26 +422,18 @@ def _pmid(value: Any) -> Pmid | None:
 
 
 def _extent(
-    datasette: Datasette,
-    request: Request,
-    table: str | None,
-    rows: int,
-    pmids: int,
-    cited: int,
-    data: Mapping[str, Any],
+    datasette: Datasette, request: Request, rows: int, pmids: int, cited: int, data: Mapping[str, Any]
 ) -> Iterator[str]:
     """What the file holds, and above all what it does not."""
     most: int = datasette.setting("max_returned_rows")
     path = datasette.urls.path("/questions/NAME")
-    whole = f"or the question's own export ({path} and the format's ending), which is complete"
+    own = f"A question's own export ({path} and the format's ending) is complete."
+    # The last page of a table has no next one.
     if data.get("next") or request.args.get("_next"):
-        more = f"_size=max for up to {most:,} rows, " if rows < most else ""
-        yield f"ONLY A PART: these are the {rows:,} rows of one page, not the whole table: take {more}{whole}."
+        more = f" Add _size=max to the address for up to {most:,} rows." if rows < most else ""
+        yield f"ONLY A PART: the {rows:,} rows of one page, not the whole table.{more} {own}"
     elif data.get("truncated"):
-        yield (
-            f"ONLY A PART: these are the first {rows:,} rows, no more are returned, and the query has more: "
-            f"narrow it, {whole}."
-        )
-    yield f"Different articles in the {rows:,} rows: {pmids:,}."
+        yield f"ONLY A PART: the first {rows:,} rows; the query has more, which are never returned. {own}"
+    yield f"Rows: {rows:,}; different articles in them: {pmids:,}."
     if cited < pmids:
         yield f"Left out, as they are not stored here: {pmids - cited:,}."

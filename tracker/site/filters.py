@@ -48,6 +48,8 @@ def selection(request: Request, question: str | None, groups: Collection[str]) -
     if sort not in SORTS:
         raise BadRequest(f"sort={sort!r} is no order. There are: {', '.join(SORTS)}.")
     decision = args.get("decision") or None
+    if decision and question is None:
+        raise BadRequest("decision: people decide for a question. Take one question's page.")
     if decision and decision not in DECISIONS:
         raise BadRequest(f"decision={decision!r} is no decision. There are: {', '.join(DECISIONS)}.")
     return Selection(
@@ -59,7 +61,7 @@ def selection(request: Request, question: str | None, groups: Collection[str]) -
         _day(request, "new"),
         tag=args.get("tag") or None,
         decision=decision,
-        sort=sort,
+        sort=sort if question else "published",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,7 @@ async def question(request: Request, datasette: Datasette) -> Response:
         "groups": [_choices(group, found["choices"], chosen) for group in _ordered(found["groups"])],
         "decisions": filters.DECISIONS,
         **_list_context(chosen, path, found),
+        "feed": path + ".atom" + filters.query(chosen._replace(sort="entered"), newest="50"),
         **_chart(found["designs"]),
     }
     return await page(datasette, request, "tracker_question.html", context)
@@ -233,4 +235,8 @@ def _looked(request: Request, slug: str) -> str | None:
 
 
 def _moment(text: str | None) -> str | None:
-    return text if text and _MOMENT.fullmatch(text) else None
+    """The text where it is a UTC moment, or a day."""
+    with suppress(ValueError):
+        if text and _MOMENT.fullmatch(text) and datetime.fromisoformat(text):
+            return text
+    return None

@@ -66,7 +66,7 @@ def register_routes() -> list[tuple[str, Callable[..., Any]]]:
         (r"^/$", kept(pages.home)),
         (r"^/questions/(?P<slug>[a-z0-9-]+)$", kept(pages.question)),
         (r"^/questions/(?P<slug>[a-z0-9-]+)" + exports.ENDING, exports.question),
-        (r"^/articles/(?P<pmid>[0-9]{1,10})$", kept(pages.article)),
+        (r"^/articles/(?P<pmid>[1-9][0-9]{0,9})$", kept(pages.article)),
         (r"^/changes$", kept(news.changes)),
         (r"^/changes\.atom$", kept(news.feed)),
         (r"^/methods$", kept(pages.methods)),
@@ -132,6 +132,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "notice_words": notice_words,
         "highlighted": words.highlighted,
         "reason_words": words.reason_words,
+        "language_tag": words.language_tag,
         "registry_link": words.registry_link,
         "only": filters.only,
     }

@@ -40,6 +40,8 @@ def day(iso: str | None) -> str:
         return ""
     parts = iso[:10].split("-")
     if len(parts) > 1:
+        if not 1 <= int(parts[1]) <= 12:
+            return iso
         parts[1] = _MONTHS[int(parts[1]) - 1]
     if len(parts) > 2:
         parts[2] = str(int(parts[2]))
@@ -108,3 +110,18 @@ def registry_link(trial: Mapping[str, str]) -> str:
     if number.startswith("ISRCTN"):
         return f"https://www.isrctn.com/{number}"
     return f"https://trialsearch.who.int/Trial2.aspx?TrialID={number}"
+
+
+# From MARC's codes, which MEDLINE has, to those of HTML (BCP 47); where there is none here, the three letters will do.
+_TAGS = dict(
+    pair.split("=")
+    for pair in (
+        "ara=ar bul=bg cat=ca chi=zh cze=cs dan=da dut=nl eng=en fin=fi fre=fr ger=de gre=el heb=he hrv=hr hun=hu "
+        "ita=it jpn=ja kor=ko nor=no per=fa pol=pl por=pt rum=ro rus=ru slo=sk slv=sl spa=es srp=sr swe=sv "
+        "tur=tr ukr=uk"
+    ).split()
+)
+
+
+def language_tag(code: str) -> str:
+    return _TAGS.get(code, code)

@@ -30,7 +30,8 @@ APART = {
 }
 
 _QUESTION = """
-select slug, title, question, claim, pico, complete_to, incomplete_since, incomplete_reason, strategy, bottom_line, harms,
+select slug, title, question, claim, pico, complete_to, incomplete_since, incomplete_reason, strategy, bottom_line,
+  harms,
   (select s.strategy from strategies s where s.hash = questions.strategy) as strategy_text
 from questions
 """
@@ -68,17 +69,21 @@ def question(
     first_page = after == TOP
     whole = lists.tallies(db, Selection(slug)) or {}
     narrowed = whole if selection.is_whole else lists.tallies(db, selection)
+    counted = narrowed if narrowed is not None else whole
     return {
         "question": about,
         "preprints": preprints_of_listed(db, slug),
-        "tags": tags_in_use(db),
+        "tags": tags_in_use(db, slug),
         "first_page": first_page,
         "whole": selection.is_whole,
         "starter": about["starter"],
-        "designs": (narrowed if narrowed is not None else whole).get("design", {}),
+        "designs": counted.get("design", {}),
+        "levels": [
+            (level, sum(years.values())) for level, years in sorted(counted.get("evidence_level", {}).items())
+        ],
         "narrowed": narrowed is not None,
         "groups": whole,
-        "choices": _choices(db, selection, narrowed if narrowed is not None else whole, whole),
+        "choices": _choices(db, selection, counted, whole),
         "apart": [(group, _apart(whole, group)) for group in APART if group in whole],
         "leading": list(leading(db, slug, whole)) if first_page and selection.is_whole else [],
         "since": news.since(db, slug, looked) if looked else None,
@@ -108,14 +113,10 @@ def leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> Iterator[dict[
     exposures = [value for value, _ in _apart(whole, "exposure")] if "exposure" in whole else []
     for exposure in (*exposures, None):
         for name, designs in (("reviews", REVIEWS), ("trials", TRIALS)):
-            if exposure:
-                newest = lists.newest_with(db, slug, "design", designs, LEADING, also=("exposure", exposure))
-                articles = listed(db, newest, slug)
-            else:
-                newest = lists.newest_with(db, slug, "design", designs, LEADING * (4 if exposures else 1))
-                articles = [row for row in listed(db, newest, slug) if "exposure" not in row["labels"]][
-                    :LEADING
-                ]
+            also = ("exposure", exposure) if exposure else None
+            without = "exposure" if exposures and not exposure else None
+            newest = lists.newest_with(db, slug, "design", designs, LEADING, also=also, without=without)
+            articles = listed(db, newest, slug)
             if articles:
                 known = exposure or ("exposure not recognised" if exposures else None)
                 yield {
@@ -128,24 +129,33 @@ def leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> Iterator[dict[
 
 
 def looked_at(db: sqlite3.Connection, slug: str) -> dict[str, int]:
-    """How many of the question's records a person has looked at, and how many somebody judged relevant."""
+    """How many of the question's records a person has looked at, and how many are judged relevant.
+
+    What counts is the last stage at which anybody decided, and there all must agree.
+    """
     seen, relevant = db.execute(
-        """
-        select count(distinct d.pmid), count(distinct iif(d.decision = 'include', d.pmid, null))
-        from annotations.decisions d join question_articles q on q.question = d.question and q.pmid = d.pmid
-        where d.question = ? and q.matching
+        f"""
+        select count(*), coalesce(sum(relevant), 0) from (
+          select min(d.decision = 'include') as relevant
+          from annotations.decisions d join question_articles q on q.question = d.question and q.pmid = d.pmid
+          where d.question = ? and q.matching and {lists.LAST_STAGE}
+          group by d.pmid)
         """,
         (slug,),
     ).fetchone()
     return {"looked_at": seen, "relevant": relevant}
 
 
-def tags_in_use(db: sqlite3.Connection) -> list[str]:
+def tags_in_use(db: sqlite3.Connection, slug: str) -> list[str]:
+    """The tags that articles have for this question, or for any."""
     rows = db.execute(
-        """
-        select name from annotations.tags t
-        where retired is null and exists (select 1 from annotations.taggings g where g.tag = t.id) order by name
-        """
+        f"""
+        select distinct t.name from annotations.tags t
+        where t.retired is null and exists (
+          select 1 from annotations.taggings g where g.tag = t.id and {lists.TAGGED_FOR})
+        order by t.name
+        """,
+        (slug,),
     )
     return [name for (name,) in rows]
 
@@ -199,8 +209,11 @@ def _bottom_line(db: sqlite3.Connection, question: dict[str, Any]) -> dict[str, 
     if not question["bottom_line"]:
         return None
     line: dict[str, Any] = json.loads(question["bottom_line"])
-    line["articles"] = listed(db, line["pmids"])
-    line["missing"] = sorted(set(line["pmids"]) - {article["pmid"] for article in line["articles"]})
+    line["articles"] = listed(db, line["pmids"], fold=False)
+    line["missing"] = sorted(set(line["pmids"]) - present(db, line["pmids"]))
+    line["withdrawn"] = [
+        article for article in line["articles"] if article["retracted"] or article["expression_of_concern"]
+    ]
     for name, designs in (("newer_reviews", REVIEWS), ("newer_trials", TRIALS)):
         since = Selection(question["slug"], {"design": designs}, created_since=line["date"])
         line[name] = lists.count(db, since)

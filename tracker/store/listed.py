@@ -19,7 +19,7 @@ _PAIRING = "'UpdateIn', 'UpdateOf'"
 _ARTICLES = """
 select a.pmid, a.title, a.title_html, a.authors_text, coalesce(a.iso_abbreviation, a.journal) as journal,
   a.published, a.created, a.doi, a.pmcid, a.retracted, a.expression_of_concern, a.corrected, a.is_notice,
-  q.entered, q.reason
+  q.entered, q.reason, (select s.checked from record_state s where s.pmid = a.pmid) as checked
 from json_each(:pmids) given
 join articles a on a.pmid = given.value
 left join question_articles q on q.question = :question and q.pmid = a.pmid
@@ -37,32 +37,39 @@ order by pmid, number
 # Of the same question where there is one: what a reader of the list would find beside it.
 _IN_LIST = """(:question is null or exists (
   select 1 from question_articles m where m.question = :question and m.pmid = a.pmid and m.matching))"""
+# What is named under another record bears its marks as well.
+_NAMED = "a.pmid, a.title_html, a.published, a.retracted, a.expression_of_concern, a.corrected, a.is_notice"
 _REPORTS = f"""
-select r.number, a.pmid, a.title_html, a.published
+select r.number, {_NAMED}
 from json_each(:numbers) given
 join registrations r on r.number = given.value
 join articles a on a.pmid = r.pmid
 where {_IN_LIST} limit 1000
 """
 _PAIRS = f"""
-select n.pmid as of, a.pmid, a.title_html, a.published,
+select n.pmid as of, {_NAMED},
   exists (select 1 from labels l where l.pmid = n.pmid and l.label_group = 'publication' and l.value = 'preprint')
     as preprint,
   exists (select 1 from labels l where l.pmid = a.pmid and l.label_group = 'publication' and l.value = 'preprint')
     as other_is_preprint
 from notices n join articles a on a.pmid = n.other_pmid
-where n.pmid in (select value from json_each(:pmids)) and n.type in ({_PAIRING}) and {_IN_LIST}
+where n.pmid in (select value from json_each(:pmids)) and a.pmid <> n.pmid and n.type in ({_PAIRING}) and {_IN_LIST}
 """
 
 
 def listed(
-    db: sqlite3.Connection, pmids: Sequence[Pmid], question: str | None = None, text: str = ""
+    db: sqlite3.Connection,
+    pmids: Sequence[Pmid],
+    question: str | None = None,
+    text: str = "",
+    *,
+    fold: bool = True,
 ) -> list[dict[str, Any]]:
     """The articles in this order, each with ``labels`` (values by group), ``trials`` and its ``snippet``.
 
     ``trials`` are its registrations, each with the other ``reports`` of the trial in the same question;
-    ``preprint_of`` and ``preprints`` are the other side of a preprint and its article. An article of the list
-    that stands under another one there is left out.
+    ``preprint_of`` and ``preprints`` are the other side of a preprint and its article. With ``fold``, an article of
+    the list that stands under another one there is left out.
     """
     given = {"pmids": json.dumps(list(pmids)), "question": question}
     rows = {row["pmid"]: row for row in _rows(db, _ARTICLES, given)}
@@ -77,7 +84,7 @@ def listed(
         article["snippet"] = snippets.get(article["pmid"])
     _add_trials(db, articles, given)
     _add_preprints(db, articles, given)
-    return list(_unfolded(articles))
+    return list(_unfolded(articles)) if fold else articles
 
 
 # Around what a search matched; no text has them, as no record may hold control characters.
@@ -113,7 +120,7 @@ def _add_preprints(db: sqlite3.Connection, articles: Sequence[dict[str, Any]], g
     for article in articles:
         found = pairs.get(article["pmid"], [])
         article["preprint_of"] = [row for row in found if row["preprint"] and not row["other_is_preprint"]]
-        article["preprints"] = [row for row in found if row["other_is_preprint"]]
+        article["preprints"] = [row for row in found if row["other_is_preprint"] and not row["preprint"]]
     # PubMed may know of the pair on one side only.
     by_pmid = {article["pmid"]: article for article in articles}
     for article in articles:
@@ -121,25 +128,38 @@ def _add_preprints(db: sqlite3.Connection, articles: Sequence[dict[str, Any]], g
             other = by_pmid.get(row["pmid"])
             if other and all(known["pmid"] != article["pmid"] for known in other["preprints"]):
                 other["preprints"].append(article)
+        for row in article["preprints"]:
+            other = by_pmid.get(row["pmid"])
+            if other and all(known["pmid"] != article["pmid"] for known in other["preprint_of"]):
+                other["preprint_of"].append(article)
 
 
 def _unfolded(articles: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    """Those that stand for themselves: a later report of a trial, and a preprint, stand under the first of theirs."""
+    """Those that stand for themselves: a preprint stands under its article, a later report of a trial under the first.
+
+    Whoever is left out is named by one who is not: so an article that has its preprint under it stays.
+    """
     shown = {article["pmid"] for article in articles}
-    under: set[int] = set()
+    hosts = {article["pmid"]: {row["pmid"] for row in article["preprint_of"]} & shown for article in articles}
+    hosting = set().union(*hosts.values())
+    under = {pmid for pmid, found in hosts.items() if found}
     for article in articles:
-        pmid = article["pmid"]
-        if pmid in under or any(row["pmid"] in shown for row in article["preprint_of"]):
+        if article["pmid"] not in under:
+            reports = {report["pmid"] for trial in article["trials"] for report in trial["reports"]}
+            under |= reports - hosting
+    for article in articles:
+        if article["pmid"] in under:
             continue
+        named = {row["pmid"] for row in article["preprints"]}
         for trial in article["trials"]:
-            under |= {report["pmid"] for report in trial["reports"]}
-            trial["more"] = max(0, len(trial["reports"]) - MOST_REPORTS)
-            # What is folded away here must be named here.
+            others = [report for report in trial["reports"] if report["pmid"] not in named]
+            # What is left out on this page must be named on it.
             trial["reports"] = [
                 report
-                for place, report in enumerate(trial["reports"])
+                for place, report in enumerate(others)
                 if place < MOST_REPORTS or report["pmid"] in shown
             ]
+            trial["more"] = len(others) - len(trial["reports"])
         yield article
 
 

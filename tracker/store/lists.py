@@ -82,12 +82,19 @@ def newest_with(
     values: Sequence[str],
     size: int,
     also: tuple[str, str] | None = None,
+    without: str | None = None,
 ) -> list[Pmid]:
-    """The articles of a question published last, of those that have any of the group's values, and ``also`` that one.
+    """The articles of a question published last, of those that have any of the group's values.
+
+    And ``also`` that label of another group, or none of the group ``without``, as far as the latest of them show.
 
     Each value is read from its own place in the index: a few rows, however many there are.
     """
-    condition, given = ("", ()) if also is None else (f" where {_HAS_LABEL}", also)
+    condition, given = "", ()  # type: tuple[str, tuple[str, ...]]
+    if also:
+        condition, given = f"where {_HAS_LABEL}", also
+    elif without:
+        condition, given = f"where not {_HAS_GROUP}", (without,)
     found: set[Key] = set()
     for value in values:
         rows = db.execute(
@@ -107,6 +114,10 @@ def newest_with(
     return [Pmid(pmid) for _, pmid in sorted(found, reverse=True)[:size]]
 
 
+_HAS_GROUP = """
+exists (
+  select 1 from question_labels l where l.question = q.question and l.pmid = q.pmid and l.label_group = ?)
+"""
 _HAS_LABEL = """
 exists (
   select 1 from question_labels l
@@ -279,13 +290,14 @@ class Reader:
             return
         if chosen.tag:
             yield (
-                "select distinct t.pmid from annotations.taggings t join annotations.tags n on n.id = t.tag "
-                "where n.name = ?",
-                (chosen.tag,),
+                "select distinct g.pmid from annotations.taggings g join annotations.tags n on n.id = g.tag "
+                f"where n.name = ? and {TAGGED_FOR}",
+                (chosen.tag, chosen.question),
             )
         if chosen.decision and chosen.decision != UNDECIDED:
             yield (
-                "select distinct pmid from annotations.decisions where question = ? and decision = ?",
+                f"select distinct d.pmid from annotations.decisions d where d.question = ? and {LAST_STAGE} "
+                "and d.decision = ?",
                 (chosen.question, chosen.decision),
             )
         for column, since in (("created", chosen.created_since), ("entered", chosen.entered_since)):
@@ -306,7 +318,7 @@ class Reader:
         if chosen.question:
             conditions += " and q.matching and q.question = ?"
             values += (chosen.question,)
-        if chosen.text and not narrow.by_words:
+        if self._words and not narrow.by_words and (chosen.text or not chosen.question):
             conditions += f" and q.pmid in ({_BY_WORDS} and rowid in (select value from json_each(?)))"
             values += (self._words, given)
         return f"from json_each(?) s cross join {table} q on q.pmid = s.value where 1 {conditions}", (
@@ -365,33 +377,46 @@ def _conditions(chosen: Selection) -> tuple[str, tuple[Any, ...]]:
 
 def _beyond_words(chosen: Selection) -> tuple[str, tuple[Any, ...]]:
     """The conditions that the full-text index knows nothing of."""
-    conditions = ""
-    values: tuple[Any, ...] = ()
+    conditions: list[str] = []
+    values: list[Any] = []
     for column, sign, since in (
         ("created", ">=", chosen.created_since),
         ("entered", ">", chosen.entered_since),
     ):
         if since and chosen.question:
-            conditions += f"""
-                and exists (
+            conditions.append(
+                f"""exists (
                   select 1 from question_articles x
                   where x.question = ? and x.pmid = q.pmid and x.{column} {sign} ?)"""
-            values += (chosen.question, since)
+            )
+            values += [chosen.question, since]
+    if chosen.created_since and not chosen.question:
+        conditions.append("exists (select 1 from articles x where x.pmid = q.pmid and x.created >= ?)")
+        values.append(chosen.created_since)
     if chosen.tag:
-        conditions += (
-            " and exists (select 1 from annotations.taggings t join annotations.tags n on n.id = t.tag "
-            "where t.pmid = q.pmid and n.name = ?)"
+        conditions.append(
+            f"""exists (
+              select 1 from annotations.taggings g join annotations.tags n on n.id = g.tag
+              where g.pmid = q.pmid and n.name = ? and {TAGGED_FOR})"""
         )
-        values += (chosen.tag,)
+        values += [chosen.tag, chosen.question]
     if chosen.decision:
         decided = "select 1 from annotations.decisions d where d.question = ? and d.pmid = q.pmid"
-        values += (chosen.question,)
+        values.append(chosen.question)
         if chosen.decision == UNDECIDED:
-            conditions += f" and not exists ({decided})"
+            conditions.append(f"not exists ({decided})")
         else:
-            conditions += f" and exists ({decided} and d.decision = ?)"
-            values += (chosen.decision,)
-    return conditions, values
+            conditions.append(f"exists ({decided} and {LAST_STAGE} and d.decision = ?)")
+            values.append(chosen.decision)
+    return "".join(f" and {condition}" for condition in conditions), tuple(values)
+
+
+# Of decisions ``d``, those of the last stage at which anybody decided on the article.
+LAST_STAGE = """(d.stage = 'full-text' or not exists (
+  select 1 from annotations.decisions f
+  where f.question = d.question and f.pmid = d.pmid and f.stage = 'full-text'))"""
+# Of taggings ``g``, those for a question, those for none in particular included; without a question all.
+TAGGED_FOR = "(g.question is null or g.question = coalesce(?, g.question))"
 
 
 def _driver(db: sqlite3.Connection, chosen: Selection) -> tuple[str, str]:

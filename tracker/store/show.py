@@ -49,19 +49,21 @@ def _warnings(record: dict[str, Any]) -> list[str]:
     if record["state"] and record["state"]["source"] == "starter":
         found.append("STARTER CITATION, not a search result: a few facts, until a refresh brings the record")
     if record["retracted"]:
-        found.append(f"RETRACTED{_where(record, 'RetractionIn')} (PubMed's status as of {checked})")
+        found.append(
+            f"RETRACTED{_where(record, 'RetractionIn', 'RetractedandRepublishedIn')} (PubMed's status as of {checked})"
+        )
     if record["expression_of_concern"]:
         found.append(f"EXPRESSION OF CONCERN{_where(record, 'ExpressionOfConcernIn')} (as of {checked})")
     if record["corrected"]:
-        found.append(f"CORRECTED{_where(record, 'ErratumIn')} (as of {checked})")
+        found.append(f"CORRECTED{_where(record, 'ErratumIn', 'CorrectedandRepublishedIn')} (as of {checked})")
     if record["state"] and record["state"]["gone"]:
         found.append(f"GONE: PubMed no longer has this record (since {record['state']['missing_since']})")
     return found
 
 
-def _where(record: dict[str, Any], type: str) -> str:
+def _where(record: dict[str, Any], *types: str) -> str:
     places = [
-        notice["citation"] for notice in record["notices"] if notice["type"] == type and notice["citation"]
+        notice["citation"] for notice in record["notices"] if notice["type"] in types and notice["citation"]
     ]
     return f": {'; '.join(places)}" if places else ""
 

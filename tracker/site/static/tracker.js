@@ -25,12 +25,15 @@ const KEYS = {
   o: () => document.activeElement?.matches("a.record") && document.activeElement.click(),
 };
 
+// Whoever speaks to the computer, or types ahead, may want none of it (WCAG 2.1.4).
+const KEYS_OFF = "keys-off";
+
 function typing(target) {
   return target.isContentEditable || target.matches("input:not([type=checkbox]), select, textarea");
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(event.target)) return;
+  if (localStorage.getItem(KEYS_OFF) || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(event.target)) return;
   const act = Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : null;
   if (!act) return;
   event.preventDefault();
@@ -45,11 +48,28 @@ function leaveOutEmpty(form) {
   setTimeout(() => { for (const field of empty) field.disabled = false; });
 }
 
+// The page that a choice leads to goes on where the reader was.
+const CHOOSING = "choosing";
+
+function goOnChoosing(form) {
+  const chosen = sessionStorage.getItem(CHOOSING);
+  sessionStorage.removeItem(CHOOSING);
+  const box = [...form.elements].find((each) => each.type === "checkbox" && `${each.name}=${each.value}` === chosen);
+  if (!box) return;
+  box.closest("details").open = true;
+  // Going to a part of the page takes the focus away, and comes last.
+  addEventListener("load", () => setTimeout(() => box.focus({ preventScroll: true })));
+}
+
 for (const form of document.querySelectorAll("form[data-instant]")) {
   form.addEventListener("submit", () => leaveOutEmpty(form));
   form.addEventListener("change", (event) => {
-    if (event.target.type !== "search" && form.reportValidity()) form.requestSubmit();
+    // What is typed, or chosen by arrow keys, is not finished when it changes.
+    if (event.target.type !== "checkbox" || !form.reportValidity()) return;
+    sessionStorage.setItem(CHOOSING, `${event.target.name}=${event.target.value}`);
+    form.requestSubmit();
   });
+  goOnChoosing(form);
 }
 
 function cookie(name) {
@@ -73,4 +93,19 @@ function noteLook(slug) {
 const question = document.querySelector("[data-question]")?.dataset.question;
 if (question) noteLook(question);
 
-document.querySelector(".keys")?.removeAttribute("hidden");
+const keys = document.querySelector(".keys");
+const keysOff = keys?.querySelector("button");
+
+function showKeys() {
+  keysOff.setAttribute("aria-pressed", String(Boolean(localStorage.getItem(KEYS_OFF))));
+}
+
+if (keysOff) {
+  keys.hidden = false;
+  showKeys();
+  keysOff.addEventListener("click", () => {
+    if (localStorage.getItem(KEYS_OFF)) localStorage.removeItem(KEYS_OFF);
+    else localStorage.setItem(KEYS_OFF, "1");
+    showKeys();
+  });
+}
