@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tracker.article import Pmid
-from tracker.store import facets, lists, news
+from tracker.store import facets, lists, news, search
 from tracker.store.articles import present
 from tracker.store.listed import listed
 from tracker.store.lists import TOP, Key, Selection, Tallies
@@ -251,7 +251,7 @@ def article(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
 def found(db: sqlite3.Connection, selection: Selection, after: Key = TOP) -> dict[str, Any]:
     """A page of what a search over everything finds, and how much of it stands in which question."""
     questions = _rows(db, "select slug, title from questions order by position, slug")
-    if selection.text:
+    if selection.text and not search.has_beginning(selection.text):
         for question in questions:
             question["count"] = lists.count(db, selection._replace(question=question["slug"]))
     shown = page_of(db, selection, after) if selection.text else {}
