@@ -371,7 +371,7 @@ def test_what_stands_under_another_record_bears_its_marks(desk: Desk) -> None:
         assert text(link.getparent()).startswith("Retracted"), path
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=200)
 @given(data=st.data())
 def test_no_record_is_hidden_by_what_it_belongs_with(site: Site, library: Desk, data: st.DataObject) -> None:
     pmids = sorted(library.matching("cystitis"))[:6]
@@ -453,6 +453,14 @@ def test_a_search_over_everything_shows_where_it_found_the_words(site: Site, lib
     )
     for slug, n in links.items():
         assert len(listed(site, slug, q="bladder")) == int(n)
+
+
+def test_the_beginning_of_a_word_finds_all_that_begins_so(site: Site) -> None:
+    page = tree(site, "/search", q="blad*")
+    assert page.xpath('//p[@class="snippet"]//mark')
+    whole = json.loads(site.page("/search.json?q=bladder"))["articles"]
+    found = {article["pmid"] for article in json.loads(site.page("/search.json?q=blad*"))["articles"]}
+    assert {article["pmid"] for article in whole} <= found
 
 
 def test_a_search_within_a_question_finds_synonyms_and_marks_them(site: Site) -> None:
@@ -576,7 +584,6 @@ def test_no_text_is_ever_more_than_text(tmp_path: Path) -> None:
         assert not page.xpath("//script[not(@src)] | //img | //iframe | //@*[starts-with(name(), 'on')]"), (
             path
         )
-        assert "49" not in text(page).replace("1949", "") or "{{7*7}}" in text(page)
 
 
 def test_addresses_of_a_million_characters_are_cut_short_by_nobody_s_harm(site: Site) -> None:

@@ -68,7 +68,8 @@ def question(
     about["bottom_line"] = _bottom_line(db, about)
     first_page = after == TOP
     whole = lists.tallies(db, Selection(slug)) or {}
-    narrowed = whole if selection.is_whole else lists.tallies(db, selection)
+    reader = lists.Reader(db, selection)
+    narrowed = whole if selection.is_whole else reader.tallies()
     counted = narrowed if narrowed is not None else whole
     return {
         "question": about,
@@ -87,7 +88,7 @@ def question(
         "apart": [(group, _apart(whole, group)) for group in APART if group in whole],
         "leading": list(leading(db, slug, whole)) if first_page and selection.is_whole else [],
         "since": news.since(db, slug, looked) if looked else None,
-        **page_of(db, selection, after),
+        **_page(db, reader, after),
     }
 
 
@@ -95,10 +96,13 @@ def page_of(
     db: sqlite3.Connection, selection: Selection, after: Key = TOP, size: int = PAGE
 ) -> dict[str, Any]:
     """``articles`` of a list, how many there are (``count``), what they are sorted by, and the ``next`` key."""
-    reader = lists.Reader(db, selection)
+    return _page(db, lists.Reader(db, selection), after, size)
+
+
+def _page(db: sqlite3.Connection, reader: lists.Reader, after: Key, size: int = PAGE) -> dict[str, Any]:
     found = reader.page(after, size)
     return {
-        "articles": listed(db, found.pmids, selection.question, selection.text),
+        "articles": listed(db, found.pmids, reader.selection.question, reader.selection.text),
         "next": found.next,
         "count": reader.count(),
         "sorted_by": reader.sort,
@@ -161,15 +165,16 @@ def tags_in_use(db: sqlite3.Connection, slug: str) -> list[str]:
 
 
 def preprints_of_listed(db: sqlite3.Connection, slug: str, most: int = 1000) -> int:
-    """How many of the question's preprints have their article in its list: counted once, they are not records more."""
+    """How many of the question's preprints, the latest ``most`` of them, have their article in its list."""
     found: int = db.execute(
         """
         select count(*) from (
-          select 1 from question_labels l
-          where l.question = :slug and l.label_group = 'publication' and l.value = 'preprint' and exists (
-            select 1 from notices n join question_articles q on q.question = :slug and q.pmid = n.other_pmid
-            where n.pmid = l.pmid and n.type = 'UpdateIn' and q.matching)
-          limit :most)
+          select pmid from question_labels
+          where question = :slug and label_group = 'publication' and value = 'preprint'
+          order by published desc, pmid desc limit :most) l
+        where exists (
+          select 1 from notices n join question_articles q on q.question = :slug and q.pmid = n.other_pmid
+          where n.pmid = l.pmid and n.type = 'UpdateIn' and q.matching)
         """,
         {"slug": slug, "most": most},
     ).fetchone()[0]
@@ -272,8 +277,8 @@ def methods(db: sqlite3.Connection) -> dict[str, Any]:
             """,
             question["slug"],
         )
-        for search in question["searches"]:
-            search["remarks"] = json.loads(search["errors"]) + json.loads(search["warnings"])
+        for run in question["searches"]:
+            run["remarks"] = json.loads(run["errors"]) + json.loads(run["warnings"])
         question["seeds"] = _rows(
             db,
             "select pmid, title, found, record_title from seeds where question = ? order by pmid",

@@ -141,12 +141,12 @@ def _unfolded(articles: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     """
     shown = {article["pmid"] for article in articles}
     hosts = {article["pmid"]: {row["pmid"] for row in article["preprint_of"]} & shown for article in articles}
-    hosting = set().union(*hosts.values())
     under = {pmid for pmid, found in hosts.items() if found}
+    staying = set().union(*hosts.values())
     for article in articles:
         if article["pmid"] not in under:
-            reports = {report["pmid"] for trial in article["trials"] for report in trial["reports"]}
-            under |= reports - hosting
+            staying.add(article["pmid"])
+            under |= {report["pmid"] for trial in article["trials"] for report in trial["reports"]} - staying
     for article in articles:
         if article["pmid"] in under:
             continue

@@ -181,7 +181,7 @@ class Reader:
 
     def __init__(self, db: sqlite3.Connection, selection: Selection) -> None:
         self._db = db
-        self._selection = selection
+        self.selection = selection
         self._words = search.expression(selection.text, _words(selection))
         narrow = self._narrow()
         #: What the list is really sorted by: a long list that a text was searched in has no order but the PMIDs'.
@@ -199,16 +199,16 @@ class Reader:
         return Page([Pmid(pmid) for _, pmid in rows], rows[-1] if more else None)
 
     def count(self, most: int = NARROW) -> Count:
-        if _is_counted(self._selection):
-            return Count(_counted(self._db, self._selection))
+        if _is_counted(self.selection):
+            return Count(_counted(self._db, self.selection))
         if self._is_long and most <= NARROW:
             return Count(most, exact=False)
         found = len(self.rows(TOP, most + 1))
         return Count(min(found, most), found <= most)
 
     def tallies(self) -> Tallies | None:
-        slug = self._selection.question
-        if self._selection.is_whole:
+        slug = self.selection.question
+        if self.selection.is_whole:
             return _tallied(
                 self._db.execute(
                     "select label_group, value, year, n from question_counts where question = ?", (slug,)
@@ -257,25 +257,25 @@ class Reader:
     @property
     def _is_long(self) -> bool:
         """Whether it is known to hold more than NARROW, as the words alone say what is in it."""
-        sifted = self._selection.sort == "published" and _is_counted(self._selection)
-        return self._all is None and not (sifted or _beyond_words(self._selection)[0])
+        sifted = self.selection.sort == "published" and _is_counted(self.selection)
+        return self._all is None and not (sifted or _beyond_words(self.selection)[0])
 
     @property
     def _column(self) -> str:
         """SQL for what the list is sorted by before the PMID."""
         if self.sort == "pmid":
             return "''"
-        return f"q.{self.sort}" if self._selection.question else f"coalesce(q.{self.sort}, '')"
+        return f"q.{self.sort}" if self.selection.question else f"coalesce(q.{self.sort}, '')"
 
     def _sort(self, *, is_narrow: bool) -> Sort:
-        asked = self._selection.sort
-        if self._selection.question is None:
+        asked = self.selection.sort
+        if self.selection.question is None:
             return "published" if is_narrow and asked == "published" else "pmid"
-        return "pmid" if self._selection.text and not is_narrow else asked
+        return "pmid" if self.selection.text and not is_narrow else asked
 
     def _narrow(self) -> _Narrow | None:
         """A set that the list lies in, where one is small enough to be sorted."""
-        if self._selection.text and not search.fts_query(self._selection.text):
+        if self.selection.text and not search.fts_query(self.selection.text):
             return _Narrow([], by_words=True)
         for query, values in self._sets():
             found = self._db.execute(f"{query} limit ?", (*values, NARROW + 1)).fetchall()
@@ -284,7 +284,7 @@ class Reader:
         return None
 
     def _sets(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
-        chosen = self._selection
+        chosen = self.selection
         if chosen.is_whole or (_is_counted(chosen) and chosen.sort == "published"):
             # An index has it in its order.
             return
@@ -312,7 +312,7 @@ class Reader:
 
     def _plan_within(self, narrow: _Narrow) -> tuple[str, tuple[Any, ...]]:
         """A from clause that gives ``q``, each of a small set that meets the conditions, and its values."""
-        chosen, given = self._selection, json.dumps(narrow.pmids)
+        chosen, given = self.selection, json.dumps(narrow.pmids)
         table = "question_articles" if chosen.question else "articles"
         conditions, values = _beyond_words(chosen) if narrow.by_words else _conditions(chosen)
         if chosen.question:
@@ -328,7 +328,7 @@ class Reader:
 
     def _plan(self) -> tuple[str, tuple[Any, ...]]:
         """A from clause that gives ``q`` along an index in the list's order, with its conditions, and its values."""
-        chosen = self._selection
+        chosen = self.selection
         if self.sort == "pmid":
             conditions, values = _beyond_words(chosen)
             if not self._words:

@@ -525,6 +525,7 @@ create index changes_run on changes (run)
 
 # Changes of these fields say how a paper stands, as SQL.
 STANDING = "'retracted', 'expression_of_concern', 'corrected'"
+TOKENIZER = "porter unicode61 remove_diacritics 2"
 SEARCHED = ("title", "abstract", "keywords_text", "mesh_text", "authors_text")
 
 
@@ -535,7 +536,7 @@ _TEXT_CHANGED = " or ".join(f"new.{name} is not old.{name}" for name in SEARCHED
 _FTS_DELETE = f"create trigger articles_fts_delete after delete on articles begin {_REMOVE}; end"
 _FTS = [
     f"create virtual table articles_fts using fts5 ({_SEARCHED}, content='articles', content_rowid='pmid', "
-    "tokenize='porter unicode61 remove_diacritics 2')",
+    f"tokenize='{TOKENIZER}')",
     "insert into articles_fts (articles_fts, rank) values ('hashsize', 16777216)",
     _FTS_DELETE,
     f"create trigger articles_fts_update after update of {_SEARCHED} on articles when {_TEXT_CHANGED} "
@@ -595,7 +596,7 @@ def m002_facets(db: Database) -> None:
         "drop table articles_fts",
         SEARCHED_ARTICLES,
         f"create virtual table articles_fts using fts5 ({_SEARCHED}, facets, content='searched_articles', "
-        "content_rowid='pmid', tokenize='porter unicode61 remove_diacritics 2')",
+        f"content_rowid='pmid', tokenize='{TOKENIZER}')",
         "insert into articles_fts (articles_fts, rank) values ('hashsize', 16777216)",
         "insert into articles_fts (articles_fts) values ('rebuild')",
         "delete from question_labels",

@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Collection, Iterable
+from contextlib import closing
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import yaml
 
 from tracker.article import Pmid
-from tracker.store.schema import SEARCHED
+from tracker.store.schema import SEARCHED, TOKENIZER
 
 # Letters and digits make words, everything else parts them, as SQLite's unicode61 sees it.
 _PART = re.compile(r'"([^"]*)"?|(\S+)')
@@ -74,20 +75,28 @@ def expression(text: str = "", facets: Iterable[Collection[str]] = ()) -> str:
 def snippets(
     db: sqlite3.Connection, text: str, pmids: Collection[Pmid], marks: tuple[str, str]
 ) -> dict[Pmid, str]:
-    """Where the text stands in these articles: some words around it, and each match between the two marks."""
+    """Where the text stands in these articles: some words around it, and each match between the two marks.
+
+    Taken from an index of these few alone: in the large one FTS5 begins anew for each of them (measured for a page:
+    4 ms instead of 5 to 25, and to twelve seconds for a word's beginning).
+    """
     match = fts_query(text)
     if not match:
         return {}
-    # FTS5 gathers all that a word's beginning finds before it gives any: once, and not for each article.
-    rowid = "+rowid" if has_beginning(text) else "rowid"
+    columns = ", ".join(SEARCHED)
     rows = db.execute(
-        f"""
-        select rowid, snippet(articles_fts, -1, ?, ?, ' … ', 32) from articles_fts
-        where articles_fts match ? and {rowid} in (select value from json_each(?))
-        """,
-        (*marks, _of_words(match), json.dumps(list(pmids))),
+        f"select pmid, {columns} from articles where pmid in (select value from json_each(?))",
+        (json.dumps(list(pmids)),),
     )
-    return {Pmid(pmid): snippet for pmid, snippet in rows}
+    with closing(sqlite3.connect(":memory:")) as few:
+        few.execute(f"create virtual table articles using fts5 ({columns}, tokenize='{TOKENIZER}')")
+        places = ", ".join("?" * (1 + len(SEARCHED)))
+        few.executemany(f"insert into articles (rowid, {columns}) values ({places})", map(tuple, rows))
+        found = few.execute(
+            "select rowid, snippet(articles, -1, ?, ?, ' … ', 32) from articles where articles match ?",
+            (*marks, match),
+        )
+        return {Pmid(pmid): snippet for pmid, snippet in found}
 
 
 def has_beginning(text: str) -> bool:
