@@ -266,7 +266,7 @@ class _Streamed(Response):  # type: ignore[misc]
     async def asgi_send(self, send: Send) -> None:
         headers = [*self.headers.items(), ("content-type", self.content_type)]
         headers += [("set-cookie", cookie) for cookie in self._set_cookie_headers]
-        start = [[name.encode("latin-1"), value.encode("latin-1")] for name, value in headers]
+        start = [[name.lower().encode("latin-1"), value.encode("latin-1")] for name, value in headers]
         # Whoever leaves by an exception or early has not sent the last message: the server then closes the
         # connection without the end of the last chunk, which every reader notices.
         try:

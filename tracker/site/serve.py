@@ -62,7 +62,14 @@ def serve(
         if open_browser:
             webbrowser.open(address)
         config = uvicorn.Config(
-            datasette.app(), host=host, port=port, log_level="warning", lifespan="on", server_header=False
+            datasette.app(),
+            host=host,
+            port=port,
+            log_level="warning",
+            lifespan="on",
+            server_header=False,
+            # Whoever is still taking an export then has had time enough.
+            timeout_graceful_shutdown=5,
         )
         uvicorn.Server(config).run()
 
