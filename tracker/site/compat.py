@@ -7,13 +7,14 @@ names: whoever moves to it changes this module and ``plugin.py`` alone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import datasette
 from datasette.database import Database
 from datasette.utils.asgi import BadRequest, Base400, Forbidden, NotFound, Request, Response
 from datasette.views.base import DatasetteError
+from jinja2 import Environment
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -29,6 +30,7 @@ __all__ = [
     "Response",
     "hook",
     "new_datasette",
+    "templates",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -51,6 +53,13 @@ def new_datasette(*files: str, **options: Any) -> Datasette:
     # A reader's slip in SQL is answered, not written to the log.
     made.execute = partial(made.execute, log_sql_errors=False)
     return made
+
+
+@cache
+def templates(datasette: Datasette) -> Environment:
+    """Datasette's templates, with the filters and the loader of all plugins, to be rendered synchronously."""
+    environment: Environment = datasette.jinja_env.overlay(enable_async=False)
+    return environment
 
 
 def hook(**options: bool) -> Callable[[F], F]:

@@ -17,7 +17,8 @@ from tracker.store.questions import STARTER
 from tracker.store.questions import has_starter as has_starter_of
 from tracker.store.show import show
 
-PAGE, LEADING, RUNS, RECENT_DAYS = 25, 5, 20, 30
+PAGE, RUNS, RECENT_DAYS = 25, 20, 30
+LEADING, LEADING_APART = 5, 3
 # The designs that answer a question most directly, as rules/design.yml names them.
 REVIEWS = ("meta-analysis", "systematic review", "guideline")
 TRIALS = ("randomised controlled trial",)
@@ -115,11 +116,13 @@ def leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> Iterator[dict[
     Those of which it is not known come last, and are not left out.
     """
     exposures = [value for value, _ in _apart(whole, "exposure")] if "exposure" in whole else []
+    # Blocks by exposure are three times as many.
+    size = LEADING_APART if exposures else LEADING
     for exposure in (*exposures, None):
         for name, designs in (("reviews", REVIEWS), ("trials", TRIALS)):
             also = ("exposure", exposure) if exposure else None
             without = "exposure" if exposures and not exposure else None
-            newest = lists.newest_with(db, slug, "design", designs, LEADING, also=also, without=without)
+            newest = lists.newest_with(db, slug, "design", designs, size, also=also, without=without)
             articles = listed(db, newest, slug)
             if articles:
                 known = exposure or ("exposure not recognised" if exposures else None)

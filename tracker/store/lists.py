@@ -145,7 +145,8 @@ def pmids(db: sqlite3.Connection, selection: Selection, batch: int) -> Iterator[
         after = rows[-1]
 
 
-# Numbers of articles by label group, value and year; the year is empty where there is none.
+# Numbers of articles by label group, value and year. The year is empty where there is none; of a whole question
+# only designs, and all articles together, are told by year.
 Tallies = dict[str, dict[str, dict[str, int]]]
 
 
@@ -211,7 +212,11 @@ class Reader:
         if self.selection.is_whole:
             return _tallied(
                 self._db.execute(
-                    "select label_group, value, year, n from question_counts where question = ?", (slug,)
+                    """
+                    select label_group, value, iif(label_group in ('design', 'all'), year, '') as year, sum(n)
+                    from question_counts where question = ? group by label_group, value, 3
+                    """,
+                    (slug,),
                 )
             )
         found = [] if self._is_long else self.rows(TOP, NARROW + 1)

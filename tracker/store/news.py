@@ -30,7 +30,7 @@ LOOKED, FEW = 1000, 1000
 LOOKED_AT_DAYS = 30
 SHOWN, SHOWN_WITHDRAWN, SHOWN_CHANGED = 10, 50, 20
 # Papers on a page; the last of its days may go beyond it.
-FULL = 150
+FULL = 80
 SINCE, SINCE_CHANGED = 5, 100
 
 # What a notice changes in a record by itself, and says nothing more.
