@@ -183,23 +183,6 @@ def test_what_people_said_narrows_a_list(site: Site, library: Desk) -> None:
     assert [article["pmid"] for article in tagged] == [90000301]
 
 
-def test_another_page_may_stream_a_list_of_its_own(site: Site, library: Desk) -> None:
-    chosen = Selection("cystitis", {"design": ("cohort study",)}, text="ketamine")
-    got: list[dict[str, Any]] = []
-
-    async def send(message: dict[str, Any]) -> None:
-        got.append(message)
-
-    async def visit() -> None:
-        answer = await exports.stream(site.datasette, Request.fake("/somewhere"), chosen, "csv", 2)
-        await answer.asgi_send(send)
-
-    asyncio.run(visit())
-    assert b"".join(message["body"] for message in got[1:]) == written(library, chosen, "csv", 2)
-    assert [message.get("more_body") for message in got[1:]] == [True, False]
-    assert [b"content-disposition", b'attachment; filename="cystitis.csv"'] in got[0]["headers"]
-
-
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_long_list_is_complete(long: Desk, format: str) -> None:
     answer = Site(long).get(f"/questions/cystitis.{FORMATS[format].extension}")

@@ -73,7 +73,6 @@ SELECTIONS = st.builds(
         ["", "", "ketamine", "bladder", '"ketamine cystitis"', "patients ket*", "!", "nowhere"]
     ),
     created_since=st.none() | st.sampled_from(["2020-01-01", "2024-06-01"]),
-    entered_since=st.none() | st.sampled_from(["2026-02-15T00:00:00Z"]),
     tag=st.none() | st.just("bladder"),
     decision=st.sampled_from([None, None, "include", "exclude", UNDECIDED]),
     sort=st.sampled_from(["published", "entered"]),
@@ -100,14 +99,10 @@ def read_everything(db: sqlite3.Connection, chosen: Selection) -> set[int]:
             "select coalesce(published, ''), created from articles where pmid = ?", (pmid,)
         ).fetchone()
         year = int(published[:4] or 0)
-        entered = db.execute(
-            "select entered from question_articles where pmid = ? and question = ?", (pmid, chosen.question)
-        ).fetchone()
         if (
             (chosen.first_year and year < chosen.first_year)
             or (chosen.last_year and not 0 < year <= chosen.last_year)
             or (chosen.question and chosen.created_since and (created or "") < chosen.created_since)
-            or (chosen.question and chosen.entered_since and entered[0] <= chosen.entered_since)
         ):
             found.remove(pmid)
     if chosen.tag:
@@ -154,7 +149,7 @@ def test_a_list_is_what_its_filters_say_in_its_order(db: sqlite3.Connection, nar
 def compare(db: sqlite3.Connection, chosen: Selection) -> None:
     if chosen.question is None:
         # Facts of a question, and what was said for one, narrow the lists of a question alone.
-        chosen = chosen._replace(decision=None, created_since=None, entered_since=None, labels={})
+        chosen = chosen._replace(decision=None, created_since=None, labels={})
     expected = read_everything(db, chosen)
     seen: list[int] = []
     after: Key | None = TOP

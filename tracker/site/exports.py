@@ -58,24 +58,18 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
 async def question(request: Request, datasette: Datasette) -> Response:
-    """``/questions/SLUG.EXT``: the list that the question's page shows under the same filters, all of it."""
+    """``/questions/SLUG.EXT``: the list that the question's page shows under the same filters, all of it.
+
+    Byte by byte what ``tracker export`` writes. Raises NotFound where there is no such question, BadRequest for a
+    filter that fits nothing in it and for a list that the format cannot hold: whatever fails before the first byte.
+    What fails later cuts the connection.
+    """
     return await _list(datasette, request, request.url_vars["slug"])
 
 
 async def search(request: Request, datasette: Datasette) -> Response:
     """``/search.EXT``: everything stored that the search finds."""
     return await _list(datasette, request, None)
-
-
-async def stream(
-    datasette: Datasette, request: Request, selection: Selection, format: str, newest: int | None = None
-) -> Response:
-    """The list as a file, byte by byte what ``tracker export`` writes.
-
-    Raises NotFound where there is no such question, BadRequest for a filter that fits nothing in it and for a list
-    that the format cannot hold: whatever fails before the first byte. What fails later cuts the connection.
-    """
-    return await _stream(datasette, request, selection.question, lambda _: selection, format, newest)
 
 
 async def _list(datasette: Datasette, request: Request, slug: str | None) -> Response:

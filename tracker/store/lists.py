@@ -30,8 +30,8 @@ class Selection(NamedTuple):
     """What a list shows: of a question or, without one, of all that is stored.
 
     ``labels`` are any of a group's values, in every group named; years of publication are both included;
-    ``created_since`` is a day on or after which PubMed created the record, ``entered_since`` a moment after
-    which it entered the question. ``tag`` and ``decision`` are what people said, as annotations.db has them.
+    ``created_since`` is a day on or after which PubMed created the record. ``tag`` and ``decision`` are what people
+    said, as annotations.db has them.
     """
 
     question: str | None = None
@@ -40,7 +40,6 @@ class Selection(NamedTuple):
     last_year: int | None = None
     text: str = ""
     created_since: str | None = None
-    entered_since: str | None = None
     tag: str | None = None
     decision: str | None = None
     sort: Sort = "published"
@@ -305,13 +304,11 @@ class Reader:
                 "and d.decision = ?",
                 (chosen.question, chosen.decision),
             )
-        for column, since in (("created", chosen.created_since), ("entered", chosen.entered_since)):
-            if since and chosen.question:
-                sign = ">=" if column == "created" else ">"
-                yield (
-                    f"select pmid from question_articles where question = ? and {column} {sign} ? and matching",
-                    (chosen.question, since),
-                )
+        if chosen.created_since and chosen.question:
+            yield (
+                "select pmid from question_articles where question = ? and created >= ? and matching",
+                (chosen.question, chosen.created_since),
+            )
         if self._words:
             yield _BY_WORDS, (self._words,)
 
@@ -384,17 +381,12 @@ def _beyond_words(chosen: Selection) -> tuple[str, tuple[Any, ...]]:
     """The conditions that the full-text index knows nothing of."""
     conditions: list[str] = []
     values: list[Any] = []
-    for column, sign, since in (
-        ("created", ">=", chosen.created_since),
-        ("entered", ">", chosen.entered_since),
-    ):
-        if since and chosen.question:
-            conditions.append(
-                f"""exists (
-                  select 1 from question_articles x
-                  where x.question = ? and x.pmid = q.pmid and x.{column} {sign} ?)"""
-            )
-            values += [chosen.question, since]
+    if chosen.created_since and chosen.question:
+        conditions.append(
+            """exists (
+              select 1 from question_articles x where x.question = ? and x.pmid = q.pmid and x.created >= ?)"""
+        )
+        values += [chosen.question, chosen.created_since]
     if chosen.created_since and not chosen.question:
         conditions.append("exists (select 1 from articles x where x.pmid = q.pmid and x.created >= ?)")
         values.append(chosen.created_since)
