@@ -735,8 +735,8 @@ def pages(db: sqlite3.Connection, page: Callable[[str], str]) -> Iterator[Page]:
     for name, slug in (("psychotherapy.ris", "psychotherapy"), ("cystitis.csv", "cystitis")):
         yield Page(name, f"/questions/{name}", f"{listed}.csv?question={slug}&_stream=on", streams=True)
     for slug in ("cognition", "psychotherapy"):
-        rival = f"{listed}.json?question={slug}&_size=100&{newest}"
-        yield Page(f"{slug}.atom, 100", f"/questions/{slug}.atom?newest=100", rival)
+        rival = f"{listed}.json?question={slug}&_size=50&{newest}"
+        yield Page(f"{slug}.atom, 50", f"/questions/{slug}.atom?newest=50", rival)
     yield Page("Datasette's table", "/evidence/articles", table)
     yield Page("Datasette's facet", f"{listed}?_facet=question", f"{listed}?_facet=question")
 

@@ -33,6 +33,9 @@ ABOUT_ANNOTATIONS = {
     "label_reviews": "What a person says beside a label that was read by machine",
     "notes": "Notes on articles",
     "alerts_seen": "Which changes a person has already seen",
+    "settlements": "What a lead made of two reviewers' conflict",
+    "unsealed": "Where a blind review was opened, as two people had decided",
+    "sign_in_failures": "Attempts to sign in that failed in the last day; the name is a hash",
     "events": "The log of all of this, only ever added to",
 }
 

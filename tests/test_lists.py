@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.conftest import FIXTURES, Desk, tiled
 from tracker.article import Pmid
 from tracker.store import lists, questions, search
-from tracker.store.lists import TOP, UNDECIDED, Key, Selection
+from tracker.store.decisions import UNDECIDED
+from tracker.store.lists import TOP, Key, Selection
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]
               select pmid, 'cystitis', 'title-abstract', 1, iif(pmid % 2, 'include', 'exclude'), '2026-01-01T00:00:00Z'
               from question_articles where question = 'cystitis' and pmid % 3 = 0;
             insert or ignore into annotations.taggings (pmid, tag, person, tagged)
-              select pmid, 1, 1, '2026-01-01T00:00:00Z' from articles where pmid % 5 = 0
+              select pmid, 901, 1, '2026-01-01T00:00:00Z' from articles where pmid % 5 = 0
             """
         )
         yield found
@@ -75,6 +76,7 @@ SELECTIONS = st.builds(
     created_since=st.none() | st.sampled_from(["2020-01-01", "2024-06-01"]),
     tag=st.none() | st.just("bladder"),
     decision=st.sampled_from([None, None, "include", "exclude", UNDECIDED]),
+    viewer=st.none(),
     sort=st.sampled_from(["published", "entered"]),
 )
 
@@ -185,6 +187,31 @@ def test_labels_narrow_a_search_over_everything(db: sqlite3.Connection) -> None:
 def test_no_word_that_a_reader_types_finds_a_facet(db: sqlite3.Connection) -> None:
     assert lists.page(db, Selection(text="x6*")).pmids == []
     assert lists.page(db, Selection("cystitis", text="x64*")).pmids == []
+
+
+def test_a_beginning_finds_what_fts5_itself_would_find(db: sqlite3.Connection) -> None:
+    """The words that begin so, asked for one by one; also those whose stems are not their own."""
+    db.execute("create virtual table if not exists temp.every_word using fts5vocab (main, articles_fts, row)")
+    stored = [term for (term,) in db.execute("select term from temp.every_word") if len(term) < 40]
+    beginnings = sorted({term[:length] for term in stored for length in (1, 3, 6)})
+    texts = [f"{beginning}*" for beginning in beginnings[:: len(beginnings) // 150]]
+    put_as_words = 0
+    for text in [*texts, "disea*", "diseases*", "ketamine bla*", "ketamine-cys*", "Kétam*"]:
+        found = search.fts_query(text, db)
+        put_as_words += "*" not in found
+        asked = "select rowid from articles_fts where articles_fts match ?"
+        assert column(db, asked, found) == column(db, asked, search.fts_query(text)), text
+    assert put_as_words > 120
+    assert "*" not in search.fts_query("ket* dise* patient*", db)
+
+
+def test_a_beginning_of_very_many_words_is_left_to_fts5(
+    db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = search_all(db, "c*")
+    monkeypatch.setattr(search, "MOST_WORDS", 1)
+    assert search.fts_query("c*", db) == '"c" *'
+    assert search_all(db, "c*") == found
 
 
 def test_words_around_a_match_are_shown_with_marks(db: sqlite3.Connection) -> None:

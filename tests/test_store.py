@@ -208,6 +208,7 @@ def test_a_migration_that_fails_leaves_the_database_as_it_was(old: Path) -> None
     with pytest.raises(TrackerError, match="no room"):
         opened(old, steps(2, failing=True))
     assert definitions(old) == before
+    assert copies(old) == []
     opened(old, steps(2)).close()
 
 

@@ -23,6 +23,14 @@ class UsageError(TrackerError):
     exit_code = 2
 
 
+class Refused(UsageError):
+    """A person may not write this as things stand now; the message says why and what to do."""
+
+
+class NotThere(UsageError):
+    """What is named is not there."""
+
+
 class NewerSchema(UsageError):
     """The database was written by a later version of evidence-tracker."""
 

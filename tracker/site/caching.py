@@ -77,7 +77,8 @@ def state_tag(datasette: Datasette, request: Request) -> str:
         _looks(),
         now()[:13],
         request.url,
-        # Who is signed in, their messages and the token of their forms; Datasette says so in Vary.
+        # Who is signed in, by whatever way and for how long; their messages and the token of their forms.
+        repr(request.actor),
         *(request.headers.get(name, "") for name in ("cookie", "authorization")),
     ]
     for name in (EVIDENCE, ANNOTATIONS):
@@ -87,13 +88,16 @@ def state_tag(datasette: Datasette, request: Request) -> str:
 
 
 def not_modified(request: Request, tag: str) -> bool:
-    """Whether the reader has this answer already: If-None-Match by weak comparison (RFC 9110, 13.1.2)."""
+    """Whether the reader has this answer already: If-None-Match by weak comparison (RFC 9110, 13.1.2).
+
+    ``*`` asks whether there is any, which is not known before it is looked for: it is answered in full.
+    """
     if request.method not in ("GET", "HEAD"):
         return False
     # Not request.headers, which keeps one of several.
     fields = request.scope.get("headers") or ()
     given = ", ".join(value.decode("latin-1") for name, value in fields if name == b"if-none-match")
-    return given.strip() == "*" or tag.removeprefix("W/") in _TAG.findall(given)
+    return tag.removeprefix("W/") in _TAG.findall(given)
 
 
 @cache

@@ -41,14 +41,16 @@ log = logging.getLogger("tracker.site")
 EXTENSIONS = {format.extension: format.name for format in FORMATS.values()}
 # What the address of an export ends with.
 ENDING = rf"\.(?P<extension>{'|'.join(map(re.escape, EXTENSIONS))})$"
-CHUNK = 64 * 1024
+CHUNK = 16 * 1024
 # Chunks that are written and not yet sent, at most.
-AHEAD = 4
+AHEAD = 16
 # Exports that are written at the same time, at most; whoever comes then is asked to come again.
 AT_ONCE = 4
 COME_AGAIN_SECONDS = 30
 # A reader who has not taken one chunk by then is given up.
 STALLED_SECONDS = 60.0
+# Nor is anybody's place kept for longer, however much was taken.
+LONGEST_SECONDS = 3600.0
 # Steps of SQLite after which it is asked whether anybody still waits.
 STEPS = 1000
 
@@ -266,17 +268,27 @@ class _Streamed(Response):  # type: ignore[misc]
         try:
             await send({"type": "http.response.start", "status": self.status, "headers": start})
             chunk = self._first
-            while True:
-                message = {"type": "http.response.body", "body": chunk or b"", "more_body": chunk is not None}
-                async with asyncio.timeout(STALLED_SECONDS):
-                    await send(message)
-                if chunk is None:
-                    break
-                chunk = await self._pipe.take()
+            async with asyncio.timeout(LONGEST_SECONDS):
+                while True:
+                    message = {
+                        "type": "http.response.body",
+                        "body": chunk or b"",
+                        "more_body": chunk is not None,
+                    }
+                    async with asyncio.timeout(STALLED_SECONDS):
+                        await send(message)
+                    if chunk is None:
+                        break
+                    chunk = await self._pipe.take()
         except _Gone:
             pass
         except TimeoutError:
-            log.warning("%s was cut: its reader took nothing for %d seconds", self._name, STALLED_SECONDS)
+            log.warning(
+                "%s was cut: its reader took nothing for %d seconds, or not all in %d",
+                self._name,
+                STALLED_SECONDS,
+                LONGEST_SECONDS,
+            )
         except Exception as error:
             log.error("%s was cut", self._name, exc_info=error)
         finally:
@@ -332,7 +344,7 @@ def _read(work: _Work, pipe: _Pipe, out: BinaryIO) -> None:
         slug = selection.question
         if slug is not None and not db.execute("select 1 from questions where slug = ?", (slug,)).fetchone():
             raise NotFound(f"There is no question {slug!r}.")
-        if (selection.tag or selection.decision) and work.annotations:
+        if work.annotations:
             db.execute("attach database ? as annotations", (f"{_uri(work.annotations)}?mode=ro",))
         if work.only_checks:
             listing(db, selection)

@@ -15,6 +15,7 @@ from tracker.export import NEVER
 from tracker.reading.notices import describe
 from tracker.site import pages
 from tracker.site.compat import NotFound, Request, Response
+from tracker.site.reader import read
 from tracker.store import browse, citations, news
 from tracker.store.news import Field, Kind
 
@@ -76,7 +77,7 @@ async def changes(request: Request, datasette: Datasette) -> Response:
     def query(db: sqlite3.Connection) -> tuple[dict[str, str], news.Days, bool]:
         return news.titles(db), news.days(db, before, slug, kind), browse.has_starter(db)
 
-    questions, found, starter = await pages.read(datasette, query)
+    questions, found, starter = await read(datasette, query)
     if slug and slug not in questions:
         raise NotFound(f"There is no question {slug!r}.")
     context = {
@@ -114,7 +115,7 @@ async def feed(request: Request, datasette: Datasette) -> Response:
         home = datasette.absolute_url(request, datasette.urls.path(PATH + _query(question=slug)))
         return Listing(f"changes/{slug or ''}", title, max(moments, default=NEVER), home=home), cited
 
-    found = await pages.read(datasette, query)
+    found = await read(datasette, query)
     if found is None:
         raise NotFound(f"There is no question {slug!r}.")
     about, cited = found

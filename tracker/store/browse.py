@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tracker.article import Pmid
-from tracker.store import facets, lists, news, search
+from tracker.store import annotated, decisions, facets, lists, news, search
 from tracker.store.articles import present
 from tracker.store.listed import listed
 from tracker.store.lists import TOP, Key, Selection, Tallies
@@ -54,11 +54,15 @@ def home(db: sqlite3.Connection) -> dict[str, Any]:
 
 
 def question(
-    db: sqlite3.Connection, selection: Selection, after: Key = TOP, looked: str | None = None
+    db: sqlite3.Connection,
+    selection: Selection,
+    after: Key = TOP,
+    looked: str | None = None,
+    viewer: int | None = None,
 ) -> dict[str, Any] | None:
     """One question with a page of its list, and what is to be said of the whole; None where there is none.
 
-    ``looked`` is the moment at which the reader looked last.
+    ``looked`` is the moment at which the reader looked last, ``viewer`` who they are where they are signed in.
     """
     slug = selection.question
     found = _rows(db, f"{_QUESTION} where slug = ?", slug)
@@ -75,7 +79,7 @@ def question(
     return {
         "question": about,
         "preprints": preprints_of_listed(db, slug),
-        "tags": tags_in_use(db, slug),
+        "tags": tags_in_use(db, slug, viewer),
         "first_page": first_page,
         "whole": selection.is_whole,
         "starter": about["starter"],
@@ -93,15 +97,9 @@ def question(
     }
 
 
-def page_of(
-    db: sqlite3.Connection, selection: Selection, after: Key = TOP, size: int = PAGE
-) -> dict[str, Any]:
+def _page(db: sqlite3.Connection, reader: lists.Reader, after: Key) -> dict[str, Any]:
     """``articles`` of a list, how many there are (``count``), what they are sorted by, and the ``next`` key."""
-    return _page(db, lists.Reader(db, selection), after, size)
-
-
-def _page(db: sqlite3.Connection, reader: lists.Reader, after: Key, size: int = PAGE) -> dict[str, Any]:
-    found = reader.page(after, size)
+    found = reader.page(after, PAGE)
     return {
         "articles": listed(db, found.pmids, reader.selection.question, reader.selection.text),
         "next": found.next,
@@ -136,33 +134,25 @@ def leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> Iterator[dict[
 
 
 def looked_at(db: sqlite3.Connection, slug: str) -> dict[str, int]:
-    """How many of the question's records a person has looked at, and how many are judged relevant.
+    """How many of the question's records as many people as it wants have decided on, and how many are judged relevant.
 
-    What counts is the last stage at which anybody decided, and there all must agree.
+    What counts is the last stage at which they did; of what a blind review still hides, nothing does.
     """
-    seen, relevant = db.execute(
-        f"""
-        select count(*), coalesce(sum(relevant), 0) from (
-          select min(d.decision = 'include') as relevant
-          from annotations.decisions d join question_articles q on q.question = d.question and q.pmid = d.pmid
-          where d.question = ? and q.matching and {lists.LAST_STAGE}
-          group by d.pmid)
-        """,
-        (slug,),
-    ).fetchone()
-    return {"looked_at": seen, "relevant": relevant}
+    found = [one for _, one in annotated.final_decisions(db, decisions.reviews(db)[slug])]
+    return {"looked_at": len(found), "relevant": sum(one.decision == "include" for one in found)}
 
 
-def tags_in_use(db: sqlite3.Connection, slug: str) -> list[str]:
-    """The tags that articles have for this question, or for any."""
+def tags_in_use(db: sqlite3.Connection, slug: str, viewer: int | None = None) -> list[str]:
+    """The tags that articles have for this question, or for any, as far as the viewer may know."""
     rows = db.execute(
         f"""
         select distinct t.name from annotations.tags t
         where t.retired is null and exists (
-          select 1 from annotations.taggings g where g.tag = t.id and {lists.TAGGED_FOR})
+          select 1 from annotations.taggings g
+          where g.tag = t.id and {lists.TAGGED_FOR} and {decisions.visible("g")})
         order by t.name
         """,
-        (slug,),
+        (slug, viewer),
     )
     return [name for (name,) in rows]
 
@@ -259,11 +249,15 @@ def article(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
 def found(db: sqlite3.Connection, selection: Selection, after: Key = TOP) -> dict[str, Any]:
     """A page of what a search over everything finds, and how much of it stands in which question."""
     questions = _rows(db, "select slug, title from questions order by position, slug")
-    if selection.text and not search.has_beginning(selection.text):
+    about = {"questions": questions, "starter": has_starter(db)}
+    if not selection.text:
+        return about
+    reader = lists.Reader(db, selection)
+    if not search.has_beginning(selection.text):
+        counts = reader.counts_within(question["slug"] for question in questions)
         for question in questions:
-            question["count"] = lists.count(db, selection._replace(question=question["slug"]))
-    shown = page_of(db, selection, after) if selection.text else {}
-    return {"questions": questions, "starter": has_starter(db), **shown}
+            question["count"] = counts[question["slug"]]
+    return about | _page(db, reader, after)
 
 
 def methods(db: sqlite3.Connection) -> dict[str, Any]:

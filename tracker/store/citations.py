@@ -9,8 +9,17 @@ from itertools import groupby
 from typing import Any
 
 from tracker.article import Notice, Pmid
-from tracker.citation import Citation, CitedAuthor, CitedBook, CitedLabel, CitedNotice
-from tracker.store import facets, lists
+from tracker.citation import (
+    Citation,
+    CitedAuthor,
+    CitedBook,
+    CitedJudgement,
+    CitedLabel,
+    CitedNotice,
+    CitedOutcome,
+    CitedTag,
+)
+from tracker.store import annotated, decisions, facets, lists
 from tracker.store.lists import Selection
 from tracker.store.questions import STARTER
 
@@ -41,27 +50,36 @@ def of_articles(
 ) -> Iterator[Citation]:
     """These articles in this order, those that are stored; ``slug`` is the question in whose list they stand.
 
+    Where annotations.db is attached, with what people say, as far as everybody may see it: for the question or, without
+    one, for every question.
     All are held in memory at once: give a batch.
     """
     given = json.dumps(list(pmids))
     articles = {row["pmid"]: row for row in _rows(db, _ARTICLES, {"pmids": given, "slug": slug})}
     parts = {name: _by_article(db, query, given) for name, query in _PARTS.items()}
+    said = _said(db, pmids, slug)
     for pmid in pmids:
         if article := articles.get(pmid):
             found = {name: rows.get(pmid, []) for name, rows in parts.items()}
-            yield _citation(article, found, describe, slug)
+            yield _citation(article, found, describe, slug, said.get(pmid, {}))
 
 
 def label_choices(db: sqlite3.Connection, slug: str | None = None) -> dict[str, list[str]]:
     """What the question's list (or any question's) can be filtered by: labels and other facets, with their values."""
-    rows = db.execute(
-        """
-        select distinct label_group, value from question_counts
-        where question = coalesce(?, question) and label_group <> ? order by 1, 2
-        """,
-        (slug, facets.EVERYTHING),
-    )
-    return {group: [value for _, value in pairs] for group, pairs in groupby(rows, key=lambda row: row[0])}
+    slugs = [slug] if slug else [found for (found,) in db.execute("select slug from questions")]
+    # Question by question: only so does SQLite leap from one value to the next.
+    pairs = {
+        (group, value)
+        for each in slugs
+        for group, value in db.execute(
+            "select distinct label_group, value from question_counts where question = ? and label_group <> ?",
+            (each, facets.EVERYTHING),
+        )
+    }
+    return {
+        group: [value for _, value in found]
+        for group, found in groupby(sorted(pairs), key=lambda row: row[0])
+    }
 
 
 def newest(db: sqlite3.Connection, slug: str) -> str | None:
@@ -128,7 +146,11 @@ _PARTS = {
 
 
 def _citation(
-    article: dict[str, Any], parts: dict[str, list[tuple[Any, ...]]], describe: Describe, slug: str | None
+    article: dict[str, Any],
+    parts: dict[str, list[tuple[Any, ...]]],
+    describe: Describe,
+    slug: str | None,
+    said: Mapping[str, Any],
 ) -> Citation:
     same: dict[str, Any] = {name: article[name] for name in _SAME}
     flags: dict[str, Any] = {name: bool(article[name]) for name in _FLAGS}
@@ -150,7 +172,49 @@ def _citation(
         as_of=article["checked"],
         source=article["source"] or "pubmed",
         question=slug,
+        **said,
     )
+
+
+_SAID_ANYTHING = """
+select exists (select 1 from annotations.taggings) or exists (select 1 from annotations.decisions)
+  or exists (select 1 from annotations.label_reviews)
+"""
+
+
+def _said(db: sqlite3.Connection, pmids: Sequence[Pmid], slug: str | None) -> dict[int, dict[str, Any]]:
+    """What people say of articles, as the fields of a citation."""
+    attached = any(row[1] == "annotations" for row in db.execute("pragma database_list"))
+    if not attached or not db.execute(_SAID_ANYTHING).fetchone()[0]:
+        return {}
+    found = annotated.of_articles(db, pmids, slug, None)
+    judged = annotated.label_reviews(db, pmids)
+    decided = {entry["question"] for each in found.values() for entry in each["decisions"]}
+    outcomes: dict[int, list[CitedOutcome]] = {}
+    for review in decisions.reviews(db).values():
+        if review.question not in decided or slug not in (None, review.question):
+            continue
+        for pmid, standing in annotated.standings(db, review, pmids, None).items():
+            last = standing["outcome"]
+            if last and last.decision:
+                outcome = CitedOutcome(review.question, last.stage, last.decision, last.reason, last.settled)
+                outcomes.setdefault(pmid, []).append(outcome)
+    return {
+        pmid: {
+            "tags": tuple(
+                CitedTag(tag["group_name"], tag["name"], tag["question"], tuple(tag["people"]))
+                for tag in each["tags"]
+            ),
+            "screening": tuple(outcomes.get(pmid, ())),
+            "judgements": tuple(
+                CitedJudgement(
+                    row["label_group"], row["machine_value"] or "", row["value"] or "", row["person"]
+                )
+                for row in judged.get(pmid, ())
+            ),
+        }
+        for pmid, each in found.items()
+    }
 
 
 def _headings(rows: list[tuple[Any, ...]]) -> Iterator[str]:

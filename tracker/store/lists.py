@@ -11,17 +11,19 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from tracker.article import Pmid
-from tracker.store import facets, search
+from tracker.store import decisions, facets, search
 
 Sort = Literal["published", "entered", "pmid"]
 # What a row is sorted by, and its PMID.
 Key = tuple[str, int]
 TOP: Key = ("~", 2**62)
 NARROW = 1000
+FIRST_BATCH = 25
 # PubMed's oldest records are of 1781.
 FIRST_YEAR = 1780
 
@@ -31,7 +33,7 @@ class Selection(NamedTuple):
 
     ``labels`` are any of a group's values, in every group named; years of publication are both included;
     ``created_since`` is a day on or after which PubMed created the record. ``tag`` and ``decision`` are what people
-    said, as annotations.db has them.
+    said, as annotations.db has them and ``viewer``, who looks, may see it.
     """
 
     question: str | None = None
@@ -42,6 +44,7 @@ class Selection(NamedTuple):
     created_since: str | None = None
     tag: str | None = None
     decision: str | None = None
+    viewer: int | None = None
     sort: Sort = "published"
 
     @property
@@ -136,17 +139,32 @@ def neighbours(db: sqlite3.Connection, selection: Selection, pmid: Pmid) -> tupl
 
 
 def pmids(db: sqlite3.Connection, selection: Selection, batch: int) -> Iterator[list[Pmid]]:
-    """All of the list, batch by batch, at constant memory."""
+    """All of the list, batch by batch, at constant memory; the first ones are small, as somebody waits for them."""
     reader = Reader(db, selection)
     after: Key = TOP
-    while rows := reader.rows(after, batch):
+    size = min(FIRST_BATCH, batch)
+    while rows := reader.rows(after, size):
         yield [Pmid(pmid) for _, pmid in rows]
         after = rows[-1]
+        size = min(2 * size, batch)
 
 
-# Numbers of articles by label group, value and year. The year is empty where there is none; of a whole question
-# only designs, and all articles together, are told by year.
+# Numbers of articles by label group, value and year. The year is empty where there is none; only designs, and all
+# articles together, are told by year.
 Tallies = dict[str, dict[str, dict[str, int]]]
+_BY_YEAR = f"('design', '{facets.EVERYTHING}')"
+# Each half is read in the order of the table: grouped as one, all would be sorted first.
+_WHOLE_TALLIES = f"""
+select label_group, value, year, n from question_counts where question = :slug and label_group in {_BY_YEAR}
+union all
+select label_group, value, '', sum(n) from question_counts
+where question = :slug and label_group not in {_BY_YEAR} group by label_group, value
+"""
+_TALLIES = f"""
+select l.label_group, l.value, iif(l.label_group in {_BY_YEAR}, substr(l.published, 1, 4), ''), count(*)
+from json_each(:pmids) given cross join question_labels l on l.pmid = given.value and l.question = :slug
+group by 1, 2, 3
+"""
 
 
 def tallies_of(db: sqlite3.Connection, slug: str, group: str) -> dict[str, dict[str, int]]:
@@ -182,16 +200,12 @@ class Reader:
     def __init__(self, db: sqlite3.Connection, selection: Selection) -> None:
         self._db = db
         self.selection = selection
-        self._words = search.expression(selection.text, _words(selection))
-        narrow = self._narrow()
+        self._words = search.expression(db, selection.text, _words(selection))
+        self._said = _said(db, selection)
+        self._few = self._narrow()
         #: What the list is really sorted by: a long list that a text was searched in has no order but the PMIDs'.
-        self.sort: Sort = self._sort(is_narrow=narrow is not None)
-        self._source, self._values = self._plan() if narrow is None else self._plan_within(narrow)
-        # All of it in order, where it is short.
-        self._all: list[Key] | None = None
-        if narrow is not None:
-            rows = self._db.execute(f"select {self._column}, q.pmid {self._source}", self._values)
-            self._all = sorted(((key, pmid) for key, pmid in rows), reverse=True)
+        self.sort: Sort = self._sort(is_narrow=self._few is not None)
+        self._source, self._values = self._plan() if self._few is None else self._plan_within(self._few)
 
     def page(self, after: Key = TOP, size: int = 25) -> Page:
         rows = self.rows(after, size + 1)
@@ -203,38 +217,35 @@ class Reader:
             return Count(_counted(self._db, self.selection))
         if self._is_long and most <= NARROW:
             return Count(most, exact=False)
-        found = len(self.rows(TOP, most + 1))
+        found = len(self._pmids(most + 1))
         return Count(min(found, most), found <= most)
+
+    def counts_within(self, slugs: Iterable[str]) -> dict[str, Count]:
+        """How many articles of a list over everything stand in each of the questions."""
+        if self._told is None:
+            return {slug: count(self._db, self.selection._replace(question=slug)) for slug in slugs}
+        rows = self._db.execute(
+            """
+            select q.question, count(*) from json_each(?) given join question_articles q on q.pmid = given.value
+            where q.matching group by 1
+            """,
+            (json.dumps(self._told),),
+        )
+        found = dict(rows.fetchall())
+        return {slug: Count(found.get(slug, 0)) for slug in slugs}
 
     def tallies(self) -> Tallies | None:
         slug = self.selection.question
         if self.selection.is_whole:
-            return _tallied(
-                self._db.execute(
-                    """
-                    select label_group, value, iif(label_group in ('design', 'all'), year, '') as year, sum(n)
-                    from question_counts where question = ? group by label_group, value, 3
-                    """,
-                    (slug,),
-                )
-            )
-        found = [] if self._is_long else self.rows(TOP, NARROW + 1)
+            return _tallied(self._db.execute(_WHOLE_TALLIES, {"slug": slug}))
+        found = [] if self._is_long else self._pmids(NARROW + 1)
         if self._is_long or len(found) > NARROW:
             return None
-        return _tallied(
-            self._db.execute(
-                """
-                select l.label_group, l.value, substr(l.published, 1, 4), count(*)
-                from json_each(?) given cross join question_labels l on l.pmid = given.value and l.question = ?
-                group by 1, 2, 3
-                """,
-                (json.dumps([pmid for _, pmid in found]), slug),
-            )
-        )
+        return _tallied(self._db.execute(_TALLIES, {"pmids": json.dumps(found), "slug": slug}))
 
     def rows(self, after: Key, limit: int, *, upwards: bool = False) -> list[Key]:
         """Keys and PMIDs below the key or, nearest first, above it."""
-        if self._all is not None:
+        if self._few is not None:
             above = (key for key in reversed(self._all) if key > after)
             below = (key for key in self._all if key < after)
             return list(islice(above if upwards else below, limit))
@@ -251,18 +262,35 @@ class Reader:
 
     def key_of(self, pmid: Pmid) -> Key | None:
         """The article's own key; None where it is not in the list."""
-        if self._all is not None:
+        if self._few is not None:
             return next((key for key in self._all if key[1] == pmid), None)
         found = self._db.execute(
             f"select {self._column}, q.pmid {self._source} and q.pmid = ?", (*self._values, pmid)
         ).fetchone()
         return (found[0], found[1]) if found else None
 
+    @cached_property
+    def _all(self) -> list[Key]:
+        """All of a short list, in its order."""
+        rows = self._db.execute(f"select {self._column}, q.pmid {self._source}", self._values)
+        return sorted(((key, pmid) for key, pmid in rows), reverse=True)
+
+    @property
+    def _told(self) -> list[int] | None:
+        """All of a short list in no order, where the words alone say what is in it."""
+        if self._few and self._few.by_words and not _beyond_words(self.selection, self._said)[0]:
+            return self._few.pmids
+        return None
+
+    def _pmids(self, limit: int) -> list[int]:
+        """What is enough to count by: nothing is read of each article where that is not needed."""
+        return self._told[:limit] if self._told is not None else [pmid for _, pmid in self.rows(TOP, limit)]
+
     @property
     def _is_long(self) -> bool:
         """Whether it is known to hold more than NARROW, as the words alone say what is in it."""
         sifted = self.selection.sort == "published" and _is_counted(self.selection)
-        return self._all is None and not (sifted or _beyond_words(self.selection)[0])
+        return self._few is None and not (sifted or _beyond_words(self.selection, self._said)[0])
 
     @property
     def _column(self) -> str:
@@ -292,18 +320,9 @@ class Reader:
         if chosen.is_whole or (_is_counted(chosen) and chosen.sort == "published"):
             # An index has it in its order.
             return
-        if chosen.tag:
-            yield (
-                "select distinct g.pmid from annotations.taggings g join annotations.tags n on n.id = g.tag "
-                f"where n.name = ? and {TAGGED_FOR}",
-                (chosen.tag, chosen.question),
-            )
-        if chosen.decision and chosen.decision != UNDECIDED:
-            yield (
-                f"select distinct d.pmid from annotations.decisions d where d.question = ? and {LAST_STAGE} "
-                "and d.decision = ?",
-                (chosen.question, chosen.decision),
-            )
+        for said in self._said:
+            if said.among:
+                yield "select value from json_each(?)", (said.pmids,)
         if chosen.created_since and chosen.question:
             yield (
                 "select pmid from question_articles where question = ? and created >= ? and matching",
@@ -316,7 +335,9 @@ class Reader:
         """A from clause that gives ``q``, each of a small set that meets the conditions, and its values."""
         chosen, given = self.selection, json.dumps(narrow.pmids)
         table = "question_articles" if chosen.question else "articles"
-        conditions, values = _beyond_words(chosen) if narrow.by_words else _conditions(chosen)
+        conditions, values = (
+            _beyond_words(chosen, self._said) if narrow.by_words else _conditions(chosen, self._said)
+        )
         if chosen.question:
             conditions += " and q.matching and q.question = ?"
             values += (chosen.question,)
@@ -332,12 +353,12 @@ class Reader:
         """A from clause that gives ``q`` along an index in the list's order, with its conditions, and its values."""
         chosen = self.selection
         if self.sort == "pmid":
-            conditions, values = _beyond_words(chosen)
+            conditions, values = _beyond_words(chosen, self._said)
             if not self._words:
                 return f"from articles q where 1 {conditions}", values
             rows = _BY_WORDS.replace("rowid", "rowid as pmid", 1)
             return f"from ({rows}) q where 1 {conditions}", (self._words, *values)
-        conditions, values = _conditions(chosen)
+        conditions, values = _conditions(chosen, self._said)
         if self.sort == "published":
             source = "question_labels q where q.label_group = ? and q.value = ? and q.question = ?"
             return f"from {source} {conditions}", (*_driver(self._db, chosen), chosen.question, *values)
@@ -355,12 +376,9 @@ class _Narrow(NamedTuple):
     by_words: bool
 
 
-UNDECIDED = "none"
-
-
-def _conditions(chosen: Selection) -> tuple[str, tuple[Any, ...]]:
+def _conditions(chosen: Selection, said: Sequence[_Said]) -> tuple[str, tuple[Any, ...]]:
     """What an article ``q`` of the list must meet, beside standing in the question."""
-    conditions, values = _beyond_words(chosen)
+    conditions, values = _beyond_words(chosen, said)
     for group, wanted in chosen.labels.items() if chosen.question else ():
         conditions += """
             and exists (
@@ -377,7 +395,7 @@ def _conditions(chosen: Selection) -> tuple[str, tuple[Any, ...]]:
     return conditions, values
 
 
-def _beyond_words(chosen: Selection) -> tuple[str, tuple[Any, ...]]:
+def _beyond_words(chosen: Selection, said: Sequence[_Said]) -> tuple[str, tuple[Any, ...]]:
     """The conditions that the full-text index knows nothing of."""
     conditions: list[str] = []
     values: list[Any] = []
@@ -390,28 +408,38 @@ def _beyond_words(chosen: Selection) -> tuple[str, tuple[Any, ...]]:
     if chosen.created_since and not chosen.question:
         conditions.append("exists (select 1 from articles x where x.pmid = q.pmid and x.created >= ?)")
         values.append(chosen.created_since)
-    if chosen.tag:
-        conditions.append(
-            f"""exists (
-              select 1 from annotations.taggings g join annotations.tags n on n.id = g.tag
-              where g.pmid = q.pmid and n.name = ? and {TAGGED_FOR})"""
-        )
-        values += [chosen.tag, chosen.question]
-    if chosen.decision:
-        decided = "select 1 from annotations.decisions d where d.question = ? and d.pmid = q.pmid"
-        values.append(chosen.question)
-        if chosen.decision == UNDECIDED:
-            conditions.append(f"not exists ({decided})")
-        else:
-            conditions.append(f"exists ({decided} and {LAST_STAGE} and d.decision = ?)")
-            values.append(chosen.decision)
+    for each in said:
+        conditions.append(f"q.pmid {'in' if each.among else 'not in'} (select value from json_each(?))")
+        values.append(each.pmids)
     return "".join(f" and {condition}" for condition in conditions), tuple(values)
 
 
-# Of decisions ``d``, those of the last stage at which anybody decided on the article.
-LAST_STAGE = """(d.stage = 'full-text' or not exists (
-  select 1 from annotations.decisions f
-  where f.question = d.question and f.pmid = d.pmid and f.stage = 'full-text'))"""
+class _Said(NamedTuple):
+    """What people said: of these PMIDs (JSON) or, where not ``among``, of all others."""
+
+    among: bool
+    pmids: str
+
+
+def _said(db: sqlite3.Connection, chosen: Selection) -> list[_Said]:
+    """What the list's tag and decision come to for its viewer: people say it of few records."""
+    found = []
+    if chosen.tag:
+        rows = db.execute(
+            f"""
+            select distinct g.pmid from annotations.taggings g join annotations.tags n on n.id = g.tag
+            where n.name = ? and {TAGGED_FOR} and {decisions.visible("g")}
+            """,
+            (chosen.tag, chosen.question, chosen.viewer),
+        )
+        found.append(_Said(True, json.dumps([pmid for (pmid,) in rows])))
+    review = decisions.reviews(db).get(chosen.question or "") if chosen.decision else None
+    if review and chosen.decision:
+        those = decisions.those(db, review, chosen.decision, chosen.viewer)
+        found.append(_Said(those.among, json.dumps(list(those.pmids))))
+    return found
+
+
 # Of taggings ``g``, those for a question, those for none in particular included; without a question all.
 TAGGED_FOR = "(g.question is null or g.question = coalesce(?, g.question))"
 

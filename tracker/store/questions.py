@@ -34,12 +34,12 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
         db.execute(
             """
             insert into questions (slug, position, title, question, claim, pico, recheck_days, bottom_line,
-              harms)
-            values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+              harms, dual, reasons)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             on conflict (slug) do update set position = excluded.position, title = excluded.title,
               question = excluded.question, claim = excluded.claim, pico = excluded.pico,
               recheck_days = excluded.recheck_days, bottom_line = excluded.bottom_line,
-              harms = excluded.harms
+              harms = excluded.harms, dual = excluded.dual, reasons = excluded.reasons
             """,
             (
                 question.slug,
@@ -51,6 +51,8 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
                 question.recheck_days,
                 question.bottom_line and question.bottom_line.model_dump_json(),
                 question.harms,
+                question.review.dual,
+                json.dumps(question.review.reasons, ensure_ascii=False),
             ),
         )
         db.execute(

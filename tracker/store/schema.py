@@ -6,6 +6,7 @@ against it. Derived tables are made again by ``tracker rebuild`` from the raw re
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from sqlite_utils import Database, Migrations
@@ -14,6 +15,7 @@ from tracker.store.facets import WORDS, of_questions
 
 # Columns that came after the first migration.
 _ADDED = (("questions", "bottom_line"), ("questions", "harms"), ("question_articles", "created"))
+_ADDED_FOR_REVIEW = (("questions", "dual"), ("questions", "reasons"))
 
 
 class Table(NamedTuple):
@@ -28,9 +30,11 @@ class Table(NamedTuple):
 
     @property
     def sql(self) -> str:
-        """The table as the first migration makes it; the columns of ``_ADDED`` come later."""
+        """The table as the first migration makes it; the columns that were added come later."""
         parts = [
-            f"{name} {type}" for name, (type, _) in self.columns.items() if (self.name, name) not in _ADDED
+            f"{name} {type}"
+            for name, (type, _) in self.columns.items()
+            if (self.name, name) not in (*_ADDED, *_ADDED_FOR_REVIEW)
         ]
         body = ",\n  ".join([*parts, self.rest] if self.rest else parts)
         return f"create table {self.name} (\n  {body}\n) {self.options}".rstrip()
@@ -377,6 +381,11 @@ HISTORY = (
             "recheck_days": ("integer not null", "Every record is asked for again about this often"),
             "bottom_line": ("text", "What people concluded: text, author, date, pmids (JSON)"),
             "harms": ("integer not null default 0", "1 where it asks for harms, which abstracts often omit"),
+            "dual": (
+                "integer not null default 0",
+                "1 where two people decide on every record, blind to each other",
+            ),
+            "reasons": ("text not null default '[]'", "Reasons for leaving a record out (JSON list)"),
         },
     ),
     Table(
@@ -578,9 +587,7 @@ from articles a"""
 @migrations()
 def m002_facets(db: Database) -> None:
     """Lists narrowed by any facet and any text, through the full-text index alone (store/facets.py)."""
-    columns = {(table.name, name): type for table in TABLES for name, (type, _) in table.columns.items()}
-    for table, column in _ADDED:
-        db.execute(f"alter table {table} add column {column} {columns[table, column]}")
+    _add_columns(db, _ADDED)
     for statement in (
         "create index question_articles_created on question_articles (question, created, pmid)",
         "create index question_articles_left on question_articles (left_at, question, pmid) where left_at is not null",
@@ -603,3 +610,15 @@ def m002_facets(db: Database) -> None:
         f"insert into question_labels {of_questions('question_articles q')}",
     ):
         db.execute(statement)
+
+
+@migrations()
+def m003_review(db: Database) -> None:
+    """How a question's records are screened, for the site, which reads no question files."""
+    _add_columns(db, _ADDED_FOR_REVIEW)
+
+
+def _add_columns(db: Database, added: Iterable[tuple[str, str]]) -> None:
+    columns = {(table.name, name): type for table in TABLES for name, (type, _) in table.columns.items()}
+    for table, column in added:
+        db.execute(f"alter table {table} add column {column} {columns[table, column]}")

@@ -1,0 +1,96 @@
+"""How far two reviewers agree: pure functions over pairs of decisions, worked out exactly.
+
+Raw agreement; Cohen's kappa (1960, DOI 10.1177/001316446002000104) with the large-sample standard error of Fleiss,
+Cohen and Everitt (1969, DOI 10.1037/h0028106); the prevalence and bias index and the prevalence- and bias-adjusted
+kappa of Byrt, Bishop and Carlin (1993, DOI 10.1016/0895-4356(93)90018-V).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from math import sqrt
+from statistics import NormalDist
+from typing import NamedTuple
+
+# What matters at both stages is whether a record is excluded: unsure lets it go on, or to whoever settles.
+EXCLUDED_OR_NOT = ("not excluded", "excluded")
+_Z = NormalDist().inv_cdf(0.975)
+
+
+class Agreement(NamedTuple):
+    """Two people's decisions on the same ``n`` records.
+
+    ``table`` has a row for each of the ``categories`` as the first of them chose, a column as the second did.
+    ``observed`` and ``expected`` are the shares agreed on, and that chance alone would give. ``low`` and ``high`` are
+    the ends of kappa's 95 % confidence interval as the formula has them: the upper may be above 1, which kappa never
+    is. The indices and ``pabak`` are there for two categories: ``prevalence_index`` is positive where both chose the
+    first more often, ``bias_index`` where the first person did so more often than the second.
+    None is what is undefined, or would mislead; ``why_not`` then says why.
+    """
+
+    categories: tuple[str, ...]
+    table: tuple[tuple[int, ...], ...]
+    n: int
+    observed: float | None = None
+    expected: float | None = None
+    kappa: float | None = None
+    standard_error: float | None = None
+    low: float | None = None
+    high: float | None = None
+    pabak: float | None = None
+    prevalence_index: float | None = None
+    bias_index: float | None = None
+    why_not: str | None = None
+
+
+def excluded_or_not(decision: str) -> str:
+    """The one of ``EXCLUDED_OR_NOT`` that a decision is."""
+    return EXCLUDED_OR_NOT[decision == "exclude"]
+
+
+def of_pairs(pairs: Iterable[tuple[str, str]], categories: Sequence[str]) -> Agreement:
+    """The agreement of two people, from (the first's, the second's) choice for each record."""
+    counted = Counter(pairs)
+    return of_table([[counted[row, column] for column in categories] for row in categories], categories)
+
+
+def of_table(table: Sequence[Sequence[int]], categories: Sequence[str]) -> Agreement:
+    """The agreement in a square table of numbers of records."""
+    counts = tuple(tuple(row) for row in table)
+    n = sum(map(sum, counts))
+    found = Agreement(tuple(categories), counts, n)
+    if not n:
+        return found._replace(why_not="Both have decided on no record yet.")
+    each = range(len(categories))
+    share = [[Fraction(number, n) for number in row] for row in counts]
+    rows = [sum(share[i]) for i in each]
+    columns = [sum(share[i][j] for i in each) for j in each]
+    observed = sum(share[i][i] for i in each)
+    expected = sum(rows[i] * columns[i] for i in each)
+    found = found._replace(observed=float(observed), expected=float(expected))
+    if len(categories) == 2:
+        found = found._replace(
+            pabak=float(2 * observed - 1),
+            prevalence_index=float(share[0][0] - share[1][1]),
+            bias_index=float(rows[0] - columns[0]),
+        )
+    if expected == 1:
+        return found._replace(
+            why_not="Both put every record into the same category, so that nothing is left for kappa to measure."
+        )
+    kappa = (observed - expected) / (1 - expected)
+    # Equation 13 of Fleiss, Cohen and Everitt, without weights. In fractions, so that nought is nought.
+    agreed = sum(share[i][i] * (1 - (rows[i] + columns[i]) * (1 - kappa)) ** 2 for i in each)
+    apart = sum(share[i][j] * (columns[i] + rows[j]) ** 2 for i in each for j in each if i != j)
+    variance = (
+        (agreed + (1 - kappa) ** 2 * apart - (kappa - expected * (1 - kappa)) ** 2) / (1 - expected) ** 2 / n
+    )
+    found = found._replace(kappa=float(kappa))
+    if not variance:
+        return found._replace(
+            why_not="The interval is not known: the formula is one for large samples, and would give it no width."
+        )
+    error = sqrt(variance)
+    return found._replace(standard_error=error, low=float(kappa) - _Z * error, high=float(kappa) + _Z * error)

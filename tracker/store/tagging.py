@@ -1,0 +1,201 @@
+"""What people say of a paper beside decisions: tags, notes, and what they make of the machine's labels."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from tracker.article import Pmid
+from tracker.errors import NotThere, Refused, UsageError
+from tracker.store import decisions
+from tracker.store.annotations import Act, current, next_event
+from tracker.store.decisions import Review
+from tracker.store.vocabulary import Tag
+
+LONGEST_NOTE = 10_000
+MOST_AT_ONCE = 10_000
+# Where the machine read nothing of a group, or a person says that nothing of it holds.
+NOTHING = ""
+
+
+class Bulk(NamedTuple):
+    """What came of doing something to many papers: how many changed, were so already, or could not be changed."""
+
+    changed: int
+    unchanged: int
+    refused: int
+
+
+def tag(
+    act: Act,
+    pmid: Pmid,
+    question: str | None,
+    which: Tag,
+    note: str | None = None,
+    seal: str | None = None,
+) -> bool:
+    """Put a tag of the acting person on a paper; of a group of which one holds, it takes the other's place.
+
+    Raises Refused for a tag that is retired.
+    """
+    if which.retired:
+        raise Refused(f"the tag {which.name!r} is retired. Reload the page for those there are.")
+    if which.choice == "single":
+        others = act.db.execute(
+            """
+            select g.tag from taggings g join tags t on t.id = g.tag
+            where g.pmid = ? and g.question is ? and g.person = ? and t.id <> ?
+              and t.tag_group = (select tag_group from tags where id = ?)
+            """,
+            (pmid, question, act.person, which.id, which.id),
+        ).fetchall()
+        for (other,) in others:
+            act.put("untag", "tagging", _tagging(act, pmid, question, other), None)
+    key = _tagging(act, pmid, question, which.id)
+    before = current(act.db, "tagging", key) or {}
+    kept = before.get("note") if note is None else (_text(note, "note") or None)
+    return act.put("tag", "tagging", key, {"note": kept, "blind": before.get("blind") if before else seal})
+
+
+def untag(act: Act, pmid: Pmid, question: str | None, which: Tag) -> bool:
+    """Take the acting person's tag off a paper."""
+    return act.put("untag", "tagging", _tagging(act, pmid, question, which.id), None)
+
+
+def write_note(act: Act, pmid: Pmid, question: str | None, text: str, seal: str | None = None) -> int:
+    """A new note in Markdown; its id. The same note sent twice is written once. Raises UsageError for none."""
+    said = _text(text, "note")
+    if not said:
+        raise UsageError("the note is empty. Nothing was written.")
+    same = act.db.execute(
+        "select id from notes where pmid = ? and question is ? and person = ? and text = ?",
+        (pmid, question, act.person, said),
+    ).fetchone()
+    if same:
+        return int(same[0])
+    id = next_event(act.db)
+    key = {"pmid": pmid, "question": question, "id": id, "person": act.person}
+    act.put("note", "note", key, {"text": said, "blind": seal})
+    return id
+
+
+def change_note(act: Act, id: int, text: str, was: str | None = None) -> bool:
+    """Change a note of the acting person; without text it is taken away.
+
+    ``was`` is the text that the person saw. Raises NotThere where they have no such note, Refused where it is another
+    by now.
+    """
+    row = act.db.execute(
+        "select pmid, question, text, blind from notes where id = ? and person = ?", (id, act.person)
+    ).fetchone()
+    if row is None:
+        raise NotThere(f"you have no note {id}: it was taken away, or is somebody else's.")
+    pmid, question, there, blind = row
+    if was is not None and _text(was, "note") != there:
+        raise Refused("the note is another by now. Reload the page, then change it.")
+    key = {"pmid": pmid, "question": question, "id": id, "person": act.person}
+    said = _text(text, "note")
+    if not said:
+        return act.put("take note away", "note", key, None)
+    return act.put("change note", "note", key, {"text": said, "blind": blind})
+
+
+def review_label(
+    act: Act, pmid: Pmid, group: str, machine_value: str, value: str | None, choices: Sequence[str] = ()
+) -> bool:
+    """What the acting person makes of a label: ``value`` the same to accept it, another to correct it, NOTHING to
+    reject it, None to take the opinion back. ``machine_value`` NOTHING adds one that the machine missed.
+
+    Raises UsageError for a value that is none of ``choices``, where there are any.
+    """
+    if value is not None:
+        value = _text(value, "label")
+        if len(value) > 100 or "\n" in value:
+            raise UsageError("a label is one line of at most 100 characters.")
+        if choices and value not in (*choices, machine_value, NOTHING):
+            raise UsageError(f"{value!r} is no {group.replace('_', ' ')}. There are: {', '.join(choices)}.")
+        if value == machine_value == NOTHING:
+            raise UsageError("say which label the machine missed.")
+    key = {"pmid": pmid, "label_group": group, "machine_value": machine_value, "person": act.person}
+    action = (
+        "take label back" if value is None else "accept label" if value == machine_value else "correct label"
+    )
+    return act.put(action, "label review", key, None if value is None else {"value": value})
+
+
+def in_bulk(act: Act, pmids: Iterable[int], what: Callable[[Pmid], bool]) -> Bulk:
+    """Do something to each paper; those for which it is refused are left as they are, and counted."""
+    changed = unchanged = refused = 0
+    for pmid in pmids:
+        try:
+            if what(Pmid(pmid)):
+                changed += 1
+            else:
+                unchanged += 1
+        except Refused:
+            refused += 1
+    return Bulk(changed, unchanged, refused)
+
+
+def undo_of(db: sqlite3.Connection, person: int, batch: int) -> str | None:
+    """The action of a batch of this person's, None where it is not theirs."""
+    row = db.execute(
+        "select action from events where batch = ? and person = ? order by id limit 1", (batch, person)
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
+def latest_batch(db: sqlite3.Connection, person: int) -> int | None:
+    """The person's last act that can be undone and is no undoing itself, nor undone already."""
+    row = db.execute(
+        """
+        select e.batch from events e
+        where e.person = ? and e.pmid is not null and e.action not like 'undo %'
+          and not exists (
+            select 1 from events u where u.person = e.person and u.id > e.id and u.action = 'undo ' || e.action
+              and u.pmid = e.pmid and u.subject = e.subject and u.after is e.before)
+        order by e.id desc limit 1
+        """,
+        (person,),
+    ).fetchone()
+    return int(row[0]) if row else None
+
+
+def seals(
+    db: sqlite3.Connection, holding: dict[int, list[Review]], question: str | None
+) -> Callable[[Pmid], str | None]:
+    """What hides a tag or note on each paper; ``holding`` are the reviews of the questions that a paper stands in."""
+    return lambda pmid: decisions.seal_for(db, holding.get(pmid, ()), pmid, question)
+
+
+def holding(
+    evidence: sqlite3.Connection, reviews: dict[str, Review], pmids: Iterable[int]
+) -> dict[int, list[Review]]:
+    """The reviews of the questions in which each paper stands, from evidence.db; papers in none are left out."""
+    found: dict[int, list[Review]] = {}
+    rows = evidence.execute(
+        """
+        select pmid, question from question_articles
+        where matching and pmid in (select value from json_each(?)) order by pmid, question
+        """,
+        (json.dumps(list(pmids)),),
+    )
+    for pmid, question in rows:
+        if question in reviews:
+            found.setdefault(pmid, []).append(reviews[question])
+    return found
+
+
+def _tagging(act: Act, pmid: Pmid, question: str | None, tag: int) -> dict[str, object]:
+    return {"pmid": pmid, "question": question, "tag": tag, "person": act.person}
+
+
+def _text(text: str, what: str) -> str:
+    found = text.replace("\r\n", "\n").strip()
+    if len(found) > LONGEST_NOTE:
+        raise UsageError(
+            f"the {what} has {len(found):,} characters; it may have {LONGEST_NOTE:,}. Shorten it."
+        )
+    return found
