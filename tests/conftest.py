@@ -82,7 +82,7 @@ class Desk:
     def annotations(self) -> Path:
         return self.home / "db" / "annotations.db"
 
-    def run(self, *arguments: str, **environment: str) -> Result:
+    def run(self, *arguments: str, stdin: str | None = None, **environment: str) -> Result:
         """The command in this process, for speed: no pace, and short pauses before another try."""
         quick = partial(PubMed, backoff=Backoff(first=0.005, most=0.01))
         on_terminate = signal.getsignal(signal.SIGTERM)
@@ -91,7 +91,7 @@ class Desk:
             patch.setattr(tempfile, "tempdir", str(self.home))
             patch.setattr(transport, "MARGIN", 0.01)
             patch.setattr(refresh, "PubMed", quick)
-            done = CliRunner().invoke(main, arguments, env=self._environment(environment))
+            done = CliRunner().invoke(main, arguments, stdin, env=self._environment(environment))
         signal.signal(signal.SIGTERM, on_terminate)
         return Result(done.exit_code, done.stdout, done.stderr)
 
@@ -162,9 +162,9 @@ class Desk:
                 """
                 insert into people (id, name, display_name, role, created)
                   values (1, 'ada', 'Ada', 'tagger', '2025-06-01T00:00:00Z');
-                insert into tag_groups (id, name) values (1, 'outcome');
-                insert into tags (id, tag_group, name) values (1, 1, 'bladder');
-                insert into taggings (pmid, tag, person, tagged) values (90000301, 1, 1, '2025-06-01T00:00:00Z');
+                insert into tag_groups (id, name) values (901, 'outcome');
+                insert into tags (id, tag_group, name) values (901, 901, 'bladder');
+                insert into taggings (pmid, tag, person, tagged) values (90000301, 901, 1, '2025-06-01T00:00:00Z');
                 """
             )
             db.execute("pragma wal_checkpoint(truncate)").fetchall()
@@ -206,6 +206,14 @@ def pubmed() -> Iterator[StandIn]:
 @pytest.fixture
 def desk(tmp_path: Path, pubmed: StandIn) -> Desk:
     return Desk(tmp_path, pubmed.url)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser. Only the tests that use one import what drives it, and others could run no loop beside it."""
+    from tests.helpers_browser import launched
+
+    yield from launched()
 
 
 def asked_for(service: StandIn, since: int = 0) -> list[int]:

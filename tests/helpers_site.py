@@ -7,18 +7,23 @@ import re
 import signal
 import socket
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+from datasette_auth_passwords.utils import hash_password
 from lxml import html
 
 from tests.conftest import FIXTURES, Desk, wait_for
 from tests.eutils_server import StandIn
 from tracker.settings import Settings
 from tracker.site.serve import open_site
+from tracker.store import people
+from tracker.store.annotations import acting, open_annotations
+from tracker.store.people import Person
 
 QUESTIONS = ("cognition", "tolerance", "cystitis", "psychotherapy")
 RETRACTED, CONCERN, MARKUP, MATHML, HOSTILE = 90000303, 90000102, 90000657, 90000658, 90000663
@@ -27,6 +32,7 @@ OURS = (
     "/",
     *(f"/questions/{slug}" for slug in QUESTIONS),
     "/questions/cystitis?q=ketamine&language=eng&since=2020-01-01",
+    "/questions/cystitis/review",
     f"/articles/{RETRACTED}",
     f"/articles/{RETRACTED}?in=cystitis",
     "/changes",
@@ -54,12 +60,17 @@ def filled(home: Path) -> Desk:
 class Site:
     """The site in this process, for one GET at a time."""
 
-    def __init__(self, desk: Desk, **options: Any) -> None:
-        self.settings = Settings(db_dir=desk.db.parent, secret="of the tests")
+    def __init__(self, desk: Desk, closed: bool = False, **options: Any) -> None:
+        self.settings = Settings(db_dir=desk.db.parent, secret="of the tests", closed=closed)
         self.datasette = open_site(self.settings, **options)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return asyncio.run(self.datasette.client.get(path, **options))
+
+    def session(self, person: Person) -> dict[str, str]:
+        """The cookies of a browser in which this person is signed in."""
+        said = {"person": person.id, "session": person.session, "began": int(time.time())}
+        return {"tracker": self.datasette.sign(said, "tracker-session")}
 
     def page(self, path: str) -> str:
         """What a reader gets at this path, who must get something."""
@@ -84,10 +95,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(desk: Desk) -> Iterator[str]:
+def served(desk: Desk, **environment: str) -> Iterator[str]:
     """``tracker serve`` in a process of its own; yields its address, and sees that it ends as it should."""
     port = free_port()
-    server = desk.start("serve", "--port", str(port))
+    server = desk.start("serve", "--port", str(port), **environment)
     try:
         wait_for(lambda: server.poll() is not None or _answers(port))
         assert server.poll() is None, server.communicate()
@@ -96,6 +107,37 @@ def served(desk: Desk) -> Iterator[str]:
         server.send_signal(signal.SIGINT)
         out, err = server.communicate(timeout=20)
     assert (server.returncode, err) == (0, ""), (out, err)
+
+
+# -- people ----------------------------------------------------------------------------------------
+
+PASSWORD = "three words do well"
+
+
+def add_person(desk: Desk, name: str, role: str = "tagger", password: str = PASSWORD, **more: Any) -> Person:
+    """Somebody who may sign in, with a hash that takes no time; ``more`` is for ``people.add``."""
+    with closing(open_annotations(desk.annotations)) as db, acting(db, None, "a test") as act:
+        return people.add(act, name, role, password_hash=hash_password(password, iterations=1), **more)
+
+
+def add_token(desk: Desk, name: str, *scopes: str, days: int = 90) -> str:
+    """A token of somebody's, as a program sends it: ``Authorization: Bearer TOKEN``."""
+    with closing(open_annotations(desk.annotations)) as db, acting(db, None, "a test") as act:
+        return people.make_token(act, people.named(db, name), "a test", scopes, days)
+
+
+def signed_in(base_url: str, name: str, password: str = PASSWORD) -> httpx.Client:
+    """A browser, as it were, in which this person has signed in by the form."""
+    with httpx.Client(base_url=base_url) as client:
+        client.get("/sign-in")
+        answer = send(client, "/sign-in", name=name, password=password)
+        assert answer.status_code == 303, answer.text
+        return httpx.Client(base_url=base_url, cookies=client.cookies)
+
+
+def send(client: httpx.Client, path: str, **fields: Any) -> httpx.Response:
+    """Send a form with the token that our pages put into each; a page with a form must have been seen before."""
+    return client.post(path, data={"csrftoken": client.cookies["ds_csrftoken"], **fields})
 
 
 def _answers(port: int) -> bool:

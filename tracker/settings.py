@@ -15,6 +15,7 @@ from tracker.errors import UsageError
 NCBI_EUTILS = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils/"
 TOOL = "evidence-tracker"
 PACKAGE = Path(__file__).parent
+YES, NO = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
@@ -24,7 +25,8 @@ class Settings:
 
     ``email`` and ``api_key`` identify us to NCBI (each user supplies their own; the key never
     appears in a repr, a log or an error). ``timeout`` is in seconds: how long to wait for a
-    connection or for the next bytes of an answer. ``secret`` signs the site's cookies.
+    connection or for the next bytes of an answer. ``secret`` signs the site's cookies. A ``closed``
+    site shows nothing to those who are not signed in.
     """
 
     db_dir: Path = Path("db")
@@ -34,6 +36,7 @@ class Settings:
     eutils_url: str = NCBI_EUTILS
     timeout: float = 45.0
     secret: str | None = field(default=None, repr=False)
+    closed: bool = False
 
     @property
     def evidence_db(self) -> Path:
@@ -73,6 +76,7 @@ def load_settings(
         api_key=_api_key(get("NCBI_API_KEY")),
         eutils_url=_base_url("TRACKER_EUTILS_URL", get("TRACKER_EUTILS_URL") or NCBI_EUTILS),
         secret=get("TRACKER_SECRET"),
+        closed=_yes("TRACKER_CLOSED", get("TRACKER_CLOSED") or "0"),
         timeout=_seconds("TRACKER_TIMEOUT", get("TRACKER_TIMEOUT") or "45"),
     )
 
@@ -129,3 +133,10 @@ def _seconds(name: str, value: str) -> float:
     if not 0 < seconds <= 600:
         raise UsageError(f"{name}: {value!r} is not a number of seconds. Give one from 1 to 600.")
     return seconds
+
+
+def _yes(name: str, value: str) -> bool:
+    # Not everything that is no "yes" is a "no": a site that was meant to be closed would stand open.
+    if value.lower() not in YES + NO:
+        raise UsageError(f"{name}: {value!r} is neither yes nor no. Give 1 or 0.")
+    return value.lower() in YES

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import datasette
 from datasette.database import Database
+from datasette.utils import await_me_maybe
 from datasette.utils.asgi import BadRequest, Base400, Forbidden, NotFound, Request, Response
 from datasette.views.base import DatasetteError
+from itsdangerous import BadSignature
 from jinja2 import Environment
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BadRequest",
+    "BadSignature",
     "Base400",
     "Database",
     "DatasetteError",
@@ -29,7 +32,9 @@ __all__ = [
     "Request",
     "Response",
     "hook",
+    "is_loaded",
     "new_datasette",
+    "settled",
     "templates",
 ]
 
@@ -49,10 +54,26 @@ def new_datasette(*files: str, **options: Any) -> Datasette:
     # It prints every local variable of every call to the log; ours (errors.py) answers in its place.
     if pm.get_plugin("datasette.handle_exception"):
         pm.unregister(name="datasette.handle_exception")
+    # Its hashing is ours to use; its own sign-in would stand beside ours, without limits and cookie flags.
+    for plugin in pm.get_plugins():
+        if getattr(plugin, "__name__", "") == "datasette_auth_passwords":
+            pm.unregister(plugin)
     made = Datasette(files, **options)
     # A reader's slip in SQL is answered, not written to the log.
     made.execute = partial(made.execute, log_sql_errors=False)
     return made
+
+
+def is_loaded(plugin: str) -> bool:
+    """Whether Datasette has loaded the plugin with this module."""
+    from datasette.plugins import pm
+
+    return any(getattr(loaded, "__name__", "") == plugin for loaded in pm.get_plugins())
+
+
+async def settled(answer: Any) -> Any:
+    """What a hook answered, which may be a function or something to be awaited."""
+    return await await_me_maybe(answer)
 
 
 @cache
@@ -62,8 +83,12 @@ def templates(datasette: Datasette) -> Environment:
     return environment
 
 
-def hook(**options: bool) -> Callable[[F], F]:
-    """Mark a function as one of Datasette's hooks (pluggy's options: ``trylast`` and the like)."""
+def hook(**options: Any) -> Callable[[F], F]:
+    """Mark a function as one of Datasette's hooks (pluggy's options).
+
+    ``specname`` names the hook where the function is called otherwise; a ``wrapper`` yields once, to get what the
+    others answered, and returns what is answered instead.
+    """
 
     def mark(function: F) -> F:
         datasette.hookimpl(**options)(function)

@@ -27,16 +27,24 @@ class Failure(NamedTuple):
 async def error_response(datasette: Datasette, request: Request, exception: Exception) -> Response:
     """What to answer where a view raised ``exception``."""
     failure = _failure(request, exception)
-    if request.path.endswith(".json"):
+    # RFC 9110, 11.6.1: who is told to say who they are is told how.
+    headers = {"WWW-Authenticate": "Bearer"} if failure.status == 401 else {}
+    if request.path.endswith(".json") or wants_json(request):
         answer = {
             "ok": False,
             "error": str(failure.message),
             "status": failure.status,
             "title": failure.title,
         }
-        return Response.json(answer, status=failure.status)
+        return Response.json(answer, status=failure.status, headers=headers)
     page = await datasette.render_template("tracker_error.html", failure._asdict(), request=request)
-    return Response.html(page, status=failure.status)
+    return Response.html(page, status=failure.status, headers=headers)
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a program asks; a browser that shows a page takes HTML first."""
+    accept = request.headers.get("accept", "")
+    return "application/json" in accept and "text/html" not in accept
 
 
 def _failure(request: Request, exception: Exception) -> Failure:
@@ -52,4 +60,4 @@ def _failure(request: Request, exception: Exception) -> Failure:
 
 
 def _title(status: int) -> str:
-    return {403: "Not allowed", 404: "Not found"}.get(status, "That did not work")
+    return {401: "Sign in first", 403: "Not allowed", 404: "Not found"}.get(status, "That did not work")

@@ -10,6 +10,7 @@ from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.site import caching
+from tracker.site.access import is_closed
 from tracker.site.compat import NotFound, Request, Response
 from tracker.site.security import EVIDENCE, SITE
 
@@ -47,12 +48,16 @@ async def robots(request: Request, datasette: Datasette) -> Response:
     A path with a query string is the same list again in another order, or part of it, without end.
     """
     path = datasette.urls.path
+    if is_closed(datasette):
+        # It is told to everybody: where it cannot be read, robots take all for allowed (RFC 9309, 2.3.1.3).
+        return Response.text("User-agent: *\nDisallow: /\n")
     lines = [
         "User-agent: *",
         # The longest rule counts (RFC 9309): pages need their style sheets.
         f"Allow: {path('/-/static/')}",
         f"Allow: {path('/-/static-plugins/')}",
         f"Disallow: {path('/-/')}",
+        f"Disallow: {path('/sign-in')}",
         f"Disallow: {path('/')}*?",
         f"Allow: {path('/questions/')}*.atom$",
         f"Disallow: {path('/questions/')}*.",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,26 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from tracker.reading.notices import words as notice_words
-from tracker.site import assets, exports, filters, indexes, news, pages, words
+from tracker.site import (
+    access,
+    actors,
+    assets,
+    exports,
+    filters,
+    indexes,
+    news,
+    pages,
+    review,
+    signin,
+    tagging,
+    team,
+    words,
+)
+from tracker.site.access import View, reading
 from tracker.site.caching import kept
 from tracker.site.compat import Database, Forbidden, Request, Response, hook
 from tracker.site.errors import error_response
-from tracker.site.security import ANNOTATIONS, EVIDENCE, HIDDEN, SITE, NonceLoader, readers_may, secured
+from tracker.site.security import ANNOTATIONS, EVIDENCE, SITE, NonceLoader, readers_may, secured
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -53,31 +69,66 @@ def prepare_connection(conn: sqlite3.Connection, database: str, datasette: Datas
         )
 
 
+@hook(wrapper=True)
+def actor_from_request(datasette: Datasette, request: Request) -> Generator[None, list[Any], list[Any]]:
+    """Our people first; whomever another plugin signed in becomes one of ours, or a reader."""
+    others = yield
+    headers = {name for name, _ in request.scope.get("headers") or ()}
+    if not others and headers.isdisjoint((b"cookie", b"authorization")):
+        return []
+    return [partial(actors.find, datasette, request, others)]
+
+
+@hook(specname="permission_allowed", tryfirst=True)
+def roles_allow(actor: dict[str, Any] | None, action: str) -> bool | None:
+    return access.allowed(actor, action)
+
+
 @hook(trylast=True)
-def permission_allowed(action: str, resource: Any) -> bool | None:
-    """Nobody sees the hidden databases through Datasette, whatever else allows it: the last word counts."""
-    database = resource[0] if isinstance(resource, tuple | list) else resource
-    return False if database in HIDDEN else None
+def permission_allowed(
+    datasette: Datasette, actor: dict[str, Any] | None, action: str, resource: Any
+) -> bool | None:
+    """Whatever else allows it: the last word counts."""
+    return False if access.refused(datasette, actor, action, resource) else None
 
 
 @hook()
 def register_routes() -> list[tuple[str, Callable[..., Any]]]:
+    """Who may read is asked first, then whether the reader has the answer already."""
+
+    def page(view: View) -> View:
+        return reading(kept(view))
+
     return [
-        (r"^/$", kept(pages.home)),
-        (r"^/questions/(?P<slug>[a-z0-9-]+)$", kept(pages.question)),
-        (r"^/questions/(?P<slug>[a-z0-9-]+)" + exports.ENDING, exports.question),
-        (r"^/articles/(?P<pmid>[1-9][0-9]{0,9})$", kept(pages.article)),
-        (r"^/changes$", kept(news.changes)),
-        (r"^/changes\.atom$", kept(news.feed)),
-        (r"^/methods$", kept(pages.methods)),
-        (r"^/search$", kept(pages.search)),
-        (r"^/search" + exports.ENDING, exports.search),
+        (r"^/$", page(pages.home)),
+        (r"^/questions/(?P<slug>[a-z0-9-]+)$", page(pages.question)),
+        (r"^/questions/(?P<slug>[a-z0-9-]+)" + exports.ENDING, reading(exports.question)),
+        (r"^/articles/(?P<pmid>[1-9][0-9]{0,9})$", page(pages.article)),
+        (r"^/changes$", page(news.changes)),
+        (r"^/changes\.atom$", page(news.feed)),
+        (r"^/methods$", page(pages.methods)),
+        (r"^/search$", page(pages.search)),
+        (r"^/search" + exports.ENDING, reading(exports.search)),
         (r"^/robots\.txt$", kept(indexes.robots)),
-        (r"^/sitemap\.xml$", indexes.sitemap),
-        (r"^/sitemaps/pages\.xml$", indexes.pages),
-        (r"^/sitemaps/articles-(?P<block>[0-9]{1,5})\.xml$", indexes.articles),
-        (r"^/-/databases(?P<format>\.json)?$", pages.databases),
+        (r"^/sitemap\.xml$", reading(indexes.sitemap)),
+        (r"^/sitemaps/pages\.xml$", reading(indexes.pages)),
+        (r"^/sitemaps/articles-(?P<block>[0-9]{1,5})\.xml$", reading(indexes.articles)),
+        (r"^/-/databases(?P<format>\.json)?$", reading(pages.databases)),
+        *signin.ROUTES,
+        *tagging.ROUTES,
+        *((path, page(view)) for path, view in review.READING),
+        *review.WRITING,
+        *team.ROUTES,
     ]
+
+
+@hook()
+def menu_links(datasette: Datasette, actor: dict[str, Any] | None) -> list[dict[str, str]]:
+    """What our own pages have at the top, on Datasette's."""
+    links = {"/account": "Account"} if actor else {"/sign-in": "Sign in"}
+    if actor and "person" in actor:
+        links = {"/my-work": "My work", **links}
+    return [{"href": datasette.urls.path(path), "label": label} for path, label in links.items()]
 
 
 @hook()
@@ -127,6 +178,10 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "day": words.day,
         "moment": words.moment,
         "moments": words.moments,
+        "stage_words": words.stage_words,
+        "decision_words": words.decision_words,
+        "action_words": words.action_words,
+        "markdown": words.markdown,
         "changed": words.changed,
         "doi_link": words.doi_link,
         "notice_words": notice_words,
@@ -146,8 +201,9 @@ def handle_exception(datasette: Datasette, request: Request, exception: Exceptio
 
 
 @hook(tryfirst=True)
-def forbidden(datasette: Datasette, request: Request, message: str) -> Awaitable[Response]:
-    return error_response(datasette, request, Forbidden(message))
+def forbidden(datasette: Datasette, request: Request, message: str) -> Response | Awaitable[Response]:
+    away = access.turned_away(datasette, request) or Forbidden(message)
+    return error_response(datasette, request, away) if isinstance(away, Exception) else away
 
 
 @hook()

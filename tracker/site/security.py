@@ -22,8 +22,8 @@ HIDDEN = frozenset((SITE, ANNOTATIONS))
 
 _INLINE = re.compile(r"<(script)(?![^>]*\s(?:src|nonce)=)([^>]*)>")
 # Templates that we wrote; whatever else is rendered is Datasette's.
-OURS = ("/", "/methods", "/changes", "/search")
-OURS_BELOW = ("/questions/", "/articles/")
+OURS = ("/", "/methods", "/changes", "/search", "/sign-in", "/sign-out", "/account")
+OURS_BELOW = ("/questions/", "/articles/", "/account/")
 
 _POLICY = (
     "default-src 'none'; script-src {script}; style-src {style}; img-src 'self' data:; font-src 'self'; "
@@ -72,6 +72,7 @@ def secured(app: Any) -> Any:
             await app(scope, receive, send)
             return
         nonce = secrets.token_urlsafe(16)
+        is_https = scope.get("scheme") == "https"
         headers = {
             **_HEADERS,
             **assets.headers(scope),
@@ -81,7 +82,9 @@ def secured(app: Any) -> Any:
         async def send_secured(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 kept = [
-                    (name, value) for name, value in message.get("headers", ()) if name.lower() not in headers
+                    (name, _over_https(value) if is_https and name.lower() == b"set-cookie" else value)
+                    for name, value in message.get("headers", ())
+                    if name.lower() not in headers
                 ]
                 message = {**message, "headers": [*kept, *headers.items()]}
             await send(message)
@@ -89,6 +92,11 @@ def secured(app: Any) -> Any:
         await app({**scope, "csp_nonce": nonce}, receive, send_secured)
 
     return answer
+
+
+def _over_https(cookie: bytes) -> bytes:
+    """A cookie that was set over HTTPS, by whichever plugin, is sent over nothing else."""
+    return cookie if b"; secure" in cookie.lower() else cookie + b"; Secure"
 
 
 def policy(path: str, nonce: str) -> str:
