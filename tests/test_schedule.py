@@ -95,6 +95,37 @@ def test_the_service_runs_what_is_installed_here_by_absolute_paths(desk: Desk) -
     assert setting(service, "WorkingDirectory") == [str(desk.home)]
 
 
+def test_the_backup_comes_after_the_refresh_however_that_ends(desk: Desk) -> None:
+    found = units(desk)
+    service = found["evidence-tracker-backup.service"]
+    # An order, and no requirement: it waits for a refresh that is at work, and runs if that has failed.
+    assert setting(service, "After") == ["evidence-tracker.service"]
+    assert not any(setting(service, name) for name in ("Requires", "Requisite", "BindsTo"))
+    assert shlex.split(setting(service, "ExecStart")[0])[-1] == "backup"
+    assert setting(service, "ReadWritePaths") == [str(desk.home / "db")]
+    (refresh,) = setting(found["evidence-tracker.timer"], "OnCalendar")
+    (delay,) = setting(found["evidence-tracker.timer"], "RandomizedDelaySec")
+    (backup,) = setting(found["evidence-tracker-backup.timer"], "OnCalendar")
+    hours = [time.split()[1].partition(":")[0] for time in (refresh, backup)]
+    assert int(hours[1]) >= int(hours[0]) + int(delay.removesuffix("h"))
+
+
+def test_backups_can_go_to_another_disk(at_home: Desk) -> None:
+    disk = at_home.home / "other disk"
+    done = at_home.run("schedule", "systemd", "--output", "units", "--backups", str(disk))
+    assert "no backup makes it" in done.err
+    service = (at_home.home / "units" / "evidence-tracker-backup.service").read_text("utf-8")
+    words = shlex.split(setting(service, "ExecStart")[0].replace("%%", "%").replace("$$", "$"))
+    assert words[-2:] == ["backup", str(disk)]
+    paths = shlex.split(setting(service, "ReadWritePaths")[0].replace("%%", "%"))
+    assert paths == [str(at_home.home / "db"), f"-{disk}"]
+    disk.mkdir()
+    crontab = at_home.run("schedule", "cron", "--backups", str(disk))
+    assert "no backup makes it" not in crontab.err
+    (_, night), _ = jobs(crontab.out)
+    assert f"backup {shlex.quote(str(disk))} >>" in night
+
+
 # -- cron ------------------------------------------------------------------------------------------
 
 MOST = (59, 23, 31, 12, 7)
@@ -159,12 +190,31 @@ def test_the_jobs_do_what_they_say_where_cron_would_run_them(at_home: Desk, pubm
     assert KEY not in log
     check_whole(at_home.db)
     assert at_home.matching("cystitis") == expected("cystitis")
+    (backup,) = (at_home.home / "db" / "backups").glob("evidence-tracker-*")
+    assert f"{backup}: made in" in log
     done = run_as_cron(watch)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     at_home.days_pass(10)
     done = run_as_cron(watch)
     assert (done.returncode, done.stdout) == (3, "")
     assert "Stale or incomplete" in done.stderr
+
+
+def test_a_refresh_that_fails_keeps_nobody_from_the_backup(desk: Desk, pubmed: StandIn) -> None:
+    assert desk.run("refresh", "cystitis").code == 0
+    (_, night), _ = jobs(desk.run("schedule", "cron").out)
+    done = run_as_cron(night)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert "TRACKER_EMAIL" in (desk.home / "db" / "refresh.log").read_text(), "the refresh failed"
+    assert len(list((desk.home / "db" / "backups").glob("evidence-tracker-*"))) == 1
+
+
+def test_a_backup_that_fails_is_mailed(desk: Desk) -> None:
+    (desk.home / "db").mkdir()
+    (_, night), _ = jobs(desk.run("schedule", "cron").out)
+    done = run_as_cron(night)
+    assert done.returncode == 2
+    assert "no database to back up" in done.stderr
 
 
 # -- both ------------------------------------------------------------------------------------------

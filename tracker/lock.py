@@ -17,20 +17,37 @@ def writing_job(db_dir: Path) -> Iterator[None]:
 
     Raises LockHeld where another job holds it, UsageError where the folder cannot be written.
     """
-    path = db_dir / ".refresh.lock"
-    lock = FileLock(path, timeout=0)
     try:
         db_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(db_dir, error) from None
+    with _held(db_dir / ".refresh.lock", "another refresh, load or rebuild is running in this folder"):
+        yield
+
+
+@contextmanager
+def backing_up(folder: Path) -> Iterator[None]:
+    """One backup at a time in a folder of backups, which must be there. Raises as ``writing_job``."""
+    with _held(folder / ".backup.lock", "another backup is being made in this folder"):
+        yield
+
+
+@contextmanager
+def _held(path: Path, otherwise: str) -> Iterator[None]:
+    lock = FileLock(path, timeout=0)
+    try:
         lock.acquire()
     except Timeout:
-        raise LockHeld(
-            f"{path}: another refresh, load or rebuild is running in this folder. Try again when it is done."
-        ) from None
+        raise LockHeld(f"{path}: {otherwise}. Try again when it is done.") from None
     except OSError as error:
-        raise UsageError(
-            f"{db_dir}: cannot be written ({error.strerror}). Check the folder and its owner, or give --db-dir."
-        ) from None
+        raise _unwritable(path.parent, error) from None
     try:
         yield
     finally:
         lock.release()
+
+
+def _unwritable(folder: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"{folder}: cannot be written ({error.strerror}). Check the folder and its owner, or give another."
+    )

@@ -1,4 +1,4 @@
-"""Recipes that make this installation refresh every night, unattended; the templates are in schedules/."""
+"""Recipes that make this installation refresh and back up every night; the templates are in schedules/."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ HOUR_UTC = 5
 WATCH_AFTER = 6
 TEMPLATES = {
     "cron": ("crontab",),
-    "systemd": ("evidence-tracker.service", "evidence-tracker.timer"),
+    "systemd": (
+        "evidence-tracker.service",
+        "evidence-tracker.timer",
+        "evidence-tracker-backup.service",
+        "evidence-tracker-backup.timer",
+    ),
 }
 # What may be set in a shell, where a scheduler's job would not see it.
 VARIABLES = {
@@ -30,13 +35,13 @@ VARIABLES = {
 }
 
 
-def recipe(settings: Settings, scheduler: str) -> dict[str, str]:
-    """The text of each file, by its name, for ``cron`` or ``systemd``."""
-    values = _for_cron(settings) if scheduler == "cron" else _for_systemd(settings)
+def recipe(settings: Settings, scheduler: str, backups: Path | None = None) -> dict[str, str]:
+    """The text of each file, by its name, for ``cron`` or ``systemd``; ``backups`` is the folder to back up into."""
+    values = _for_cron(settings, backups) if scheduler == "cron" else _for_systemd(settings, backups)
     return {name: _template(name).format(**values) for name in TEMPLATES[scheduler]}
 
 
-def remarks(settings: Settings) -> Iterator[str]:
+def remarks(settings: Settings, backups: Path | None = None) -> Iterator[str]:
     """What is missing here for the recipe to work: sentences."""
     kept = load_settings(environ={})
     if not settings.email:
@@ -46,6 +51,8 @@ def remarks(settings: Settings) -> Iterator[str]:
             yield f"{variable} is set in this shell only. Put it into .env of this folder, or no job will see it."
     if not settings.db_dir.is_dir():
         yield f"there is no folder {settings.db_dir} yet. Run 'tracker refresh' once by hand."
+    if backups and not backups.is_dir():
+        yield f"there is no folder {backups} yet, and no backup makes it. Mount its disk, or make it once."
 
 
 def _template(name: str) -> str:
@@ -61,7 +68,7 @@ def _command(settings: Settings) -> tuple[str, ...]:
 # -- cron ------------------------------------------------------------------------------------------
 
 
-def _for_cron(settings: Settings) -> dict[str, object]:
+def _for_cron(settings: Settings, backups: Path | None) -> dict[str, object]:
     db_dir = settings.db_dir.absolute()
     at = datetime.now(UTC).replace(hour=HOUR_UTC, minute=crc32(str(db_dir).encode()) % 60).astimezone()
     idle = "ionice -c 3 " if shutil.which("ionice") else ""
@@ -72,6 +79,7 @@ def _for_cron(settings: Settings) -> dict[str, object]:
         "folder": _in_crontab([str(Path.cwd())]),
         "nice": f"nice -n 19 {idle}",
         "tracker": _in_crontab(_command(settings)),
+        "backups": f" {_in_crontab([str(backups.absolute())])}" if backups else "",
         "log": _in_crontab([str(db_dir / "refresh.log")]),
     }
 
@@ -84,14 +92,23 @@ def _in_crontab(words: Iterable[str]) -> str:
 # -- systemd ---------------------------------------------------------------------------------------
 
 
-def _for_systemd(settings: Settings) -> dict[str, str]:
+def _for_systemd(settings: Settings, backups: Path | None) -> dict[str, str]:
+    db_dir = _in_unit(str(settings.db_dir.absolute()))
+    folder = str(backups.absolute()) if backups else ""
     return {
         "user": getpass.getuser(),
         "folder": str(Path.cwd()).replace("%", "%%"),
-        "tracker": " ".join(_in_unit(word).replace("$", "$$") for word in _command(settings)),
-        "db_dir": _in_unit(str(settings.db_dir.absolute())),
+        "tracker": " ".join(_in_command(word) for word in _command(settings)),
+        "backups": f" {_in_command(folder)}" if backups else "",
+        "db_dir": db_dir,
+        # Where it is not mounted it is the backup that has to say so, in plain words.
+        "writable": " ".join((db_dir, _in_unit(f"-{folder}"))) if backups else db_dir,
         "temporary": _in_unit(tempfile.gettempdir()),
     }
+
+
+def _in_command(word: str) -> str:
+    return _in_unit(word).replace("$", "$$")
 
 
 def _in_unit(word: str) -> str:

@@ -55,7 +55,7 @@ def open_for_reading(path: Path, migrations: Migrations) -> sqlite3.Connection:
             f"{path}: there is no database yet. Run 'tracker refresh' (or 'tracker load FILE') first."
         )
     with _plain_errors(path):
-        db = sqlite3.connect(f"file:{path.absolute().as_posix()}?mode=ro", uri=True, timeout=BUSY_SECONDS)
+        db = connect_read_only(path)
         try:
             if _pending(Database(db, execute_plugins=False), path, migrations):
                 db.close()
@@ -65,6 +65,19 @@ def open_for_reading(path: Path, migrations: Migrations) -> sqlite3.Connection:
             db.close()
             raise
     return db
+
+
+def connect_read_only(path: Path, mode: Literal["mode=ro", "immutable=1"] = "mode=ro") -> sqlite3.Connection:
+    """A bare connection that cannot write; ``immutable=1`` is for a file that nobody else has."""
+    uri = f"{path.absolute().as_uri()}?{mode}"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def attach(db: sqlite3.Connection, path: Path, migrations: Migrations, name: str) -> None:
+    """Let a connection of ``open_for_reading`` read another file of ours, as schema ``name``. Raises as that does."""
+    open_for_reading(path, migrations).close()
+    with _plain_errors(path):
+        db.execute(f"attach database ? as {name}", (f"{path.absolute().as_uri()}?mode=ro",))
 
 
 @contextmanager
@@ -83,28 +96,42 @@ def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 def migrate(db: sqlite3.Connection, path: Path, migrations: Migrations) -> None:
     """Bring the schema up to date, all or nothing; a copy of a file that holds anything is made before."""
     wrapped = Database(db, execute_plugins=False)
-    if migrations.applied(wrapped):
-        _keep_copy(db, path)
-    with transaction(db):
-        migrations.apply(wrapped)
+    copy = _keep_copy(db, path) if migrations.applied(wrapped) else None
+    try:
+        with transaction(db):
+            migrations.apply(wrapped)
+    except BaseException:
+        # The database is as it was: a copy at every attempt would only fill the disk.
+        if copy:
+            copy.unlink(missing_ok=True)
+        raise
 
 
 def _pending(db: Database, path: Path, migrations: Migrations) -> bool:
+    return {migration.name for migration in migrations._migrations} > applied_migrations(db, path, migrations)
+
+
+def applied_migrations(db: Database, path: Path, migrations: Migrations) -> set[str]:
+    """The names of the schema's steps that the database has.
+
+    Raises NewerSchema where it has one that we do not know, CorruptDatabase where it is somebody else's.
+    """
     applied = {migration.name for migration in migrations.applied(db)}
-    known = {migration.name for migration in migrations._migrations}
-    if newer := sorted(applied - known):
+    if newer := sorted(applied - {migration.name for migration in migrations._migrations}):
         raise NewerSchema(
             f"{path}: written by a later version of evidence-tracker (it has {newer[-1]}). Update, then try again."
         )
     if not applied and any(name for name in db.table_names() if name != migrations.migrations_table):
         raise CorruptDatabase(f"{path}: this is some other SQLite database, not ours. Give another --db-dir.")
-    return bool(known - applied)
+    return applied
 
 
-def _keep_copy(db: sqlite3.Connection, path: Path) -> None:
+def _keep_copy(db: sqlite3.Connection, path: Path) -> Path:
     # Not the time alone: others may be about to migrate it in the same second.
     stamp = f"{now().replace(':', '').replace('-', '')}-{token_hex(3)}"
-    db.execute("vacuum into ?", (str(path.with_name(f"{path.stem}-before-{stamp}.db")),))
+    copy = path.with_name(f"{path.stem}-before-{stamp}.db")
+    db.execute("vacuum into ?", (str(copy),))
+    return copy
 
 
 @contextmanager
