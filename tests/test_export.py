@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 import rispy
 
 from tests.conftest import FIXTURES, QUERIES, Desk, expected
+from tracker.article import Pmid
 from tracker.cite import FORMATS
 from tracker.cli import main
 from tracker.console import Console
@@ -20,6 +23,9 @@ from tracker.export import parse_labels, parse_years, whole_file
 from tracker.questions import load_questions
 from tracker.settings import load_settings
 from tracker.starter import load_starter
+from tracker.store import people, tagging, vocabulary
+from tracker.store.annotations import Act, acting, open_annotations
+from tracker.store.decisions import Review, decide
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +170,58 @@ def test_starter_citations_are_marked_and_leave_room_for_doubt(tmp_path: Path) -
         assert "never checked" in entry["custom1"]
     about = json.loads(desk.run("export", "cystitis", "--format", "json").out)
     assert any("starter citations" in remark for remark in about["remarks"])
+
+
+def test_what_people_say_goes_along_as_far_as_everybody_may_see_it(desk: Desk, tmp_path: Path) -> None:
+    own = Desk(tmp_path, desk.url)
+    own.db.parent.mkdir()
+    shutil.copy(desk.db, own.db)
+    blind = min(own.matching("psychotherapy"))
+    before = own.run("export", "psychotherapy", "--format", "csv").out
+    with closing(open_annotations(own.annotations)) as db, acting(db, None, "test") as act:
+        vocabulary.ensure(act)
+        ada, ben = (
+            Act(db, people.add(act, name, "tagger", name.title()).id, "test") for name in ("ada", "ben")
+        )
+        # With nothing said, nothing changes.
+    assert own.run("export", "psychotherapy", "--format", "csv").out == before
+    dual, single = Review("psychotherapy", True, ()), Review("cystitis", False, ("animal study",))
+    with closing(open_annotations(own.annotations)) as db:
+        for act in (ada, ben):
+            act.db = db
+        harm = vocabulary.named(db, "harm")
+        decide(ada, dual, Pmid(blind), "title-abstract", "include")
+        tagging.tag(ada, Pmid(blind), None, harm, None, dual.seal("title-abstract"))
+        tagging.tag(ada, Pmid(90000301), "cystitis", harm)
+        tagging.tag(ada, Pmid(90000301), "cognition", vocabulary.named(db, "teaching"))
+        tagging.review_label(ben, Pmid(90000301), "design", "randomised controlled trial", "cohort study")
+        decide(ada, single, Pmid(90000304), "title-abstract", "exclude", "animal study")
+
+    def articles(question: str) -> dict[int, Any]:
+        found = json.loads(own.run("export", question, "--format", "json").out)["articles"]
+        return {article["pmid"]: article for article in found}
+
+    cystitis = articles("cystitis")
+    assert [tag["name"] for tag in cystitis[90000301]["tags"]] == ["harm"]
+    assert cystitis[90000301]["judgements"] == [
+        {
+            "group": "design",
+            "machine_value": "randomised controlled trial",
+            "value": "cohort study",
+            "person": "Ben",
+        }
+    ]
+    (outcome,) = cystitis[90000304]["screening"]
+    assert (outcome["decision"], outcome["reason"]) == ("exclude", "animal study")
+    # Not what one of two has decided, nor a tag that would tell.
+    sealed = articles("psychotherapy")[blind]
+    assert (sealed["tags"], sealed["screening"]) == ([], [])
+    with closing(open_annotations(own.annotations)) as db:
+        ben.db = db
+        decide(ben, dual, Pmid(blind), "title-abstract", "include")
+    opened = articles("psychotherapy")[blind]
+    assert [tag["name"] for tag in opened["tags"]] == ["harm"]
+    assert [outcome["decision"] for outcome in opened["screening"]] == ["include"]
 
 
 def test_years_and_filters_are_read() -> None:

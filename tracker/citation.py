@@ -74,6 +74,51 @@ class CitedLabel(NamedTuple):
     basis: str
 
 
+class CitedTag(NamedTuple):
+    """A tag that people put on the article; ``question`` is the one it was said for, None for any."""
+
+    group: str
+    name: str
+    question: str | None
+    people: tuple[str, ...]
+
+
+class CitedOutcome(NamedTuple):
+    """What came of screening for a question, once as many have decided as its review wants, or a lead settled it."""
+
+    question: str
+    stage: str
+    decision: str
+    reason: str | None
+    settled: bool
+
+    @property
+    def sentence(self) -> str:
+        done = {"include": "included", "exclude": "excluded"}.get(self.decision, self.decision)
+        by = "full text" if self.stage == "full-text" else "title and abstract"
+        reason = f" ({self.reason})" if self.reason else ""
+        return f"Screened for {self.question}: {done} by {by}{reason}{', settled by a lead' if self.settled else ''}"
+
+
+class CitedJudgement(NamedTuple):
+    """What a person makes of a label: the same value accepts the machine's, '' rejects it; of '' it is an addition."""
+
+    group: str
+    machine_value: str
+    value: str
+    person: str
+
+    @property
+    def words(self) -> str:
+        """Both values in a few words, without the group."""
+        if self.value == self.machine_value:
+            return f"{self.value} confirmed by {self.person}"
+        if not self.value:
+            return f"not {self.machine_value} ({self.person})"
+        instead = f" instead of {self.machine_value}" if self.machine_value else " added"
+        return f"{self.value}{instead} ({self.person})"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
     """One article as it goes into an export; texts are plain, as in the database, and may be hostile.
@@ -81,6 +126,7 @@ class Citation:
     ``published`` is a partial ISO date; ``mesh`` are headings as MEDLINE prints them (``Cystitis/*etiology``).
     ``as_of`` is when PubMed last answered for the record, or with ``source`` "file" when that was loaded;
     ``changed`` is when a change of it was last noticed. ``question`` and the two after it say why it is in a list.
+    ``tags``, ``screening`` and ``judgements`` are what people say, as far as everybody may see it.
     """
 
     pmid: Pmid
@@ -119,6 +165,9 @@ class Citation:
     reason: str | None = None
     starter: bool = False
     changed: str | None = None
+    tags: tuple[CitedTag, ...] = ()
+    screening: tuple[CitedOutcome, ...] = ()
+    judgements: tuple[CitedJudgement, ...] = ()
 
     @property
     def url(self) -> str:
@@ -201,6 +250,17 @@ class Citation:
     def readings(self) -> tuple[str, ...]:
         """The labels as sentences that say who read them."""
         return tuple(f"{label.group}: {label.value} (read by machine)" for label in self.labels)
+
+    @property
+    def tag_terms(self) -> tuple[str, ...]:
+        """The tags, each once, marked as ours: they stand among the record's own keywords."""
+        return tuple(dict.fromkeys(f"tag: {tag.name}" for tag in self.tags))
+
+    @property
+    def said_by_people(self) -> tuple[str, ...]:
+        """What came of screening, and what people make of the labels, as sentences."""
+        judged = (f"{judgement.group}: {judgement.words}" for judgement in self.judgements)
+        return (*(outcome.sentence for outcome in self.screening), *judged)
 
 
 def day(moment: str | None) -> str:

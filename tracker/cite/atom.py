@@ -60,7 +60,7 @@ def _entry(c: Citation, listing: Listing) -> Any:
         person = _element("author")
         person.append(_element("name", author.short))
         entry.append(person)
-    for term in (*c.publication_types, *(label.value for label in c.labels)):
+    for term in (*c.publication_types, *(label.value for label in c.labels), *c.tag_terms):
         entry.append(_element("category", term=term))
     entry.append(_element("content", "\n\n".join(_paragraphs(c)), type="text"))
     return entry
@@ -71,8 +71,9 @@ def _paragraphs(c: Citation) -> Iterator[str]:
     source = ". ".join(part for part in (c.journal, c.published) if part)
     if source:
         yield source
-    if c.readings:
-        yield "; ".join(c.readings)
+    for sentences in (c.readings, c.said_by_people):
+        if sentences:
+            yield "; ".join(sentences)
     if c.abstract:
         yield c.abstract
 

@@ -93,10 +93,13 @@ def _texts(c: Citation) -> Iterator[tuple[str, str | None]]:
     yield "pmid", str(c.pmid)
     yield "pmcid", c.pmcid
     yield "language", ", ".join(c.languages)
-    yield "keywords", "; ".join((*c.keywords, *c.mesh_terms))
+    yield "keywords", "; ".join((*c.keywords, *c.mesh_terms, *c.tag_terms))
     yield "note", ". ".join(c.remarks) if c.standing else None
     registered = [f"Registered: {bank} {number or ''}".strip() for bank, number in c.registrations]
-    yield "annotation", ". ".join((*(() if c.standing else c.remarks), *c.readings, *registered))
+    yield (
+        "annotation",
+        ". ".join((*(() if c.standing else c.remarks), *c.readings, *c.said_by_people, *registered)),
+    )
     yield "abstract", c.abstract
 
 

@@ -28,3 +28,18 @@ def cell(text: str) -> str:
     """
     text = printable(text)
     return f"'{text}" if _FORMULA.match(text) else text
+
+
+def guarded(text: str) -> str:
+    """Not a formula to a spreadsheet, as ``cell``, but nothing is dropped, and ``unguarded`` gives the text back."""
+    return f"'{text}" if _needs_guard(text) else text
+
+
+def unguarded(text: str) -> str:
+    """What ``guarded`` was given."""
+    return text[1:] if text.startswith("'") and _needs_guard(text) else text
+
+
+def _needs_guard(text: str) -> bool:
+    # Apostrophes before it count for nothing, so that one more can always be told from those of the text.
+    return bool(_FORMULA.match(printable(text).lstrip("'")))

@@ -1,8 +1,9 @@
 """CSL-JSON, which Zotero, pandoc and every CSL processor take.
 
 Variables: https://docs.citationstyles.org/en/stable/specification.html#appendix-iv-variables. ``note`` has all
-remarks, ``status`` the standing; ``custom`` has what was read by machine and registrations, and in the first item
-what is to be said of the list: the format is an array of items and nothing else.
+remarks, ``status`` the standing, ``keyword`` our tags as well, with "tag: " before each; ``custom`` has what was read
+by machine, what people say, registrations, and in the first item what is to be said of the list: the format is an array
+of items and nothing else.
 """
 
 from __future__ import annotations
@@ -50,12 +51,13 @@ def item(c: Citation) -> dict[str, Any]:
         "PMCID": c.pmcid,
         "URL": c.url,
         "language": ", ".join(c.languages),
-        "keyword": ", ".join((*c.keywords, *c.mesh_terms)),
+        "keyword": ", ".join((*c.keywords, *c.mesh_terms, *c.tag_terms)),
         "abstract": c.abstract,
         "status": "; ".join(c.standing),
         "note": "\n".join(c.remarks),
         "custom": {
             "read-by-machine": {label.group: _values(c, label.group) for label in c.labels},
+            "said-by-people": list(c.said_by_people),
             "registrations": [f"{bank} {number or ''}".strip() for bank, number in c.registrations],
             "publication-types": list(c.publication_types),
         },

@@ -1,9 +1,10 @@
 """PubMed's own text format (MEDLINE, ``.nbib``).
 
 Tags: https://pubmed.ncbi.nlm.nih.gov/help/#pubmed-format. Notices have NLM's tags (``RIN``: retracted in); ``GN``,
-the general note, has all remarks in words, what was read by machine, and in the first record what is to be said of
-the list: before it, readers would take that for a record of its own. Fields are not folded: readers differ in how
-they unfold lists.
+the general note, has all remarks in words, what was read by machine, and what people say, tags as well (``OT`` is for
+the record's own keywords, and whoever loads the file would take them for such). In the first record it also has what is
+to be said of the list: before it, readers would take that for a record of its own. Fields are not folded: readers
+differ in how they unfold lists.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
     yield "PMC", c.pmcid
     if c.doi_name:
         yield "AID", f"{c.doi_name} [doi]"
-    for text in (*c.remarks, *c.readings):
+    for text in (*c.remarks, *c.readings, *c.said_by_people, *c.tag_terms):
         yield "GN", text
 
 

@@ -1,8 +1,9 @@
 """RIS, as EndNote, Zotero and Mendeley take it.
 
 Tags: https://en.wikipedia.org/wiki/RIS_(file_format) (the 2011 list); lines end with CR LF, as Research Information
-Systems had it. ``C1`` has the standing in short, an ``N1`` each all remarks and what was read by machine,
-``AN`` the PMID and ``C2`` the PMC number, where EndNote's own PubMed import puts it. What is to be said of the list
+Systems had it. ``C1`` has the standing in short, an ``N1`` each all remarks, what was read by machine and what people
+say; ``KW`` has our tags as well, each with "tag: " before it, so that none passes for the record's own keyword.
+``AN`` is the PMID and ``C2`` the PMC number, where EndNote's own PubMed import puts it. What is to be said of the list
 is one more ``N1`` of the first entry: readers drop what stands before it.
 """
 
@@ -51,11 +52,11 @@ def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
     yield "C2", c.pmcid
     yield "DB", "PubMed"
     yield "C1", "; ".join((*c.standing, c.status_date))
-    for text in (*c.remarks, *c.readings):
+    for text in (*c.remarks, *c.readings, *c.said_by_people):
         yield "N1", text
     for bank, number in c.registrations:
         yield "N1", f"Registered: {bank} {number or ''}"
-    for term in (*c.keywords, *c.mesh_terms):
+    for term in (*c.keywords, *c.mesh_terms, *c.tag_terms):
         yield "KW", term
     yield "M3", "; ".join(c.publication_types)
     yield "LA", ", ".join(c.languages)

@@ -62,13 +62,17 @@ COLUMNS = (
     "book",
     "publisher",
     "isbns",
+    "tags",
+    "screening",
     "abstract",
 )
 _BEFORE_ABSTRACT = len(COLUMNS) - 1
 
 
 def header(listing: Listing) -> list[str]:
-    groups = [f"{group} (read by machine)" for group in listing.label_groups]
+    groups = [
+        f"{group} ({by})" for group in listing.label_groups for by in ("read by machine", "said by people")
+    ]
     return [*COLUMNS[:_BEFORE_ABSTRACT], *groups, COLUMNS[-1]]
 
 
@@ -109,10 +113,19 @@ def row(c: Citation, groups: Sequence[str]) -> list[int | str]:
         book and book.title,
         book and book.publisher,
         book and "; ".join(book.isbns),
-        *("; ".join(label.value for label in c.labels if label.group == group) for group in groups),
+        "; ".join(tag.removeprefix("tag: ") for tag in c.tag_terms),
+        "; ".join(outcome.sentence for outcome in c.screening),
+        *(text for group in groups for text in _of_group(c, group)),
         c.abstract,
     ]
     return [value if isinstance(value, int) else cell(value or "") for value in values]
+
+
+def _of_group(c: Citation, group: str) -> tuple[str, str]:
+    """The machine's labels of a group, and what people make of them."""
+    machine = (label.value for label in c.labels if label.group == group)
+    people = (judgement.words for judgement in c.judgements if judgement.group == group)
+    return "; ".join(machine), "; ".join(people)
 
 
 def write_csv(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:

@@ -1,0 +1,421 @@
+"""Our own format, which loses nothing: a row for everything that somebody said of a paper, as CSV or JSON Lines.
+
+The columns are those of ``store.written.Row``. CSV is made for spreadsheets (UTF-8 with a byte order mark, every cell
+quoted), so what could be a formula has an apostrophe before it, which the import takes away again. What is said of
+no question, and what a kind does not have, is an empty cell.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, BinaryIO, Literal, NamedTuple
+
+from tracker.article import parse_pmid
+from tracker.cite.clean import guarded, unguarded
+from tracker.errors import UnusableInput, UsageError
+from tracker.exchange.files import read_text
+from tracker.questions import SLUG
+from tracker.store import people, vocabulary
+from tracker.store.annotations import Act, acting, current, next_event
+from tracker.store.decisions import DECISIONS, REVIEWERS, STAGES
+from tracker.store.tagging import LONGEST_NOTE
+from tracker.store.written import Row, rows
+
+COLUMNS = Row._fields
+Format = Literal["csv", "jsonl"]
+FORMATS: tuple[Format, ...] = ("csv", "jsonl")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+
+
+class Shape(NamedTuple):
+    """What a row of a kind has to have beside kind, PMID, person and moment, and what it may have."""
+
+    needs: tuple[str, ...]
+    may: tuple[str, ...]
+
+
+SHAPES = {
+    "tagging": Shape(("group", "tag"), ("question", "text", "sealed")),
+    "decision": Shape(("question", "stage", "value"), ("reason", "sealed")),
+    "settlement": Shape(("question", "stage", "value", "text"), ("reason",)),
+    "note": Shape(("text",), ("question", "sealed")),
+    # An empty value is one as well: the machine read nothing, or a person says that nothing of the group holds.
+    "label review": Shape(("group",), ("machine_value", "value")),
+}
+
+
+def export(db: sqlite3.Connection, out: BinaryIO, format: Format = "csv", question: str | None = None) -> int:
+    """Write everything, or what was said for one question, to ``out``; returns how many rows.
+
+    ``db`` is a connection to annotations.db. Sealed rows are written as well, with their seals.
+    """
+    count = 0
+
+    def counted() -> Iterator[Row]:
+        nonlocal count
+        for row in rows(db, question=question):
+            count += 1
+            yield row
+
+    db.execute("begin")
+    try:
+        (_write_csv if format == "csv" else _write_jsonl)(counted(), out)
+    finally:
+        db.rollback()
+    return count
+
+
+def _write_csv(found: Iterator[Row], out: BinaryIO) -> None:
+    text = TextIOWrapper(out, encoding="utf-8-sig", newline="", write_through=True)
+    try:
+        table = csv.writer(text, quoting=csv.QUOTE_ALL)
+        table.writerow(COLUMNS)
+        for row in found:
+            table.writerow("" if cell is None else guarded(str(cell)) for cell in row)
+    finally:
+        text.detach()
+
+
+def _write_jsonl(found: Iterator[Row], out: BinaryIO) -> None:
+    for row in found:
+        out.write(json.dumps(row._asdict(), ensure_ascii=False).encode() + b"\n")
+
+
+# -- reading ---------------------------------------------------------------------------------------
+
+
+def read(path: Path) -> Iterator[tuple[int, Row]]:
+    """Each row with the number of the line on which it begins.
+
+    Raises UsageError where the file cannot be read, UnusableInput for what is no such row, naming line and field.
+    """
+    text = read_text(path)
+    for line, given in _jsonl(path, text) if text.lstrip().startswith("{") else _csv(path, text):
+        try:
+            yield line, _row(given)
+        except ValueError as error:
+            raise UnusableInput(f"{path}: line {line}: {error}") from None
+
+
+def _jsonl(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            given = json.loads(line)
+        except (ValueError, RecursionError):
+            raise UnusableInput(f"{path}: line {number}: not JSON (found {line[:60]!r}).") from None
+        if not isinstance(given, dict):
+            raise UnusableInput(f"{path}: line {number}: not a JSON object (found {line[:60]!r}).")
+        _check_names(path, number, given)
+        yield number, given
+
+
+def _csv(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    begins = 1
+    try:
+        names = next(reader, [])
+        _check_names(path, 1, names)
+        begins = reader.line_num + 1
+        for cells in reader:
+            line, begins = begins, reader.line_num + 1
+            if not cells:
+                continue
+            if len(cells) != len(names):
+                raise UnusableInput(
+                    f"{path}: line {line}: {len(cells)} cells, but {len(names)} columns. Is a quotation mark missing?"
+                )
+            given: dict[str, Any] = {
+                name: unguarded(cell) or None for name, cell in zip(names, cells, strict=True)
+            }
+            if given["kind"] == "label review":
+                given |= {name: given[name] or "" for name in ("machine_value", "value")}
+            yield line, given
+    except csv.Error as error:
+        raise UnusableInput(f"{path}: line {begins}: not CSV ({error}).") from None
+
+
+def _check_names(path: Path, line: int, names: Any) -> None:
+    wrong = [name for name in names if name not in COLUMNS] or [name for name in COLUMNS if name not in names]
+    if wrong or len(set(names)) < len(names):
+        what = (
+            f"{str(wrong[0])[:60]!r} is {'no column' if wrong[0] not in COLUMNS else 'missing'}"
+            if wrong
+            else ("a column stands there twice")
+        )
+        raise UnusableInput(
+            f"{path}: line {line}: {what}. The columns are: {', '.join(COLUMNS)}. "
+            "For files of other tools, give --from."
+        )
+
+
+def _row(given: dict[str, Any]) -> Row:
+    """Raises ValueError that names the field, what was found and what to do."""
+    kind = given["kind"]
+    if kind not in SHAPES:
+        raise ValueError(f"kind: {_short(kind)} is none. There are: {', '.join(SHAPES)}.")
+    shape = SHAPES[kind]
+    for name in COLUMNS[2:]:
+        value = given[name]
+        if value is not None and not isinstance(value, str):
+            raise ValueError(f"{name}: {_short(value)} is no text. Write it in quotation marks, or null.")
+        if not value and name in ("person", "when", *shape.needs):
+            raise ValueError(f"{name}: is empty, but a {kind} has to have one.")
+        if value and name not in ("person", "when", *shape.needs, *shape.may):
+            raise ValueError(f"{name}: a {kind} has none (found {_short(value)}). Leave it empty.")
+        if value:
+            _check_text(name, value)
+    _check_among("stage", given["stage"], STAGES)
+    if kind in ("note", "tagging") and len(given["text"] or "") > LONGEST_NOTE:
+        raise ValueError(
+            f"text: has {len(given['text']):,} characters; it may have {LONGEST_NOTE:,}. Shorten it."
+        )
+    if kind == "decision":
+        _check_among("value", given["value"], DECISIONS)
+    if kind == "settlement":
+        _check_among("value", given["value"], ("include", "exclude"))
+    if given["question"] and not SLUG.fullmatch(given["question"]):
+        raise ValueError(
+            f"question: {_short(given['question'])} is no question's name. Take a file name of queries/."
+        )
+    if given["sealed"]:
+        question, _, stage = given["sealed"].partition("/")
+        if not SLUG.fullmatch(question) or stage not in STAGES:
+            raise ValueError(
+                f"sealed: {_short(given['sealed'])} is no seal. Write QUESTION/STAGE, or leave it empty."
+            )
+    try:
+        datetime.fromisoformat(given["when"] if _MOMENT.fullmatch(given["when"]) else "")
+    except ValueError:
+        raise ValueError(
+            f"when: {_short(given['when'])} is no moment. Write it as 2026-11-24T20:11:16Z."
+        ) from None
+    try:
+        pmid = parse_pmid(str(given["pmid"]))
+    except ValueError as error:
+        raise ValueError(f"pmid: {error}.") from None
+    return Row(**given | {"pmid": pmid})
+
+
+def _check_text(name: str, value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name}: has half a character (a lone surrogate). Write the whole of it.") from None
+
+
+def _check_among(name: str, value: str | None, choices: tuple[str, ...]) -> None:
+    if value is not None and value not in choices:
+        raise ValueError(f"{name}: {_short(value)} is none. There are: {', '.join(choices)}.")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}…"
+
+
+# -- writing ---------------------------------------------------------------------------------------
+
+
+class Report(NamedTuple):
+    """What came of an import: rows by kind that were ``written``, how many were there already, those that contradict
+    what is there (left as it is), and who and what had to be added for them."""
+
+    file: str
+    rows: int
+    dry_run: bool
+    written: dict[str, int]
+    unchanged: int
+    conflicts: list[dict[str, Any]]
+    people_added: list[str]
+    tags_added: list[str]
+
+
+class _DryRun(Exception):
+    """No error: it only undoes the transaction."""
+
+
+def import_rows(db: sqlite3.Connection, path: Path, *, dry_run: bool = False) -> Report:
+    """Write what a file says that is not there yet, in one transaction; with ``dry_run`` only say what would be done.
+
+    Moments and seals stay as in the file. Whoever is not known is added, disabled and without a password; groups and
+    tags as well. What contradicts a row that is there is reported and not written.
+
+    Raises UsageError where the file cannot be read, UnusableInput for a row that cannot be; nothing is written then.
+    """
+    try:
+        with acting(db, None, f"tracker tag import {path.name}") as act:
+            report = _Import(act, path).run(dry_run)
+            if dry_run:
+                raise _DryRun
+    except _DryRun:
+        pass
+    return report
+
+
+class _Import:
+    def __init__(self, act: Act, path: Path) -> None:
+        self.act = act
+        self.path = path
+        self.written: Counter[str] = Counter()
+        self.conflicts: list[dict[str, Any]] = []
+        self.people_added: list[str] = []
+        self.tags_added: list[str] = []
+        self._people = {person.name: person.id for person in people.everybody(act.db)}
+        self._tags = {(tag.group, tag.name): tag for tag in vocabulary.tags(act.db).values()}
+        # What the file said before. Rows may stand beside one another in it that nobody could write on the site any
+        # more (a group of which one holds by now), as long as nothing that was there before stands against them.
+        self._notes: Counter[tuple[Any, ...]] = Counter()
+        self._tagged: set[tuple[Any, ...]] = set()
+        self._decided: Counter[tuple[Any, ...]] = Counter()
+
+    def run(self, dry_run: bool) -> Report:
+        count = unchanged = 0
+        for line, row in read(self.path):
+            count += 1
+            try:
+                key, says, when = self._meant(row)
+            except (UsageError, ValueError) as error:
+                raise UnusableInput(f"{self.path}: line {line}: {error}") from None
+            there = current(self.act.db, row.kind, key)
+            against = _against(there, says) if there else self._forbidden(row, key)
+            if against is not None:
+                self.conflicts.append({"line": line, **row._asdict(), "there": against})
+                continue
+            if there:
+                unchanged += 1
+            else:
+                self.act.put("import", row.kind, key, says | when)
+                self.written[row.kind] += 1
+            self._remember(row, is_new=not there)
+        self._unseal()
+        return Report(
+            str(self.path),
+            count,
+            dry_run,
+            dict(sorted(self.written.items())),
+            unchanged,
+            self.conflicts,
+            self.people_added,
+            self.tags_added,
+        )
+
+    def _meant(self, row: Row) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+        """A row's key, what it says and when, as ``annotations.KINDS`` has them."""
+        of: dict[str, Any] = {"pmid": row.pmid, "question": row.question, "person": self._person(row.person)}
+        if row.kind == "tagging":
+            tag = self._tag(row)
+            return of | {"tag": tag.id}, {"note": row.text, "blind": row.sealed}, {"tagged": row.when}
+        if row.kind == "decision":
+            says = {"decision": row.value, "reason": row.reason, "blind": row.sealed}
+            return of | {"stage": row.stage}, says, {"decided": row.when}
+        if row.kind == "settlement":
+            key = {"pmid": row.pmid, "question": row.question, "stage": row.stage}
+            says = {"decision": row.value, "reason": row.reason, "why": row.text, "person": of["person"]}
+            return key, says, {"settled": row.when}
+        if row.kind == "note":
+            return (
+                of | {"id": self._note(row, of)},
+                {"text": row.text, "blind": row.sealed},
+                {"written": row.when},
+            )
+        key = {
+            "pmid": row.pmid,
+            "label_group": row.group,
+            "machine_value": row.machine_value,
+            "person": of["person"],
+        }
+        return key, {"value": row.value}, {"reviewed": row.when}
+
+    def _person(self, name: str) -> int:
+        if name not in self._people:
+            self._people[name] = people.add(self.act, name, "tagger").id
+            people.change(self.act, name, disabled=True)
+            self.people_added.append(name)
+        return self._people[name]
+
+    def _tag(self, row: Row) -> vocabulary.Tag:
+        group, name = row.group or "", row.tag or ""
+        if (group, name) not in self._tags:
+            known = {tag.group for tag in self._tags.values()} | {
+                each.name for each in vocabulary.groups(self.act.db, retired=True)
+            }
+            if group not in known:
+                vocabulary.add_group(self.act, group)
+            vocabulary.add(self.act, group, name)
+            self._tags = {(tag.group, tag.name): tag for tag in vocabulary.tags(self.act.db).values()}
+            if (group, name) not in self._tags:
+                raise ValueError(f"tag: {_short((group, name))} would be written otherwise. Take spaces out.")
+            self.tags_added.append(f"{group}: {name}")
+        return self._tags[group, name]
+
+    def _note(self, row: Row, of: dict[str, Any]) -> int:
+        """The id of the same note, or one that a new one can have: notes that say the same at once are counted."""
+        same = (row.pmid, row.question, of["person"], row.text, row.when)
+        found = self.act.db.execute(
+            """
+            select id from notes where pmid = ? and question is ? and person = ? and text = ? and written = ?
+            order by id limit 1 offset ?
+            """,
+            (*same, self._notes[same]),
+        ).fetchone()
+        self._notes[same] += 1
+        return int(found[0]) if found else next_event(self.act.db)
+
+    def _forbidden(self, row: Row, key: dict[str, Any]) -> str | None:
+        """What was there before that leaves no place for a new row."""
+        if row.kind == "tagging" and self._tag(row).choice == "single":
+            if (row.pmid, row.question, row.person, row.group) in self._tagged:
+                return None
+            other = self.act.db.execute(
+                """
+                select t.name from taggings g join tags t on t.id = g.tag
+                where g.pmid = ? and g.question is ? and g.person = ? and t.tag_group = (
+                  select tag_group from tags where id = ?)
+                """,
+                (row.pmid, row.question, key["person"], key["tag"]),
+            ).fetchone()
+            return str(other[0]) if other else None
+        if row.kind == "decision" and row.sealed:
+            of = (row.question, row.pmid, row.stage)
+            there = self.act.db.execute(
+                "select count(*) from decisions where question = ? and pmid = ? and stage = ?", of
+            ).fetchone()[0]
+            return "two others have decided" if there - self._decided[of] >= REVIEWERS else None
+        return None
+
+    def _remember(self, row: Row, *, is_new: bool) -> None:
+        if row.kind == "tagging":
+            self._tagged.add((row.pmid, row.question, row.person, row.group))
+        elif row.kind == "decision":
+            self._decided[row.question, row.pmid, row.stage] += is_new
+
+    def _unseal(self) -> None:
+        """Where two have decided by now in a blind review, nothing is hidden any more; since the second did."""
+        for question, pmid, stage in self._decided:
+            moments = self.act.db.execute(
+                "select decided, blind from decisions where question = ? and pmid = ? and stage = ? order by 1",
+                (question, pmid, stage),
+            ).fetchall()
+            if len(moments) >= REVIEWERS and any(blind for _, blind in moments):
+                self.act.db.execute(
+                    "insert into unsealed (review, pmid, unsealed) values (?, ?, ?) on conflict do nothing",
+                    (f"{question}/{stage}", pmid, moments[REVIEWERS - 1][0]),
+                )
+
+
+def _against(there: dict[str, Any], says: dict[str, Any]) -> str | None:
+    """What is there, where it is another; seals and moments are no part of what is said."""
+    if all(there[name] == value for name, value in says.items() if name != "blind"):
+        return None
+    return next(str(there[name] or "") for name in ("decision", "value", "note", "text") if name in there)

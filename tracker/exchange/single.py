@@ -1,0 +1,77 @@
+"""One tag at a time, and what is said of papers as anybody may see it: for the command line.
+
+``evidence`` is a connection to evidence.db, or None where there is no such file: then nothing is known of papers and
+questions, nothing new is sealed, and what is sealed stays so.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from tracker.article import Pmid
+from tracker.errors import NotThere
+from tracker.store import decisions, people, tagging, vocabulary, written
+from tracker.store.annotations import Act, acting
+from tracker.store.written import Row
+
+
+def tag(
+    db: sqlite3.Connection,
+    evidence: sqlite3.Connection | None,
+    pmid: Pmid,
+    name: str,
+    person: str,
+    question: str | None = None,
+    note: str | None = None,
+) -> bool:
+    """Tag a paper in somebody's name; whether that changed anything. A blind review seals it as on the site.
+
+    Raises NotThere for a paper, question or tag that is not there, UsageError for what cannot be.
+    """
+    seal = None
+    with acting(db, people.writer(db, person).id, "tracker tag add") as act:
+        if evidence:
+            _check(evidence, pmid, question)
+            held = tagging.holding(evidence, decisions.reviews(evidence), [pmid])
+            seal = tagging.seals(db, held, question)(pmid)
+        # The tags to start with are nobody's.
+        vocabulary.ensure(Act(db, None, act.origin))
+        return tagging.tag(act, pmid, question, vocabulary.named(db, name), note, seal)
+
+
+def untag(db: sqlite3.Connection, pmid: Pmid, name: str, person: str, question: str | None = None) -> bool:
+    """Take somebody's tag off a paper; whether there was one. Raises NotThere where there is no such tag."""
+    with acting(db, people.writer(db, person).id, "tracker tag remove") as act:
+        return tagging.untag(act, pmid, question, vocabulary.named(db, name))
+
+
+class Listed:
+    """What is said of papers, but not what a blind review hides from ``viewer`` (a name); ``hidden`` counts that."""
+
+    def __init__(
+        self, db: sqlite3.Connection, evidence: sqlite3.Connection | None, viewer: str | None
+    ) -> None:
+        self.hidden = 0
+        self._db = db
+        self._viewer = viewer
+        reviews = decisions.reviews(evidence) if evidence else None
+        self._dual = None if reviews is None else {slug for slug, review in reviews.items() if review.dual}
+
+    def rows(
+        self, pmid: Pmid | None = None, question: str | None = None, person: str | None = None
+    ) -> Iterator[Row]:
+        """Those of one paper, question or person, where given."""
+        for row in written.rows(self._db, pmid=pmid, question=question, person=person):
+            if written.is_hidden(self._db, row, self._viewer, self._dual):
+                self.hidden += 1
+            else:
+                yield row
+
+
+def _check(evidence: sqlite3.Connection, pmid: Pmid, question: str | None) -> None:
+    if not evidence.execute("select 1 from articles where pmid = ?", (pmid,)).fetchone():
+        raise NotThere(f"PMID {pmid} is not stored, so nothing was written. 'tracker search' finds what is.")
+    slugs = [slug for (slug,) in evidence.execute("select slug from questions order by position, slug")]
+    if question is not None and question not in slugs:
+        raise NotThere(f"there is no question {question!r} in the database. There are: {', '.join(slugs)}.")

@@ -1,0 +1,125 @@
+"""Everything that people wrote of papers, row by row, and its log: out of annotations.db alone, for the command line.
+
+Rows name people and tags, never ids, so that they mean the same in another database.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
+
+
+class Row(NamedTuple):
+    """One thing that somebody said of a paper; what its kind does not have is None.
+
+    ``group`` is a tag's, or a label's; ``value`` a decision, or what a person makes of a label; ``text`` a note, a
+    tag's note, or why something was settled. ``sealed`` names the blind review that hides it until two have decided.
+    """
+
+    kind: str
+    pmid: int
+    question: str | None
+    stage: str | None
+    person: str
+    group: str | None
+    tag: str | None
+    machine_value: str | None
+    value: str | None
+    reason: str | None
+    text: str | None
+    when: str
+    sealed: str | None
+
+
+# Sorted by what they say and no id: an export of an import is the same file. SQLite sorts in a file of its own, so
+# that there may be any number of rows.
+_ROWS = """
+select kind, w.pmid, question, stage, p.name, label_group, tag, machine_value, value, reason, text, moment, blind
+from (
+  select 'tagging' as kind, g.pmid, g.question, null as stage, g.person, u.name as label_group, t.name as tag,
+    null as machine_value, null as value, null as reason, g.note as text, g.tagged as moment, g.blind
+  from taggings g join tags t on t.id = g.tag join tag_groups u on u.id = t.tag_group
+  union all
+  select 'decision', pmid, question, stage, person, null, null, null, decision, reason, null, decided, blind
+  from decisions
+  union all
+  select 'settlement', pmid, question, stage, person, null, null, null, decision, reason, why, settled, null
+  from settlements
+  union all
+  select 'note', pmid, question, null, person, null, null, null, null, null, text, written, blind from notes
+  union all
+  select 'label review', pmid, null, null, person, label_group, null, machine_value, value, null, null, reviewed, null
+  from label_reviews) w
+join people p on p.id = w.person
+where (:pmid is null or w.pmid = :pmid) and (:question is null or question = :question)
+  and (:person is null or p.name = :person)
+order by w.pmid, kind, question, stage, p.name, label_group, tag, machine_value, moment, text, value
+"""
+_LOG = """
+select e.id, e.happened, p.name as person, e.origin, e.action, e.kind, e.pmid, e.question, e.subject, e.before,
+  e.after, e.batch, e.blind as sealed
+from events e left join people p on p.id = coalesce(e.person, json_extract(e.subject, '$.person'))
+where (:pmid is null or e.pmid = :pmid) and (:person is null or p.name = :person)
+  and (:day is null or e.happened >= :day and e.happened < :day || 'U')
+  and (:question is null or e.question = :question)
+order by e.id
+"""
+
+
+def rows(
+    db: sqlite3.Connection,
+    *,
+    pmid: int | None = None,
+    question: str | None = None,
+    person: str | None = None,
+) -> Iterator[Row]:
+    """What is said now, of one paper, for one question or by one person (by name); sealed rows as well."""
+    for row in db.execute(_ROWS, {"pmid": pmid, "question": question, "person": person}):
+        yield Row(*row)
+
+
+def is_hidden(
+    db: sqlite3.Connection, row: Row, viewer: str | None = None, dual: Collection[str] | None = None
+) -> bool:
+    """Whether a blind review still hides the row from ``viewer`` (a name). ``dual`` are the questions that two screen,
+    where that is known: as in ``decisions.visible``, the seal of any other hides nothing."""
+    if row.sealed is None or row.person == viewer:
+        return False
+    if dual is not None and row.sealed.partition("/")[0] not in dual:
+        return False
+    found = db.execute("select 1 from unsealed where review = ? and pmid = ?", (row.sealed, row.pmid))
+    return found.fetchone() is None
+
+
+def log(
+    db: sqlite3.Connection,
+    *,
+    pmid: int | None = None,
+    person: str | None = None,
+    day: str | None = None,
+    question: str | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Every event, oldest first: of one paper, person (by name), day (UTC) or question.
+
+    ``person`` is who did it or, where the command line did, of whom it is. In ``subject``, ``before`` and ``after``
+    people and tags are named. Sealed events are here as well.
+    """
+    names = {
+        "person": dict(db.execute("select id, name from people")),
+        "tag": dict(db.execute("select id, name from tags")),
+        "merged_into": dict(db.execute("select id, name from tags")),
+        "tag_group": dict(db.execute("select id, name from tag_groups")),
+    }
+    cursor = db.execute(_LOG, {"pmid": pmid, "person": person, "day": day, "question": question})
+    columns = [column[0] for column in cursor.description]
+    for row in cursor:
+        event = dict(zip(columns, row, strict=True))
+        for part in ("subject", "before", "after"):
+            event[part] = event[part] and _named(json.loads(event[part]), names)
+        yield event
+
+
+def _named(state: dict[str, Any], names: dict[str, dict[int, str]]) -> dict[str, Any]:
+    return {key: names[key].get(value, value) if key in names else value for key, value in state.items()}
