@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser
 
 from tests.conftest import Desk
+from tests.helpers_browser import PHONE, visiting
 from tests.helpers_site import HOSTILE, MARKUP, MATHML, RETRACTED, filled, served
 
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --disable-background-networking --disable-component-update "
-    "--disable-sync --no-first-run"
-).split()
 OURS = (
     "/",
     "/questions/cystitis",
     "/questions/cystitis?q=ketamine&language=eng&since=2020-01-01",
+    "/questions/cystitis/review",
     f"/articles/{RETRACTED}?in=cystitis",
     "/changes",
     "/methods",
@@ -43,12 +37,6 @@ DATASETTES = (
     "/nowhere",
     "/annotations",
 )
-PHONE, DESK = {"width": 360, "height": 740}, {"width": 1200, "height": 800}
-# Before any script of the page: what the policy stops is written down where the test can read it.
-NOTE_VIOLATIONS = """
-window.violations = [];
-addEventListener("securitypolicyviolation", (e) => violations.push(`${e.violatedDirective} ${e.blockedURI}`), true);
-"""
 
 
 @pytest.fixture(scope="module")
@@ -60,53 +48,6 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def address(desk: Desk) -> Iterator[str]:
     with served(desk) as url:
         yield url
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = shutil.which("chromium")
-    if not path:
-        missing("chromium is not installed")
-    with sync_playwright() as playwright:
-        try:
-            browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        except Error as error:
-            missing(f"chromium does not start: {error}")
-        yield browser
-        browser.close()
-
-
-def missing(reason: str) -> NoReturn:
-    """A machine without a browser may skip these tests; continuous integration may not."""
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@dataclass(slots=True)
-class Visit:
-    """A page in a browser of its own, with what it complained of and whom it asked."""
-
-    page: Page
-    complaints: list[str] = field(default_factory=list)
-    hosts: set[str] = field(default_factory=set)
-
-    def to(self, url: str) -> Visit:
-        self.page.goto(url)
-        self.page.evaluate("new Promise(requestAnimationFrame)")
-        return self
-
-
-@contextmanager
-def visiting(browser: Browser, **options: Any) -> Iterator[Visit]:
-    with browser.new_context(viewport=options.pop("viewport", DESK), **options) as context:
-        visit = Visit(context.new_page())
-        visit.page.add_init_script(NOTE_VIOLATIONS)
-        visit.page.on("console", lambda message: visit.complaints.append(f"{message.type}: {message.text}"))
-        visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-        visit.page.on("dialog", lambda dialog: (visit.complaints.append(dialog.message), dialog.dismiss()))
-        visit.page.on("request", lambda request: visit.hosts.add(urlsplit(request.url).netloc))
-        yield visit
 
 
 @pytest.mark.parametrize("path", [*OURS, *ARTICLES, *DATASETTES])
@@ -323,7 +264,7 @@ RULES = {
 
 
 @pytest.mark.parametrize("scheme", RULES)
-@pytest.mark.parametrize("path", [*OURS, f"/articles/{MARKUP}", "/nowhere"])
+@pytest.mark.parametrize("path", [*OURS, f"/articles/{MARKUP}", "/nowhere", "/sign-in"])
 def test_axe_finds_nothing_to_object_to(chromium: Browser, address: str, path: str, scheme: Any) -> None:
     axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
     # axe is no part of the page: in a browser that lets it in, and only there.

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers_site import CONCERN, HOSTILE, MARKUP, MATHML, OURS, Site, filled
+from tests.helpers_site import CONCERN, HOSTILE, MARKUP, MATHML, OURS, Site, add_person, add_token, filled
 from tracker.site.assets import FOLDER
 
 JAR = os.environ.get("VNU_JAR", "")
@@ -19,7 +19,11 @@ pytestmark = pytest.mark.skipif(
     not (os.environ.get("CI") or (JAR and shutil.which("java"))),
     reason="VNU_JAR does not name the checker (npm's vnu-jar), or there is no java",
 )
-OTHERS = ("/questions/nowhere", *(f"/articles/{pmid}" for pmid in (CONCERN, MARKUP, MATHML, HOSTILE)))
+OTHERS = (
+    "/questions/nowhere",
+    "/sign-in",
+    *(f"/articles/{pmid}" for pmid in (CONCERN, MARKUP, MATHML, HOSTILE)),
+)
 
 
 def errors(*arguments: str) -> list[dict[str, Any]]:
@@ -30,11 +34,16 @@ def errors(*arguments: str) -> list[dict[str, Any]]:
 
 
 def test_every_page_is_valid_html(tmp_path: Path) -> None:
-    site = Site(filled(tmp_path))
+    desk = filled(tmp_path)
+    site = Site(desk)
     pages = tmp_path / "pages"
     pages.mkdir()
+    session = site.session(add_person(desk, "bea", "lead"))
+    add_token(desk, "bea", "tag")
     for number, path in enumerate((*OURS, *OTHERS)):
         (pages / f"{number}.html").write_text(site.get(path).text, "utf-8")
+    for number, path in enumerate(("/", "/account")):
+        (pages / f"signed-in-{number}.html").write_text(site.get(path, cookies=session).text, "utf-8")
     (pages / "wrong.html").write_text("<!DOCTYPE html><title>x</title><p id=a><p id=a></b>", "utf-8")
     found = errors(*map(str, sorted(pages.iterdir())))
     wrong = [message for message in found if message["url"].endswith("wrong.html")]

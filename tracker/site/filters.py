@@ -8,9 +8,11 @@ from datetime import date
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from tracker.site import access
 from tracker.site.compat import BadRequest, Request
+from tracker.store.decisions import TODO, TODO_FULL, UNDECIDED
 from tracker.store.facets import FACTS
-from tracker.store.lists import TOP, UNDECIDED, Key, Selection, Sort
+from tracker.store.lists import TOP, Key, Selection, Sort
 
 MOST_CHARACTERS = 300
 DECISIONS = {
@@ -19,6 +21,8 @@ DECISIONS = {
     "unsure": "judged unsure",
     UNDECIDED: "not looked at",
 }
+# What is left for whoever looks.
+MINE = {TODO: "for me to decide by title and abstract", TODO_FULL: "for me to decide by full text"}
 SORTS: dict[Sort, str] = {
     "published": "date of publication",
     "entered": "date of entry into this list",
@@ -50,8 +54,11 @@ def selection(request: Request, question: str | None, groups: Collection[str]) -
     decision = args.get("decision") or None
     if decision and question is None:
         raise BadRequest("decision: people decide for a question. Take one question's page.")
-    if decision and decision not in DECISIONS:
-        raise BadRequest(f"decision={decision!r} is no decision. There are: {', '.join(DECISIONS)}.")
+    viewer = access.viewer(request)
+    known = DECISIONS | (MINE if viewer else {})
+    if decision and decision not in known:
+        raise BadRequest(f"decision={decision!r} is no decision. There are: {', '.join(known)}.")
+    tag = args.get("tag") or None
     return Selection(
         question,
         {group: tuple(values) for group in groups if (values := list(filter(None, args.getlist(group))))},
@@ -59,8 +66,9 @@ def selection(request: Request, question: str | None, groups: Collection[str]) -
         _year(request, "to"),
         text,
         _day(request, "new"),
-        tag=args.get("tag") or None,
+        tag=tag,
         decision=decision,
+        viewer=viewer if tag or decision else None,
         sort=sort if question else "published",
     )
 
@@ -104,7 +112,7 @@ def _parts(chosen: Selection) -> Iterator[tuple[str, Selection]]:
     if chosen.tag:
         yield f"tag: {chosen.tag}", chosen._replace(tag=None)
     if chosen.decision:
-        yield DECISIONS[chosen.decision], chosen._replace(decision=None)
+        yield (DECISIONS | MINE)[chosen.decision], chosen._replace(decision=None)
 
 
 def group_title(group: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
@@ -16,9 +16,10 @@ from tracker.article import MAX_PMID, Pmid
 from tracker.cite import FORMATS
 from tracker.cite.reference import references
 from tracker.reading.notices import describe
-from tracker.site import assets, charts, compat, filters
+from tracker.site import access, assets, charts, compat, filters, panels
 from tracker.site.compat import NotFound, Request, Response
-from tracker.site.security import HIDDEN, SITE
+from tracker.site.reader import read
+from tracker.site.security import HIDDEN
 from tracker.store import browse, citations, lists
 from tracker.store.facets import FACTS, is_label
 from tracker.store.lists import Selection, Tallies
@@ -48,7 +49,10 @@ async def question(request: Request, datasette: Datasette) -> Response:
 
     def query(db: sqlite3.Connection) -> tuple[Selection, dict[str, Any] | None]:
         chosen = filters.selection(request, slug, citations.label_choices(db, slug))
-        return chosen, browse.question(db, chosen, filters.after(request), looked)
+        found = browse.question(db, chosen, filters.after(request), looked, access.viewer(request))
+        if found:
+            found |= panels.said(db, request, found["articles"], slug)
+        return chosen, found
 
     chosen, found = await read(datasette, query)
     if found is None:
@@ -59,7 +63,7 @@ async def question(request: Request, datasette: Datasette) -> Response:
         "chosen": chosen,
         "path": path,
         "groups": [_choices(group, found["choices"], chosen) for group in _ordered(found["groups"])],
-        "decisions": filters.DECISIONS,
+        "decisions": filters.DECISIONS | (filters.MINE if access.viewer(request) else {}),
         **_list_context(chosen, path, found),
         "feed": path + ".atom" + filters.query(chosen._replace(sort="entered"), newest="50"),
         **_chart(found["designs"]),
@@ -70,7 +74,8 @@ async def question(request: Request, datasette: Datasette) -> Response:
 async def search(request: Request, datasette: Datasette) -> Response:
     def query(db: sqlite3.Connection) -> tuple[Selection, dict[str, Any]]:
         chosen = filters.selection(request, None, citations.label_choices(db))
-        return chosen, browse.found(db, chosen, filters.after(request))
+        found = browse.found(db, chosen, filters.after(request))
+        return chosen, found | panels.said(db, request, found.get("articles", ()), None)
 
     chosen, found = await read(datasette, query)
     path = datasette.urls.path("/search")
@@ -92,6 +97,7 @@ async def article(request: Request, datasette: Datasette) -> Response:
             "article": found,
             "starter": found["starter"],
             "references": references(cited),
+            **panels.said_of(db, request, Pmid(pmid)),
             **_beside(request, db, Pmid(pmid)),
         }
 
@@ -105,7 +111,7 @@ async def methods(request: Request, datasette: Datasette) -> Response:
     return await page(datasette, request, "tracker_methods.html", await read(datasette, browse.methods))
 
 
-async def databases(datasette: Datasette) -> Response:
+async def databases(request: Request, datasette: Datasette) -> Response:
     """Datasette's list of databases without those that nobody may see, and without paths of this machine."""
     listed = [
         {"name": name, "is_mutable": database.is_mutable, "is_memory": database.is_memory}
@@ -115,16 +121,18 @@ async def databases(datasette: Datasette) -> Response:
     return Response.json(listed)
 
 
-async def read(datasette: Datasette, query: Callable[[sqlite3.Connection], Any]) -> Any:
-    return await datasette.get_database(SITE).execute_fn(query)
-
-
 async def page(datasette: Datasette, request: Request, template: str, context: Mapping[str, Any]) -> Response:
     """A template of ours with what all of them use. Datasette's own way renders asynchronously, which takes longer."""
     common = {
+        "rights": await access.rights(datasette, request),
+        "here": panels.here(request),
+        "done": await panels.done(datasette, request),
         "canonical": datasette.absolute_url(request, datasette.urls.path(request.path)),
         "urls": datasette.urls,
         "static_file": partial(assets.address, datasette),
+        "actor": request.actor,
+        # A function: calling it sets a cookie, which an anonymous page must not.
+        "csrftoken": request.scope.get("csrftoken"),
     }
     return Response.html(compat.templates(datasette).get_template(template).render({**common, **context}))
 

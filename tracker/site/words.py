@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
+import nh3
+from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
 from tracker.reading.notices import Flags
@@ -28,6 +30,75 @@ REASONS = {
     "strategy changed": "found because the search strategy was changed",
     "first search": "found by the first search",
 }
+
+
+STAGES = {"title-abstract": "title and abstract", "full-text": "full text"}
+DECISIONS = {"include": "included", "exclude": "excluded", "unsure": "unsure"}
+
+
+def stage_words(stage: str) -> str:
+    return STAGES.get(stage, stage)
+
+
+def decision_words(decision: str | None) -> str:
+    return DECISIONS.get(decision or "", "open")
+
+
+# What an act was, for whoever has just done it, and in the log.
+ACTIONS = {
+    "tag": "Tagged",
+    "untag": "Took a tag off",
+    "decide": "Decided",
+    "withdraw": "Withdrew a decision",
+    "settle": "Settled",
+    "note": "Wrote a note",
+    "change note": "Changed a note",
+    "take note away": "Took a note away",
+    "accept label": "Accepted a label",
+    "correct label": "Corrected a label",
+    "take label back": "Left a label as the machine read it",
+    "see alert": "Marked as seen",
+    "merge tag": "Merged a tag",
+}
+
+
+def action_words(action: str) -> str:
+    undone = action.removeprefix("undo ")
+    said = ACTIONS.get(undone, undone.capitalize())
+    return said if undone == action else f"Undid: {said[0].lower()}{said[1:]}"
+
+
+def done(act: Mapping[str, Any], refused: str | None = None) -> str:
+    """What somebody has just done, in a sentence."""
+    parts = [action_words(act["action"])]
+    if act.get("tag"):
+        parts[0] += f": {act['tag']}"
+    elif act["kind"] in ("decision", "settlement") and act["after"]:
+        parts[0] += f": {decision_words(act['after']['decision'])}"
+    if act["count"] > 1:
+        parts.append(f"{act['count']:,} papers")
+    if refused and refused.isdecimal():
+        parts.append(f"{int(refused):,} could not be changed")
+    return ", ".join(parts) + "."
+
+
+# Headings would stand among the page's own; pictures would be fetched from elsewhere.
+_MARKDOWN = MarkdownIt("commonmark", {"html": False, "breaks": True}).disable(
+    ["heading", "lheading", "image"]
+)
+_NOTE_TAGS = {"p", "br", "em", "strong", "code", "pre", "blockquote", "ul", "ol", "li", "a", "hr"}
+
+
+def markdown(text: str) -> Markup:
+    """A person's note as HTML: what Markdown makes of it, and of that only what cannot do anything."""
+    made = nh3.clean(
+        _MARKDOWN.render(text),
+        tags=_NOTE_TAGS,
+        attributes={"a": {"href"}},
+        url_schemes={"http", "https", "mailto"},
+        link_rel="nofollow noopener noreferrer ugc",
+    )
+    return Markup(made)  # noqa: S704 - sanitised
 
 
 def reason_words(reason: str) -> str:

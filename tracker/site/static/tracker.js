@@ -18,11 +18,35 @@ function move(step) {
   links[next].scrollIntoView({ block: "center" });
 }
 
+// Where keys act: the record that has the focus, else the first.
+function panel() {
+  const here = document.activeElement.closest("li, .place")?.querySelector(".panel");
+  return here ?? [...document.querySelectorAll(".panel .acts")].map((acts) => acts.closest(".panel")).find((each) => each.checkVisibility());
+}
+
+function decide(value) {
+  panel()?.querySelector(`.decide button[value="${value}"]`)?.click();
+}
+
+function writeNote() {
+  const note = panel()?.querySelector(".noting");
+  if (!note) return;
+  note.open = true;
+  note.querySelector("textarea").focus();
+}
+
 const KEYS = {
   "/": () => (document.querySelector("main input[type=search]") ?? document.querySelector("input[type=search]"))?.focus(),
   j: () => move(1),
   k: () => move(-1),
   o: () => document.activeElement?.matches("a.record") && document.activeElement.click(),
+  t: () => panel()?.querySelector(".tagging input[name=tag]")?.focus(),
+  i: () => decide("include"),
+  e: () => decide("exclude"),
+  u: () => decide("unsure"),
+  n: writeNote,
+  z: () => document.querySelector(".panel .acts") && send(document.querySelector("form[action$='/undo'].last") ?? undoForm()),
+  "?": () => document.querySelector("dialog.keys-help")?.showModal(),
 };
 
 // Whoever speaks to the computer, or types ahead, may want none of it (WCAG 2.1.4).
@@ -38,6 +62,78 @@ document.addEventListener("keydown", (event) => {
   if (!act) return;
   event.preventDefault();
   act();
+});
+
+// A tag, a decision or a note is sent from where one is, and the record's panel is shown as it is then.
+function undoForm() {
+  const form = document.createElement("form");
+  form.method = "post";
+  form.action = document.querySelector("[data-undo]").dataset.undo;
+  for (const name of ["csrftoken"]) {
+    const field = document.createElement("input");
+    field.type = "hidden";
+    field.name = name;
+    field.value = document.querySelector(`input[name=${name}]`).value;
+    form.append(field);
+  }
+  return form;
+}
+
+function say(text, isError = false) {
+  const place = document.querySelector("#said-just-now");
+  place.textContent = text;
+  place.classList.toggle("error", isError);
+  place.hidden = !text;
+}
+
+// Typed at the keyboard, the next record is what comes next.
+function focusAfter(fresh, how) {
+  const link = fresh.closest("li")?.querySelector("a.record");
+  if (how === "decision" && link) { link.focus(); move(1); return; }
+  const again = fresh.querySelector(how === "tag" ? ".tagging input[name=tag]" : ".noting summary");
+  (again ?? link)?.focus();
+}
+
+async function send(form, submitter) {
+  const body = new URLSearchParams(new FormData(form, submitter));
+  const here = form.closest(".panel");
+  const onArticle = !document.querySelector("ol.articles .panel");
+  body.set("panel", onArticle ? "article" : "list");
+  if (!body.has("question")) body.set("question", document.querySelector(".panel[data-question]")?.dataset.question ?? "");
+  let answer;
+  try {
+    const response = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
+    if (response.redirected) { location.reload(); return; }
+    answer = await response.json();
+  } catch {
+    say("This was not sent: the site did not answer. Try again.", true);
+    return;
+  }
+  if (!answer.ok) { say(answer.error, true); return; }
+  say(`${answer.message}${answer.batch && !form.action.endsWith("/undo") ? " (z undoes it)" : ""}`);
+  let shown = 0;
+  for (const [pmid, html] of Object.entries(answer.panels ?? {})) {
+    for (const old of document.querySelectorAll(`.panel[data-pmid="${pmid}"][data-question="${body.get("question")}"]`)) {
+      const made = new DOMParser().parseFromString(html, "text/html").querySelector(".panel");
+      old.replaceWith(made);
+      shown += 1;
+      if (here === old) focusAfter(made, submitter?.name === "decision" ? "decision" : body.has("text") ? "note" : "tag");
+      else if (!here) made.closest("li")?.querySelector("a.record")?.focus();
+    }
+  }
+  if (!shown) location.reload();
+}
+
+document.addEventListener("submit", (event) => {
+  if (!event.target.closest(".panel")) return;
+  event.preventDefault();
+  const why = event.target.querySelector(".reason select");
+  if (event.submitter?.value === "exclude" && why && !why.value && event.target.elements.stage.value === "full-text") {
+    why.focus();
+    say("Choose a reason, then exclude.", true);
+    return;
+  }
+  send(event.target, event.submitter);
 });
 
 // Fields that say nothing stay out of the address.
