@@ -66,7 +66,7 @@ class Bench:
         self.names = [f"person{n}" for n in range(options.people)]
 
     def run(self) -> None:
-        self.tracker("load", "--match", "all", str(self.first))
+        self.tracker("load", str(self.first))
         with (
             closing(open_annotations(self.db_dir / "annotations.db")) as db,
             acting(db, None, "bench") as act,

@@ -10,7 +10,7 @@ import sqlite3
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tracker.store.annotations import Act
     from tracker.store.copies import Name
 
+JOBS_NICENESS = 10
 EXIT_USAGE, EXIT_WORK_REMAINS = 2, 3
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -126,6 +127,7 @@ def refresh(
     from tracker.console import Console
     from tracker.refresh import refresh as run_refresh
 
+    _after_readers()
     report = run_refresh(
         settings, _questions(settings, questions), Console(), full=full, recheck_days=recheck_days
     )
@@ -233,6 +235,7 @@ def load(settings: Settings, files: Sequence[Path], match: str | None, as_json: 
     from tracker.load import load as run_load
 
     chosen = _questions(settings, () if match == "all" else (match,)) if match else ()
+    _after_readers()
     report = run_load(settings, files, Console(), match=chosen)
     if as_json:
         _print_json(report)
@@ -256,6 +259,7 @@ def rebuild(settings: Settings, as_json: bool) -> None:
     from tracker.console import Console
     from tracker.load import rebuild as run_rebuild
 
+    _after_readers()
     report = run_rebuild(settings, Console())
     if as_json:
         _print_json(report)
@@ -1233,6 +1237,13 @@ def _annotations(settings: Settings, *, must_exist: bool = False) -> sqlite3.Con
     if must_exist and not settings.annotations_db.is_file():
         raise UsageError(f"{settings.annotations_db}: there is none yet, as nobody has written anything.")
     return open_annotations(settings.annotations_db)
+
+
+def _after_readers() -> None:
+    """Let those who read and tag on the site come first: a job that takes both cores makes them wait (measured)."""
+    if hasattr(os, "setpriority"):
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, max(JOBS_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def _questions(settings: Settings, slugs: Sequence[str]) -> Any:

@@ -58,7 +58,8 @@ def of_articles(
 ) -> dict[int, dict[str, Any]]:
     """For each article of a list: ``tags`` (one entry a tag and question, with the ``people`` who say so),
     ``decisions``, ``settlements``, ``notes``, and of the question, where one is given, ``stage`` (where it is to be
-    decided), ``mine`` (the viewer's decision there) and ``outcome`` (what holds, with its stage).
+    decided), ``mine`` (the viewer's decision there) and ``outcome`` (what holds, with its stage). ``spoken`` says
+    whether anybody said anything that the viewer may see.
     """
     found: dict[int, dict[str, Any]] = {
         pmid: {
@@ -88,6 +89,8 @@ def of_articles(
     if question is not None and (review := decisions.reviews(db).get(question)):
         for pmid, standing in standings(db, review, pmids, viewer).items():
             found[pmid] |= standing
+    for each in found.values():
+        each["spoken"] = any(each[part] for part in ("tags", "decisions", "settlements", "notes"))
     return found
 
 

@@ -152,6 +152,7 @@ alter table taggings add column blind text;
 create index taggings_person on taggings (person, pmid);
 alter table decisions add column blind text;
 create index decisions_person on decisions (person, question);
+create index decisions_pmid on decisions (pmid);
 alter table notes add column blind text;
 create index notes_person on notes (person, pmid);
 create index label_reviews_person on label_reviews (person, pmid);
@@ -173,6 +174,7 @@ create table settlements (
   settled text not null,
   unique (question, pmid, stage)
 );
+create index settlements_pmid on settlements (pmid);
 create table unsealed (
   review text not null,
   pmid integer not null,
