@@ -26,9 +26,15 @@ PARTS = ("tags", "decisions", "settlements", "notes")
 
 
 async def panels(
-    datasette: Datasette, request: Request, question: str | None, pmids: Sequence[int], *, on_article: bool
+    datasette: Datasette,
+    request: Request,
+    question: str | None,
+    pmids: Sequence[int],
+    *,
+    on_article: bool,
+    back: str,
 ) -> dict[int, str]:
-    """For each paper of a list (or alone, ``on_article``) what people say of it, with the forms, as a page has it."""
+    """For each paper of a list (or alone, ``on_article``) what people say of it, as the page ``back`` has it."""
     place = "any" if on_article and question is None else question
 
     def query(db: sqlite3.Connection) -> dict[int, dict[str, Any]]:
@@ -41,7 +47,7 @@ async def panels(
         "rights": await access.rights(datasette, request),
         "csrftoken": request.scope.get("csrftoken"),
         "urls": datasette.urls,
-        "here": "",
+        "here": back.partition("#")[0],
         "done": None,
     }
     parts = compat.templates(datasette).get_template("_tracker_tagging.html")

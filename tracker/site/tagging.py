@@ -350,6 +350,7 @@ async def answer(request: Request, datasette: Datasette, form: Form, done: Done)
                 form.get("question") or None,
                 done.pmids[:MOST_PANELS],
                 on_article=form.get("panel") == "article",
+                back=form.get("back"),
             )
         return Response.json(said)
     return Response.redirect(with_done(local(form.get("back"), datasette), done), status=303)

@@ -51,11 +51,13 @@ async def my_work(request: Request, datasette: Datasette) -> Response:
     def query(db: sqlite3.Connection) -> dict[str, Any]:
         mine = alerts.of_person(db, viewer)
         papers = listed(db, [Pmid(alert.pmid) for alert in mine], fold=False)
+        latest = annotated.events(db, viewer, by=viewer, limit=PAGE)
         return {
             "left": work.left(db, viewer),
             "alerts": mine,
             "papers": {paper["pmid"]: paper for paper in papers},
-            "log": annotated.events(db, viewer, by=viewer, limit=PAGE),
+            "log": latest,
+            "undone": annotated.undone(latest),
             "titles": news.titles(db),
         }
 

@@ -211,6 +211,19 @@ def events(
     return [_readable(db, row) for row in rows]
 
 
+def undone(events: Rows) -> set[int]:
+    """Of a stretch of the log, newest first, the ids of those that a later one in it undid."""
+    found, undoing = set(), set()
+    for event in events:
+        subject = json.dumps([event["pmid"], event["question"], event["subject"]])
+        if event["action"].startswith("undo "):
+            undoing.add((event["action"], subject, json.dumps(event["before"])))
+        elif (f"undo {event['action']}", subject, json.dumps(event["after"])) in undoing:
+            undoing.remove((f"undo {event['action']}", subject, json.dumps(event["after"])))
+            found.add(event["id"])
+    return found
+
+
 def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | None:
     """An act of this person's: its ``action``, on how many papers (``count``), the first ``pmids`` of them, the first
     ``tag``, and whether it can be ``undoable``."""

@@ -45,7 +45,7 @@ const KEYS = {
   e: () => decide("exclude"),
   u: () => decide("unsure"),
   n: writeNote,
-  z: () => document.querySelector(".panel .acts") && send(document.querySelector("form[action$='/undo'].last") ?? undoForm()),
+  z: () => document.querySelector(".panel .acts") && send(undoForm()),
   "?": () => document.querySelector("dialog.keys-help")?.showModal(),
 };
 
@@ -69,13 +69,8 @@ function undoForm() {
   const form = document.createElement("form");
   form.method = "post";
   form.action = document.querySelector("[data-undo]").dataset.undo;
-  for (const name of ["csrftoken"]) {
-    const field = document.createElement("input");
-    field.type = "hidden";
-    field.name = name;
-    field.value = document.querySelector(`input[name=${name}]`).value;
-    form.append(field);
-  }
+  const given = { csrftoken: document.querySelector("input[name=csrftoken]").value, back: location.pathname + location.search };
+  for (const [name, value] of Object.entries(given)) form.append(Object.assign(document.createElement("input"), { type: "hidden", name, value }));
   return form;
 }
 
