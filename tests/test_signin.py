@@ -322,6 +322,8 @@ def test_a_cookie_counts_only_as_it_was_given_and_for_a_week(desk: Desk, address
         "\x7f" * 10,
     ):
         assert who(value) is None, value
+    change_person(desk, "forged", disabled=True)
+    assert who(forged(desk)) is None
 
 
 def test_somebody_elses_signed_cookie_makes_nobody_an_admin(desk: Desk, address: str) -> None:
@@ -388,6 +390,8 @@ def test_every_attempt_takes_the_work_of_one_hash(desk: Desk, monkeypatch: pytes
         form = {"csrftoken": token, "name": name, "password": "wrong"}
         assert post(site, "/sign-in", form, cookies).status_code == 403
     assert len(looked) == 3
+    assert looked[0] == passwords.NOBODY
+    assert all(stored.count("$") == 3 for stored in looked)
 
 
 def test_nobodys_hash_is_like_a_real_one_and_matches_nothing() -> None:
@@ -1064,6 +1068,7 @@ def test_somebody_signed_in_by_a_proxy_is_one_of_ours_where_we_say_so(
         assert "nobody here is known by that" in " ".join(words(page).split())
         assert "stranger" in words(page)
         assert "private" in site.get("/", headers=header).headers["cache-control"]
+        assert site.get("/", headers=header).headers["etag"] != site.get("/").headers["etag"]
         change_person(configured, "proxied", disabled=True)
         assert who(**header) == {"id": "p.roxied@hospital.example"}
 

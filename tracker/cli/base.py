@@ -1,0 +1,200 @@
+"""What all commands share: the group, exit codes, options, how databases are opened and tables printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from tracker import __version__
+from tracker.errors import TrackerError, UsageError
+from tracker.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from tracker.article import Pmid
+
+JOBS_NICENESS = 10
+EXIT_USAGE, EXIT_WORK_REMAINS = 2, 3
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+class Tracker(click.Group):
+    """Turns errors into one line and an exit code, in this one place."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        signal.signal(signal.SIGTERM, _interrupt)
+        try:
+            return super().main(*args, **kwargs | {"standalone_mode": False})
+        except click.exceptions.Exit as exit:
+            sys.exit(exit.exit_code)
+        except click.ClickException as error:
+            error.show()
+            sys.exit(EXIT_USAGE)
+        except (click.Abort, KeyboardInterrupt):
+            _fail("interrupted. Nothing was half-written; run it again to go on.", EXIT_WORK_REMAINS)
+        except TrackerError as error:
+            _fail(str(error), error.exit_code)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        except Exception as error:
+            if os.environ.get("TRACKER_DEBUG"):
+                traceback.print_exc()
+            _fail(f"unexpected {type(error).__name__}: {error} (TRACKER_DEBUG=1 shows where)", 1)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    click.echo(f"Error: {message}", err=True)
+    sys.exit(code)
+
+
+def harmless(text: str) -> str:
+    """Text from records without what would drive a terminal: control characters but line breaks, bidi overrides."""
+    return _CONTROLS.sub("", text)
+
+
+def print_json(data: Any) -> None:
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
+pass_settings = click.make_pass_decorator(Settings)
+
+
+@click.group(cls=Tracker, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tracker")
+@click.option(
+    "--db-dir",
+    type=click.Path(path_type=Path, file_okay=True),
+    help="Folder of evidence.db and annotations.db (TRACKER_DB_DIR; default: db).",
+)
+@click.option(
+    "--queries",
+    type=click.Path(path_type=Path, file_okay=True),
+    help="Folder of question files (TRACKER_QUERIES; default: queries).",
+)
+@click.pass_context
+def main(context: click.Context, db_dir: Path | None, queries: Path | None) -> None:
+    """Keep watch over PubMed for open clinical questions.
+
+    Settings come from options, the environment, and a .env file in the working directory, in this order:
+    TRACKER_EMAIL (NCBI asks for one), NCBI_API_KEY, TRACKER_DB_DIR, TRACKER_QUERIES, TRACKER_EUTILS_URL,
+    TRACKER_TIMEOUT (seconds); for the site TRACKER_SECRET and TRACKER_CLOSED.
+
+    Exit codes: 0 done; 1 unexpected, or a corrupt database; 2 bad usage, configuration or input file;
+    3 work remains, or a check found something; 4 another job holds the lock.
+    """
+    context.obj = load_settings(db_dir, queries)
+
+
+def pmid_of(text: str) -> Pmid:
+    from tracker.article import parse_pmid
+
+    try:
+        return parse_pmid(text)
+    except ValueError as error:
+        raise UsageError(f"{error}.") from None
+
+
+def check_people(db: sqlite3.Connection, *names: str | None) -> None:
+    from tracker.store.people import named
+
+    for name in names:
+        if name is not None:
+            named(db, name)
+
+
+def evidence_with_annotations(settings: Settings) -> sqlite3.Connection:
+    """evidence.db with annotations.db attached where there is one, neither to be written."""
+    from tracker.store import annotations, connect
+
+    db = open_evidence(settings)
+    try:
+        if settings.annotations_db.is_file():
+            connect.attach(db, settings.annotations_db, annotations.migrations, "annotations")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+@contextmanager
+def evidence_if_any(settings: Settings) -> Iterator[sqlite3.Connection | None]:
+    if not settings.evidence_db.is_file():
+        yield None
+        return
+    with closing(open_evidence(settings)) as db:
+        yield db
+
+
+def open_people(settings: Settings, *, must_exist: bool = False) -> sqlite3.Connection:
+    from tracker.store.annotations import open_annotations
+
+    if must_exist and not settings.annotations_db.is_file():
+        raise UsageError(f"{settings.annotations_db}: there is none yet, as nobody has written anything.")
+    return open_annotations(settings.annotations_db)
+
+
+def after_readers() -> None:
+    """Let those who read and tag on the site come first: a job that takes both cores makes them wait (measured)."""
+    if hasattr(os, "setpriority"):
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, max(JOBS_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+def questions_named(settings: Settings, slugs: Sequence[str]) -> Any:
+    """The questions named, or all of them. Raises UsageError for a name that is none."""
+    from tracker.questions import load_questions
+
+    found = load_questions(settings.queries)
+    if unknown := [slug for slug in slugs if slug not in {question.slug for question in found}]:
+        names = ", ".join(question.slug for question in found)
+        raise UsageError(f"there is no question {unknown[0]!r} in {settings.queries}. There are: {names}.")
+    return tuple(question for question in found if not slugs or question.slug in slugs)
+
+
+def open_evidence(settings: Settings) -> sqlite3.Connection:
+    from tracker.store import connect, schema
+
+    return connect.open_for_reading(settings.evidence_db, schema.migrations)
+
+
+def cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def print_table(columns: Iterable[str], rows: Iterable[Sequence[str]], caption: str | None = None) -> None:
+    """A table that fits the terminal; elsewhere nothing is folded or cut."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, caption=caption, caption_justify="left")
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 1000
+    console.print(table)

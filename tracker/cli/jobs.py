@@ -1,0 +1,275 @@
+"""Commands that fetch, store, serve and keep: refresh, up, serve, schedule, load, rebuild, backup, restore."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from tracker.cli.base import (
+    EXIT_WORK_REMAINS,
+    after_readers,
+    cell,
+    json_option,
+    main,
+    pass_settings,
+    print_json,
+    print_table,
+    questions_named,
+)
+from tracker.errors import UsageError, WorkRemains
+from tracker.settings import Settings
+
+if TYPE_CHECKING:
+    from tracker.store.copies import Name
+
+
+@main.command()
+@click.argument("questions", nargs=-1)
+@click.option("--full", is_flag=True, help="Fetch every stored record again, due or not.")
+@click.option(
+    "--recheck-days",
+    type=click.IntRange(1, 3650),
+    help="Re-check each record within this many days, instead of what the question files say.",
+)
+@json_option
+@pass_settings
+def refresh(
+    settings: Settings, questions: Sequence[str], full: bool, recheck_days: int | None, as_json: bool
+) -> None:
+    """Bring the database up to date with PubMed: all QUESTIONS, or those named.
+
+    Every strategy is searched in full; what entered is fetched, what left is noted, and stored records are
+    re-checked in rotation for corrections and retractions. Safe to stop and to run again at any time.
+    """
+    from tracker.console import Console
+    from tracker.refresh import refresh as run_refresh
+
+    after_readers()
+    report = run_refresh(
+        settings, questions_named(settings, questions), Console(), full=full, recheck_days=recheck_days
+    )
+    if as_json:
+        print_json(report)
+    else:
+        _print_refresh(report)
+    if report["outcome"] != "complete":
+        click.echo(f"Incomplete: {report['reason']}. Run it again to go on.", err=True)
+        sys.exit(EXIT_WORK_REMAINS)
+
+
+def _print_refresh(report: dict[str, Any]) -> None:
+    columns = ("question", "counted", "entered", "left", "fetched", "changed", "notices", "complete")
+    rows = [[cell(row[column]) for column in columns] for row in report["questions"]]
+    print_table(columns, rows, f"{report['requests']} requests in {report['seconds']:.1f} s")
+    for row in report["questions"]:
+        for remark in row["remarks"]:
+            click.echo(f"{row['question']}: {remark}", err=True)
+        if missing := row["seeds_missing"]:
+            click.echo(
+                f"{row['question']}: {len(missing)} of {row['seeds']} seed papers not found: "
+                f"{', '.join(map(str, missing))}",
+                err=True,
+            )
+
+
+PORT = click.IntRange(1, 65535)
+host_option = click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to serve at; 0.0.0.0 is every network."
+)
+port_option = click.option("--port", type=PORT, default=8001, show_default=True, help="Port to serve at.")
+
+
+@main.command()
+@host_option
+@port_option
+@pass_settings
+def up(settings: Settings, host: str, port: int) -> None:
+    """Refresh, then serve the site: what 'make run' does.
+
+    Without a network or an e-mail address it says so and serves what there is; a database without any record
+    gets the starter citations first. On a terminal it asks for the address once and keeps it in .env.
+    """
+    from tracker.console import Console
+    from tracker.up import up as run_up
+
+    run_up(settings, questions_named(settings, ()), Console(), host=host, port=port)
+
+
+@main.command()
+@host_option
+@port_option
+@click.option("--open", "open_browser", is_flag=True, help="Open the site in a browser.")
+@click.option("--immutable", is_flag=True, help="Promise that nothing writes meanwhile: quicker, for a copy.")
+@pass_settings
+def serve(settings: Settings, host: str, port: int, open_browser: bool, immutable: bool) -> None:
+    """Serve the site until Ctrl-C. Refreshes may run meanwhile."""
+    from tracker.site.serve import serve as run_site
+
+    run_site(settings, host=host, port=port, open_browser=open_browser, immutable=immutable)
+
+
+@main.command()
+@click.argument("scheduler", type=click.Choice(("cron", "systemd")))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the files into this folder instead of printing them.",
+)
+@click.option(
+    "--backups",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Back up into this folder, best on another disk, instead of 'backups' in the database folder.",
+)
+@pass_settings
+def schedule(settings: Settings, scheduler: str, output: Path | None, backups: Path | None) -> None:
+    """Print what makes this installation refresh, then back up, every night, unattended, by cron or systemd."""
+    from tracker.schedule import recipe, remarks
+
+    for name, text in recipe(settings, scheduler, backups).items():
+        if output:
+            output.mkdir(parents=True, exist_ok=True)
+            (output / name).write_text(text, encoding="utf-8")
+            click.echo(f"{output / name}: written", err=True)
+        else:
+            click.echo(text)
+    for remark in remarks(settings, backups):
+        click.echo(f"Note: {remark}", err=True)
+
+
+@main.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--match", metavar="QUESTION|all", help="Store only what this question's strategy matches.")
+@json_option
+@pass_settings
+def load(settings: Settings, files: Sequence[Path], match: str | None, as_json: bool) -> None:
+    """Store the records of FILES: PubMed XML (plain or gzip, NLM's baseline and update files), or MEDLINE text.
+
+    Each file is stored whole or, where it cannot be read to its end, not at all.
+    """
+    from tracker.console import Console
+    from tracker.load import load as run_load
+
+    chosen = questions_named(settings, () if match == "all" else (match,)) if match else ()
+    after_readers()
+    report = run_load(settings, files, Console(), match=chosen)
+    if as_json:
+        print_json(report)
+    else:
+        counts = ("records", "new", "changed", "notices", "unchanged", "unmatched", "deleted", "refused")
+        print_table(counts, [[cell(report[name]) for name in counts]])
+        for slug, number in report["matched"].items():
+            click.echo(f"{slug}: {number:,} match")
+    for refusal in report["refusals"]:
+        click.echo(f"{refusal['file']}: PMID {refusal['pmid'] or 'unknown'}: {refusal['reason']}", err=True)
+    if report["reason"]:
+        click.echo(f"Set aside: {report['reason']}.", err=True)
+        sys.exit(EXIT_WORK_REMAINS)
+
+
+@main.command()
+@json_option
+@pass_settings
+def rebuild(settings: Settings, as_json: bool) -> None:
+    """Derive every derived table again from the stored raw records. Needs no network."""
+    from tracker.console import Console
+    from tracker.load import rebuild as run_rebuild
+
+    after_readers()
+    report = run_rebuild(settings, Console())
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(f"{report['records']:,} records derived again")
+    if report["reason"]:
+        click.echo(f"Set aside: {report['reason']}.", err=True)
+        sys.exit(EXIT_WORK_REMAINS)
+
+
+@main.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--keep",
+    type=click.IntRange(1, 10_000),
+    default=14,
+    show_default=True,
+    metavar="N",
+    help="Delete all backups in the folder but the newest N, once the new one is whole.",
+)
+@json_option
+@pass_settings
+def backup(settings: Settings, folder: Path | None, keep: int, as_json: bool) -> None:
+    """Back up both databases into FOLDER: consistent, checked, compressed. Refresh and site may go on meanwhile.
+
+    FOLDER is 'backups' in the database folder unless given; one on another disk is better, as it outlives this one.
+    A given folder has to be there, and is for this installation alone. Exit code 3: the backup is made, and there is
+    something to look at.
+    """
+    from tracker.backup import backup as run_backup
+    from tracker.backup import megabytes
+
+    report = run_backup(settings, folder, keep=keep)
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(f"{report['backup']}: made in {report['seconds']:.1f} s, {report['kept']} kept")
+        for name, file in report["files"].items():
+            sizes = f"{megabytes(file['bytes'])}, compressed {megabytes(file['compressed'])}"
+            click.echo(f"{name}: {sizes}; {_counted(file['counts'])}")
+    for remark in report["remarks"]:
+        click.echo(f"Look at this: {remark}.", err=True)
+    if report["remarks"]:
+        sys.exit(EXIT_WORK_REMAINS)
+
+
+@main.command()
+@click.argument("backup")
+@click.option("--only", type=click.Choice(("annotations", "evidence")), help="Only this database.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@json_option
+@pass_settings
+def restore(settings: Settings, backup: str, only: str | None, yes: bool, as_json: bool) -> None:
+    """Put BACKUP in the place of the databases that are there: a backup's path or name, or 'latest'.
+
+    Stop the site first. Everything is checked before anything is touched, and what is there now is kept beside it
+    under another name. 'latest' and names are looked for in 'backups' in the database folder.
+    """
+    from tracker.backup import find
+    from tracker.backup import restore as run_restore
+
+    database = cast("Name", f"{only}.db") if only else None
+    found = find(settings, backup, database)
+    if not yes:
+        _confirm(f"Put {database or ' and '.join(found.files)} as of {found.moment} into {settings.db_dir}?")
+    report = run_restore(settings, found, database)
+    if as_json:
+        print_json(report)
+    else:
+        click.echo(f"{report['backup']}: restored as of {report['moment']}")
+        for name, file in report["files"].items():
+            kept = f"; what was there is now {file['kept_as']}" if file["kept_as"] else ""
+            click.echo(f"{name}: {_counted(file['counts'])}{kept}")
+    click.echo("If the site was running, restart it: it may still have the old files open.", err=True)
+    if "annotations.db" in report["files"]:
+        click.echo(
+            f"Everybody is signed out. Roles, passwords and tokens are those of {report['moment']}: look for whoever "
+            "was disabled, and whatever was revoked, since then.",
+            err=True,
+        )
+
+
+def _confirm(question: str) -> None:
+    """Go on only if somebody says yes. Raises UsageError where nobody can, WorkRemains where they say no."""
+    if not (sys.stdin and sys.stdin.isatty()):
+        raise UsageError("there is no terminal to ask on. Give --yes if this is meant.")
+    if not click.confirm(question, err=True):
+        raise WorkRemains("nothing was restored.")
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{number:,} {table.replace('_', ' ')}" for table, number in counts.items())

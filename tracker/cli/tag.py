@@ -1,0 +1,407 @@
+"""``tracker tag``: what people say of papers, in, out and on the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from tracker.cli.base import (
+    EXIT_WORK_REMAINS,
+    check_people,
+    evidence_if_any,
+    harmless,
+    json_option,
+    main,
+    open_evidence,
+    open_people,
+    pass_settings,
+    pmid_of,
+    print_json,
+)
+from tracker.errors import UsageError
+from tracker.settings import Settings
+
+if TYPE_CHECKING:
+    from tracker.article import Pmid
+    from tracker.exchange import foreign, ours
+
+
+@main.group()
+def tag() -> None:
+    """Tag papers, and carry what people wrote about them out into files and back in."""
+
+
+as_option = click.option(
+    "--as", "person", metavar="NAME", required=True, help="In whose name: somebody of 'tracker people'."
+)
+question_option = click.option("--question", metavar="SLUG", help="Said for this question alone.")
+output_option = click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="File to write, whole or not at all; without it, or as -, stdout.",
+)
+file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+pmid_argument = click.argument("pmid", type=click.UNPROCESSED, callback=lambda *given: pmid_of(given[2]))
+
+
+@tag.command("add")
+@pmid_argument
+@click.argument("name", metavar="TAG")
+@as_option
+@question_option
+@click.option("--note", metavar="TEXT", help="A few words on why.")
+@pass_settings
+def tag_add(
+    settings: Settings, pmid: Pmid, name: str, person: str, question: str | None, note: str | None
+) -> None:
+    """Put TAG on the paper PMID. Of a group of which one holds, it takes the other's place.
+
+    As on the site, a review in which two people are blind to each other hides it until both have decided.
+    """
+    from tracker.exchange import single
+
+    with closing(open_people(settings)) as db, evidence_if_any(settings) as evidence:
+        changed = single.tag(db, evidence, pmid, name, person, question, note)
+    click.echo(f"PMID {pmid}: {'tagged' if changed else 'had it already'}", err=True)
+
+
+@tag.command("remove")
+@pmid_argument
+@click.argument("name", metavar="TAG")
+@as_option
+@question_option
+@pass_settings
+def tag_remove(settings: Settings, pmid: Pmid, name: str, person: str, question: str | None) -> None:
+    """Take TAG off the paper PMID, where that person put it there. The log keeps both."""
+    from tracker.exchange import single
+
+    with closing(open_people(settings)) as db:
+        changed = single.untag(db, pmid, name, person, question)
+    click.echo(f"PMID {pmid}: {'taken off' if changed else 'had no such tag of theirs'}", err=True)
+
+
+@tag.command("list")
+@click.argument("pmid", required=False, callback=lambda *given: given[2] and pmid_of(given[2]))
+@click.option("--question", metavar="SLUG", help="Only what was said for this question.")
+@click.option("--person", metavar="NAME", help="Only what this person said.")
+@click.option(
+    "--as", "viewer", metavar="NAME", help="As this person sees it: with their own, where others' is hidden."
+)
+@json_option
+@pass_settings
+def tag_list(
+    settings: Settings,
+    pmid: Pmid | None,
+    question: str | None,
+    person: str | None,
+    viewer: str | None,
+    as_json: bool,
+) -> None:
+    """List tags, decisions, notes and label reviews: all of them, or those of one paper, question or person.
+
+    What a blind review still hides is left out, and counted.
+    """
+    from tracker.exchange.single import Listed
+
+    with closing(open_people(settings, must_exist=True)) as db, evidence_if_any(settings) as evidence:
+        check_people(db, person, viewer)
+        listed = Listed(db, evidence, viewer)
+        rows = listed.rows(pmid, question, person)
+        if as_json:
+            print_json([row._asdict() for row in rows])
+        else:
+            for row in rows:
+                what = (row.tag, row.group, row.machine_value, row.value, row.reason, row.text)
+                said = " | ".join(" ".join(part.split()) for part in what if part)
+                where = "/".join(part for part in (row.question, row.stage) if part)
+                parts = (row.when, str(row.pmid), row.person, row.kind, where, said)
+                click.echo(harmless("  ".join(part for part in parts if part)))
+    if listed.hidden:
+        click.echo(f"{listed.hidden:,} more are hidden by a blind review.", err=True)
+
+
+@tag.command("export")
+@output_option
+@click.option(
+    "--format",
+    "format",
+    type=click.Choice(("csv", "jsonl")),
+    help="Unless given, what FILE's name ends with, or else csv.",
+)
+@click.option("--question", metavar="SLUG", help="Only what was said for this question.")
+@pass_settings
+def tag_export(
+    settings: Settings,
+    output: Path | None,
+    format: Literal["csv", "jsonl"] | None,
+    question: str | None,
+) -> None:
+    """Export everything that people wrote about papers, a row each, so that 'tracker tag import' can read it.
+
+    Also what a blind review still hides: give it to nobody who has yet to decide.
+    """
+    from tracker.exchange.ours import export as run_export
+    from tracker.export import whole_file
+
+    to_stdout = output is None or str(output) == "-"
+    chosen = format or ("jsonl" if output and output.suffix == ".jsonl" else "csv")
+    with closing(open_people(settings, must_exist=True)) as db:
+        if to_stdout:
+            count = run_export(db, sys.stdout.buffer, chosen, question)
+        else:
+            assert output is not None
+            with whole_file(output) as out:
+                count = run_export(db, out, chosen, question)
+    click.echo(f"{count:,} rows written{'' if to_stdout else f' to {output}'}", err=True)
+
+
+@tag.command("import")
+@file_argument
+@click.option(
+    "--from", "tool", type=click.Choice(("rayyan", "asreview")), help="It is this tool's export, not ours."
+)
+@click.option("--question", metavar="SLUG", help="With --from: the question that was screened.")
+@click.option(
+    "--stage",
+    type=click.Choice(("title-abstract", "full-text")),
+    default="title-abstract",
+    show_default=True,
+    help="With --from: the stage that was screened.",
+)
+@click.option(
+    "--as", "person", metavar="NAME", help="With --from: who said whatever the file puts no name to."
+)
+@click.option(
+    "--reviewer",
+    "reviewers",
+    metavar="THERE=NAME",
+    multiple=True,
+    help="With --from: a reviewer's name in the file, and who that is here. May be repeated.",
+)
+@click.option(
+    "--add-tags", metavar="GROUP", help="With --from: labels that are no tags yet become tags of this group."
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@json_option
+@pass_settings
+def tag_import(
+    settings: Settings,
+    file: Path,
+    tool: str | None,
+    question: str | None,
+    stage: Literal["title-abstract", "full-text"],
+    person: str | None,
+    reviewers: Sequence[str],
+    add_tags: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Import FILE: what 'tracker tag export' wrote, or with --from what Rayyan or ASReview did (CSV or RIS).
+
+    All of it in one go, or nothing where a line is wrong. What is there already is never overwritten. Exit code 3:
+    something could not be brought over, and is listed.
+    """
+    if tool is None:
+        if question or person or reviewers or add_tags or stage != "title-abstract":
+            raise UsageError("our own files say who said what of which question. These options need --from.")
+        from tracker.exchange.ours import import_rows
+
+        with closing(open_people(settings)) as db:
+            report = import_rows(db, file, dry_run=dry_run)
+        if as_json:
+            print_json(report._asdict())
+        else:
+            _print_imported(report)
+        complete = not report.conflicts
+    else:
+        from tracker.exchange import asreview, foreign, rayyan
+
+        records = (rayyan if tool == "rayyan" else asreview).read(file)
+        mapping = dict(_pair(text) for text in reviewers)
+        plan = foreign.Plan(file.name, tool, question, stage, mapping, person, add_tags, dry_run)
+        with closing(open_evidence(settings)) as evidence, closing(open_people(settings)) as db:
+            found = foreign.bring_in(db, evidence, records, plan)
+        if as_json:
+            print_json(found.as_dict())
+        else:
+            _print_brought_in(found)
+        complete = found.is_complete
+    if not complete:
+        sys.exit(EXIT_WORK_REMAINS)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    there, sign, here = text.rpartition("=")
+    if not (there.strip() and sign and here.strip()):
+        raise UsageError(f"--reviewer {text!r}: write it as 'Alice=a.meier', the name in the file first.")
+    return there.strip(), here.strip()
+
+
+def _print_imported(report: ours.Report) -> None:
+    for conflict in report.conflicts:
+        said = conflict["value"] or conflict["tag"] or conflict["text"] or ""
+        click.echo(
+            harmless(
+                f"line {conflict['line']}: PMID {conflict['pmid']}: {conflict['kind']} of {conflict['person']}: "
+                f"there is {conflict['there'] or 'nothing'}, not {said or 'nothing'}; left as it is"
+            )
+        )
+    for what, names in (("people added, disabled", report.people_added), ("tags added", report.tags_added)):
+        if names:
+            click.echo(harmless(f"{what}: {', '.join(names)}"), err=True)
+    _print_written(report.written, report.unchanged, len(report.conflicts), report.dry_run)
+
+
+def _print_brought_in(report: foreign.Report) -> None:
+    for entry in report.conflicts:
+        click.echo(
+            harmless(
+                f"{entry['place']}: PMID {entry['pmid']}: {entry['person']} said {entry['there']} already, "
+                f"not {entry['found']}; left as it is"
+            )
+        )
+    for entry in report.refused:
+        click.echo(harmless(f"{entry['place']}: PMID {entry['pmid']}: {entry['person']}: {entry['why']}"))
+    for entry in report.ambiguous:
+        pmids = ", ".join(map(str, entry["pmids"]))
+        click.echo(harmless(f"{entry['place']}: may be any of PMIDs {pmids}: {entry['title']}"))
+    for entry in report.outside:
+        click.echo(
+            harmless(f"{entry['place']}: PMID {entry['pmid']} is not in {report.question}: {entry['title']}")
+        )
+    for entry in report.unmatched:
+        click.echo(harmless(f"{entry['place']}: not stored: {entry['title']}"))
+    for what, counts in (
+        ("reviewers nobody was named for (--reviewer)", report.unmapped_reviewers),
+        ("labels that are no tags (--add-tags)", report.unknown_labels),
+    ):
+        if counts:
+            found = ", ".join(f"{name} ({count})" for name, count in counts.items())
+            click.echo(harmless(f"{what}: {found}"), err=True)
+    if report.tags_added:
+        click.echo(harmless(f"tags added: {', '.join(report.tags_added)}"), err=True)
+    by = ", ".join(f"{count:,} by {how}" for how, count in report.matched.items()) or "none"
+    click.echo(
+        f"{report.records:,} records: matched {by}; {len(report.unmatched):,} not stored, "
+        f"{len(report.ambiguous):,} ambiguous, {len(report.outside):,} not in the question, "
+        f"{report.undecided:,} with nothing said of them",
+        err=True,
+    )
+    _print_written(
+        report.written, report.unchanged, len(report.conflicts) + len(report.refused), report.dry_run
+    )
+
+
+def _print_written(written: dict[str, int], unchanged: int, left: int, dry_run: bool) -> None:
+    said = ", ".join(f"{count:,} {what.removesuffix('s')}s" for what, count in written.items())
+    verb = "would be written" if dry_run else "written"
+    click.echo(
+        f"{said or 'nothing new'} {verb}; {unchanged:,} there already, {left:,} left out as they contradict it",
+        err=True,
+    )
+
+
+@tag.command("log")
+@click.option(
+    "--pmid", callback=lambda *given: given[2] and pmid_of(given[2]), metavar="PMID", help="Of this paper."
+)
+@click.option("--person", metavar="NAME", help="Of what this person did.")
+@click.option("--day", type=click.DateTime(("%Y-%m-%d",)), help="Of this day (UTC).")
+@click.option("--question", metavar="SLUG", help="Of this question.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON Lines to stdout: an event a line.")
+@pass_settings
+def tag_log(
+    settings: Settings,
+    pmid: Pmid | None,
+    person: str | None,
+    day: datetime | None,
+    question: str | None,
+    as_json: bool,
+) -> None:
+    """Print the log of everything that people did, the oldest first: who, when, what, before and after.
+
+    Also what a blind review still hides: show it to nobody who has yet to decide.
+    """
+    from tracker.store import written
+
+    with closing(open_people(settings, must_exist=True)) as db:
+        check_people(db, person)
+        chosen = f"{day:%Y-%m-%d}" if day else None
+        for event in written.log(db, pmid=pmid, person=person, day=chosen, question=question):
+            if as_json:
+                click.echo(json.dumps(event, ensure_ascii=False))
+            else:
+                click.echo(harmless(_event_text(event)))
+
+
+def _event_text(event: dict[str, Any]) -> str:
+    subject = " ".join(
+        f"{value}" for name, value in (event["subject"] or {}).items() if name not in ("person", "id")
+    )
+    states = [
+        " ".join(f"{name}={value!r}" for name, value in (state or {}).items() if value not in (None, ""))
+        for state in (event["before"], event["after"])
+    ]
+    parts = (
+        event["happened"],
+        event["person"] or "-",
+        event["action"],
+        f"PMID {event['pmid']}" if event["pmid"] else "",
+        event["question"] or "",
+        subject,
+        " -> ".join(state or "nothing" for state in states) if any(states) else "",
+        f"({event['origin']})",
+    )
+    return "  ".join(" ".join(part.split()) for part in parts if part)
+
+
+@tag.group("vocabulary")
+def tag_vocabulary() -> None:
+    """The tags that there are, in groups, as a YAML file."""
+
+
+@tag_vocabulary.command("export")
+@output_option
+@pass_settings
+def tag_vocabulary_export(settings: Settings, output: Path | None) -> None:
+    """Export the groups and tags as YAML."""
+    from tracker.export import whole_file
+    from tracker.store.vocabulary import exported
+
+    with closing(open_people(settings, must_exist=True)) as db:
+        text = exported(db)
+    if output is None or str(output) == "-":
+        click.echo(text, nl=False)
+    else:
+        with whole_file(output) as out:
+            out.write(text.encode())
+
+
+@tag_vocabulary.command("import")
+@file_argument
+@json_option
+@pass_settings
+def tag_vocabulary_import(settings: Settings, file: Path, as_json: bool) -> None:
+    """Import groups and tags from a YAML file: what is new is added, descriptions and colours are taken over.
+
+    Nothing is deleted: what the file does not name stays.
+    """
+    from tracker.exchange.files import read_text
+    from tracker.store.annotations import acting
+    from tracker.store.vocabulary import imported
+
+    text = read_text(file)
+    with closing(open_people(settings)) as db, acting(db, None, "tracker tag vocabulary import") as act:
+        report = imported(act, text, str(file))
+    if as_json:
+        print_json(report._asdict())
+    else:
+        click.echo(f"{report.added:,} groups and tags added, {report.changed:,} changed", err=True)
