@@ -7,6 +7,7 @@ closed. Nothing else decides.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -35,6 +36,9 @@ PERMISSIONS = {
 NO_TOKEN = "This token is none of ours, or does not count any more."  # noqa: S105
 LONGEST_FORM = 256 * 1024
 LONGEST_ORIGIN = 300
+LONGEST_PATH = 2000
+# Visible ASCII without a backslash, which browsers read as a slash; two slashes would name another host.
+_LOCAL = re.compile(r"/(?!/)[!-\[\]-~]*")
 CSRF_COOKIE = "ds_csrftoken"
 
 
@@ -295,3 +299,9 @@ async def write(datasette: Datasette, writer: Writer, what: Callable[[Act], T]) 
 def scopes_of(role: str) -> Iterator[str]:
     """What a token of somebody with this role may be used for."""
     return (scope for scope, least in SCOPES.items() if ROLES.index(role) >= ROLES.index(least))
+
+
+def local_path(path: str | None) -> str:
+    """Where to go on to: a path of ours, else the first page."""
+    is_local = path and len(path) <= LONGEST_PATH and _LOCAL.fullmatch(path)
+    return path if path and is_local and not path.startswith(("/sign-in", "/sign-out")) else "/"

@@ -18,6 +18,7 @@ from tracker import __version__
 from tracker.clock import now
 from tracker.site.compat import Request, Response
 from tracker.site.security import ANNOTATIONS, EVIDENCE
+from tracker.store.kept import state
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -83,7 +84,7 @@ def state_tag(datasette: Datasette, request: Request) -> str:
     ]
     for name in (EVIDENCE, ANNOTATIONS):
         if (database := datasette.databases.get(name)) and database.path:
-            parts += (_state(database.path), _state(f"{database.path}-wal"))
+            parts += (state(database.path), state(f"{database.path}-wal"))
     return f'W/"{sha256(chr(0).join(parts).encode()).hexdigest()[:32]}"'
 
 
@@ -105,12 +106,3 @@ def _looks() -> str:
     """Of the templates that pages are made with: they may change where the version does not."""
     files = sorted(Path(__file__).parent.glob("templates/*"))
     return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-
-
-def _state(path: str) -> str:
-    """A log that is empty is as good as none: every reader makes one that was not there."""
-    try:
-        found = Path(path).stat()
-    except FileNotFoundError:
-        return ""
-    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}" if found.st_size else ""

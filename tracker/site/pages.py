@@ -128,7 +128,7 @@ async def page(datasette: Datasette, request: Request, template: str, context: M
         "here": panels.here(request),
         "done": await panels.done(datasette, request),
         "canonical": datasette.absolute_url(request, datasette.urls.path(request.path)),
-        "urls": datasette.urls,
+        "urls": compat.Urls(datasette),
         "static_file": partial(assets.address, datasette),
         "actor": request.actor,
         # A function: calling it sets a cookie, which an anonymous page must not.

@@ -46,7 +46,7 @@ async def panels(
     common = {
         "rights": await access.rights(datasette, request),
         "csrftoken": request.scope.get("csrftoken"),
-        "urls": datasette.urls,
+        "urls": compat.Urls(datasette),
         "here": back.partition("#")[0],
         "done": None,
     }

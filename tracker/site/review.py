@@ -14,7 +14,7 @@ from tracker.site.access import Form, Writer, write, writing
 from tracker.site.compat import NotFound, Request, Response
 from tracker.site.errors import wants_json
 from tracker.site.reader import read
-from tracker.site.tagging import Done, local, with_done
+from tracker.site.tagging import Done, with_done
 from tracker.store import decisions, screening
 from tracker.store.annotations import Act
 from tracker.store.decisions import Review
@@ -91,7 +91,7 @@ async def settle(request: Request, datasette: Datasette, writer: Writer, form: F
     if wants_json(request):
         return Response.json({"ok": True, **done._asdict()})
     back = form.get("back") or datasette.urls.path(f"/questions/{slug}/review")
-    return Response.redirect(with_done(local(back, datasette), done), status=303)
+    return Response.redirect(with_done(access.local_path(back), done), status=303)
 
 
 def _holding(db: sqlite3.Connection, slug: str, pmid: Pmid) -> Review:

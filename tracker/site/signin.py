@@ -7,7 +7,6 @@ so that neither many attempts at once nor their timing tell or gain anything.
 from __future__ import annotations
 
 import ipaddress
-import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
     from datasette.app import Datasette
 
 NO_STORE = {"Cache-Control": "no-store"}
-LONGEST_NEXT = 2000
 DAYS = (7, 30, 90, 180, 365)
 # What "/account" says after something was done, by its address.
 DONE = {
@@ -45,8 +43,6 @@ DONE = {
 WRONG = "That did not match. Check the name and the password, and try again."
 LIMITED = "Too many attempts did not match. Wait {minutes} minutes, then try again."
 BUSY_SECONDS = 5
-# Visible ASCII without a backslash, which browsers read as a slash; two slashes would name another host.
-_LOCAL = re.compile(r"/(?!/)[!-\[\]-~]*")
 
 OwnView = Callable[[Request, "Datasette", Person, Form], Awaitable[Response]]
 
@@ -57,7 +53,7 @@ OwnView = Callable[[Request, "Datasette", Person, Form], Awaitable[Response]]
 async def sign_in(request: Request, datasette: Datasette) -> Response:
     if request.method == "POST":
         return await _sign_in(request, datasette)
-    onward = local_path(request.args.get("next"))
+    onward = access.local_path(request.args.get("next"))
     if access.viewer(request) is not None and not access.is_program(request):
         return _redirect(datasette, onward)
     return await _form(request, datasette, onward)
@@ -66,7 +62,7 @@ async def sign_in(request: Request, datasette: Datasette) -> Response:
 async def _sign_in(request: Request, datasette: Datasette) -> Response:
     check_same_site(request)
     form = await read_form(request)
-    onward, name = local_path(form.get("next")), form.get("name").strip().lower()
+    onward, name = access.local_path(form.get("next")), form.get("name").strip().lower()
     try:
         person = await _attempt(request, datasette, name, form.get("password"))
     except passwords.Busy as error:
@@ -160,12 +156,6 @@ def network(request: Request) -> str:
             return str(address.ipv4_mapped)
         return str(ipaddress.ip_network((address.packed[:8] + bytes(8), 64)))
     return str(address)
-
-
-def local_path(path: str | None) -> str:
-    """Where to go on to: a path of ours, else the first page."""
-    is_local = path and len(path) <= LONGEST_NEXT and _LOCAL.fullmatch(path)
-    return path if path and is_local and not path.startswith(("/sign-in", "/sign-out")) else "/"
 
 
 # -- one's own account -----------------------------------------------------------------------------

@@ -353,16 +353,7 @@ async def answer(request: Request, datasette: Datasette, form: Form, done: Done)
                 back=form.get("back"),
             )
         return Response.json(said)
-    return Response.redirect(with_done(local(form.get("back"), datasette), done), status=303)
-
-
-def local(path: str, datasette: Datasette) -> str:
-    """The path where it leads to a page of this site, and nowhere else; otherwise the first page."""
-    parts = urlsplit(path.replace("\\", "/"))
-    is_ours = (
-        path.startswith("/") and not path.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
-    )
-    return path if is_ours and path.isprintable() else datasette.urls.path("/")
+    return Response.redirect(with_done(access.local_path(form.get("back")), done), status=303)
 
 
 def with_done(path: str, done: Done) -> str:

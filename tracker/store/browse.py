@@ -11,6 +11,7 @@ from typing import Any
 from tracker.article import Pmid
 from tracker.store import annotated, decisions, facets, lists, news, search
 from tracker.store.articles import present
+from tracker.store.kept import kept
 from tracker.store.listed import listed
 from tracker.store.lists import TOP, Key, Selection, Tallies
 from tracker.store.questions import STARTER
@@ -72,13 +73,13 @@ def question(
     about["pico"] = json.loads(about["pico"] or "{}")
     about["bottom_line"] = _bottom_line(db, about)
     first_page = after == TOP
-    whole = lists.tallies(db, Selection(slug)) or {}
+    whole = kept(db, ("tallies", slug), lambda: lists.tallies(db, Selection(slug)) or {})
     reader = lists.Reader(db, selection)
     narrowed = whole if selection.is_whole else reader.tallies()
     counted = narrowed if narrowed is not None else whole
     return {
         "question": about,
-        "preprints": preprints_of_listed(db, slug),
+        "preprints": kept(db, ("preprints", slug), lambda: preprints_of_listed(db, slug)),
         "tags": tags_in_use(db, slug, viewer),
         "first_page": first_page,
         "whole": selection.is_whole,
@@ -296,6 +297,10 @@ def has_starter(db: sqlite3.Connection) -> bool:
 def _standing(db: sqlite3.Connection, slug: str) -> dict[str, Any]:
     """How many records match, how many of them PubMed created lately, and whether they are starter citations."""
     recent = (datetime.now(UTC) - timedelta(days=RECENT_DAYS)).strftime("%Y-%m-%d")
+    return kept(db, ("standing", slug, recent), lambda: _standing_since(db, slug, recent))
+
+
+def _standing_since(db: sqlite3.Connection, slug: str, recent: str) -> dict[str, Any]:
     (new,) = db.execute(
         """
         select count(*) from (
