@@ -481,3 +481,135 @@ def test_everything_people_wrote_outlives_rebuild_full_refresh_and_deletion(tmp_
 def _dump(desk: Desk) -> list[str]:
     with closing(sqlite3.connect(desk.annotations)) as db:
         return list(db.iterdump())
+
+
+# -- what undoing, merging and blind reviews must not do -------------------------------------------
+
+
+def batch_of(client: httpx.Client, path: str, **fields: Any) -> dict[str, Any]:
+    """What a form comes to, as JSON."""
+    answer = client.post(path, data={"csrftoken": client.cookies["ds_csrftoken"], **fields}, headers=JSON)
+    found: dict[str, Any] = answer.json() | {"status": answer.status_code}
+    return found
+
+
+def tags_of(desk: Desk, pmid: int, question: str | None = None) -> list[str]:
+    query = "select t.name from taggings g join tags t on t.id = g.tag where pmid = ? and question is ? order by 1"
+    return [name for (name,) in rows(desk, query, pmid, question)]
+
+
+def test_z_undoes_act_after_act_backwards(team: tuple[Desk, str], ann: httpx.Client) -> None:
+    desk, _ = team
+    (pmid,) = evidence(
+        desk,
+        """
+        select pmid from question_articles where question = 'tolerance' and matching and pmid in (
+          select pmid from question_articles where question = 'cognition' and matching) limit 1
+        """,
+    )[0]
+    other = papers(desk)[8]
+    ann.get("/questions/cystitis")
+    batch_of(ann, f"/articles/{other}/note", text="First of all")
+    for question in ("cognition", "tolerance"):
+        batch_of(ann, f"/articles/{pmid}/tag", tag="teaching", question=question)
+    assert batch_of(ann, "/undo")["ok"] and tags_of(desk, pmid, "tolerance") == []
+    assert tags_of(desk, pmid, "cognition") == ["teaching"]
+    assert batch_of(ann, "/undo")["ok"] and tags_of(desk, pmid, "cognition") == []
+    assert rows(desk, "select count(*) from notes where text = 'First of all'") == [(1,)]
+    assert batch_of(ann, "/undo")["ok"]
+    assert rows(desk, "select count(*) from notes where text = 'First of all'") == [(0,)]
+
+
+def test_undoing_leaves_one_tag_of_a_single_choice_group(team: tuple[Desk, str], ann: httpx.Client) -> None:
+    desk, _ = team
+    pmid = papers(desk)[9]
+    ann.get("/questions/cystitis")
+    batch_of(ann, f"/articles/{pmid}/tag", tag="benefit")
+    off = batch_of(ann, f"/articles/{pmid}/tag", tag="benefit", on="0")["batch"]
+    batch_of(ann, f"/articles/{pmid}/tag", tag="harm")
+    assert batch_of(ann, "/undo", batch=off)["status"] == 409
+    assert tags_of(desk, pmid) == ["harm"]
+
+
+def test_a_merge_keeps_notes_and_single_choices_and_is_not_undone_by_halves(
+    team: tuple[Desk, str], ann: httpx.Client, lea: httpx.Client
+) -> None:
+    desk, _ = team
+    pmid, other = papers(desk)[10:12]
+    ann.get("/questions/cystitis")
+    lea.get("/tags")
+    for name in ("old name", "older name"):
+        send(lea, "/tags/change", action="add", group="Use", name=name)
+    batch_of(ann, f"/articles/{pmid}/tag", tag="old name", note="Remember why")
+    batch_of(ann, f"/articles/{pmid}/tag", tag="get full text")
+    batch_of(ann, f"/articles/{other}/tag", tag="older name")
+    batch_of(ann, f"/articles/{other}/tag", tag="benefit")
+    merged = batch_of(lea, "/tags/change", action="merge", tag="old name", into="get full text")
+    assert (merged["ok"], merged["changed"]) == (True, 1)
+    query = "select g.note from taggings g join tags t on t.id = g.tag where g.pmid = ? and t.name = 'get full text'"
+    assert rows(desk, query, pmid) == [("Remember why",)]
+    batch_of(lea, "/tags/change", action="merge", tag="older name", into="harm")
+    assert tags_of(desk, other) == ["benefit"]
+    assert batch_of(lea, "/undo", batch=merged["batch"])["status"] == 409
+    assert tags_of(desk, pmid) == ["get full text"]
+
+
+def test_a_bulk_act_is_for_the_papers_that_were_seen(team: tuple[Desk, str], lea: httpx.Client) -> None:
+    desk, _ = team
+    one, other = papers(desk)[12:14]
+    lea.get("/questions/cystitis")
+    batch_of(lea, f"/articles/{one}/tag", tag="small sample", question="cystitis")
+    page = html.fromstring(lea.get("/questions/cystitis/bulk?tag=small+sample").text)
+    (which,) = page.xpath('//input[@name="which"]/@value')
+    batch_of(lea, f"/articles/{one}/tag", tag="small sample", question="cystitis", on="0")
+    batch_of(lea, f"/articles/{other}/tag", tag="small sample", question="cystitis")
+    fields = {"list": "tag=small+sample", "count": "1", "which": which, "action": "exclude"}
+    assert batch_of(lea, "/questions/cystitis/bulk", **fields)["status"] == 409
+    assert rows(desk, "select count(*) from decisions where pmid in (?, ?)", one, other) == [(0,)]
+
+
+def test_undoing_from_another_papers_page_answers(team: tuple[Desk, str], ann: httpx.Client) -> None:
+    desk, _ = team
+    ann.get("/questions/cystitis")
+    batch_of(ann, f"/articles/{papers(desk)[14]}/tag", tag="teaching", question="cystitis")
+    undone = batch_of(ann, "/undo", panel="article", question="psychotherapy")
+    assert (undone["ok"], undone["panels"]) == (True, {})
+
+
+def test_what_was_open_at_one_stage_is_sealed_at_the_next(team: tuple[Desk, str]) -> None:
+    """A note from the first stage that is changed at the second; and a seal holds where evidence.db was lost."""
+    desk, address = team
+    pmid = papers(desk, "psychotherapy")[1]
+    note = f"/articles/{pmid}/note"
+    with (
+        signed_in(address, "ann") as ann,
+        signed_in(address, "bob") as bob,
+        httpx.Client(base_url=address) as nobody,
+    ):
+        for client in (ann, bob):
+            client.get("/questions/psychotherapy")
+        id = rows(desk, "select coalesce(max(id), 0) + 1 from events")[0][0]
+        assert batch_of(ann, note, question="psychotherapy", text="Sealed at first")["ok"]
+        hidden = [client.get(f"/articles/{pmid}").text for client in (bob, nobody)]
+        assert not any("Sealed at first" in page for page in hidden)
+        for client in (ann, bob):
+            decided = {"question": "psychotherapy", "decision": "include", "stage": "title-abstract"}
+            assert batch_of(client, f"/articles/{pmid}/decide", **decided)["ok"]
+        assert "Sealed at first" in nobody.get(f"/articles/{pmid}").text
+        assert batch_of(ann, note, id=str(id), text="Exclude it at full text")["ok"]
+        for client in (bob, nobody):
+            assert "Exclude it at full text" not in client.get(f"/articles/{pmid}").text
+        assert "Exclude it at full text" not in bob.get(f"/log?pmid={pmid}").text
+        assert "Exclude it at full text" in ann.get(f"/articles/{pmid}").text
+        # A label that nobody read cannot be rejected.
+        fields = {"label_group": "design", "machine_value": "no such label", "verdict": "reject"}
+        assert batch_of(ann, f"/articles/{pmid}/label", **fields)["status"] == 409
+    with closing(sqlite3.connect(desk.db)) as db, db:
+        db.execute("pragma foreign_keys = off")
+        kept = db.execute("select * from questions where slug = 'psychotherapy'").fetchone()
+        db.execute("delete from questions where slug = 'psychotherapy'")
+    try:
+        assert "Exclude it at full text" not in httpx.get(f"{address}/articles/{pmid}").text
+    finally:
+        with closing(sqlite3.connect(desk.db)) as db, db:
+            db.execute(f"insert into questions values ({', '.join('?' * len(kept))})", kept)

@@ -218,6 +218,9 @@ def test_a_token_writes_within_its_scope_only(team: tuple[Desk, str], write: Wri
     desk, address = team
     scopes = [scope for scope in ("read", "tag", "decide", "lead") if scope != write.scope]
     path, fields = filled_in(desk, write, "admin")
+    if write.path == "/undo":
+        # It asks for the scope of what is undone: test_a_token_undoes_nothing_beyond_its_scope.
+        scopes = ["read"]
     others = {"Authorization": f"Bearer {add_token(desk, 'admin', *scopes)}"}
     before = written(desk)
     assert httpx.post(address + path, data=fields, headers=others).status_code == 403
@@ -232,6 +235,76 @@ def test_a_token_writes_within_its_scope_only(team: tuple[Desk, str], write: Wri
     # A program has no form, and needs no token of one; nor does a cookie beside it matter.
     answer = httpx.post(address + path, data=fields, headers={**own, "Accept": "application/json"})
     assert (answer.status_code, answer.json()["ok"]) == (200, True), answer.text
+
+
+def test_a_token_undoes_nothing_and_decides_nothing_in_bulk_beyond_its_scope(team: tuple[Desk, str]) -> None:
+    desk, address = team
+    pmid = papers(desk)[4]
+    headers = {
+        scope: {"Authorization": f"Bearer {add_token(desk, 'lead', scope)}", "Accept": "application/json"}
+        for scope in ("tag", "decide", "lead")
+    }
+
+    def post(scope: str, path: str, **fields: Any) -> httpx.Response:
+        return httpx.post(address + path, data=fields, headers=headers[scope])
+
+    decided = {"question": "cystitis", "decision": "unsure", "stage": "title-abstract"}
+    decision = post("decide", f"/articles/{pmid}/decide", **decided).json()["batch"]
+    settled = {
+        "pmid": papers(desk)[0],
+        "stage": "title-abstract",
+        "decision": "include",
+        "why": "The last word",
+    }
+    settlement = post("lead", "/questions/cystitis/settle", **settled).json()["batch"]
+    before = written(desk)
+    assert post("tag", "/undo", batch=decision).status_code == 403
+    for scope in ("tag", "decide"):
+        assert post(scope, "/undo", batch=settlement).status_code == 403
+    bulk = {"action": "exclude", "count": len(papers(desk))}
+    assert post("tag", "/questions/cystitis/bulk", **bulk).status_code == 403
+    assert (
+        post("decide", "/questions/cystitis/bulk", **bulk | {"action": "tag", "tag": "teaching"}).status_code
+        == 403
+    )
+    assert written(desk) == before
+    # Who is no lead any more takes no word of a lead's back.
+    assert desk.run("people", "role", "lead", "tagger").code == 0
+    with signed_in(address, "lead") as client:
+        client.get("/account")
+        assert send(client, "/undo", batch=settlement).status_code == 403
+    assert desk.run("people", "role", "lead", "lead").code == 0
+    assert post("lead", "/undo", batch=settlement).status_code == 200
+    assert post("decide", "/undo", batch=decision).status_code == 200
+
+
+@pytest.mark.parametrize("cookies", [{}, {"x": "1"}])
+def test_more_than_a_form_holds_is_not_heard_to_its_end(
+    team: tuple[Desk, str], cookies: dict[str, str]
+) -> None:
+    desk, address = team
+    before = written(desk)
+    answer = httpx.post(f"{address}/sign-in", data={"name": "x" * 400_000}, cookies=cookies)
+    # Without any cookie it is refused before it is heard.
+    expected = (413, True) if cookies else (403, False)
+    assert (answer.status_code, "262,144 bytes" in answer.text) == expected
+    assert written(desk) == before
+
+
+@pytest.mark.parametrize("field", ["batch", "count", "tag", "pmid", "id", "token"])
+def test_a_number_of_many_digits_is_no_number(team: tuple[Desk, str], field: str) -> None:
+    desk, address = team
+    before = written(desk)
+    with signed_in(address, "lead") as client:
+        client.get("/account")
+        for write in WRITES:
+            path, fields = filled_in(desk, write, "lead")
+            if field in fields or field in ("batch", "id"):
+                for digits in (25, 5000):
+                    status = send(client, path, **{**fields, field: "9" * digits}).status_code
+                    assert status in (303, 400, 404, 409), (path, status)
+        assert send(client, "/account/tokens/revoke", token="9" * 5000).status_code in (303, 400, 404)
+    assert len(written(desk)["events"]) <= len(before["events"]) + 20
 
 
 def test_who_was_disabled_writes_nothing_from_the_next_request_on(team: tuple[Desk, str]) -> None:

@@ -45,6 +45,11 @@ class Tracker(click.Group):
             _fail("interrupted. Nothing was half-written; run it again to go on.", EXIT_WORK_REMAINS)
         except TrackerError as error:
             _fail(str(error), error.exit_code)
+        except sqlite3.DatabaseError as error:
+            _fail(
+                f"{error}. Where a database is damaged, 'tracker restore latest' brings the last backup back.",
+                1,
+            )
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(0)

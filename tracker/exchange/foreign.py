@@ -131,9 +131,7 @@ class _Import:
         reviews = decisions.reviews(evidence)
         self.review = self._chosen(reviews)
         found = {pmid for each in matches if len(each.pmids) == 1 for pmid in each.pmids}
-        self.seal = tagging.seals(
-            act.db, tagging.holding(evidence, reviews, found), self.review and self.review.question
-        )
+        self.seal = tagging.seals(act.db, tagging.holding(evidence, reviews, found))
         self.within = self._within(evidence)
         self.acts = self._acts(act)
         self.maker = act
@@ -285,7 +283,7 @@ class _Import:
             pmid,
             act,
             "tags",
-            lambda: tagging.tag(act, pmid, question, tag, seal=self.seal(pmid)),
+            lambda: tagging.tag(act, pmid, question, tag, seal=self.seal(pmid, question)),
         )
 
     def _tag(self, label: str) -> vocabulary.Tag | None:
@@ -318,7 +316,7 @@ class _Import:
 
         def write() -> bool:
             before = act.changed
-            tagging.write_note(act, pmid, question, text, self.seal(pmid))
+            tagging.write_note(act, pmid, question, text, self.seal(pmid, question))
             return act.changed > before
 
         self._do(record, pmid, act, "notes", write)

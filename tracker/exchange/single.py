@@ -34,7 +34,7 @@ def tag(
         if evidence:
             _check(evidence, pmid, question)
             held = tagging.holding(evidence, decisions.reviews(evidence), [pmid])
-            seal = tagging.seals(db, held, question)(pmid)
+            seal = tagging.seals(db, held)(pmid, question)
         # The tags to start with are nobody's.
         vocabulary.ensure(Act(db, None, act.origin))
         return tagging.tag(act, pmid, question, vocabulary.named(db, name), note, seal)
@@ -56,14 +56,14 @@ class Listed:
         self._db = db
         self._viewer = viewer
         reviews = decisions.reviews(evidence) if evidence else None
-        self._dual = None if reviews is None else {slug for slug, review in reviews.items() if review.dual}
+        self._single = None if reviews is None else {slug for slug, each in reviews.items() if not each.dual}
 
     def rows(
         self, pmid: Pmid | None = None, question: str | None = None, person: str | None = None
     ) -> Iterator[Row]:
         """Those of one paper, question or person, where given."""
         for row in written.rows(self._db, pmid=pmid, question=question, person=person):
-            if written.is_hidden(self._db, row, self._viewer, self._dual):
+            if written.is_hidden(self._db, row, self._viewer, self._single):
                 self.hidden += 1
             else:
                 yield row

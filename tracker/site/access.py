@@ -34,7 +34,6 @@ PERMISSIONS = {
     "tracker-admin": "admin",
 }
 NO_TOKEN = "This token is none of ours, or does not count any more."  # noqa: S105
-LONGEST_FORM = 256 * 1024
 LONGEST_ORIGIN = 300
 LONGEST_PATH = 2000
 # Visible ASCII without a backslash, which browsers read as a slash; two slashes would name another host.
@@ -52,8 +51,8 @@ class MethodNotAllowed(Base400):  # type: ignore[misc]
     status = 405
 
 
-class TooLarge(Base400):  # type: ignore[misc]
-    status = 413
+class NotAllowed(UsageError):
+    """Said inside a transaction, which then writes nothing; answered as Forbidden."""
 
 
 class SignInNeeded(Base400):  # type: ignore[misc]
@@ -67,6 +66,11 @@ class Form(NamedTuple):
 
     def get(self, name: str, default: str = "") -> str:
         return next((value for key, value in reversed(self.pairs) if key == name), default)
+
+    def number(self, name: str) -> int | None:
+        """The field where it is a number; of more digits than any id or count has, it is none."""
+        value = self.get(name)
+        return int(value) if value.isdecimal() and value.isascii() and len(value) < 16 else None
 
     def all(self, name: str) -> list[str]:
         return [value for key, value in self.pairs if key == name]
@@ -180,8 +184,8 @@ def reading(view: View) -> View:
     return answer
 
 
-def writing(permission: str) -> Callable[[WriteView], View]:
-    """A view that writes, for those who have the permission."""
+def writing(*permissions: str) -> Callable[[WriteView], View]:
+    """A view that writes, for those who have one of the permissions."""
 
     def wrap(view: WriteView) -> View:
         # Not ``wraps``: Datasette looks at the parameters of what was wrapped, and gives what they are called.
@@ -191,11 +195,11 @@ def writing(permission: str) -> Callable[[WriteView], View]:
             if request.actor is None and bearer_of(request) is not None:
                 raise SignInNeeded(f"{NO_TOKEN} Nothing was written.")
             check_same_site(request)
-            if not await may(datasette, request, permission):
+            if not any([await may(datasette, request, permission) for permission in permissions]):
                 if request.actor is None:
                     raise SignInNeeded("Sign in first: nothing was written.")
                 raise Forbidden(
-                    f"This needs the right {permission!r}, which you do not have. Nothing was written."
+                    f"This needs the right {' or '.join(permissions)}, which you do not have. Nothing was written."
                 )
             form = await read_form(request)
             writer = Writer(
@@ -205,6 +209,8 @@ def writing(permission: str) -> Callable[[WriteView], View]:
                 return await view(request, datasette, writer, form)
             except Refused as error:
                 raise Conflict(str(error)) from None
+            except NotAllowed as error:
+                raise Forbidden(str(error)) from None
             except NotThere as error:
                 raise NotFound(str(error)) from None
             except UsageError as error:
@@ -257,15 +263,8 @@ def is_program(request: Request) -> bool:
 
 
 async def read_form(request: Request) -> Form:
-    """Raises TooLarge, or BadRequest for what is no form in UTF-8 or holds control characters."""
-    body = b""
-    more = True
-    while more:
-        message = await request.receive()
-        body += message.get("body", b"")
-        if len(body) > LONGEST_FORM:
-            raise TooLarge(f"A form may have {LONGEST_FORM:,} bytes. Nothing was written.")
-        more = message.get("more_body", False)
+    """Raises BadRequest for what is no form in UTF-8 or holds control characters."""
+    body = await request.post_body()
     try:
         pairs = tuple(
             parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=20_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,8 @@ async def panels(
     parts = compat.templates(datasette).get_template("_tracker_tagging.html")
     made = {}
     for pmid, found in (await read(datasette, query)).items():
+        if on_article and place not in found["places"]:
+            continue
         given = found["places"][place or "any"] if on_article else found["given"]
         reasons = given.get("reasons", found.get("reasons", ()))
         module: Any = parts.make_module({**common, **found, "reasons": reasons})
@@ -70,8 +73,18 @@ def said(
         "said": annotated.of_articles(db, [article["pmid"] for article in articles], slug, viewer),
         "reasons": review.reasons if review else (),
         "vocabulary": vocabulary.groups(db, "annotations") if viewer else [],
+        "abstracts": _abstracts(db, [article["pmid"] for article in articles]) if viewer else {},
         "titles": dict(db.execute("select slug, title from questions").fetchall()),
     }
+
+
+def _abstracts(db: sqlite3.Connection, pmids: Sequence[int]) -> dict[int, str]:
+    """As sanitised HTML, for those who screen by title and abstract."""
+    rows = db.execute(
+        "select pmid, abstract_html from articles where pmid in (select value from json_each(?))",
+        (json.dumps(list(pmids)),),
+    )
+    return {pmid: html for pmid, html in rows if html}
 
 
 def said_of(db: sqlite3.Connection, request: Request, pmid: Pmid) -> dict[str, Any]:
@@ -83,11 +96,16 @@ def said_of(db: sqlite3.Connection, request: Request, pmid: Pmid) -> dict[str, A
     for part in PARTS:
         for row in whole[part]:
             places[row["question"] if row["question"] in places else "any"][part].append(row)
+    # Where the reader came from, keys decide; so it comes first.
+    came = request.args.get("in")
+    if came in places:
+        places = {came: places[came]} | places
     reviewed: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in whole["label_reviews"]:
         reviewed.setdefault((row["label_group"], row["machine_value"]), []).append(row)
     return {
         "places": places,
+        "came": came,
         "said_somewhere": any(places[slug][part] for slug in places for part in PARTS),
         "read": [
             list(pair) for pair in db.execute("select label_group, value from labels where pmid = ?", (pmid,))

@@ -71,7 +71,7 @@ async def settle(request: Request, datasette: Datasette, writer: Writer, form: F
     """A lead's last word on a record: ``pmid``, ``stage``, ``decision``, ``reason`` and ``why``; ``was`` is how it was
     settled when they looked, '' for not at all."""
     slug, given = request.url_vars["slug"], form.get("pmid").strip()
-    if not given.isdecimal() or int(given) > MAX_PMID:
+    if not (given.isdecimal() and len(given) < 16) or int(given) > MAX_PMID:
         raise UsageError(f"pmid={given!r} is no PubMed number. Nothing was written.")
     pmid = Pmid(int(given))
     stage, decision, why = form.get("stage"), form.get("decision"), form.get("why")

@@ -15,6 +15,7 @@ from typing import Any
 from jinja2 import BaseLoader, Environment
 
 from tracker.site import assets
+from tracker.site.compat import Base400
 
 EVIDENCE, SITE, ANNOTATIONS = "evidence", "_site", "annotations"
 # Read by our own pages only; readers' SQL never reaches a connection that can see annotations.
@@ -22,8 +23,13 @@ HIDDEN = frozenset((SITE, ANNOTATIONS))
 
 _INLINE = re.compile(r"<(script)(?![^>]*\s(?:src|nonce)=)([^>]*)>")
 # Templates that we wrote; whatever else is rendered is Datasette's.
-OURS = ("/", "/methods", "/changes", "/search", "/sign-in", "/sign-out", "/account")
-OURS_BELOW = ("/questions/", "/articles/", "/account/")
+OURS = (
+    *("/", "/methods", "/changes", "/search", "/sign-in", "/sign-out", "/account"),
+    *("/my-work", "/log", "/alerts", "/tags", "/undo"),
+)
+OURS_BELOW = ("/questions/", "/articles/", "/account/", "/alerts/", "/tags/")
+# Of a form; whatever sends more is not heard to its end, signed in or not.
+LONGEST_BODY = 256 * 1024
 
 _POLICY = (
     "default-src 'none'; script-src {script}; style-src {style}; img-src 'self' data:; font-src 'self'; "
@@ -64,6 +70,12 @@ class NonceLoader(BaseLoader):
         return self._inner.list_templates()
 
 
+class _TooLong(Base400):  # type: ignore[misc]
+    """More was sent than any form of ours has."""
+
+    status = 413
+
+
 def secured(app: Any) -> Any:
     """The ASGI application, with security headers on whatever it answers."""
 
@@ -89,7 +101,28 @@ def secured(app: Any) -> Any:
                 message = {**message, "headers": [*kept, *headers.items()]}
             await send(message)
 
-        await app({**scope, "csp_nonce": nonce}, receive, send_secured)
+        heard = 0
+
+        async def receive_some() -> Any:
+            nonlocal heard
+            message = await receive()
+            heard += len(message.get("body", b""))
+            if heard > LONGEST_BODY:
+                raise _TooLong(f"A form may have {LONGEST_BODY:,} bytes. Nothing was written.")
+            return message
+
+        try:
+            await app({**scope, "csp_nonce": nonce}, receive_some, send_secured)
+        except _TooLong as error:
+            # Datasette answers it where its own code hears the body, but not where the form's token is looked for.
+            said = str(error).encode()
+            start = {
+                "type": "http.response.start",
+                "status": 413,
+                "headers": [(b"content-type", b"text/plain")],
+            }
+            await send_secured(start)
+            await send({"type": "http.response.body", "body": said})
 
     return answer
 

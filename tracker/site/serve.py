@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 import yaml
 
-from tracker.errors import UsageError
+from tracker.errors import CorruptDatabase, UsageError
 from tracker.settings import Settings, find_default
 from tracker.site.compat import new_datasette
 from tracker.site.security import EVIDENCE, SITE
@@ -81,8 +81,10 @@ def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
     with closing(connect.open_for_reading(settings.evidence_db, schema.migrations)) as db:
         check_whole(db, settings.evidence_db)
         known = inspected(db, settings.evidence_db) if immutable else None
-    with closing(open_annotations(settings.annotations_db)) as db, acting(db, None, "tracker serve") as act:
-        vocabulary.ensure(act)
+    with closing(open_annotations(settings.annotations_db)) as db:
+        check_people(db, settings.annotations_db)
+        with acting(db, None, "tracker serve") as act:
+            vocabulary.ensure(act)
     evidence = str(settings.evidence_db)
     made = new_datasette(
         str(settings.annotations_db),
@@ -115,6 +117,18 @@ def check_whole(db: sqlite3.Connection, path: Path) -> None:
         db.execute("select title from articles order by pmid desc limit 1").fetchone()
     except sqlite3.DatabaseError as error:
         raise connect.plain_error(path, error) from None
+
+
+def check_people(db: sqlite3.Connection, path: Path) -> None:
+    """Look through what people wrote, which is little: nobody is to write into a damaged file."""
+    try:
+        found = db.execute("pragma quick_check(1)").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        raise connect.plain_error(path, error) from None
+    if found != "ok":
+        raise CorruptDatabase(
+            f"{path}: the file is damaged ({found}). Run 'tracker restore latest --only annotations'."
+        )
 
 
 def check_port(host: str, port: int) -> None:

@@ -145,7 +145,7 @@ async def _attempt(request: Request, datasette: Datasette, name: str, password: 
 
 
 def network(request: Request) -> str:
-    """The client's address as attempts are counted by: of IPv6 the half that one customer is given."""
+    """The client's address as attempts are counted by: of IPv6 as much as one customer may be given."""
     client = (request.scope.get("client") or ("",))[0]
     try:
         address = ipaddress.ip_address(client)
@@ -154,7 +154,7 @@ def network(request: Request) -> str:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped:
             return str(address.ipv4_mapped)
-        return str(ipaddress.ip_network((address.packed[:8] + bytes(8), 64)))
+        return str(ipaddress.ip_network((address.packed[:6] + bytes(10), 48)))
     return str(address)
 
 
@@ -265,10 +265,9 @@ async def change_password(request: Request, datasette: Datasette, person: Person
 @_own
 async def make_token(request: Request, datasette: Datasette, person: Person, form: Form) -> Response:
     """The answer shows the token, which nothing does ever again."""
-    try:
-        days = int(form.get("days"))
-    except ValueError:
-        raise UsageError("say in days how long the token lasts.") from None
+    days = form.number("days")
+    if days is None:
+        raise UsageError("say in days how long the token lasts.")
     made = await write(
         datasette,
         _writer(request, person),
@@ -279,7 +278,7 @@ async def make_token(request: Request, datasette: Datasette, person: Person, for
 
 @_own
 async def revoke_token(request: Request, datasette: Datasette, person: Person, form: Form) -> Response:
-    id = int(form.get("token")) if form.get("token").isdecimal() else 0
+    id = form.number("token") or 0
     await write(datasette, _writer(request, person), lambda act: people.revoke_token(act, person, id))
     return _redirect(datasette, "/account?done=revoked")
 

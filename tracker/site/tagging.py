@@ -7,15 +7,16 @@ with the paper's panel as it looks now where ``panel`` is asked for.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tracker.article import MAX_PMID, Pmid
 from tracker.errors import NotThere, Refused, UsageError
 from tracker.site import access, filters, pages, panels, words
-from tracker.site.access import Form, Writer, write, writing
-from tracker.site.compat import NotFound, Request, Response
+from tracker.site.access import Form, Writer, reading, write, writing
+from tracker.site.compat import Forbidden, NotFound, Request, Response
 from tracker.site.errors import wants_json
 from tracker.site.reader import read
 from tracker.store import citations, decisions, lists, tagging, vocabulary
@@ -70,11 +71,11 @@ async def tag(request: Request, datasette: Datasette, writer: Writer, form: Form
 
     def what(act: Act) -> Done:
         found = vocabulary.named(act.db, name)
+        seal = decisions.seal_for(act.db, place.held, place.pmid, question)
         if on:
-            seal = decisions.seal_for(act.db, place.held, place.pmid, question)
             tagging.tag(act, place.pmid, question, found, note or None, seal)
             return Done.by(act, f"Tagged {found.name}.", place.pmid)
-        tagging.untag(act, place.pmid, question, found)
+        tagging.untag(act, place.pmid, question, found, seal)
         return Done.by(act, f"Took {found.name} off.", place.pmid)
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
@@ -108,16 +109,17 @@ async def decide(request: Request, datasette: Datasette, writer: Writer, form: F
 async def note(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
     place = await _place(request, datasette)
     question = place.question(form.get("question"))
-    id, text = form.get("id"), form.get("text")
+    id, text = form.number("id"), form.get("text")
 
     def what(act: Act) -> Done:
-        if id:
-            if not id.isdecimal():
-                raise NotThere(f"{id!r} is no note.")
-            tagging.change_note(act, int(id), text, form.get("was") if form.has("was") else None)
+        seal = tagging.seals(act.db, {place.pmid: place.held})
+        if form.get("id"):
+            if id is None:
+                raise NotThere("this is no note.")
+            was = form.get("was") if form.has("was") else None
+            tagging.change_note(act, id, text, was, seal=lambda question: seal(place.pmid, question))
             return Done.by(act, "Note changed." if text.strip() else "Note taken away.", place.pmid)
-        seal = decisions.seal_for(act.db, place.held, place.pmid, question)
-        tagging.write_note(act, place.pmid, question, text, seal)
+        tagging.write_note(act, place.pmid, question, text, seal(place.pmid, question))
         return Done.by(act, "Note written.", place.pmid)
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
@@ -140,7 +142,7 @@ async def label(request: Request, datasette: Datasette, writer: Writer, form: Fo
             (place.pmid, group, machine),
         ).fetchone()
         return bool(found[0] or panels.choices(group)) and bool(
-            read[0] or machine == tagging.NOTHING or not values[verdict]
+            read[0] or machine == tagging.NOTHING or values[verdict] is None
         )
 
     if not await read(datasette, there):
@@ -161,39 +163,53 @@ async def label(request: Request, datasette: Datasette, writer: Writer, form: Fo
     return await answer(request, datasette, form, await write(datasette, writer, what))
 
 
-@writing("tracker-tag")
+@writing("tracker-tag", "tracker-decide", "tracker-lead")
 async def undo(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
-    """Take back an act of the writer's own: ``batch``, or else the last one."""
-    given = form.get("batch")
-    if given and not given.isdecimal():
-        raise NotThere(f"{given!r} is no act of yours.")
-    every = await read(datasette, decisions.reviews)
+    """Take back an act of the writer's own: ``batch``, or else the last one. It needs the right to what was done."""
+    given = form.number("batch")
+    if form.get("batch") and given is None:
+        raise NotThere("this is no act of yours.")
+    rights = await access.rights(datasette, request)
+
+    def look(
+        db: sqlite3.Connection,
+    ) -> tuple[int | None, list[int], Mapping[str, Review], dict[int, list[Review]]]:
+        batch = given or tagging.latest_batch(db, writer.person)
+        rows = db.execute("select distinct pmid from annotations.events where batch = ?", (batch,))
+        pmids = [pmid for (pmid,) in rows if pmid]
+        every = decisions.reviews(db)
+        return batch, pmids, every, tagging.holding(db, every, pmids)
+
+    batch, pmids, every, held = await read(datasette, look)
+    if batch is None:
+        raise Refused("There is nothing left to undo.")
 
     def what(act: Act) -> Done:
-        batch = int(given) if given else tagging.latest_batch(act.db, writer.person)
-        if batch is None:
-            raise Refused("There is nothing left to undo.")
         action = tagging.undo_of(act.db, writer.person, batch)
         if action is None:
             raise NotThere(f"{batch} is no act of yours.")
-        rows = act.db.execute(
-            "select distinct pmid from events where batch = ? limit ?", (batch, MOST_PANELS)
-        )
-        pmids = tuple(pmid for (pmid,) in rows if pmid)
-        found = undo_batch(
-            act, batch, lambda event: decisions.may_be_undone(every.get(event["question"]), act.db, event)
-        )
+
+        def may(event: sqlite3.Row) -> bool:
+            if not rights[RIGHTS.get(event["kind"], "tag")]:
+                raise access.NotAllowed(
+                    f"This needs the right to what was done: {action}. Nothing was undone."
+                )
+            review = every.get(event["question"])
+            return decisions.may_be_undone(review, act.db, event) and tagging.may_be_put_back(act.db, event)
+
+        found = undo_batch(act, batch, may, tagging.seals(act.db, held))
         if not found.undone:
-            raise Refused("Nothing was undone: it has changed since, or two people have decided.")
-        left = f" {found.changed_since:,} had changed since and stay." if found.changed_since else ""
-        return Done(
-            f"Undone: {action}{f', {found.undone:,} times' if found.undone > 1 else ''}.{left}",
-            act.changed,
-            act.batch,
-            pmids,
-        )
+            raise Refused("Nothing was undone: it has changed since, or can be undone no more.")
+        said = f"Undone: {action}{f', {found.undone:,} times' if found.undone > 1 else ''}."
+        if found.changed_since:
+            said += f" {found.changed_since:,} had changed since, or cannot be undone, and stay."
+        return Done(said, act.changed, act.batch, tuple(pmids[:MOST_PANELS]))
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
+
+
+# What it takes to undo what was said.
+RIGHTS = {"decision": "decide", "settlement": "lead"}
 
 
 # A whole list at once
@@ -206,6 +222,7 @@ async def bulk(request: Request, datasette: Datasette) -> Response:
     return await _do_bulk(request, datasette)
 
 
+@reading
 async def _show_bulk(request: Request, datasette: Datasette) -> Response:
     if not await access.may(datasette, request, "tracker-tag"):
         raise access.SignInNeeded("Sign in as a tagger to tag a whole list.")
@@ -217,6 +234,7 @@ async def _show_bulk(request: Request, datasette: Datasette) -> Response:
         return {
             "chosen": chosen,
             "count": len(found),
+            "which": _which(found),
             "review": decisions.reviews(db)[slug],
             "title": db.execute("select title from questions where slug = ?", (slug,)).fetchone()[0],
             "groups": vocabulary.groups(db, "annotations"),
@@ -236,7 +254,7 @@ async def _show_bulk(request: Request, datasette: Datasette) -> Response:
     return await pages.page(datasette, request, "tracker_bulk.html", context)
 
 
-@writing("tracker-tag")
+@writing("tracker-tag", "tracker-decide")
 async def _do_bulk(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
     slug = request.url_vars["slug"]
     action, name = form.get("action"), form.get("tag").strip()
@@ -244,7 +262,7 @@ async def _do_bulk(request: Request, datasette: Datasette, writer: Writer, form:
         raise UsageError(
             f"action {action!r} is none. There are: tag, untag, include, exclude, unsure, withdraw."
         )
-    if not form.get("count").isdecimal():
+    if (count := form.number("count")) is None:
         raise UsageError("count: say how many papers the list had when you looked. Nothing was written.")
 
     def query(db: sqlite3.Connection) -> tuple[list[Pmid], Mapping[str, Review], dict[int, list[Review]]]:
@@ -258,26 +276,29 @@ async def _do_bulk(request: Request, datasette: Datasette, writer: Writer, form:
         raise Refused(
             f"The list has more than {tagging.MOST_AT_ONCE:,} papers, the most that one act may change. Narrow it."
         )
-    if len(pmids) != int(form.get("count")):
+    if len(pmids) != count or form.get("which", _which(pmids)) != _which(pmids):
         raise Refused(
-            f"The list had {int(form.get('count')):,} papers when you looked, and has {len(pmids):,} now. "
+            f"The list had {count:,} papers when you looked, and is another now, of {len(pmids):,}. "
             "Look again. Nothing was written."
         )
     review = every[slug]
+    is_tag = action in ("tag", "untag")
+    if not (await access.rights(datasette, request))["tag" if is_tag else "decide"]:
+        raise Forbidden("You have no right to this. Nothing was written.")
 
     def what(act: Act) -> Done:
-        if action in ("tag", "untag"):
+        if is_tag:
             if not name:
                 raise UsageError("say which tag. Nothing was written.")
             found = vocabulary.named(act.db, name)
-            seal = tagging.seals(act.db, held, slug)
+            seal = tagging.seals(act.db, held)
             done = tagging.in_bulk(
                 act,
                 pmids,
                 lambda pmid: (
-                    tagging.tag(act, pmid, slug, found, seal=seal(pmid))
+                    tagging.tag(act, pmid, slug, found, seal=seal(pmid, slug))
                     if action == "tag"
-                    else tagging.untag(act, pmid, slug, found)
+                    else tagging.untag(act, pmid, slug, found, seal(pmid, slug))
                 ),
             )
         else:
@@ -314,6 +335,11 @@ def _first(db: sqlite3.Connection, chosen: Selection) -> list[Pmid]:
     """All of the list, or one more than an act may change."""
     rows = lists.Reader(db, chosen).rows(lists.TOP, tagging.MOST_AT_ONCE + 1)
     return [Pmid(pmid) for _, pmid in rows]
+
+
+def _which(pmids: Iterable[int]) -> str:
+    """Which papers a list had, for a form: as many others would be another list."""
+    return sha256(" ".join(map(str, sorted(pmids))).encode()).hexdigest()[:16]
 
 
 def _listed_request(request: Request, query: str) -> Request:

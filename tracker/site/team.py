@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import sqlite3
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from tracker.article import Pmid
@@ -51,17 +52,26 @@ async def my_work(request: Request, datasette: Datasette) -> Response:
     def query(db: sqlite3.Connection) -> dict[str, Any]:
         mine = alerts.of_person(db, viewer)
         papers = listed(db, [Pmid(alert.pmid) for alert in mine], fold=False)
-        latest = annotated.events(db, viewer, by=viewer, limit=PAGE)
+        latest = _acts(annotated.events(db, viewer, by=viewer, limit=PAGE * 20))[:PAGE]
         return {
             "left": work.left(db, viewer),
             "alerts": mine,
             "papers": {paper["pmid"]: paper for paper in papers},
             "log": latest,
-            "undone": annotated.undone(latest),
             "titles": news.titles(db),
         }
 
     return await pages.page(datasette, request, "tracker_work.html", await read(datasette, query))
+
+
+def _acts(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One entry an act, with on how many ``papers`` it was."""
+    acts = [
+        (event, list(each))
+        for _, each in groupby(events, key=lambda row: row["batch"])
+        for event in [next(each)]
+    ]
+    return [event | {"papers": len({row["pmid"] for row in (event, *others)})} for event, others in acts]
 
 
 @for_team
@@ -169,7 +179,9 @@ async def change_vocabulary(request: Request, datasette: Datasette, writer: Writ
         raise UsageError(f"action {action!r} is none. There are: {', '.join(_CHANGES)}.")
 
     def what(act: Act) -> Done:
-        return Done.by(act, _CHANGES[action](act, form))
+        said = _CHANGES[action](act, form)
+        # How many papers a merge changed is nobody's business: some may be hidden.
+        return Done(said, 1, act.batch) if act.changed else Done.by(act, said)
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
 
@@ -205,8 +217,8 @@ def _change(act: Act, form: Form) -> str:
 
 def _merge(act: Act, form: Form) -> str:
     tag, into = (vocabulary.named(act.db, form.get(name)) for name in ("tag", "into"))
-    moved = vocabulary.merge(act, tag, into)
-    return f"Merged {tag.name} into {into.name}, on {moved:,} papers."
+    vocabulary.merge(act, tag, into)
+    return f"Merged {tag.name} into {into.name}."
 
 
 def _retire(act: Act, form: Form) -> str:

@@ -120,6 +120,8 @@ def standings(
         found[pmid] = {
             "stage": stage,
             "mine": mine.get((pmid, stage)),
+            # Where one person decides, it is they who can take it back.
+            "mine_before": mine.get((pmid, STAGES[0])) if passed and not review.dual else None,
             "outcome": last if last and last.holds else None,
             "conflict": last if last and last.conflict else None,
             "locked": bool(review.dual and at_stage and at_stage.deciders >= decisions.REVIEWERS),
@@ -183,7 +185,12 @@ def events(
     """The log, newest first: of a paper, a person (by name, or ``by`` id), a day (UTC) or a question, before the event
     ``before``. What happened to other people's ``accounts`` is left out unless it is asked for.
     """
-    conditions: list[str] = [visible("e").replace("?", ":viewer")]
+    # What a lead's merge did to a tagging is as hidden as the tagging; who saw which alert is their own business.
+    owner = "coalesce(json_extract(e.subject, '$.person'), e.person)"
+    conditions: list[str] = [
+        visible("e", owner).replace("?", ":viewer"),
+        "(e.kind <> 'alert' or e.person is :viewer)",
+    ]
     given: dict[str, Any] = {"viewer": viewer, "limit": limit}
     if not accounts:
         conditions.append("(e.kind not in ('person', 'token') or e.person is :viewer)")
@@ -202,7 +209,8 @@ def events(
         db,
         f"""
         select e.id, e.happened, e.origin, e.action, e.kind, e.pmid, e.question, e.subject, e.before, e.after, e.batch,
-          p.name as person, p.display_name, e.person is :viewer as mine
+          p.name as person, p.display_name, e.person is :viewer as mine, e.undoes is null and not exists (
+            select 1 from annotations.events u where u.undoes = e.batch) as standing
         from annotations.events e left join annotations.people p on p.id = e.person
         where {" and ".join(conditions)} order by e.id desc limit :limit
         """,
@@ -211,26 +219,13 @@ def events(
     return [_readable(db, row) for row in rows]
 
 
-def undone(events: Rows) -> set[int]:
-    """Of a stretch of the log, newest first, the ids of those that a later one in it undid."""
-    found, undoing = set(), set()
-    for event in events:
-        subject = json.dumps([event["pmid"], event["question"], event["subject"]])
-        if event["action"].startswith("undo "):
-            undoing.add((event["action"], subject, json.dumps(event["before"])))
-        elif (f"undo {event['action']}", subject, json.dumps(event["after"])) in undoing:
-            undoing.remove((f"undo {event['action']}", subject, json.dumps(event["after"])))
-            found.add(event["id"])
-    return found
-
-
 def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | None:
     """An act of this person's: its ``action``, on how many papers (``count``), the first ``pmids`` of them, the first
     ``tag``, and whether it can be ``undoable``."""
     rows = _rows(
         db,
         """
-        select id, happened, action, kind, pmid, question, subject, before, after from annotations.events
+        select id, happened, action, kind, pmid, question, subject, before, after, undoes from annotations.events
         where batch = :batch and person = :person order by id desc limit 1
         """,
         {"batch": batch, "person": person},
@@ -243,7 +238,14 @@ def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | N
     ).fetchone()
     pmids = db.execute("select distinct pmid from annotations.events where batch = ? limit 2", (batch,))
     found["pmids"] = [pmid for (pmid,) in pmids if pmid]
-    found["undoable"] = found["kind"] in KINDS and not found["action"].startswith("undo")
+    kinds = {
+        kind
+        for (kind,) in db.execute("select distinct kind from annotations.events where batch = ?", (batch,))
+    }
+    found["undoable"] = kinds <= KINDS.keys() and found["undoes"] is None
+    if not kinds <= KINDS.keys():
+        # A merge: on how many papers is not told, as some may be hidden.
+        found |= {"count": 1, "pmids": []}
     return found
 
 
@@ -254,6 +256,8 @@ def _readable(db: sqlite3.Connection, row: dict[str, Any]) -> dict[str, Any]:
         tag = (row["subject"] or {}).get("tag")
         found = db.execute("select name from annotations.tags where id = ?", (tag,)).fetchone()
         row["tag"] = found[0] if found else f"tag {tag}"
+    if row["kind"] == "tag" and (into := (row["after"] or {}).get("merged_into")):
+        (row["into"],) = db.execute("select name from annotations.tags where id = ?", (into,)).fetchone()
     return row
 
 

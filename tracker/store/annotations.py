@@ -8,15 +8,17 @@ back what was there.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlite_utils import Database, Migrations
 
 from tracker.clock import now
+from tracker.errors import Refused
 from tracker.store.connect import open_for_writing, transaction
 
 migrations = Migrations("annotations")
@@ -160,6 +162,8 @@ alter table events add column kind text;
 alter table events add column subject text;
 alter table events add column batch integer;
 alter table events add column blind text;
+alter table events add column undoes integer;
+create index events_undoes on events (undoes) where undoes is not null;
 create index events_batch on events (batch);
 create index events_decided on events (question, kind, id) where kind in ('decision', 'settlement');
 create table settlements (
@@ -198,10 +202,15 @@ def m002_teamwork(db: Database) -> None:
 
 
 def open_annotations(path: Path) -> sqlite3.Connection:
-    """A connection for writing; made where missing. Every commit is on disk before it returns.
+    """A connection for writing; made where missing, for its owner alone to read, as it holds hashes of passwords.
+    Every commit is on disk before it returns.
 
     Raises as ``connect.open_for_writing``.
     """
+    if path.parent.is_dir() and not path.exists():
+        # SQLite gives its log the mode of the file. Where it cannot be made, what follows says why.
+        with suppress(OSError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     return open_for_writing(path, migrations, "FULL")
 
 
@@ -244,15 +253,21 @@ class Act:
         self.origin = origin
         self.when = now()
         self.batch: int | None = None
+        self.undoes: int | None = None
         self.changed = 0
 
-    def put(self, action: str, kind: str, key: Key, says: Mapping[str, Any] | None) -> bool:
+    def put(
+        self, action: str, kind: str, key: Key, says: Mapping[str, Any] | None, seal: str | None = None
+    ) -> bool:
         """Make it so, None meaning that nothing is said any more; whether that changed anything.
 
-        ``says`` may have the moment under the kind's ``when`` (what is imported or put back keeps its own).
+        ``says`` may have the moment under the kind's ``when`` (what is imported or put back keeps its own). ``seal`` is
+        what hides it from others from now on, where ``says`` does not have one under ``blind``.
         """
         of = KINDS[kind]
         before = current(self.db, kind, key)
+        if says is not None and "blind" in of.says:
+            says = {"blind": seal} | dict(says)
         after = None if says is None else dict.fromkeys(of.says) | {of.when: self.when} | dict(says)
         if before == after or (
             before and says and of.when not in says and _says(of, before) == _says(of, says)
@@ -271,18 +286,27 @@ class Act:
                 f"update {of.table} set {', '.join(f'{name} = ?' for name in after)} where {_is(of)}",
                 (*after.values(), *_values(of, key)),
             )
-        self.log(action, kind, key, before, after)
+        self.log(action, kind, key, before, after, seal)
         return True
 
-    def log(self, action: str, kind: str, subject: Key, before: State | None, after: State | None) -> None:
-        """Add an event. ``subject`` is what it was done to; its pmid and question have columns of their own."""
+    def log(
+        self,
+        action: str,
+        kind: str,
+        subject: Key,
+        before: State | None,
+        after: State | None,
+        seal: str | None = None,
+    ) -> None:
+        """Add an event. ``subject`` is what it was done to; its pmid and question have columns of their own. Where
+        nothing is said any more, ``seal`` is what hides that."""
         rest = {name: value for name, value in subject.items() if name not in ("pmid", "question")}
         self.batch = self.batch or next_event(self.db)
         self.db.execute(
             """
             insert into events (happened, person, origin, action, kind, pmid, question, subject, before, after, batch,
-              blind)
-            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+              blind, undoes)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """,
             (
                 self.when,
@@ -296,7 +320,8 @@ class Act:
                 _json(before),
                 _json(after),
                 self.batch,
-                (after or before or {}).get("blind"),
+                after.get("blind") if after else seal or (before or {}).get("blind"),
+                self.undoes,
             ),
         )
         self.changed += 1
@@ -316,20 +341,28 @@ class Undone(NamedTuple):
     changed_since: int
 
 
-def undo(act: Act, batch: int, may: Callable[[sqlite3.Row], bool]) -> Undone:
-    """Put back what was there before a batch, as new events. ``may`` says of an event whether it can be taken back.
+def undo(
+    act: Act,
+    batch: int,
+    may: Callable[[sqlite3.Row], bool],
+    seal: Callable[[int, str | None], str | None],
+) -> Undone:
+    """Put back what was there before a batch, as new events.
 
-    What is no longer as the batch left it is left alone.
+    ``may`` says of an event whether it can be taken back, ``seal`` what hides a tag or note on a paper for a question
+    now. What is no longer as the batch left it is left alone. Raises Refused for a batch that did something else as
+    well, as by halves it would be neither.
     """
     act.db.row_factory, factory = sqlite3.Row, act.db.row_factory
     try:
         events = act.db.execute("select * from events where batch = ? order by id desc", (batch,)).fetchall()
     finally:
         act.db.row_factory = factory
+    if any(event["kind"] not in KINDS for event in events):
+        raise Refused("This changed the vocabulary or an account as well, and is undone there.")
+    act.undoes = batch
     undone = changed = 0
     for event in events:
-        if event["kind"] not in KINDS:
-            continue
         of = KINDS[event["kind"]]
         given = {"pmid": event["pmid"], "question": event["question"]} | json.loads(event["subject"])
         key = {name: given[name] for name in of.key}
@@ -337,7 +370,9 @@ def undo(act: Act, batch: int, may: Callable[[sqlite3.Row], bool]) -> Undone:
         if current(act.db, event["kind"], key) != after or not may(event):
             changed += 1
             continue
-        act.put(f"undo {event['action']}", event["kind"], key, before)
+        if before and event["kind"] in ("tagging", "note"):
+            before = {name: value for name, value in before.items() if name != "blind"}
+        act.put(f"undo {event['action']}", event["kind"], key, before, seal(event["pmid"], event["question"]))
         undone += 1
     return Undone(undone, changed)
 

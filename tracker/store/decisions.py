@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 from tracker.article import Pmid
 from tracker.errors import Refused, UsageError
 from tracker.store.annotations import Act, current
+from tracker.store.kept import Kept
 
 Stage = Literal["title-abstract", "full-text"]
 Decision = Literal["include", "exclude", "unsure"]
@@ -186,15 +187,14 @@ def settle(
 def may_be_undone(review: Review | None, db: sqlite3.Connection, event: sqlite3.Row) -> bool:
     """Whether a decision can still be taken back: not when two people have seen each other's.
 
-    Nor is a withdrawn one put back where somebody else has decided since: two would have, and neither would know.
+    Nor is a withdrawn one put back: that it cannot be where somebody else has decided since (two would have, and
+    neither would know) would tell that they have.
     """
     if event["kind"] != "decision" or review is None or not review.dual:
         return True
     stage, pmid = json.loads(event["subject"])["stage"], event["pmid"]
     puts_back = event["before"] is not None and event["after"] is None
-    if puts_back and people_who_decided(db, review, pmid, stage) - {event["person"]}:
-        return False
-    return not is_unsealed(db, review, pmid, stage)
+    return not puts_back and not is_unsealed(db, review, pmid, stage)
 
 
 def passed(review: Review, first: Outcome | None, second: Outcome | None) -> bool:
@@ -309,16 +309,10 @@ def standings(db: sqlite3.Connection, review: Review) -> Standings:
         (review.question,),
     ).fetchone()
     key = (files.get("annotations") or files["main"], decided, review)
-    if key not in _KEPT:
-        while len(_KEPT) >= MOST_KEPT:
-            # Another thread may be doing the same.
-            _KEPT.pop(next(iter(_KEPT)), None)
-        _KEPT[key] = _standings(db, review)
-    return _KEPT[key]
+    return _KEPT.get(key, lambda: _standings(db, review))
 
 
-MOST_KEPT = 16
-_KEPT: dict[tuple[str, int | None, Review], Standings] = {}
+_KEPT: Kept[Standings] = Kept(16)
 
 
 def _standings(db: sqlite3.Connection, review: Review) -> Standings:
@@ -401,13 +395,21 @@ def seal_for(
     return None
 
 
-def visible(alias: str) -> str:
+def visible(alias: str, owner: str | None = None) -> str:
     """A condition, with one parameter: the person who looks (or None). Rows ``alias`` that are hidden fail it.
 
-    It is for connections to evidence.db that attach annotations.db: where a question's file has switched dual review
-    off again, nothing is hidden.
+    It is for connections to evidence.db that attach annotations.db. A seal is open where two have decided, or where
+    the question's file has switched dual review off again; where evidence.db was lost and the question is not there,
+    it holds. What is said for no question in particular is hidden while any dual review of the paper is at its first
+    stage. ``owner`` is whose the row is, where that is not its ``person``.
     """
-    return f"""({alias}.blind is null or {alias}.person is ?
-      or exists (select 1 from annotations.unsealed u where u.review = {alias}.blind and u.pmid = {alias}.pmid)
-      or not exists (select 1 from questions w where w.dual
-        and w.slug = substr({alias}.blind, 1, instr({alias}.blind, '/') - 1)))"""
+    return f"""({owner or f"{alias}.person"} is ? or (
+      ({alias}.blind is null
+        or exists (select 1 from annotations.unsealed u where u.review = {alias}.blind and u.pmid = {alias}.pmid)
+        or exists (select 1 from questions w where not w.dual
+          and w.slug = substr({alias}.blind, 1, instr({alias}.blind, '/') - 1)))
+      and ({alias}.blind is null or {alias}.question is not null or not exists (
+        select 1 from questions w join question_articles m on m.question = w.slug and m.pmid = {alias}.pmid
+        where w.dual and m.matching and not exists (
+          select 1 from annotations.unsealed u
+          where u.review = w.slug || '/title-abstract' and u.pmid = {alias}.pmid)))))"""

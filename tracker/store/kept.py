@@ -5,11 +5,33 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any, TypeVar
+from threading import Lock
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-MOST = 512
-_KEPT: dict[tuple[Hashable, ...], Any] = {}
+
+
+class Kept(Generic[T]):
+    """The latest answers by key, ``most`` of them, for any number of threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._found: dict[Hashable, T] = {}
+        self._lock = Lock()
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        with self._lock:
+            if key in self._found:
+                return self._found[key]
+        made = make()
+        with self._lock:
+            while len(self._found) >= self._most:
+                del self._found[next(iter(self._found))]
+            self._found[key] = made
+        return made
+
+
+_ANSWERS: Kept[Any] = Kept(512)
 
 
 def kept(db: sqlite3.Connection, name: tuple[Hashable, ...], make: Callable[[], T]) -> T:
@@ -19,12 +41,7 @@ def kept(db: sqlite3.Connection, name: tuple[Hashable, ...], make: Callable[[], 
     """
     path = next(file for _, schema, file in db.execute("pragma database_list") if schema == "main")
     key = (path, state(path), state(f"{path}-wal"), *name)
-    if key not in _KEPT:
-        while len(_KEPT) >= MOST:
-            # Another thread may be doing the same.
-            _KEPT.pop(next(iter(_KEPT)), None)
-        _KEPT[key] = make()
-    found: T = _KEPT[key]
+    found: T = _ANSWERS.get(key, make)
     return found
 
 

@@ -177,9 +177,11 @@ def set_password(act: Act, person: Person, password_hash: str) -> None:
 
 
 def end_sessions(act: Act, person: Person) -> None:
-    """Sign the person out everywhere."""
+    """Sign the person out everywhere, and revoke their tokens."""
     act.db.execute("update people set session = session + 1 where id = ?", (person.id,))
     act.log("sign out everywhere", "person", {"id": person.id}, None, None)
+    for token in tokens(act.db, person):
+        revoke_token(act, person, token.id)
 
 
 def password_hash(db: sqlite3.Connection, person: Person) -> str | None:

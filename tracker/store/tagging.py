@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tracker.article import Pmid
 from tracker.errors import NotThere, Refused, UsageError
 from tracker.store import decisions
-from tracker.store.annotations import Act, current, next_event
+from tracker.store.annotations import KINDS, Act, current, next_event
 from tracker.store.decisions import Review
 from tracker.store.vocabulary import Tag
 
@@ -52,16 +52,16 @@ def tag(
             (pmid, question, act.person, which.id, which.id),
         ).fetchall()
         for (other,) in others:
-            act.put("untag", "tagging", _tagging(act, pmid, question, other), None)
+            act.put("untag", "tagging", _tagging(act, pmid, question, other), None, seal)
     key = _tagging(act, pmid, question, which.id)
     before = current(act.db, "tagging", key) or {}
     kept = before.get("note") if note is None else (_text(note, "note") or None)
-    return act.put("tag", "tagging", key, {"note": kept, "blind": before.get("blind") if before else seal})
+    return act.put("tag", "tagging", key, {"note": kept}, seal)
 
 
-def untag(act: Act, pmid: Pmid, question: str | None, which: Tag) -> bool:
+def untag(act: Act, pmid: Pmid, question: str | None, which: Tag, seal: str | None = None) -> bool:
     """Take the acting person's tag off a paper."""
-    return act.put("untag", "tagging", _tagging(act, pmid, question, which.id), None)
+    return act.put("untag", "tagging", _tagging(act, pmid, question, which.id), None, seal)
 
 
 def write_note(act: Act, pmid: Pmid, question: str | None, text: str, seal: str | None = None) -> int:
@@ -77,29 +77,32 @@ def write_note(act: Act, pmid: Pmid, question: str | None, text: str, seal: str 
         return int(same[0])
     id = next_event(act.db)
     key = {"pmid": pmid, "question": question, "id": id, "person": act.person}
-    act.put("note", "note", key, {"text": said, "blind": seal})
+    act.put("note", "note", key, {"text": said}, seal)
     return id
 
 
-def change_note(act: Act, id: int, text: str, was: str | None = None) -> bool:
+def change_note(
+    act: Act, id: int, text: str, was: str | None = None, *, seal: Callable[[str | None], str | None]
+) -> bool:
     """Change a note of the acting person; without text it is taken away.
 
-    ``was`` is the text that the person saw. Raises NotThere where they have no such note, Refused where it is another
+    ``was`` is the text that the person saw, ``seal`` what hides a note for a question now: what was open at one stage
+    of a review is not at the next. Raises NotThere where they have no such note, Refused where it is another
     by now.
     """
     row = act.db.execute(
-        "select pmid, question, text, blind from notes where id = ? and person = ?", (id, act.person)
+        "select pmid, question, text from notes where id = ? and person = ?", (id, act.person)
     ).fetchone()
     if row is None:
         raise NotThere(f"you have no note {id}: it was taken away, or is somebody else's.")
-    pmid, question, there, blind = row
+    pmid, question, there = row
     if was is not None and _text(was, "note") != there:
         raise Refused("the note is another by now. Reload the page, then change it.")
     key = {"pmid": pmid, "question": question, "id": id, "person": act.person}
     said = _text(text, "note")
     if not said:
-        return act.put("take note away", "note", key, None)
-    return act.put("change note", "note", key, {"text": said, "blind": blind})
+        return act.put("take note away", "note", key, None, seal(question))
+    return act.put("change note", "note", key, {"text": said}, seal(question))
 
 
 def review_label(
@@ -148,14 +151,18 @@ def undo_of(db: sqlite3.Connection, person: int, batch: int) -> str | None:
 
 
 def latest_batch(db: sqlite3.Connection, person: int) -> int | None:
-    """The person's last act that can be undone and is no undoing itself, nor undone already."""
+    """The person's last act on papers that is no undoing itself, was not undone, and can be: what two people have
+    decided on since cannot, nor what changed the vocabulary as well."""
+    kinds = ", ".join(f"'{kind}'" for kind in KINDS)
     row = db.execute(
-        """
+        f"""
         select e.batch from events e
-        where e.person = ? and e.pmid is not null and e.action not like 'undo %'
-          and not exists (
-            select 1 from events u where u.person = e.person and u.id > e.id and u.action = 'undo ' || e.action
-              and u.pmid = e.pmid and u.subject = e.subject and u.after is e.before)
+        where e.person = ? and e.kind in ({kinds}) and e.undoes is null
+          and not exists (select 1 from events u where u.undoes = e.batch)
+          and not exists (select 1 from events o where o.batch = e.batch and o.kind not in ({kinds}))
+          and not (e.kind = 'decision' and exists (
+            select 1 from unsealed s where s.review = e.blind and s.pmid = e.pmid))
+          and not (e.kind = 'decision' and e.blind is not null and e.after is null)
         order by e.id desc limit 1
         """,
         (person,),
@@ -163,11 +170,35 @@ def latest_batch(db: sqlite3.Connection, person: int) -> int | None:
     return int(row[0]) if row else None
 
 
+def may_be_put_back(db: sqlite3.Connection, event: sqlite3.Row) -> bool:
+    """Whether undoing would leave a tag that can be: not retired, and the only one of a group of which one holds."""
+    if event["kind"] != "tagging" or event["before"] is None:
+        return True
+    subject = json.loads(event["subject"])
+    found = db.execute(
+        """
+        select t.retired is null and not (u.choice = 'single' and exists (
+          select 1 from taggings g join tags o on o.id = g.tag
+          where g.pmid = :pmid and g.question is :question and g.person = :person and o.tag_group = t.tag_group
+            and o.id <> t.id))
+        from tags t join tag_groups u on u.id = t.tag_group where t.id = :tag
+        """,
+        {
+            "pmid": event["pmid"],
+            "question": event["question"],
+            "person": subject["person"],
+            "tag": subject["tag"],
+        },
+    ).fetchone()
+    return bool(found and found[0])
+
+
 def seals(
-    db: sqlite3.Connection, holding: dict[int, list[Review]], question: str | None
-) -> Callable[[Pmid], str | None]:
-    """What hides a tag or note on each paper; ``holding`` are the reviews of the questions that a paper stands in."""
-    return lambda pmid: decisions.seal_for(db, holding.get(pmid, ()), pmid, question)
+    db: sqlite3.Connection, holding: Mapping[int, Sequence[Review]]
+) -> Callable[[int, str | None], str | None]:
+    """What hides a tag or note on a paper for a question; ``holding`` are the reviews of the questions that each paper
+    stands in."""
+    return lambda pmid, question: decisions.seal_for(db, holding.get(pmid, ()), Pmid(pmid), question)
 
 
 def holding(

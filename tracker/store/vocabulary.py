@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tracker.errors import NotThere, Refused, UnusableInput, UsageError
-from tracker.store.annotations import Act
+from tracker.store.annotations import Act, current
 from tracker.store.decisions import visible
 
 STARTER = Path(__file__).with_name("vocabulary.yml")
@@ -118,11 +118,11 @@ def uses(db: sqlite3.Connection, viewer: int | None) -> dict[int, int]:
 def named(db: sqlite3.Connection, name: str) -> Tag:
     """The tag of this name, or with this id as text. Raises NotThere."""
     every = tags(db)
-    found = [tag for tag in every.values() if _same(tag.name, name)]
-    if not found and name.isdecimal() and int(name) in every:
+    found = [tag for tag in every.values() if len(name) <= 2 * LONGEST_NAME and _same(tag.name, name)]
+    if not found and name.isdecimal() and len(name) < 16 and int(name) in every:
         found = [every[int(name)]]
     if not found:
-        raise NotThere(f"there is no tag {name!r}. A lead can add it.")
+        raise NotThere(f"there is no tag {name[:80]!r}. A lead can add it.")
     return min(found, key=lambda tag: tag.retired is not None)
 
 
@@ -204,35 +204,44 @@ def change(
         _put(act, "retire tag" if retired else "change tag", tag.id, before, after)
 
 
-def merge(act: Act, tag: Tag, into: Tag) -> int:
-    """Give the papers of a tag to another, and retire it; how many taggings moved.
+def merge(act: Act, tag: Tag, into: Tag) -> None:
+    """Give the papers of a tag to another, and retire it. On how many papers is not told: some may be hidden.
 
-    Raises Refused for a tag and itself, or one that is retired.
+    Who has that other tag already keeps it, with this one's note where it has none; where one of a group holds and
+    somebody chose another of it, that choice stays. Raises Refused for a tag and itself, or one that is retired.
     """
     if tag.id == into.id:
         raise Refused("A tag cannot be merged into itself. Choose another.")
     if into.retired:
         raise Refused(f"{into.name!r} is retired. Bring it back first, or choose another.")
-    moved = 0
     rows = act.db.execute(
         "select pmid, question, person, note, tagged, blind from taggings where tag = ?", (tag.id,)
     ).fetchall()
     for pmid, question, person, note, tagged, blind in rows:
         key = {"pmid": pmid, "question": question, "person": person}
         act.put("merge tag", "tagging", {**key, "tag": tag.id}, None)
-        there = act.db.execute(
-            "select 1 from taggings where pmid = ? and question is ? and tag = ? and person = ?",
-            (pmid, question, into.id, person),
-        ).fetchone()
-        if not there:
-            says = {"note": note, "tagged": tagged, "blind": blind}
-            act.put("merge tag", "tagging", {**key, "tag": into.id}, says)
-        moved += 1
+        there = current(act.db, "tagging", {**key, "tag": into.id})
+        says = there or {"note": None, "tagged": tagged, "blind": blind}
+        if there or not (into.choice == "single" and _chosen(act.db, into, pmid, question, person)):
+            act.put("merge tag", "tagging", {**key, "tag": into.id}, says | {"note": says["note"] or note})
     before = _said(act.db, tag.id)
     after = before | {"retired": before["retired"] or act.when, "merged_into": into.id}
     if after != before:
         _put(act, "merge tag", tag.id, before, after)
-    return moved
+
+
+def _chosen(db: sqlite3.Connection, tag: Tag, pmid: int, question: str | None, person: int) -> bool:
+    """Whether the person has a tag of the same group on the paper."""
+    found = db.execute(
+        """
+        select exists (
+          select 1 from taggings g join tags t on t.id = g.tag
+          where g.pmid = ? and g.question is ? and g.person = ?
+            and t.tag_group = (select tag_group from tags where id = ?))
+        """,
+        (pmid, question, person, tag.id),
+    ).fetchone()
+    return bool(found[0])
 
 
 def exported(db: sqlite3.Connection) -> str:

@@ -81,13 +81,13 @@ def rows(
 
 
 def is_hidden(
-    db: sqlite3.Connection, row: Row, viewer: str | None = None, dual: Collection[str] | None = None
+    db: sqlite3.Connection, row: Row, viewer: str | None = None, single: Collection[str] | None = None
 ) -> bool:
-    """Whether a blind review still hides the row from ``viewer`` (a name). ``dual`` are the questions that two screen,
-    where that is known: as in ``decisions.visible``, the seal of any other hides nothing."""
+    """Whether a blind review still hides the row from ``viewer`` (a name). ``single`` are the questions that one
+    person screens, where that is known: as in ``decisions.visible``, their seals hide nothing."""
     if row.sealed is None or row.person == viewer:
         return False
-    if dual is not None and row.sealed.partition("/")[0] not in dual:
+    if single is not None and row.sealed.partition("/")[0] in single:
         return False
     found = db.execute("select 1 from unsealed where review = ? and pmid = ?", (row.sealed, row.pmid))
     return found.fetchone() is None

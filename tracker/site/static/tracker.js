@@ -5,30 +5,61 @@
 const LOOKED_AGAIN_AFTER = 4 * 60 * 60 * 1000;
 const KEPT_FOR = 400 * 24 * 60 * 60;
 
+// Whoever tags goes through the list that has the forms; a reader through all that there is.
 function records() {
-  return [...document.querySelectorAll("main a.record")].filter((link) => link.checkVisibility());
+  const listed = document.querySelectorAll("ol.articles > li:has(.acts) > .title > a.record");
+  const links = listed.length ? listed : document.querySelectorAll("main a.record");
+  return [...links].filter((link) => link.checkVisibility());
 }
 
 function move(step) {
+  const beside = document.querySelector(`.beside a[rel=${step > 0 ? "next" : "prev"}]`);
+  if (beside) { beside.click(); return; }
   const links = records();
   if (!links.length) return;
-  const here = links.indexOf(document.activeElement);
+  // From a form of a record, its neighbours are next.
+  const within = document.activeElement.closest("ol.articles > li")?.querySelector("a.record");
+  const here = links.indexOf(within ?? document.activeElement);
   const next = here < 0 ? (step > 0 ? 0 : links.length - 1) : Math.min(links.length - 1, Math.max(0, here + step));
   links[next].focus();
   links[next].scrollIntoView({ block: "center" });
 }
 
-// Where keys act: the record that has the focus, else the first.
-function panel() {
-  const here = document.activeElement.closest("li, .place")?.querySelector(".panel");
-  return here ?? [...document.querySelectorAll(".panel .acts")].map((acts) => acts.closest(".panel")).find((each) => each.checkVisibility());
+// Where keys act: the record that has the focus; on a paper's own page the question that one came from, or the only one.
+function panel(what = ".acts") {
+  const here = document.activeElement.closest("ol.articles > li, .place")?.querySelector(".panel");
+  if (here?.querySelector(what)) return here;
+  const places = [...document.querySelectorAll(".place")].filter((each) => each.querySelector(what));
+  const place = places.find((each) => each.dataset.came !== undefined) ?? (places.length === 1 ? places[0] : null);
+  if (!place) say(places.length ? "Which question? Go to one of its buttons first (Tab)." : "Choose a record first: j and k.", true);
+  return place?.querySelector(".panel");
 }
 
+// The record that a key decided on gives way to the next; a button that was clicked stays where it is.
+let byKey = false;
+
 function decide(value) {
-  panel()?.querySelector(`.decide button[value="${value}"]`)?.click();
+  if (!document.querySelector(".panel .acts")) return;
+  const here = panel(".decide");
+  const button = here?.querySelector(`.decide button[value="${value}"]`);
+  if (!button) return;
+  const fullText = new URLSearchParams(location.search).get("decision") === "todo-full";
+  if (here.querySelector("input[name=stage]").value === "full-text" && !fullText) {
+    say("This record is at the full text: use its buttons, or go through the list of those left for you by full text.", true);
+    return;
+  }
+  byKey = true;
+  button.click();
+  byKey = false;
+}
+
+function showAbstract() {
+  const here = document.activeElement.closest("ol.articles > li")?.querySelector(".abstract");
+  if (here) here.open = !here.open;
 }
 
 function writeNote() {
+  if (!document.querySelector(".panel .acts")) return;
   const note = panel()?.querySelector(".noting");
   if (!note) return;
   note.open = true;
@@ -40,7 +71,8 @@ const KEYS = {
   j: () => move(1),
   k: () => move(-1),
   o: () => document.activeElement?.matches("a.record") && document.activeElement.click(),
-  t: () => panel()?.querySelector(".tagging input[name=tag]")?.focus(),
+  a: showAbstract,
+  t: () => document.querySelector(".panel .acts") && panel()?.querySelector(".tagging input[name=tag]")?.focus(),
   i: () => decide("include"),
   e: () => decide("exclude"),
   u: () => decide("unsure"),
@@ -56,8 +88,25 @@ function typing(target) {
   return target.isContentEditable || target.matches("input:not([type=checkbox]), select, textarea");
 }
 
+// Out of a field by Escape, to the record; a note is saved by Ctrl and Enter.
+function leaveField(event) {
+  const field = event.target;
+  if (!field.closest?.(".panel") || !typing(field)) return false;
+  if (event.key === "Escape") {
+    const link = field.closest("ol.articles > li")?.querySelector("a.record");
+    if (link) link.focus(); else field.blur();
+    return true;
+  }
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && field.matches("textarea")) {
+    field.form.requestSubmit();
+    return true;
+  }
+  return false;
+}
+
 document.addEventListener("keydown", (event) => {
-  if (localStorage.getItem(KEYS_OFF) || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(event.target)) return;
+  if (leaveField(event)) return;
+  if (localStorage.getItem(KEYS_OFF) || event.repeat && !"jk".includes(event.key) || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(event.target)) return;
   const act = Object.hasOwn(KEYS, event.key) ? KEYS[event.key] : null;
   if (!act) return;
   event.preventDefault();
@@ -82,14 +131,16 @@ function say(text, isError = false) {
 }
 
 // Typed at the keyboard, the next record is what comes next.
-function focusAfter(fresh, how) {
-  const link = fresh.closest("li")?.querySelector("a.record");
-  if (how === "decision" && link) { link.focus(); move(1); return; }
+function focusAfter(fresh, how, wasByKey) {
+  const link = fresh.closest("ol.articles > li")?.querySelector("a.record");
+  if (how === "decision" && link && wasByKey) { link.focus(); move(1); return; }
+  if (how === "decision") { fresh.querySelector(".decide button[aria-pressed=true], .decide button")?.focus({ preventScroll: true }); return; }
   const again = fresh.querySelector(how === "tag" ? ".tagging input[name=tag]" : ".noting summary");
   (again ?? link)?.focus();
 }
 
 async function send(form, submitter) {
+  const wasByKey = byKey;
   const body = new URLSearchParams(new FormData(form, submitter));
   const here = form.closest(".panel");
   const onArticle = !document.querySelector("ol.articles .panel");
@@ -112,7 +163,7 @@ async function send(form, submitter) {
       const made = new DOMParser().parseFromString(html, "text/html").querySelector(".panel");
       old.replaceWith(made);
       shown += 1;
-      if (here === old) focusAfter(made, submitter?.name === "decision" ? "decision" : body.has("text") ? "note" : "tag");
+      if (here === old) focusAfter(made, submitter?.name === "decision" ? "decision" : body.has("text") ? "note" : "tag", wasByKey);
       else if (!here) made.closest("li")?.querySelector("a.record")?.focus();
     }
   }
