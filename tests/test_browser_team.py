@@ -120,6 +120,62 @@ def test_keys_that_are_switched_off_write_nothing(chromium: Browser, desk: Desk,
         assert rows(desk, "select count(*) from events") == before
 
 
+def test_a_key_means_the_record_that_has_the_focus_and_nothing_where_none_has(
+    chromium: Browser, desk: Desk, address: str
+) -> None:
+    with working(chromium, address, "lea") as visit:
+        page = visit.to(address + "/questions/tolerance").page
+        first, second = records(page)[:2]
+        page.keyboard.press("i")
+        told(page, "Choose a record first")
+        assert rows(desk, "select count(*) from decisions where question = 'tolerance'") == [(0,)]
+        # By j through the records that have forms, whatever stands above them.
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        page.keyboard.press("u")
+        told(page, "Unsure")
+        assert rows(desk, "select pmid from decisions where question = 'tolerance'") == [(int(second),)]
+        page.keyboard.press("k")
+        page.keyboard.press("k")
+        page.keyboard.press("a")
+        assert page.locator(f"#r-{first} .abstract").get_attribute("open") is not None
+        page.keyboard.press("t")
+        page.keyboard.type("teaching")
+        page.keyboard.press("Enter")
+        told(page, "Tagged teaching")
+        # From the field of a record its neighbour is next.
+        page.keyboard.press("Escape")
+        page.keyboard.press("j")
+        page.keyboard.press("i")
+        told(page, "at the full text")
+        assert rows(desk, "select stage from decisions where question = 'tolerance'") == [("title-abstract",)]
+        page.keyboard.press("n")
+        page.keyboard.type("Saved by keys")
+        page.keyboard.press("Control+Enter")
+        told(page, "Note written")
+        assert rows(desk, "select pmid from notes where text = 'Saved by keys'") == [(int(second),)]
+
+
+def test_on_a_papers_page_keys_mean_the_question_that_one_came_from(
+    chromium: Browser, desk: Desk, address: str
+) -> None:
+    query = """
+    select pmid from question_articles where question = 'tolerance' and matching and pmid in (
+      select pmid from question_articles where question = 'cognition' and matching) limit 1
+    """
+    with closing(sqlite3.connect(desk.db)) as db:
+        (pmid,) = db.execute(query).fetchone()
+    with working(chromium, address, "adam") as visit:
+        page = visit.to(f"{address}/articles/{pmid}").page
+        page.keyboard.press("e")
+        told(page, "Which question?")
+        visit.to(f"{address}/articles/{pmid}?in=tolerance")
+        page.keyboard.press("e")
+        told(page, "Excluded")
+    decided = "select question, decision from decisions d join people p on p.id = d.person where pmid = ? and name = ?"
+    assert rows(desk, decided, pmid, "adam") == [("tolerance", "exclude")]
+
+
 def test_without_scripts_the_same_forms_do(chromium: Browser, desk: Desk, address: str) -> None:
     with working(chromium, address, java_script_enabled=False) as visit:
         page = visit.page

@@ -40,30 +40,37 @@ def _head(listing: Listing) -> Iterator[Any]:
     if listing.home:
         yield _element("link", rel="alternate", href=listing.home)
     author = _element("author")
-    author.append(_element("name", "evidence-tracker"))
+    _add(author, "name", "evidence-tracker")
     yield author
     yield _element("rights", "Records from PubMed, courtesy of the U.S. National Library of Medicine")
 
 
 def _entry(c: Citation, listing: Listing) -> Any:
     entry = _element("entry")
-    entry.append(_element("id", c.url))
-    entry.append(_element("title", c.headline))
+    _add(entry, "id", c.url)
+    _add(entry, "title", c.headline)
     moments = [moment for moment in (c.entered, c.changed) if moment]
-    entry.append(_element("updated", max(moments) if moments else listing.updated))
+    _add(entry, "updated", max(moments) if moments else listing.updated)
     if c.entered:
-        entry.append(_element("published", c.entered))
-    entry.append(_element("link", rel="alternate", href=c.url))
+        _add(entry, "published", c.entered)
+    _add(entry, "link", rel="alternate", href=c.url)
     if c.doi_url:
-        entry.append(_element("link", rel="related", href=c.doi_url))
+        _add(entry, "link", rel="related", href=c.doi_url)
     for author in c.authors[:NAMED_AUTHORS]:
-        person = _element("author")
-        person.append(_element("name", author.short))
-        entry.append(person)
+        _add(_add(entry, "author"), "name", author.short)
     for term in (*c.publication_types, *(label.value for label in c.labels), *c.tag_terms):
-        entry.append(_element("category", term=term))
-    entry.append(_element("content", "\n\n".join(_paragraphs(c)), type="text"))
+        _add(entry, "category", term=term)
+    _add(entry, "content", "\n\n".join(_paragraphs(c)), type="text")
     return entry
+
+
+def _add(parent: Any, name: str, text: str | None = None, **attributes: str) -> Any:
+    """A part of an element. Made by itself and put in later, each would bring its namespace to be told apart again."""
+    element = etree.SubElement(parent, f"{{{ATOM}}}{name}")
+    for key, value in attributes.items():
+        element.set(key, printable(value))
+    element.text = printable(text) if text is not None else None
+    return element
 
 
 def _paragraphs(c: Citation) -> Iterator[str]:

@@ -28,6 +28,7 @@ from tracker.export import check_filters, export, listing
 from tracker.reading.notices import describe
 from tracker.site import caching, filters
 from tracker.site.compat import BadRequest, Database, NotFound, Request, Response
+from tracker.site.reader import read
 from tracker.site.security import ANNOTATIONS, EVIDENCE, SITE
 from tracker.store import citations
 from tracker.store.connect import BUSY_SECONDS
@@ -42,6 +43,8 @@ EXTENSIONS = {format.extension: format.name for format in FORMATS.values()}
 # What the address of an export ends with.
 ENDING = rf"\.(?P<extension>{'|'.join(map(re.escape, EXTENSIONS))})$"
 CHUNK = 16 * 1024
+# Articles that are written as quickly as a page.
+FEW = 100
 # Chunks that are written and not yet sent, at most.
 AHEAD = 16
 # Exports that are written at the same time, at most; whoever comes then is asked to come again.
@@ -95,6 +98,9 @@ async def _stream(
     headers = {"ETag": tag, "Cache-Control": caching.CACHE_CONTROL, **_headers(about, slug or "search")}
     if caching.not_modified(request, tag):
         return Response("", 304, headers, about.media_type)
+    if newest is not None and newest <= FEW and request.method == "GET":
+        body = await _at_once(datasette, choose, format, newest)
+        return Response(body, 200, headers, content_type=about.media_type)
     free = _free
     if not free.acquire(blocking=False):
         return _busy()
@@ -129,6 +135,30 @@ async def _stream(
     if pipe.length is not None:
         headers["Content-Length"] = str(pipe.length)
     return _Streamed(request, pipe, first, watching, headers, about.media_type)
+
+
+async def _at_once(datasette: Datasette, choose: Choose, format: str, newest: int) -> bytes:
+    """A file of few articles, as a feed is, in one piece: a page takes as long, and no place of the large ones."""
+
+    def written(db: sqlite3.Connection) -> bytes | UsageError:
+        selection = choose(db)
+        _check_question(db, selection.question)
+        out = io.BytesIO()
+        try:
+            export(db, selection, format, out, newest)
+        except UsageError as error:
+            return error
+        return out.getvalue()
+
+    found = await read(datasette, written)
+    if isinstance(found, UsageError):
+        raise BadRequest(_sentence(found))
+    return bytes(found)
+
+
+def _check_question(db: sqlite3.Connection, slug: str | None) -> None:
+    if slug is not None and not db.execute("select 1 from questions where slug = ?", (slug,)).fetchone():
+        raise NotFound(f"There is no question {slug!r}.")
 
 
 def _headers(format: Format, name: str) -> dict[str, str]:
@@ -341,9 +371,7 @@ def _read(work: _Work, pipe: _Pipe, out: BinaryIO) -> None:
         # Also where nothing is written yet, as of a workbook until it is complete.
         db.set_progress_handler(lambda: pipe.is_left, STEPS)
         selection = work.choose(db)
-        slug = selection.question
-        if slug is not None and not db.execute("select 1 from questions where slug = ?", (slug,)).fetchone():
-            raise NotFound(f"There is no question {slug!r}.")
+        _check_question(db, selection.question)
         if work.annotations:
             db.execute("attach database ? as annotations", (f"{_uri(work.annotations)}?mode=ro",))
         if work.only_checks:

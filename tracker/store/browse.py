@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tracker.article import Pmid
-from tracker.store import annotated, decisions, facets, lists, news, search
+from tracker.store import annotated, decisions, facets, lists, news
 from tracker.store.articles import present
 from tracker.store.kept import kept
 from tracker.store.listed import listed
@@ -254,10 +254,9 @@ def found(db: sqlite3.Connection, selection: Selection, after: Key = TOP) -> dic
     if not selection.text:
         return about
     reader = lists.Reader(db, selection)
-    if not search.has_beginning(selection.text):
-        counts = reader.counts_within(question["slug"] for question in questions)
-        for question in questions:
-            question["count"] = counts[question["slug"]]
+    counts = reader.counts_within(question["slug"] for question in questions)
+    for question in questions:
+        question["count"] = counts and counts[question["slug"]]
     return about | _page(db, reader, after)
 
 

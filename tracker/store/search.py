@@ -111,11 +111,6 @@ def snippets(
         return {Pmid(pmid): snippet for pmid, snippet in found}
 
 
-def has_beginning(text: str) -> bool:
-    """Whether the text asks for whatever begins with some word, which takes long where much does."""
-    return '" *' in fts_query(text)
-
-
 def _of_words(match: str) -> str:
     """The query asked of an article's own words: its facets are words of the index as well."""
     return f"{{{' '.join(SEARCHED)}}} : ({match})"
