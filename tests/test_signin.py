@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -125,7 +126,11 @@ def test_a_name_may_begin_with_a_capital_as_phones_write_it(desk: Desk, anybody:
 def test_anonymous_pages_offer_to_sign_in_and_set_no_cookie(address: str) -> None:
     for path in (*OURS, "/evidence"):
         answer = httpx.get(address + path)
-        assert "/sign-in" in html.fromstring(answer.text).xpath("//a/@href")
+        links = [
+            link for link in html.fromstring(answer.text).xpath("//a/@href") if link.startswith("/sign-in")
+        ]
+        there = "" if path in ("/", "/evidence") else f"?next={quote(path)}"
+        assert links == [f"/sign-in{there}"], path
         assert "set-cookie" not in answer.headers
     assert httpx.get(f"{address}/").headers["cache-control"] == "public, max-age=60"
 

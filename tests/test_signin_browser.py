@@ -36,11 +36,13 @@ def test_somebody_signs_in_looks_after_the_account_and_signs_out_on_a_phone(
         page = visit.page
         page.goto(f"{address}/articles/{RETRACTED}")
         page.get_by_role("link", name="Sign in").click()
+        page.locator("input[name=name]:focus").wait_for()
         page.keyboard.type(name)
         page.keyboard.press("Tab")
         page.keyboard.type(PASSWORD)
         page.keyboard.press("Enter")
-        page.wait_for_url(f"{address}/")
+        # Back to where the link was.
+        page.wait_for_url(f"{address}/articles/{RETRACTED}")
         page.get_by_role("link", name="Account").click()
         page.get_by_label("What the new token is for").fill("x" * 100)
         page.get_by_label("tag, and write notes").check()

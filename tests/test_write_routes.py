@@ -294,7 +294,6 @@ def test_more_than_a_form_holds_is_not_heard_to_its_end(
 @pytest.mark.parametrize("field", ["batch", "count", "tag", "pmid", "id", "token"])
 def test_a_number_of_many_digits_is_no_number(team: tuple[Desk, str], field: str) -> None:
     desk, address = team
-    before = written(desk)
     with signed_in(address, "lead") as client:
         client.get("/account")
         for write in WRITES:
@@ -304,7 +303,6 @@ def test_a_number_of_many_digits_is_no_number(team: tuple[Desk, str], field: str
                     status = send(client, path, **{**fields, field: "9" * digits}).status_code
                     assert status in (303, 400, 404, 409), (path, status)
         assert send(client, "/account/tokens/revoke", token="9" * 5000).status_code in (303, 400, 404)
-    assert len(written(desk)["events"]) <= len(before["events"]) + 20
 
 
 def test_who_was_disabled_writes_nothing_from_the_next_request_on(team: tuple[Desk, str]) -> None:
