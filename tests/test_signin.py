@@ -576,12 +576,15 @@ def test_the_old_password_cannot_be_guessed_on_the_account_page(desk: Desk, addr
         assert "Wait 15 minutes" in words(send(client, "/account/password", **{**fields, "old": PASSWORD}))
 
 
-def test_signing_out_everywhere_ends_every_session(desk: Desk, address: str) -> None:
+def test_signing_out_everywhere_ends_every_session_and_token(desk: Desk, address: str) -> None:
     add_person(desk, "everywhere")
+    token = {"Authorization": f"Bearer {add_token(desk, 'everywhere', 'read', 'tag')}"}
+    assert httpx.get(f"{address}/my-work", headers=token).status_code == 200
     with signed_in(address, "everywhere") as here, signed_in(address, "everywhere") as there:
         assert send(here, "/account/sessions").status_code == 303
         assert actor(here) is None
         assert actor(there) is None
+    assert httpx.get(f"{address}/my-work", headers=token).status_code == 401
 
 
 def test_a_token_is_shown_once_and_serves_as_far_as_it_says(desk: Desk, address: str) -> None:

@@ -388,6 +388,22 @@ def test_leads_change_the_vocabulary_and_papers_keep_their_tags(
     assert person == "ann"
 
 
+def test_a_group_is_renamed_and_its_tags_stay(team: tuple[Desk, str], lea: httpx.Client) -> None:
+    desk, _ = team
+    lea.get("/tags")
+    assert send(lea, "/tags/change", action="add-group", name="Countrry", choice="single").status_code == 303
+    assert send(lea, "/tags/change", action="add", group="Countrry", name="in Europe").status_code == 303
+    (id,) = rows(desk, "select id from tag_groups where name = 'Countrry'")[0]
+    renamed = {"action": "change-group", "group": str(id), "description": "Where it was done"}
+    assert send(lea, "/tags/change", name="Use", **renamed).status_code == 400
+    assert send(lea, "/tags/change", name="Country", **renamed).status_code == 303
+    assert send(lea, "/tags/change", name="Country", **{**renamed, "group": "9999"}).status_code == 404
+    page = html.fromstring(lea.get("/tags").text)
+    (section,) = page.xpath('//section[h2="Country"]')
+    assert "in Europe" in section.text_content() and "Where it was done" in section.text_content()
+    assert "Countrry → Country" in lea.get("/log").text
+
+
 def test_my_work_shows_what_is_left_and_what_i_did(team: tuple[Desk, str]) -> None:
     desk, address = team
     every = papers(desk, "cognition")

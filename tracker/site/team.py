@@ -197,6 +197,14 @@ def _add_group(act: Act, form: Form) -> str:
     return "Group added."
 
 
+def _change_group(act: Act, form: Form) -> str:
+    found = [group for group in vocabulary.groups(act.db) if group.id == form.number("group")]
+    if not found:
+        raise NotThere("there is no such group.")
+    vocabulary.change_group(act, found[0], name=form.get("name") or None, description=form.get("description"))
+    return "Group changed."
+
+
 def _add(act: Act, form: Form) -> str:
     vocabulary.add(
         act, form.get("group"), form.get("name"), form.get("description"), form.get("colour") or None
@@ -233,6 +241,7 @@ def _bring_back(act: Act, form: Form) -> str:
 
 _CHANGES = {
     "add-group": _add_group,
+    "change-group": _change_group,
     "add": _add,
     "change": _change,
     "merge": _merge,

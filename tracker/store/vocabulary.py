@@ -151,6 +151,46 @@ def add_group(
     return made.lastrowid
 
 
+def change_group(
+    act: Act,
+    group: Group,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    colour: str | None = None,
+    choice: str | None = None,
+) -> bool:
+    """Change what is given; whether that changed anything. Raises UsageError for a name that is taken."""
+    before = {
+        "name": group.name,
+        "description": group.description,
+        "colour": group.colour,
+        "choice": group.choice,
+    }
+    after = dict(before)
+    if name is not None and name != group.name:
+        after["name"] = _name(name, "group")
+        if any(_same(each.name, name) for each in groups(act.db) if each.id != group.id):
+            raise UsageError(f"there is a group {name!r} already.")
+    if description is not None:
+        after["description"] = _line(description)
+    if colour is not None:
+        after["colour"] = _colour(colour)
+    if choice is not None:
+        after["choice"] = _choice(choice)
+    if before == after:
+        return False
+    act.db.execute(
+        """
+        update tag_groups set name = :name, description = :description, colour = :colour, choice = :choice
+        where id = :id
+        """,
+        {**after, "id": group.id},
+    )
+    act.log("change tag group", "tag group", {"id": group.id}, before, after)
+    return True
+
+
 def add(act: Act, group: str, name: str, description: str = "", colour: str | None = None) -> int:
     """The new tag's id. Raises NotThere for an unknown group, UsageError for a name that is taken."""
     name = _name(name, "tag")
@@ -280,7 +320,13 @@ def imported(act: Act, text: str, source: str) -> Imported:
             add_group(act, entry.name, entry.description, entry.colour, entry.choice)
             added += 1
         else:
-            changed += _change_group(act, group, entry)
+            changed += change_group(
+                act,
+                group,
+                description=entry.description or None,
+                colour=entry.colour,
+                choice=entry.choice,
+            )
         for each in entry.tags:
             known = next((tag for tag in tags(act.db).values() if _same(tag.name, each.name)), None)
             if known is None:
@@ -350,23 +396,6 @@ def read(text: str, source: str) -> Vocabulary:
                 raise UnusableInput(f"{source}: tag {each.name!r} stands there twice. Rename one.")
             names.add(each.name.casefold())
     return given
-
-
-def _change_group(act: Act, group: Group, entry: GroupEntry) -> bool:
-    before = {"description": group.description, "colour": group.colour, "choice": group.choice}
-    after = {
-        "description": entry.description or group.description,
-        "colour": entry.colour or group.colour,
-        "choice": entry.choice,
-    }
-    if before == after:
-        return False
-    act.db.execute(
-        "update tag_groups set description = :description, colour = :colour, choice = :choice where id = :id",
-        {**after, "id": group.id},
-    )
-    act.log("change tag group", "tag group", {"id": group.id}, before, after)
-    return True
 
 
 def _put(act: Act, action: str, id: int, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
