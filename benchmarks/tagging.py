@@ -79,6 +79,14 @@ class Bench:
         # The same load on the same records a second time, for those who write into its file.
         self.one_file = home_copy(self.db_dir)
         server, address = self.serve()
+        try:
+            self.measure(server, address)
+        finally:
+            # Killed already, where all went well.
+            server.kill()
+            server.wait()
+
+    def measure(self, server: subprocess.Popen[bytes], address: str) -> None:
         clients = [self.signed_in(address, name) for name in self.names]
         idle = self.tag(clients, until=time.monotonic() + WARM * 2)
         self.report("site, nothing loaded", idle)
