@@ -83,8 +83,6 @@ class Writer(NamedTuple):
     """Somebody who writes: ``person`` is their id, ``origin`` the page that they came from, for the log."""
 
     person: int
-    name: str
-    role: str
     origin: str
 
 
@@ -202,9 +200,7 @@ def writing(*permissions: str) -> Callable[[WriteView], View]:
                     f"This needs the right {' or '.join(permissions)}, which you do not have. Nothing was written."
                 )
             form = await read_form(request)
-            writer = Writer(
-                request.actor["person"], request.actor["id"], role(request.actor), _origin(request, form)
-            )
+            writer = Writer(request.actor["person"], _origin(request, form))
             try:
                 return await view(request, datasette, writer, form)
             except Refused as error:

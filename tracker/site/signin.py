@@ -292,7 +292,7 @@ async def end_sessions(request: Request, datasette: Datasette, person: Person, f
 
 
 def _writer(request: Request, person: Person) -> Writer:
-    return Writer(person.id, person.name, person.role, request.path)
+    return Writer(person.id, request.path)
 
 
 def _redirect(datasette: Datasette, path: str) -> Response:

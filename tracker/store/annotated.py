@@ -52,6 +52,15 @@ from annotations.label_reviews r join annotations.people p on p.id = r.person
 where r.pmid in (select value from json_each(:pmids)) order by r.pmid, r.label_group, r.machine_value, r.id
 """
 
+# Of an event ``e``, what was done to what, the tag of a tagging by its name, and into which one a tag was merged.
+_EVENT = """
+e.id, e.action, e.kind, e.pmid, e.question, e.subject, e.before, e.after,
+(select t.name from annotations.tags t
+  where e.kind = 'tagging' and t.id = json_extract(e.subject, '$.tag')) as tag,
+(select t.name from annotations.tags t
+  where e.kind = 'tag' and t.id = json_extract(e.after, '$.merged_into')) as "into"
+"""
+
 
 def of_articles(
     db: sqlite3.Connection, pmids: Sequence[int], question: str | None, viewer: int | None
@@ -208,15 +217,15 @@ def events(
     rows = _rows(
         db,
         f"""
-        select e.id, e.happened, e.origin, e.action, e.kind, e.pmid, e.question, e.subject, e.before, e.after, e.batch,
-          p.name as person, p.display_name, e.person is :viewer as mine, e.undoes is null and not exists (
+        select {_EVENT}, e.happened, e.origin, e.batch, p.name as person, p.display_name, e.person is :viewer as mine,
+          e.undoes is null and not exists (
             select 1 from annotations.events u where u.undoes = e.batch) as standing
         from annotations.events e left join annotations.people p on p.id = e.person
         where {" and ".join(conditions)} order by e.id desc limit :limit
         """,
         given,
     )
-    return [_readable(db, row) for row in rows]
+    return [_readable(row) for row in rows]
 
 
 def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | None:
@@ -224,15 +233,15 @@ def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | N
     ``tag``, and whether it can be ``undoable``."""
     rows = _rows(
         db,
-        """
-        select id, happened, action, kind, pmid, question, subject, before, after, undoes from annotations.events
-        where batch = :batch and person = :person order by id desc limit 1
+        f"""
+        select {_EVENT}, e.undoes from annotations.events e
+        where e.batch = :batch and e.person = :person order by e.id desc limit 1
         """,
         {"batch": batch, "person": person},
     )
     if not rows:
         return None
-    found = _readable(db, rows[0])
+    found = _readable(rows[0])
     (found["count"],) = db.execute(
         "select count(distinct pmid) from annotations.events where batch = ?", (batch,)
     ).fetchone()
@@ -249,16 +258,8 @@ def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | N
     return found
 
 
-def _readable(db: sqlite3.Connection, row: dict[str, Any]) -> dict[str, Any]:
-    for name in ("subject", "before", "after"):
-        row[name] = row[name] and json.loads(row[name])
-    if row["kind"] == "tagging":
-        tag = (row["subject"] or {}).get("tag")
-        found = db.execute("select name from annotations.tags where id = ?", (tag,)).fetchone()
-        row["tag"] = found[0] if found else f"tag {tag}"
-    if row["kind"] == "tag" and (into := (row["after"] or {}).get("merged_into")):
-        (row["into"],) = db.execute("select name from annotations.tags where id = ?", (into,)).fetchone()
-    return row
+def _readable(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {name: row[name] and json.loads(row[name]) for name in ("subject", "before", "after")}
 
 
 def _add_tag(tags: Rows, row: dict[str, Any]) -> None:

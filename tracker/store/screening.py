@@ -197,8 +197,8 @@ class _Table:
     def __init__(self, db: sqlite3.Connection, review: Review) -> None:
         self.db = db
         self.review = review
-        every = [decisions.outcomes(db, review, stage) for stage in STAGES]
-        decided_on = every[0].keys() | every[1].keys()
+        standings = decisions.standings(db, review)
+        decided_on = standings.first.keys() | standings.second.keys()
         self.matching = decided_on & {
             pmid
             for (pmid,) in db.execute(
@@ -210,12 +210,11 @@ class _Table:
             )
         }
         self.gone = len(decided_on - self.matching)
-        self.first, self.second = ({pmid: one[pmid] for pmid in one.keys() & self.matching} for one in every)
-        self.at_full_text = {
-            pmid
-            for pmid in self.matching
-            if decisions.passed(review, self.first.get(pmid), self.second.get(pmid))
-        }
+        self.first, self.second = (
+            {pmid: one[pmid] for pmid in one.keys() & self.matching}
+            for one in (standings.first, standings.second)
+        )
+        self.at_full_text = standings.at_full_text & self.matching
         row = db.execute(
             "select coalesce(sum(n), 0) from question_counts where question = ? and label_group = ?",
             (review.question, facets.EVERYTHING),
