@@ -24,6 +24,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+import tests.datasettes_leaks  # noqa: F401 - by being imported
 from tests.eutils_server import StandIn
 from tracker import refresh
 from tracker.cli import main

@@ -8,6 +8,7 @@ import signal
 import socket
 import sqlite3
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from lxml import html
 from tests.conftest import FIXTURES, Desk, wait_for
 from tests.eutils_server import StandIn
 from tracker.settings import Settings
+from tracker.site.compat import close
 from tracker.site.serve import open_site
 from tracker.store import people
 from tracker.store.annotations import acting, open_annotations
@@ -63,6 +65,7 @@ class Site:
     def __init__(self, desk: Desk, closed: bool = False, **options: Any) -> None:
         self.settings = Settings(db_dir=desk.db.parent, secret="of the tests", closed=closed)
         self.datasette = open_site(self.settings, **options)
+        weakref.finalize(self, close, self.datasette)
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return asyncio.run(self.datasette.client.get(path, **options))

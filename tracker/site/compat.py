@@ -6,6 +6,7 @@ names: whoever moves to it changes this module and ``plugin.py`` alone.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +33,7 @@ __all__ = [
     "Request",
     "Response",
     "Urls",
+    "close",
     "hook",
     "is_loaded",
     "new_datasette",
@@ -47,6 +49,7 @@ def new_datasette(*files: str, **options: Any) -> Datasette:
 
     Raises RuntimeError where our plugin is not among those that it loaded, as nothing would be hidden then.
     """
+    from datasette import facets
     from datasette.app import Datasette
     from datasette.plugins import pm
 
@@ -59,10 +62,36 @@ def new_datasette(*files: str, **options: Any) -> Datasette:
     for plugin in pm.get_plugins():
         if getattr(plugin, "__name__", "") == "datasette_auth_passwords":
             pm.unregister(plugin)
+    # It finds this out anew for each page of a table, by a connection that it never closes. Our schema needs JSON.
+    facets.detect_json1 = lambda: True
     made = Datasette(files, **options)
+    for database in made.databases.values():
+        _remember_connections(database)
     # A reader's slip in SQL is answered, not written to the log.
     made.execute = partial(made.execute, log_sql_errors=False)
     return made
+
+
+def _remember_connections(database: Database) -> None:
+    """Datasette closes only the connections to files; those to memory are put on the same list."""
+    if not (database.memory_name or database.is_memory):
+        return
+    connect = database.connect
+
+    def remembered(write: bool = False) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(write)
+        database._all_file_connections.append(connection)
+        return connection
+
+    database.connect = remembered
+
+
+def close(datasette: Datasette) -> None:
+    """Let what is under way end, then close every connection that it opened."""
+    if datasette.executor:
+        datasette.executor.shutdown(cancel_futures=True)
+    for database in datasette.databases.values():
+        database.close()
 
 
 def is_loaded(plugin: str) -> bool:

@@ -228,8 +228,10 @@ def _insert(name: str) -> str:
 
 
 _INSERTS = {name: _insert(name) for name in TABLES}
-_NUMBERED = ", ".join(f"{name} = ?{n}" for n, name in enumerate(TABLES["articles"].columns, 1))
-_UPDATE_ARTICLE = f"update articles set {_NUMBERED} where pmid = ?1"
+_COLUMNS = tuple(TABLES["articles"].columns)
+_UPDATE_ARTICLE = (
+    f"update articles set {', '.join(f'{name} = :{name}' for name in _COLUMNS)} where pmid = :pmid"
+)
 
 
 def write(db: sqlite3.Connection, batch: Sequence[Rows]) -> None:
@@ -245,7 +247,7 @@ def write(db: sqlite3.Connection, batch: Sequence[Rows]) -> None:
         article = rows["articles"][0]
         (changed if article[0] in known else added).append(article)
     db.executemany(_INSERTS["articles"], added)
-    db.executemany(_UPDATE_ARTICLE, changed)
+    db.executemany(_UPDATE_ARTICLE, [dict(zip(_COLUMNS, row, strict=True)) for row in changed])
     for name in _CHILDREN:
         if found := [row for rows in batch if name in rows for row in rows[name]]:
             db.executemany(_INSERTS[name], found)
