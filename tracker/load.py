@@ -117,7 +117,7 @@ def load(
                 _close(db, run, runs.FAILED, str(error) or type(error).__name__, tally)
                 raise
             _close(db, run, runs.INCOMPLETE if tally.refused else runs.COMPLETE, tally.reason, tally)
-            connect.tidy(db)
+            connect.tidy(db, console.say)
             return {"run": run, "reason": tally.reason, **tally.report()}
         except sqlite3.DatabaseError as error:
             raise connect.plain_error(settings.evidence_db, error) from None
@@ -150,7 +150,7 @@ def rebuild(settings: Settings, console: Console) -> dict[str, Any]:
                 store.relabel_all(db)
             _close(db, run, runs.INCOMPLETE if tally.refused else runs.COMPLETE, tally.reason, tally)
             reader.close()
-            connect.tidy(db)
+            connect.tidy(db, console.say)
             return {
                 "run": run,
                 "reason": tally.reason,

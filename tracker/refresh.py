@@ -510,7 +510,7 @@ def close(job: Refresh) -> None:
                 store.incomplete(db, progress.slug, job.started, "; ".join(progress.failures))
         report = job.report()
         runs.finish(db, job.run, report["outcome"], job.reason, report)
-    connect.tidy(job.db)
+    connect.tidy(job.db, job.console.say)
 
 
 def _check_seeds(job: Refresh, progress: Progress) -> None:

@@ -37,6 +37,7 @@ def load_starter(settings: Settings, questions: Sequence[Question], console: Con
         db = connect.open_for_writing(settings.evidence_db, schema.migrations, "NORMAL")
         try:
             loaded = _load(db, questions) if starter.is_untouched(db) else 0
+            connect.tidy(db, console.say)
         except sqlite3.DatabaseError as error:
             raise connect.plain_error(settings.evidence_db, error) from None
         finally:
@@ -62,7 +63,6 @@ def _load(db: sqlite3.Connection, questions: Sequence[Question]) -> int:
             with store.relabelling(db, mine.keys()):
                 store.enter(db, slug, None, mine, when)
         runs.finish(db, run, runs.COMPLETE, None, {"citations": len(citations)})
-    connect.tidy(db)
     return len(citations)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import errno
 import json
 import os
 import re
@@ -11,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -34,8 +37,11 @@ class Tracker(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         signal.signal(signal.SIGTERM, _interrupt)
+        _replace_what_cannot_be_shown()
         try:
-            return super().main(*args, **kwargs | {"standalone_mode": False})
+            result = super().main(*args, **kwargs | {"standalone_mode": False})
+            sys.stdout.flush()
+            return result
         except click.exceptions.Exit as exit:
             sys.exit(exit.exit_code)
         except click.ClickException as error:
@@ -51,12 +57,32 @@ class Tracker(click.Group):
                 1,
             )
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _leave_output()
             sys.exit(0)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            _leave_output()
+            _fail(
+                "the output could not be written to its end: the disk is full. What was stored stays stored.",
+                1,
+            )
         except Exception as error:
             if os.environ.get("TRACKER_DEBUG"):
                 traceback.print_exc()
             _fail(f"unexpected {type(error).__name__}: {error} (TRACKER_DEBUG=1 shows where)", 1)
+
+
+def _replace_what_cannot_be_shown() -> None:
+    """A terminal whose encoding lacks a sign shows a question mark in its place."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _leave_output() -> None:
+    """Nobody takes what is still to be written, so that it must not be tried again at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
@@ -73,8 +99,10 @@ def harmless(text: str) -> str:
     return _CONTROLS.sub("", text)
 
 
-def print_json(data: Any) -> None:
-    click.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+def print_json(data: Any, indent: int | None = 2) -> None:
+    """JSON to stdout, in letters where its encoding has them all, so that nothing is ever replaced in it."""
+    has_all = codecs.lookup(sys.stdout.encoding or "ascii").name.startswith("utf-")
+    click.echo(json.dumps(data, ensure_ascii=not has_all, indent=indent, default=str))
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
@@ -147,12 +175,20 @@ def evidence_if_any(settings: Settings) -> Iterator[sqlite3.Connection | None]:
         yield db
 
 
-def open_people(settings: Settings, *, must_exist: bool = False) -> sqlite3.Connection:
+def open_people(settings: Settings) -> sqlite3.Connection:
+    """annotations.db to be written, made where missing."""
     from tracker.store.annotations import open_annotations
 
-    if must_exist and not settings.annotations_db.is_file():
-        raise UsageError(f"{settings.annotations_db}: there is none yet, as nobody has written anything.")
     return open_annotations(settings.annotations_db)
+
+
+def read_people(settings: Settings) -> sqlite3.Connection:
+    """annotations.db to be read only, so that a read-only copy will do."""
+    from tracker.store import annotations, connect
+
+    if not settings.annotations_db.is_file():
+        raise UsageError(f"{settings.annotations_db}: there is none yet, as nobody has written anything.")
+    return connect.open_for_reading(settings.annotations_db, annotations.migrations)
 
 
 def after_readers() -> None:

@@ -18,6 +18,7 @@ from tracker.cli.base import (
     pass_settings,
     print_json,
     print_table,
+    read_people,
 )
 from tracker.errors import UsageError
 from tracker.settings import Settings
@@ -130,7 +131,7 @@ def people_list(settings: Settings, as_json: bool) -> None:
     """List everybody, disabled ones included."""
     from tracker.store import people as store
 
-    with closing(open_people(settings)) as db:
+    with closing(read_people(settings)) as db:
         found = [
             {key: value for key, value in person._asdict().items() if key != "session"}
             | {"password": store.password_hash(db, person) is not None}
@@ -180,7 +181,7 @@ def people_token_list(settings: Settings, name: str, as_json: bool) -> None:
     """List the tokens of NAME, the newest first, without what they are."""
     from tracker.store import people as store
 
-    with closing(open_people(settings)) as db:
+    with closing(read_people(settings)) as db:
         found = [token._asdict() for token in store.tokens(db, store.named(db, name))]
     if as_json:
         print_json([{key: value for key, value in row.items() if key != "person"} for row in found])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -24,6 +23,7 @@ from tracker.cli.base import (
     pass_settings,
     pmid_of,
     print_json,
+    read_people,
 )
 from tracker.errors import UsageError
 from tracker.settings import Settings
@@ -111,7 +111,7 @@ def tag_list(
     """
     from tracker.exchange.single import Listed
 
-    with closing(open_people(settings, must_exist=True)) as db, evidence_if_any(settings) as evidence:
+    with closing(read_people(settings)) as db, evidence_if_any(settings) as evidence:
         check_people(db, person, viewer)
         listed = Listed(db, evidence, viewer)
         rows = listed.rows(pmid, question, person)
@@ -153,7 +153,7 @@ def tag_export(
 
     to_stdout = output is None or str(output) == "-"
     chosen = format or ("jsonl" if output and output.suffix == ".jsonl" else "csv")
-    with closing(open_people(settings, must_exist=True)) as db:
+    with closing(read_people(settings)) as db:
         if to_stdout:
             count = run_export(db, sys.stdout.buffer, chosen, question)
         else:
@@ -332,12 +332,12 @@ def tag_log(
     """
     from tracker.store import written
 
-    with closing(open_people(settings, must_exist=True)) as db:
+    with closing(read_people(settings)) as db:
         check_people(db, person)
         chosen = f"{day:%Y-%m-%d}" if day else None
         for event in written.log(db, pmid=pmid, person=person, day=chosen, question=question):
             if as_json:
-                click.echo(json.dumps(event, ensure_ascii=False))
+                print_json(event, indent=None)
             else:
                 click.echo(harmless(_event_text(event)))
 
@@ -376,7 +376,7 @@ def tag_vocabulary_export(settings: Settings, output: Path | None) -> None:
     from tracker.export import whole_file
     from tracker.store.vocabulary import exported
 
-    with closing(open_people(settings, must_exist=True)) as db:
+    with closing(read_people(settings)) as db:
         text = exported(db)
     if output is None or str(output) == "-":
         click.echo(text, nl=False)

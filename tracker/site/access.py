@@ -33,6 +33,7 @@ PERMISSIONS = {
     "tracker-lead": "lead",
     "tracker-admin": "admin",
 }
+READ_ONLY = "This is a read-only copy of the site: nobody can sign in or write here. Nothing was written."
 NO_TOKEN = "This token is none of ours, or does not count any more."  # noqa: S105
 LONGEST_ORIGIN = 300
 LONGEST_PATH = 2000
@@ -120,6 +121,17 @@ def is_closed(datasette: Datasette) -> bool:
     return bool(getattr(datasette, "closed", False))
 
 
+def is_read_only(datasette: Datasette) -> bool:
+    """Whether nobody can write here: the databases lie in a folder that cannot be written."""
+    return not datasette.get_database(ANNOTATIONS).is_mutable
+
+
+def check_writable(datasette: Datasette) -> None:
+    """Raises Forbidden on a read-only copy."""
+    if is_read_only(datasette):
+        raise Forbidden(READ_ONLY)
+
+
 def refused(datasette: Datasette, actor: Mapping[str, Any] | None, permission: str, resource: Any) -> bool:
     """What nobody else can allow: hidden databases, writing without the role, reading a closed site.
 
@@ -129,6 +141,8 @@ def refused(datasette: Datasette, actor: Mapping[str, Any] | None, permission: s
     if database in HIDDEN or database == "_internal" or permission in ("permissions-debug", "debug-menu"):
         return True
     ours = allowed(actor, permission)
+    if ours and is_read_only(datasette):
+        return True
     return not ours if ours is not None else is_closed(datasette) and not _is_reader(actor)
 
 
@@ -284,6 +298,7 @@ async def write(datasette: Datasette, writer: Writer, what: Callable[[Act], T]) 
         except UsageError as error:
             return None, error
 
+    check_writable(datasette)
     result: T
     result, error = await datasette.get_database(ANNOTATIONS).execute_write_fn(done)
     if error:

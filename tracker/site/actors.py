@@ -119,14 +119,18 @@ async def _of_token(datasette: Datasette, bearer: str) -> Actor | None:
     if not found:
         return None
     person, token = found
-    if (token.used or "") < f"{datetime.now(UTC) - NOTED_EVERY:%Y-%m-%dT%H:%M:%SZ}":
+    annotations = datasette.get_database(ANNOTATIONS)
+    if (
+        annotations.is_mutable
+        and (token.used or "") < f"{datetime.now(UTC) - NOTED_EVERY:%Y-%m-%dT%H:%M:%SZ}"
+    ):
 
         def note(db: sqlite3.Connection) -> None:
             with transaction(db):
                 people.note_use(db, token)
 
         # Nobody waits for it.
-        await datasette.get_database(ANNOTATIONS).execute_write_fn(note, block=False)
+        await annotations.execute_write_fn(note, block=False)
     return actor(person, token)
 
 

@@ -31,7 +31,7 @@ from tracker.site.compat import BadRequest, Database, NotFound, Request, Respons
 from tracker.site.reader import read
 from tracker.site.security import ANNOTATIONS, EVIDENCE, SITE
 from tracker.store import citations
-from tracker.store.connect import BUSY_SECONDS
+from tracker.store.connect import BUSY_SECONDS, reading_uri
 from tracker.store.lists import Selection
 
 if TYPE_CHECKING:
@@ -373,7 +373,7 @@ def _read(work: _Work, pipe: _Pipe, out: BinaryIO) -> None:
         selection = work.choose(db)
         _check_question(db, selection.question)
         if work.annotations:
-            db.execute("attach database ? as annotations", (f"{_uri(work.annotations)}?mode=ro",))
+            db.execute("attach database ? as annotations", (_uri(work.annotations),))
         if work.only_checks:
             listing(db, selection)
             check_filters(db, selection)
@@ -382,12 +382,11 @@ def _read(work: _Work, pipe: _Pipe, out: BinaryIO) -> None:
 
 
 def _connect(database: Database) -> sqlite3.Connection:
-    how = "mode=ro" if database.is_mutable else "immutable=1"
-    return sqlite3.connect(f"{_uri(database)}?{how}", uri=True, timeout=BUSY_SECONDS)
+    return sqlite3.connect(_uri(database), uri=True, timeout=BUSY_SECONDS)
 
 
 def _uri(database: Database) -> str:
-    return Path(database.path).absolute().as_uri()
+    return reading_uri(Path(database.path), "mode=ro" if database.is_mutable else "immutable=1")
 
 
 # -- Datasette's tables and queries ----------------------------------------------------------------

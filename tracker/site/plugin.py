@@ -32,6 +32,7 @@ from tracker.site.caching import kept
 from tracker.site.compat import Database, Forbidden, Request, Response, hook
 from tracker.site.errors import error_response
 from tracker.site.security import ANNOTATIONS, EVIDENCE, SITE, NonceLoader, readers_may, secured
+from tracker.store.connect import Mode, reading_uri
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -63,10 +64,8 @@ def prepare_connection(conn: sqlite3.Connection, database: str, datasette: Datas
         conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
         conn.set_authorizer(readers_may)
     if database == SITE and (annotations := datasette.databases.get(ANNOTATIONS)):
-        conn.execute(
-            "attach database ? as annotations",
-            (f"file:{Path(annotations.path).absolute().as_posix()}?mode=ro",),
-        )
+        mode: Mode = "mode=ro" if annotations.is_mutable else "immutable=1"
+        conn.execute("attach database ? as annotations", (reading_uri(Path(annotations.path), mode),))
 
 
 @hook(wrapper=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import secrets
 import socket
@@ -11,6 +12,7 @@ import webbrowser
 from contextlib import closing, suppress
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -18,10 +20,11 @@ import yaml
 
 from tracker.errors import CorruptDatabase, UsageError
 from tracker.settings import Settings, find_default
-from tracker.site.compat import new_datasette
+from tracker.site.compat import close, new_datasette
 from tracker.site.security import EVIDENCE, SITE
 from tracker.store import connect, schema, vocabulary
 from tracker.store.annotations import acting, open_annotations
+from tracker.store.annotations import migrations as annotations_schema
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -74,29 +77,55 @@ def serve(
             timeout_graceful_shutdown=5,
         )
         uvicorn.Server(config).run()
+    close(datasette)
 
 
 def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
-    """The Datasette instance; both databases are checked, and annotations.db is made where missing."""
-    with closing(connect.open_for_reading(settings.evidence_db, schema.migrations)) as db:
-        check_whole(db, settings.evidence_db)
-        known = inspected(db, settings.evidence_db) if immutable else None
-    with closing(open_annotations(settings.annotations_db)) as db:
-        check_people(db, settings.annotations_db)
-        with acting(db, None, "tracker serve") as act:
-            vocabulary.ensure(act)
-    evidence = str(settings.evidence_db)
+    """The Datasette instance; both databases are checked, and annotations.db is made where missing.
+
+    In a folder that cannot be written both are taken as they are, and nobody signs in or writes.
+    """
+    evidence = settings.evidence_db
+    with closing(connect.open_for_reading(evidence, schema.migrations)) as db:
+        check_whole(db, evidence)
+        is_writable = connect.reading_mode(evidence) == "mode=ro"
+        immutable = immutable or not is_writable
+        known = inspected(db, evidence) if immutable else None
+    annotations = people_of(settings) if is_writable else people_of_copy(settings)
+    fixed = {evidence: immutable, annotations: not is_writable}
     made = new_datasette(
-        str(settings.annotations_db),
-        *([] if immutable else [evidence]),
-        immutables=[evidence] if immutable else [],
+        *(str(path) for path in reversed(fixed) if not fixed[path]),
+        immutables=[str(path) for path in reversed(fixed) if fixed[path]],
         metadata=load_metadata(find_default("metadata.yml")),
         settings=DATASETTE_SETTINGS,
-        secret=signing_secret(settings),
+        secret=signing_secret(settings) if is_writable else secrets.token_hex(32),
         inspect_data={EVIDENCE: known, SITE: known} if known else None,
     )
     made.closed = settings.closed
     return made
+
+
+def people_of(settings: Settings) -> Path:
+    """annotations.db, checked, with a vocabulary to tag by; made where missing."""
+    path = settings.annotations_db
+    with closing(open_annotations(path)) as db:
+        check_people(db, path)
+        with acting(db, None, "tracker serve") as act:
+            vocabulary.ensure(act)
+    return path
+
+
+def people_of_copy(settings: Settings) -> Path:
+    """annotations.db of a read-only copy, checked; where it has none an empty one, for as long as we run."""
+    path = settings.annotations_db
+    if not path.is_file():
+        passing = TemporaryDirectory(prefix="evidence-tracker-")
+        atexit.register(passing.cleanup)
+        path = Path(passing.name, path.name)
+        open_annotations(path).close()
+    with closing(connect.open_for_reading(path, annotations_schema)) as db:
+        check_people(db, path)
+    return path
 
 
 def inspected(db: sqlite3.Connection, path: Path) -> dict[str, Any]:

@@ -114,7 +114,8 @@ class _Limited(Exception):
 
 
 async def _attempt(request: Request, datasette: Datasette, name: str, password: str) -> Person | None:
-    """Whoever has this name and this password, and may sign in. Raises Busy, and _Limited."""
+    """Whoever has this name and this password, and may sign in. Raises Busy, _Limited, Forbidden on a copy."""
+    access.check_writable(datasette)
     annotations = datasette.get_database(ANNOTATIONS)
     # Not the name itself: people type their password there, too.
     tried = sha256(name.encode()).hexdigest()[:32]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import Literal
@@ -15,6 +16,7 @@ from tracker.clock import now
 from tracker.errors import CorruptDatabase, NewerSchema, TrackerError, UsageError
 
 BUSY_SECONDS = 30
+Mode = Literal["mode=ro", "immutable=1"]
 
 
 def open_for_writing(
@@ -67,17 +69,52 @@ def open_for_reading(path: Path, migrations: Migrations) -> sqlite3.Connection:
     return db
 
 
-def connect_read_only(path: Path, mode: Literal["mode=ro", "immutable=1"] = "mode=ro") -> sqlite3.Connection:
-    """A bare connection that cannot write; ``immutable=1`` is for a file that nobody else has."""
-    uri = f"{path.absolute().as_uri()}?{mode}"
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+def connect_read_only(path: Path, mode: Mode | None = None) -> sqlite3.Connection:
+    """A bare connection that cannot write, in the mode that ``reading_mode`` finds unless it is given.
+
+    Raises sqlite3.DatabaseError, UsageError as ``reading_mode``.
+    """
+    return sqlite3.connect(reading_uri(path, mode), uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def reading_uri(path: Path, mode: Mode | None = None) -> str:
+    """How SQLite is told to open the file without ever writing. Raises as ``reading_mode``."""
+    return f"{path.absolute().as_uri()}?{mode or reading_mode(path)}"
+
+
+def reading_mode(path: Path) -> Mode:
+    """``mode=ro``, or ``immutable=1`` where the file lies in a folder that we cannot write, such as a read-only mount.
+
+    A database in WAL mode has two files beside it, which SQLite makes even to read. Where it can't, nobody here
+    writes to the file either, and it is whole once its log is empty
+    (https://www.sqlite.org/wal.html#read_only_databases).
+
+    Raises UsageError where the copy was made while somebody wrote, so that it lacks what only its log holds;
+    sqlite3.DatabaseError for what else is wrong with the file.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    with closing(sqlite3.connect(reading_uri(path, "mode=ro"), uri=True, timeout=BUSY_SECONDS)) as db:
+        try:
+            db.execute("pragma schema_version").fetchone()
+            return "mode=ro"
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                raise
+            if not (path.is_file() and os.access(path, os.R_OK)):
+                raise
+    if log.exists() and log.stat().st_size:
+        raise UsageError(
+            f"{path}: it cannot be read here, as {log.name} beside it holds changes that are not in it yet and this "
+            "folder cannot be written. Copy it to a folder that can, or take the copy with 'tracker backup'."
+        )
+    return "immutable=1"
 
 
 def attach(db: sqlite3.Connection, path: Path, migrations: Migrations, name: str) -> None:
     """Let a connection of ``open_for_reading`` read another file of ours, as schema ``name``. Raises as that does."""
     open_for_reading(path, migrations).close()
     with _plain_errors(path):
-        db.execute(f"attach database ? as {name}", (f"{path.absolute().as_uri()}?mode=ro",))
+        db.execute(f"attach database ? as {name}", (reading_uri(path),))
 
 
 @contextmanager
@@ -165,7 +202,18 @@ def plain_error(path: Path, error: sqlite3.DatabaseError) -> TrackerError:
     return TrackerError(f"{path}: {error}")
 
 
-def tidy(db: sqlite3.Connection) -> None:
-    """After a job: the log is emptied (it grows without bound while readers hold on), statistics refreshed."""
-    db.execute("pragma optimize")
-    db.execute("pragma wal_checkpoint(truncate)").fetchall()
+def tidy(db: sqlite3.Connection, say: Callable[[str], None]) -> None:
+    """After a job: the log is emptied (it grows without bound while readers hold on), statistics refreshed.
+
+    What the job did is committed by then: a disk without room for this is told by ``say``, and is no failure.
+    """
+    try:
+        db.execute("pragma optimize")
+        db.execute("pragma wal_checkpoint(truncate)").fetchall()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise
+        say(
+            f"Everything is stored, and nothing need be run again. But the disk is full ({error}): make room before "
+            "the next job."
+        )
