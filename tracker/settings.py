@@ -26,7 +26,7 @@ class Settings:
     ``email`` and ``api_key`` identify us to NCBI (each user supplies their own; the key never
     appears in a repr, a log or an error). ``timeout`` is in seconds: how long to wait for a
     connection or for the next bytes of an answer. ``secret`` signs the site's cookies. A ``closed``
-    site shows nothing to those who are not signed in.
+    site shows nothing to those who are not signed in. ``base_path`` is where the site begins on its host.
     """
 
     db_dir: Path = Path("db")
@@ -37,6 +37,7 @@ class Settings:
     timeout: float = 45.0
     secret: str | None = field(default=None, repr=False)
     closed: bool = False
+    base_path: str = "/"
 
     @property
     def evidence_db(self) -> Path:
@@ -77,6 +78,7 @@ def load_settings(
         eutils_url=_base_url("TRACKER_EUTILS_URL", get("TRACKER_EUTILS_URL") or NCBI_EUTILS),
         secret=get("TRACKER_SECRET"),
         closed=_yes("TRACKER_CLOSED", get("TRACKER_CLOSED") or "0"),
+        base_path=base_path("TRACKER_BASE_PATH", get("TRACKER_BASE_PATH") or "/"),
         timeout=_seconds("TRACKER_TIMEOUT", get("TRACKER_TIMEOUT") or "45"),
     )
 
@@ -123,6 +125,16 @@ def _base_url(name: str, value: str) -> str:
             f"{name}: {value!r} is not a base address. Give one such as http://127.0.0.1:8765/entrez/eutils/"
         )
     return value if value.endswith("/") else value + "/"
+
+
+def base_path(name: str, value: str) -> str:
+    """A path with a slash at both ends. Raises UsageError, naming the setting, for what is none."""
+    if not re.fullmatch(r"/|/?[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?", value):
+        raise UsageError(
+            f"{name}: {value!r} is not a path of letters, digits and . _ ~ -. Give one such as /evidence-tracker/"
+        )
+    inner = value.strip("/")
+    return f"/{inner}/" if inner else "/"
 
 
 def _seconds(name: str, value: str) -> float:

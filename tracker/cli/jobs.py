@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -104,11 +105,21 @@ def up(settings: Settings, host: str, port: int) -> None:
 @port_option
 @click.option("--open", "open_browser", is_flag=True, help="Open the site in a browser.")
 @click.option("--immutable", is_flag=True, help="Promise that nothing writes meanwhile: quicker, for a copy.")
+@click.option(
+    "--base-path",
+    metavar="PATH",
+    help="Where the site begins on its host, such as /evidence-tracker/ (TRACKER_BASE_PATH; default: /).",
+)
 @pass_settings
-def serve(settings: Settings, host: str, port: int, open_browser: bool, immutable: bool) -> None:
+def serve(
+    settings: Settings, host: str, port: int, open_browser: bool, immutable: bool, base_path: str | None
+) -> None:
     """Serve the site until Ctrl-C. Refreshes may run meanwhile."""
+    from tracker.settings import base_path as checked
     from tracker.site.serve import serve as run_site
 
+    if base_path is not None:
+        settings = replace(settings, base_path=checked("--base-path", base_path))
     run_site(settings, host=host, port=port, open_browser=open_browser, immutable=immutable)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from tracker.site.below import base_path
 from tracker.site.compat import BadSignature, Request, Response, settled
 from tracker.site.security import ANNOTATIONS
 from tracker.store import people
@@ -63,8 +64,13 @@ def bearer_of(request: Request) -> str | None:
 
 
 def cookie_name(request: Request) -> str:
-    """Over HTTPS by a name that no other host, and nobody who reads along, can set (RFC 6265bis, 4.1.3.2)."""
-    return "__Host-tracker" if request.scheme == "https" else "tracker"
+    """Over HTTPS by a name that no other host, and nobody who reads along, can set (RFC 6265bis, 4.1.3.2).
+
+    Below a path the cookie goes to that path alone, and only ``__Secure-`` allows that (4.1.3.1).
+    """
+    if request.scheme != "https":
+        return "tracker"
+    return "__Host-tracker" if base_path(request.scope) == "/" else "__Secure-tracker"
 
 
 def begin_session(datasette: Datasette, request: Request, response: Response, person: Person) -> None:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import datasette
 from datasette.database import Database
-from datasette.utils import await_me_maybe
+from datasette.utils import PrefixedUrlString, await_me_maybe
 from datasette.utils.asgi import BadRequest, Base400, Forbidden, NotFound, Request, Response
 from datasette.views.base import DatasetteError
 from itsdangerous import BadSignature
 from jinja2 import Environment
+
+from tracker.site.below import base_path
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -62,6 +64,7 @@ def new_datasette(*files: str, **options: Any) -> Datasette:
     for plugin in pm.get_plugins():
         if getattr(plugin, "__name__", "") == "datasette_auth_passwords":
             pm.unregister(plugin)
+    _keep_links_below()
     # It finds this out anew for each page of a table, by a connection that it never closes. Our schema needs JSON.
     facets.detect_json1 = lambda: True
     made = Datasette(files, **options)
@@ -69,6 +72,36 @@ def new_datasette(*files: str, **options: Any) -> Datasette:
         _remember_connections(database)
     # A reader's slip in SQL is answered, not written to the log.
     made.execute = partial(made.execute, log_sql_errors=False)
+    return made
+
+
+def _keep_links_below() -> None:
+    """Datasette forgets what the site is below in some links: date facets, conditions to remove, blobs of a query."""
+    from datasette import facets, filters
+    from datasette.views import base, database, table
+
+    for module in (facets, filters, base, database, table):
+        for name in (
+            "path_with_added_args",
+            "path_with_removed_args",
+            "path_with_replaced_args",
+            "path_with_format",
+        ):
+            make = getattr(module, name, None)
+            if make and not hasattr(make, "__wrapped__"):
+                setattr(module, name, _below(make))
+
+
+def _below(make: Callable[..., str]) -> Callable[..., str]:
+    @wraps(make)
+    def made(*given: Any, **named: Any) -> str:
+        path = make(*given, **named)
+        request = named.get("request") or next(iter(given), None)
+        front = base_path(request.scope) if isinstance(request, Request) else "/"
+        if front == "/" or not path.startswith("/") or path.startswith(front):
+            return path
+        return PrefixedUrlString(front + path[1:])  # type: ignore[no-any-return]
+
     return made
 
 

@@ -28,6 +28,7 @@ from tracker.site import (
     words,
 )
 from tracker.site.access import View, reading
+from tracker.site.below import below
 from tracker.site.caching import kept
 from tracker.site.compat import Database, Forbidden, Request, Response, hook
 from tracker.site.errors import error_response
@@ -206,5 +207,5 @@ def forbidden(datasette: Datasette, request: Request, message: str) -> Response 
 
 
 @hook()
-def asgi_wrapper() -> Callable[[Any], Any]:
-    return secured
+def asgi_wrapper(datasette: Datasette) -> Callable[[Any], Any]:
+    return lambda app: below(datasette.setting("base_url"), secured(app))

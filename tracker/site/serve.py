@@ -60,7 +60,7 @@ def serve(
     datasette = open_site(settings, immutable=immutable)
     check_port(host, port)
     asyncio.run(datasette.invoke_startup())
-    address = f"http://{host}:{port}/"
+    address = f"http://{host}:{port}{settings.base_path}"
     # Having shut down in order, uvicorn raises again what stopped it: for a server that is no failure.
     with suppress(KeyboardInterrupt):
         print(f"Serving at {address} (Ctrl-C stops it)", flush=True)  # noqa: T201 - the one thing it says
@@ -97,7 +97,7 @@ def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
         *(str(path) for path in reversed(fixed) if not fixed[path]),
         immutables=[str(path) for path in reversed(fixed) if fixed[path]],
         metadata=load_metadata(find_default("metadata.yml")),
-        settings=DATASETTE_SETTINGS,
+        settings=DATASETTE_SETTINGS | {"base_url": settings.base_path},
         secret=signing_secret(settings) if is_writable else secrets.token_hex(32),
         inspect_data={EVIDENCE: known, SITE: known} if known else None,
     )

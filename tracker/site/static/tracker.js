@@ -220,7 +220,7 @@ function cookie(name) {
 
 function keep(name, value) {
   const secure = location.protocol === "https:" ? "; Secure" : "";
-  document.cookie = `${name}=${value}; Max-Age=${KEPT_FOR}; Path=/; SameSite=Lax${secure}`;
+  document.cookie = `${name}=${value}; Max-Age=${KEPT_FOR}; Path=${document.body.dataset.base}; SameSite=Lax${secure}`;
 }
 
 // Looking twice within some hours is one look: what is new stays marked as new for that long.
