@@ -460,6 +460,66 @@ def test_asreview_of_either_version_is_brought_in(desk: Desk, file: str) -> None
     assert report["unknown_labels"] == ({"setting hospital": 1} if file == "asreview-2.csv" else {})
 
 
+ASREVIEW_RIS = [
+    ("LB - 1 beside irrelevant", "LB  - 1\nN1  - ASReview_irrelevant", ["exclude"]),
+    ("LB - 0 beside relevant", "LB  - 0\nN1  - ASReview_relevant", ["include"]),
+    ("LB is a citation key", "LB  - Smith2020\nN1  - ASReview_relevant", ["include"]),
+    ("LB is 1, not seen", "LB  - 1\nN1  - ASReview_not_seen", []),
+    ("LB is 1, and nothing else", "LB  - 1", []),
+    (
+        "a mark in other fields",
+        "KW  - ASReview_relevant\nAB  - ASReview_relevant\nM1  - ASReview_relevant",
+        [],
+    ),
+    ("a mark within a longer note", "N1  - <p>screened: ASReview_irrelevant; 2024</p>", ["exclude"]),
+    ("the same mark twice", "N1  - ASReview_relevant\nN1  - ASReview_relevant", ["include"]),
+    (
+        "a reviewer writes about a mark",
+        'N1  - ASReview_relevant\nN1  - asreview_note: "was ASReview_irrelevant"',
+        ["include"],
+    ),
+    (
+        "marks to be validated are none",
+        "N1  - ASReview_irrelevant\nN1  - ASReview_validate_relevant",
+        ["exclude"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("fields", "decisions"), [case[1:] for case in ASREVIEW_RIS], ids=[case[0] for case in ASREVIEW_RIS]
+)
+def test_in_ris_only_the_marks_of_asreview_decide(desk: Desk, fields: str, decisions: list[str]) -> None:
+    seen = "TY  - JOUR\nTI  - Party survey\nAN  - 90000303\nDB  - PubMed\nN1  - ASReview_not_seen\nER  - \n"
+    (desk.home / "results.ris").write_text(
+        f"TY  - JOUR\nTI  - Contracted bladder\nAN  - 90000302\nDB  - PubMed\n{fields}\nER  - \n\n{seen}"
+    )
+    done = desk.run(
+        "tag", "import", "results.ris", "--from", "asreview", "--question", "cystitis", "--as", "cy"
+    )
+    assert done.code == 0, done.err
+    assert rows(desk.annotations, "select decision from decisions") == [(each,) for each in decisions]
+
+
+@pytest.mark.parametrize(
+    ("columns", "cells", "decision"),
+    [
+        # What version 2 decided stands before a column of the file that was screened.
+        ("asreview_label,included", "0,1", "exclude"),
+        ("included,label", "1,Smith2020", "include"),
+        ("label_included,notes", "0,about ASReview_relevant", "exclude"),
+        ("asreview_label,label", ",1", None),
+    ],
+)
+def test_in_a_table_one_column_decides(
+    tmp_path: Path, columns: str, cells: str, decision: str | None
+) -> None:
+    file = tmp_path / "results.csv"
+    file.write_text(f"title,{columns}\nA title,{cells}\n")
+    [record] = asreview.read(file)
+    assert [said for _, said in record.decisions] == ([decision] if decision else [])
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

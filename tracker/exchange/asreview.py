@@ -4,7 +4,7 @@ Version 2 (asreview/webapp/_api/projects.py and asreview/data/ris.py there): ``a
 ``asreview_time`` in UTC, ``asreview_note``, ``asreview_user_name`` and a column ``asreview_tag_GROUP_TAG`` of 1 and 0
 for each tag; in RIS ``ASReview_relevant``, ``ASReview_irrelevant`` or ``ASReview_not_seen``, and the others as
 ``asreview_note: "…"`` in JSON. Version 1: ``included`` and the like, ``exported_notes_1`` and on, and the same
-marks in RIS.
+marks in RIS. In RIS nothing but the marks is a decision: ``LB`` is a label of reference managers, and may say anything.
 """
 
 from __future__ import annotations
@@ -65,7 +65,19 @@ def read(path: Path) -> list[Foreign]:
 
 
 def _is_ours(record: Record) -> bool:
-    return any(name in record.fields for name in LABELS) or any(_MARK.search(note) for note in record.notes)
+    return _label(record) is not None or bool(_marks(record))
+
+
+def _label(record: Record) -> str | None:
+    """The column that holds the decision; None in RIS, where fields of the same names are others'."""
+    return next((name for name in LABELS if name in record.fields), None) if record.is_row else None
+
+
+def _marks(record: Record) -> set[str]:
+    """ASReview's marks in the notes, but for those that a reviewer wrote about in words."""
+    return {
+        mark for note in record.notes if not _NOTE.fullmatch(note.strip()) for mark in _MARK.findall(note)
+    }
 
 
 def _record(path: Path, record: Record) -> Foreign:
@@ -107,15 +119,14 @@ def _record(path: Path, record: Record) -> Foreign:
 
 
 def _decision(path: Path, record: Record) -> Decision | None:
-    for name in LABELS:
-        if name in record.fields:
-            value = record.fields[name].strip().casefold()
-            if value not in _MEANS:
-                raise UnusableInput(
-                    f"{path}: {record.place}: {name}: {record.fields[name][:40]!r} is no label. It is 1, 0 or empty."
-                )
-            return _MEANS[value]
-    marks = {mark for note in record.notes for mark in _MARK.findall(note)}
+    if name := _label(record):
+        value = record.fields[name].strip().casefold()
+        if value not in _MEANS:
+            raise UnusableInput(
+                f"{path}: {record.place}: {name}: {record.fields[name][:40]!r} is no label. It is 1, 0 or empty."
+            )
+        return _MEANS[value]
+    marks = _marks(record)
     if len(marks) > 1:
         raise UnusableInput(
             f"{path}: {record.place}: has {' and '.join(sorted(marks))} at once. Leave the one that holds."

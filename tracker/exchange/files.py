@@ -19,12 +19,13 @@ _MARKS = {b"PK\x03\x04": "a ZIP or Excel file", b"%PDF": "a PDF", b"SQLite forma
 
 class Record(NamedTuple):
     """``place`` is where it stands ("line 12", "record 3"); ``fields`` have small names; repeated ones are in
-    ``notes`` and ``urls``, lists."""
+    ``notes`` and ``urls``, lists. ``is_row``: of a table, whose columns have names of their own, not of RIS."""
 
     place: str
     fields: dict[str, str]
     notes: list[str]
     urls: list[str]
+    is_row: bool
 
     def first(self, *names: str) -> str:
         """The first of these fields that has anything in it, or ''."""
@@ -86,7 +87,7 @@ def _csv(path: Path, text: str) -> Iterator[Record]:
             if any(cells):
                 fields = dict(zip(names, cells, strict=False))
                 urls = [fields[name] for name in ("url", "urls") if fields.get(name)]
-                yield Record(place, fields, [fields.get("notes", "")], urls)
+                yield Record(place, fields, [fields.get("notes", "")], urls, is_row=True)
     except csv.Error as error:
         raise UnusableInput(f"{path}: line {begins}: not CSV ({error}).") from None
 
@@ -104,4 +105,4 @@ def _ris(path: Path, text: str) -> Iterator[Record]:
     for number, entry in enumerate(found, 1):
         fields = {name: value for name, value in entry.items() if isinstance(value, str)}
         notes, urls = (entry.get(name) or [] for name in ("notes", "urls"))
-        yield Record(f"record {number}", fields, list(notes), list(urls))
+        yield Record(f"record {number}", fields, list(notes), list(urls), is_row=False)
