@@ -323,14 +323,15 @@ class Searcher:
         text, unknown_fields = _without_unknown_fields(term)
         try:
             node = parse(text)
-            pmids = self._matching(node)
+            absent = [leaf for leaf in terms(node) if isinstance(leaf, Term) and not self._knows(leaf)]
+            searched = _without(node, absent)
+            pmids = self._matching(searched) if searched else frozenset()
         except TrackerError as error:
             raise Refusal(f"Search Backend failed: {error}") from None
-        absent = [leaf for leaf in terms(node) if isinstance(leaf, Term) and not self._knows(leaf)]
         sources = [text[leaf.start : leaf.end] for leaf in absent]
         return Found(
             pmids=tuple(sorted(pmids, reverse=True)),
-            translation=str(node),
+            translation=str(searched or node),
             unknown_fields=unknown_fields,
             unknown_phrases=tuple(source for source in sources if not source.startswith('"')),
             unknown_quoted=tuple(source for source in sources if source.startswith('"')),
@@ -357,6 +358,14 @@ class Searcher:
             or value in tree.publication_types
             or fold_words(leaf.text) in _words_of_our_strategies()
         )
+
+
+def _without(node: Node, absent: Sequence[Term]) -> Node | None:
+    """As PubMed does: what its index does not hold is dropped, and with it the operator beside it."""
+    if not isinstance(node, Operation):
+        return None if node in absent else node
+    kept = tuple(found for operand in node.operands if (found := _without(operand, absent)))
+    return Operation(node.operator, kept) if len(kept) > 1 else next(iter(kept), None)
 
 
 def _articles(bodies: Bodies) -> Iterator[tuple[int, Article]]:

@@ -43,6 +43,7 @@ from tracker.query import (
     default_tree,
     lint,
     load_tree,
+    losses,
     matches,
     parse,
     unknown_headings,
@@ -490,6 +491,50 @@ def test_an_unknown_tag_comes_with_the_nearest_known_one() -> None:
 
 def test_an_unknown_heading_does_not_fail_a_check() -> None:
     assert [finding.fails for finding in lint("roads[mh]")] == [False]
+
+
+# (name, query, what PubMed dropped, what it broke up, the parts that were not searched for)
+LOSSES: list[tuple[str, str, list[str], list[str], list[str | None]]] = [
+    ("an OR sibling remains", "a[ti] AND (zzz[ti] OR b[ti])", ["zzz[ti]"], [], []),
+    ("a whole block", "a[ti] AND zzz[ti]", ["zzz[ti]"], [], ["zzz[ti]"]),
+    ("reported without tag", "a[ti] AND zzz[ti]", ["zzz"], [], ["zzz[ti]"]),
+    ("reported in quotes", "a[ti] AND zzz[ti]", ['"ZZZ"'], [], ["zzz[ti]"]),
+    ("reported by the long name", "a[ti] AND zzz[ti]", ["zzz[Title]"], [], ["zzz[ti]"]),
+    (
+        "every one of a block",
+        "a[ti] AND (zzz[ti] OR yyy[mh])",
+        ["yyy[mh]", "zzz"],
+        [],
+        ["zzz[ti] OR yyy[mh]"],
+    ),
+    ("one of an inner AND", "a[ti] OR (b[ti] AND zzz[ti])", ["zzz[ti]"], [], ["zzz[ti]"]),
+    ("all of an inner AND beside an OR", "a[ti] OR (yyy[ti] AND zzz[ti])", ["zzz[ti]", "yyy[ti]"], [], []),
+    ("behind a NOT", "a[ti] NOT zzz[ti]", ["zzz[ti]"], [], ["zzz[ti]"]),
+    ("behind a NOT, beside others", "a[ti] NOT (b[ti] OR zzz[ti])", ["zzz[ti]"], [], []),
+    ("before a NOT", "zzz[ti] NOT a[ti]", ["zzz[ti]"], [], ["zzz[ti]"]),
+    ("broken up beside others", 'a[ti] AND ("y z"[ti] OR b[ti])', [], ['"y z"[ti]'], []),
+    ("broken up as a block", 'a[ti] AND "y z"[ti]', [], ['"y z"[ti]'], ['"y z"[ti]']),
+    ("broken up behind a NOT", 'a[ti] NOT ("y z"[ti] OR b[ti])', [], ['"y z"[ti]'], ['"y z"[ti]']),
+    ("nothing is left", "zzz[ti]", ["zzz[ti]"], [], ["zzz[ti]"]),
+    ("a phrase that is none of ours", "a[ti] OR b[ti]", ["qqq"], [], [None]),
+    ("a word of a phrase", "a[ti] AND zzz of x[ti]", ["of"], [], ["zzz of x[ti]"]),
+    ("the same word in another field", "zzz[ti] OR (a[ti] AND zzz[mh])", ["zzz[ti]"], [], []),
+    ("with its asterisk", "zzzz[ti] AND (zzzz*[ti] OR a[ti])", ["zzzz*[ti]"], [], []),
+    ("no tag, in two fields", "zzz[ti] OR (a[ti] AND zzz[mh])", ["zzz"], [], ["zzz[mh]"]),
+    ("words without tags", "a zzz", ["zzz"], [], ["zzz"]),
+    ("no letter at all", "a[ti] OR b[ti]", ["--"], [], [None]),
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "dropped", "broken", "parts"), [case[1:] for case in LOSSES], ids=[case[0] for case in LOSSES]
+)
+def test_a_dropped_phrase_is_harmless_only_beside_another(
+    query: str, dropped: list[str], broken: list[str], parts: list[str | None]
+) -> None:
+    found = losses(parse(query), dropped, broken)
+    assert [loss.part and query[loss.part.start : loss.part.end] for loss in found] == parts
+    assert all(loss.phrases for loss in found)
 
 
 PIECES = st.sampled_from(

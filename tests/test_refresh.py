@@ -475,6 +475,42 @@ def test_a_mistyped_field_fails_its_question_and_no_other(desk: Desk) -> None:
     assert desk.matching("cystitis") == expected("cystitis")
 
 
+# What stands for the block "bladder", whether the question is complete, and what its reason names.
+UNKNOWN_PHRASES = [
+    ("cystopathyx[tiab]", False, "cystopathyx[tiab]"),
+    ('cystopathyx[tiab] OR "no such words"[tiab]', False, 'cystopathyx[tiab], "no such words"[tiab]'),
+    ('"no such words"[tiab]', False, '"no such words"[tiab]'),
+    ("cystitis[tiab] NOT cystopathyx[tiab]", False, "cystopathyx[tiab]"),
+    ("cystitis[tiab] OR cystopathyx[tiab]", True, ""),
+    ("cystitis[tiab] NOT (rats[tiab] OR cystopathyx[tiab])", True, ""),
+]
+
+
+@pytest.mark.parametrize(("block", "complete", "named"), UNKNOWN_PHRASES)
+def test_a_question_is_complete_only_where_no_block_was_dropped(
+    desk: Desk, block: str, complete: bool, named: str
+) -> None:
+    queries = desk.own_queries()
+    file = queries / "cystitis.yml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(
+        re.sub(r"(?ms)^  bladder:.*?(?=^  \w)", f"  bladder: '{block}'\n", text), encoding="utf-8"
+    )
+    done = desk.run("refresh", "cystitis", "--json")
+    row = done.question("cystitis")
+    assert (done.code, row["complete"]) == ((0, True) if complete else (3, False))
+    assert any("cystopathyx" in remark or "no such words" in remark for remark in row["remarks"])
+    if complete:
+        assert row["reasons"] == []
+        return
+    assert f"PubMed does not know {named}, so that it searched for something else" in row["reasons"][0]
+    assert "search.bladder" in row["reasons"][0]
+    assert desk.matching("cystitis") == set()
+    file.write_text(text, encoding="utf-8")
+    assert desk.run("refresh", "cystitis").code == 0
+    assert desk.matching("cystitis") == expected("cystitis")
+
+
 def test_seeds_are_reported_found_missing_or_with_another_title(desk: Desk) -> None:
     queries = desk.own_queries()
     title = "Systematic review and meta-analysis of ketamine-associated uropathy"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from io import BytesIO
@@ -24,6 +24,7 @@ from tracker.errors import RecordError, ServiceError, UsageError
 from tracker.lock import writing_job
 from tracker.pubmed.entrez import BATCH, FetchedBatch, PubMed, SearchResult
 from tracker.pubmed.records import split
+from tracker.query import Loss, QueryError, losses, parse
 from tracker.questions import Question
 from tracker.settings import Settings
 from tracker.store import connect, records, runs, schema, starter
@@ -31,8 +32,10 @@ from tracker.store import questions as store
 
 # What PubMed says was withdrawn; beside it ``[lr]`` is used, the day of NLM's last revision.
 WITHDRAWN = '"retracted publication"[pt] OR "expression of concern"[pt]'
-# What PubMed may remark without having changed what was searched for: a term that finds nothing.
-HARMLESS = ("PhraseNotFound:", "QuotedPhraseNotFound:", "OutputMessage: No items found")
+# PubMed dropped these words, or searched a quoted phrase word by word: whether that matters, the strategy says.
+DROPPED, BROKEN = ("PhraseNotFound", "PhraseIgnored"), ("QuotedPhraseNotFound",)
+# What PubMed may remark without having changed what was searched for.
+HARMLESS = "OutputMessage: No items found"
 # A search that suddenly finds less than half is believed when the next one finds as few.
 PLAUSIBLE_DROP, SMALL = 0.5, 20
 SECONDS_A_BATCH = 3.0
@@ -220,11 +223,17 @@ def _problems(job: Refresh, progress: Progress, search: SearchResult) -> Iterabl
     """Why the answer must not be used; what PubMed merely remarked is kept for the report."""
     if search.reason:
         yield search.reason
+    phrases: dict[str, list[str]] = {}
     for remark in (*search.errors, *search.warnings):
-        if remark.startswith(HARMLESS):
+        kind, _, phrase = remark.partition(": ")
+        if kind in (*DROPPED, *BROKEN):
+            phrases.setdefault(kind, []).append(phrase)
+            progress.remarks.append(remark)
+        elif remark.startswith(HARMLESS):
             progress.remarks.append(remark)
         else:
             yield f"PubMed did not search for what was meant ({remark}). Check the strategy"
+    yield from _lost_parts(progress.question, phrases)
     before = len(store.matching(job.db, progress.slug))
     if before < SMALL or search.count >= before * PLAUSIBLE_DROP:
         return
@@ -235,6 +244,25 @@ def _problems(job: Refresh, progress: Progress, search: SearchResult) -> Iterabl
             f"PubMed counted {search.count:,} records where {before:,} matched before. "
             "That will be believed if the next search says the same"
         )
+
+
+def _lost_parts(question: Question, phrases: Mapping[str, Sequence[str]]) -> Iterable[str]:
+    """Why each part of the strategy that rests on words unknown to PubMed was not searched for as it stands."""
+    if not phrases:
+        return
+    dropped, broken = ([p for kind in kinds for p in phrases.get(kind, ())] for kinds in (DROPPED, BROKEN))
+    try:
+        lost = losses(parse(question.strategy), dropped, broken)
+    except QueryError:
+        lost = [Loss((*dropped, *broken), None)]
+    for words, part in lost:
+        named = f"PubMed does not know {', '.join(words)}"
+        if part is None:
+            yield f"{named}, and what it searched for instead cannot be told. Check the strategy"
+            continue
+        text = question.strategy[part.start : part.end]
+        line = next((f"search.{name}" for name, query in question.search if text in query), "the strategy")
+        yield f"{named}, so that it searched for something else than {line} says. Correct or remove the words"
 
 
 def _log_failed_search(job: Refresh, progress: Progress, started: str, reason: str) -> None:

@@ -6,6 +6,7 @@ lint('ketamine[tiba]')      # [Finding(code="Q003", ...)]
 str(node)                   # ("ketamine"[Title/Abstract] AND "cystitis"[MeSH Terms])
 """
 
+from tracker.query.dropped import Loss, losses
 from tracker.query.errors import QueryError, UnsupportedQuery
 from tracker.query.lint import lint, unknown_headings
 from tracker.query.matching import Index, compile_query, matches
@@ -16,6 +17,7 @@ __all__ = [
     "Field",
     "Finding",
     "Index",
+    "Loss",
     "MeshTree",
     "Node",
     "Operation",
@@ -29,6 +31,7 @@ __all__ = [
     "default_tree",
     "lint",
     "load_tree",
+    "losses",
     "matches",
     "parse",
     "terms",
