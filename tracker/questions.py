@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -31,6 +31,7 @@ DEFAULT_RECHECK_DAYS = 30
 
 _LINE_NAME = r"^[a-z][a-z0-9_-]*$"
 _OPERATORS = ("AND", "OR", "NOT")
+_COMMENT = re.compile(r"[ \t]+#[ \t]*([^\n]*)")
 
 Place = tuple[str | int, ...]
 
@@ -225,7 +226,8 @@ def load_question(path: Path) -> Question:
 def check(question: Question) -> list[Problem]:
     """What is wrong with a question's searches, or worth knowing, line by line.
 
-    The codes are those of ``tracker.query.lint``, and S001 for a line that ``combine`` never uses.
+    The codes are those of ``tracker.query.lint``, S001 for a line that ``combine`` never uses, and
+    S002 for text that YAML leaves out.
     """
     reader = _Reader(question.path, question.source)
     root = reader.compose()
@@ -436,6 +438,7 @@ class _Reader:
         for name, query in lines.items():
             place = ("search", name)
             if name == "combine":
+                self._check_comment(self.places[place].node, place)
                 continue
             if name not in used:
                 self.problem(
@@ -445,10 +448,28 @@ class _Reader:
                     severity="warning",
                     effect="The line is never searched.",
                 )
-            for finding in lint(query):
-                at = _position(self.text, self.places[place].node, query, finding.start)
+            self._check_comment(self.places[place].node, place)
+            findings = lint(query)
+            places = _positions(
+                self.text, self.places[place].node, query, [finding.start for finding in findings]
+            )
+            for finding, at in zip(findings, places, strict=True):
                 message = f"search.{name}: {finding.message}"
                 self.problem(finding.code, message, place, at, finding.severity, finding.effect)
+
+    def _check_comment(self, node: yaml.Node, place: Place) -> None:
+        """Text behind " #" on the last line of a plain value, which YAML takes for a comment."""
+        end = node.end_mark.index
+        found = _COMMENT.match(self.text, end)
+        if getattr(node, "style", None) is None and found:
+            self.problem(
+                "S002",
+                f'{".".join(map(str, place))}: YAML leaves out "{found[1][:60]}", as it stands behind " #"; '
+                "put a remark on a line of its own, or the search below a |",
+                place,
+                _line_and_column_of(self.text, found.start(1)),
+                effect="What stands there is never searched.",
+            )
 
 
 def _in_parentheses(lines: Mapping[str, str], name: str) -> str:
@@ -503,18 +524,22 @@ def _model_at(place: Place) -> type[BaseModel]:
     return models.get(place, _File)
 
 
-def _position(text: str, node: yaml.Node, value: str, offset: int) -> tuple[int, int]:
-    """Where a character of a YAML text value stands in the file (line and column, from 1).
+def _positions(text: str, node: yaml.Node, value: str, offsets: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Where characters of a YAML text value stand in the file (line and column, from 1), in the order of the value.
 
     Folding moves only white space, so the other characters are followed one by one.
     """
     at = node.start_mark.index
     if getattr(node, "style", None) in ("|", ">"):
         at = text.index("\n", at)
-    for character in value[: offset + 1]:
-        if not character.isspace():
-            at = text.find(character, at) + 1
-            if not at:
-                return _line_and_column(node.start_mark)
-    at -= 1
+    done = 0
+    for offset in offsets:
+        for character in value[done : offset + 1]:
+            if not character.isspace() and at >= 0:
+                at = text.find(character, at) + 1 or -1
+        done = max(done, offset + 1)
+        yield _line_and_column(node.start_mark) if at < 0 else _line_and_column_of(text, at - 1)
+
+
+def _line_and_column_of(text: str, at: int) -> tuple[int, int]:
     return text.count("\n", 0, at) + 1, at - (text.rfind("\n", 0, at) + 1) + 1

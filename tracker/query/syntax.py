@@ -16,19 +16,29 @@ from difflib import get_close_matches
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
+from tracker.query.characters import odd_characters
 from tracker.query.errors import QueryError
-from tracker.query.vocabulary import Field, fields, fields_by_tag, fold_words, read_data
+from tracker.query.vocabulary import (
+    Field,
+    default_tree,
+    fields,
+    fields_by_tag,
+    fold_words,
+    read_data,
+    stopwords,
+)
 
 Operator = Literal["AND", "OR", "NOT"]
 Severity = Literal["error", "warning", "note"]
 
 MAX_DEPTH = 60
 MIN_TRUNCATED = 4
+MOST_SHOWN = 60
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+)
     | (?P<open>\() | (?P<close>\))
-    | (?P<range>(?P<low>"[\d/]+"|[\d/]+)\s*(?:\[(?P<lowtag>[^\[\]()"]*)\])?\s*
+    | (?P<range>(?P<low>"[\d/]+"|[\d/]+)\s*(?:\[(?P<lowtag>[^\[\]()"]*)\]\s*)?
         :\s*(?P<high>"[\d/]+"|[\d/]+)\s*\[(?P<hightag>[^\[\]()"]*)\])
     | "(?P<quoted>[^"]*)"
     | (?P<quote>")
@@ -39,9 +49,20 @@ _TOKEN = re.compile(
 )
 _OPERATORS: dict[str, Operator] = {"AND": "AND", "OR": "OR", "NOT": "NOT", "&": "AND", "|": "OR"}
 _DATE = re.compile(r"([0-9]{4})(?:/([0-9]{1,2})(?:/([0-9]{1,2}))?)?")
-_RECENT = re.compile(r"last \d+ (?:day|month|year)s?", re.IGNORECASE)
+_RECENT = re.compile(r"last (?:[0-9]+ )?(?:day|month|year)s?", re.IGNORECASE)
+_NOTHING = re.compile(r"\s*\)")
+_TAGGED = re.compile(r"\[([^\[\]()\"]*)\]")
+_GLUED = re.compile(r"(AND|OR|NOT)(?=\w)")
+_LINE = re.compile(r"#[0-9]+")
+# The proximity operators of Ovid, Embase, Web of Science, EBSCO and Cochrane, and their XOR.
+_ELSEWHERE = re.compile(r"(?:near|next|adj|pre|[npw])/[0-9]+|(?:adj|near)[0-9]+", re.IGNORECASE)
+_ELSEWHERE_ALONE = frozenset({"NEAR", "NEXT", "ADJ", "SAME", "XOR"})
+_WILDCARD = re.compile(r"(?<=\w)[?$#]|(?<!\w)[?#](?=\w)")
 _CHARACTERS = {
-    "Q009": (re.compile("[\u201c\u201d\u201e\u201f\u00ab\u00bb]"), 'a straight quotation mark (")'),
+    "Q009": (
+        re.compile("[\u201c-\u201f\u2018-\u201b\u00ab\u00bb\u2039\u203a]"),
+        "a straight quotation mark (\") or apostrophe (')",
+    ),
     "Q010": (re.compile("[\u2010-\u2015\u2212]"), "a hyphen (-)"),
 }
 
@@ -176,14 +197,38 @@ class _Piece(NamedTuple):
 
 @dataclass(slots=True)
 class _Level:
-    """What has been read inside one pair of parentheses."""
+    """What has been read inside one pair of parentheses: ``nodes`` are joined by ``joined``, from left to right."""
 
     start: int
-    node: Node | None = None
+    nodes: list[Node] = dataclasses.field(default_factory=list)
+    joined: Operator | None = None
+    depth: int = 0
     operator: Operator | None = None
     operator_at: tuple[int, int] = (0, 0)
-    joined_by: Operator | None = None
+    written: Operator | None = None
     mixed: bool = False
+
+    def join(self, operator: Operator, node: Node) -> bool:
+        """Put a node behind the others; False where they would be nested too deeply."""
+        if (
+            self.joined is None
+            and isinstance(first := self.nodes[0], Operation)
+            and first.operator == operator
+        ):
+            self.nodes, self.joined, self.depth = list(first.operands), operator, first.depth
+        same = self.joined in (None, operator)
+        before = self.depth if self.joined else _depth(self.nodes[0])
+        depth = max(1 + _depth(node), before + (not same or self.joined is None))
+        if depth > MAX_DEPTH:
+            return False
+        if not same:
+            self.nodes = [self.whole()]
+        self.nodes.append(node)
+        self.joined, self.depth = operator, depth
+        return True
+
+    def whole(self) -> Node:
+        return Operation(self.joined, tuple(self.nodes), self.depth) if self.joined else self.nodes[0]
 
 
 class Parser:
@@ -194,11 +239,14 @@ class Parser:
         self.findings: list[Finding] = []
         self._levels = [_Level(0)]
         self._pieces: list[_Piece] = []
+        self._lost_quote: int | None = None
+        self._too_deep = False
 
     def run(self) -> Node | None:
-        for match in _TOKEN.finditer(self.text):
-            if match.lastgroup != "space":
-                self._take(match)
+        self._check_characters()
+        at = 0
+        while match := _TOKEN.match(self.text, at):
+            at = self._take(match)
         self._flush()
         while len(self._levels) > 1:
             start = self._levels[-1].start
@@ -206,19 +254,31 @@ class Parser:
             self._close(self._levels.pop())
         root = self._levels[0]
         self._end_operator(root)
-        if root.node is None and not any(codes()[found.code].fatal for found in self.findings):
+        if not root.nodes and not any(codes()[found.code].fatal for found in self.findings):
             self.find("Q005", 0, len(self.text), "there is nothing to search for")
-        return root.node
+        return root.whole() if root.nodes else None
 
     def find(self, code: str, start: int, end: int, message: str) -> None:
         rule = codes()[code]
         self.findings.append(Finding(code, start, end, message, rule.effect, rule.severity))
 
-    def _take(self, match: re.Match[str]) -> None:
+    def _check_characters(self) -> None:
+        """Characters that nobody can see, or that look like others."""
+        for code, start, end, message in odd_characters(self.text):
+            self.find(code, start, end, message)
+
+    def _take(self, match: re.Match[str]) -> int:
+        """Read one token; where the next begins."""
         kind = match.lastgroup or ""
         value, (start, end) = match.group(kind), match.span()
+        if kind == "quote" or (kind == "quoted" and _holds_a_tag(value)):
+            # What has a tag within it was never meant to be one phrase: this is where a quotation mark is missing.
+            self.find("Q002", start, start + 1, 'this quotation mark (") has no partner')
+            self._lost_quote = start
+            return start + 1
         if kind == "open":
             self._flush()
+            self._check_joined(start, end)
             self._levels.append(_Level(start))
         elif kind == "close":
             self._flush()
@@ -227,16 +287,25 @@ class Parser:
             self._tag(value, start, end)
         elif kind == "range":
             self._flush()
+            self._check_joined(start, end)
             self._range(match)
-        elif kind == "quote":
-            self.find("Q002", start, end, 'this quotation mark (") has no partner')
         elif kind == "bracket":
             self.find("Q004", start, end, f'this "{value}" has no partner')
         elif kind == "word" and value in _OPERATORS:
             self._flush()
             self._operator(_OPERATORS[value], start, end)
-        else:
+        elif kind == "word" and _LINE.fullmatch(value):
+            self._flush()
+            self.find(
+                "Q024",
+                start,
+                end,
+                f"{value} is the number of a line; name the lines, and join them in combine",
+            )
+            self._add(self._placeholder(start, end))
+        elif kind != "space":
             self._piece(_Piece(value, kind == "quoted", start, end))
+        return end
 
     # Parentheses and operators
 
@@ -245,57 +314,57 @@ class Parser:
             self.find("Q001", start, start + 1, 'this ")" was never opened')
             return
         level = self._levels.pop()
-        if not self.text[level.start + 1 : start].strip():
+        if _NOTHING.match(self.text, level.start + 1):
             self.find("Q005", level.start, start + 1, "there is nothing between these parentheses")
-            level.node = self._placeholder(level.start, start + 1)
+            level.nodes = [self._placeholder(level.start, start + 1)]
         self._close(level)
 
     def _close(self, level: _Level) -> None:
         self._end_operator(level)
-        if level.node is not None:
-            self._add(level.node)
+        if level.nodes:
+            self._add(level.whole())
 
     def _operator(self, operator: Operator, start: int, end: int) -> None:
         level = self._levels[-1]
-        if level.node is None:
+        if not level.nodes:
             self.find("Q006", start, end, f"there is no term before this {operator}")
         elif level.operator is not None:
             self.find("Q006", start, end, f"{level.operator} and {operator} stand side by side; keep one")
+        if self.text[start - 1 : start] in ("]", '"') or self.text[end : end + 1] in ("[", '"'):
+            self.find("Q022", start, end, f"put a space on either side of {operator}")
         level.operator, level.operator_at = operator, (start, end)
 
     def _end_operator(self, level: _Level) -> None:
-        if level.operator is not None and level.node is not None:
+        if level.operator is not None and level.nodes:
             self.find("Q006", *level.operator_at, f"there is no term after this {level.operator}")
+
+    def _check_joined(self, start: int, end: int) -> None:
+        """Whether an operator stands before what begins here, if something else stands before it."""
+        level = self._levels[-1]
+        if level.nodes and level.operator is None:
+            self.find("Q022", start, end, "there is no AND, OR or NOT before this")
 
     def _add(self, node: Node) -> None:
         level = self._levels[-1]
-        if level.node is None:
-            level.node = node
+        if not level.nodes:
+            level.nodes.append(node)
         else:
-            self._check_mixed(level, node)
-            level.node = self._join(level.operator or "AND", level.node, node)
+            self._check_mixed(level)
+            if not level.join(level.operator or "AND", node) and not self._too_deep:
+                self._too_deep = True
+                self.find("Q020", node.start, node.end, f"groups are nested more than {MAX_DEPTH} deep")
         level.operator = None
 
-    def _check_mixed(self, level: _Level, node: Node) -> None:
-        before, now = level.joined_by, level.operator or "AND"
-        level.joined_by = now
-        if level.mixed or before is None or before == now or "OR" not in (before, now):
+    def _check_mixed(self, level: _Level) -> None:
+        """Operators that are written; one that is missing is a finding of its own."""
+        before, now = level.written, level.operator
+        level.written = now or before
+        if level.mixed or before is None or now is None or before == now or "OR" not in (before, now):
             return
         level.mixed = True
-        start, end = level.operator_at if level.operator else (node.start, node.end)
-        self.find("Q007", start, end, f"{before} and {now} are mixed here; put one of them in parentheses")
-
-    def _join(self, operator: Operator, left: Node, right: Node) -> Node:
-        operands: tuple[Node, ...] = (left, right)
-        depth = 1 + max(_depth(left), _depth(right))
-        if isinstance(left, Operation) and left.operator == operator:
-            operands = (*left.operands, right)
-            depth = max(left.depth, 1 + _depth(right))
-        if depth <= MAX_DEPTH:
-            return Operation(operator, operands, depth)
-        if not any(found.code == "Q020" for found in self.findings):
-            self.find("Q020", right.start, right.end, f"groups are nested more than {MAX_DEPTH} deep")
-        return left
+        self.find(
+            "Q007", *level.operator_at, f"{before} and {now} are mixed here; put one of them in parentheses"
+        )
 
     # Words and their tags
 
@@ -303,26 +372,57 @@ class Parser:
         """A quoted phrase is a term of its own; unquoted words before a tag are one phrase."""
         if self._pieces and (piece.quoted or self._pieces[-1].quoted):
             self._flush()
+        glued = None if piece.quoted else _GLUED.match(piece.text)
+        if glued and self.text[piece.start - 1 : piece.start] in ("]", ")", '"') and piece.start:
+            self._flush()
+            at = piece.start
+            self.find("Q022", at, at + glued.end(), f"put a space on either side of {glued[1]}")
+        elif not self._pieces and not _is_lower_operator(piece) and not _is_elsewhere(piece):
+            self._check_joined(piece.start, piece.end)
         self._pieces.append(piece)
         start = piece.start + piece.quoted
         for code, (pattern, remedy) in _CHARACTERS.items():
             for mark in pattern.finditer(piece.text):
                 at = start + mark.start()
                 self.find(code, at, at + 1, f"write {remedy} for {mark.group()}")
-        if _is_lower_operator(piece):
-            self.find("Q008", start, piece.end, f'write "{piece.text}" in capitals, or the phrase in quotes')
+        for mark in _WILDCARD.finditer(piece.text):
+            at = start + mark.start()
+            self.find(
+                "Q023", at, at + 1, f"{mark.group()} is no wildcard; write each spelling out, joined by OR"
+            )
+        for word in re.finditer(r"\S+", piece.text):
+            if _ELSEWHERE.fullmatch(word[0]) or (not piece.quoted and word[0] in _ELSEWHERE_ALONE):
+                at = start + word.start()
+                remedy = (
+                    'write "two words"[tiab:~3], or AND'
+                    if word[0] != "XOR"
+                    else "write (a OR b) NOT (a AND b)"
+                )
+                self.find("Q021", at, at + len(word[0]), f"{word[0]} is no operator of PubMed; {remedy}")
 
     def _flush(self) -> None:
         """Words with no tag behind them: searched in all fields, each for itself unless quoted."""
         pieces, self._pieces = self._pieces, []
+        for piece in filter(_is_lower_operator, pieces):
+            self._small_operator(piece)
         pieces = [piece for piece in pieces if not _is_lower_operator(piece)]
         if not pieces:
             return
         start, end = pieces[0].start, pieces[-1].end
-        words = self.text[start:end]
-        self.find("Q016", start, end, f"{words} has no field tag; say where to search, as in [tiab]")
+        if not all(map(_is_elsewhere, pieces)) and not self._opens_with_lost_quote(start):
+            words = self.text[start : min(end, start + MOST_SHOWN)]
+            self.find("Q016", start, end, f"{words} has no field tag; say where to search, as in [tiab]")
         for piece in pieces:
             self._term(piece.text, piece.quoted, fields()["all"], "", piece.start, piece.end)
+
+    def _opens_with_lost_quote(self, start: int) -> bool:
+        at = self._lost_quote
+        return at is not None and at < start and not self.text[at + 1 : start].strip()
+
+    def _small_operator(self, piece: _Piece) -> None:
+        self.find(
+            "Q008", piece.start, piece.end, f'write "{piece.text}" in capitals, or the phrase in quotes'
+        )
 
     def _tag(self, tag: str, start: int, end: int) -> None:
         pieces, self._pieces = self._pieces, []
@@ -331,7 +431,19 @@ class Parser:
             return
         text = " ".join(piece.text for piece in pieces)
         known, modifier = self._field(tag, start, end)
+        if not (known and known.kind == "values" and _may_be_one_value(pieces)):
+            for piece in filter(_is_lower_operator, pieces):
+                self._small_operator(piece)
+        if pieces[0].quoted and known and known.kind == "words" and not modifier:
+            self._check_stopwords(pieces[0])
         self._term(text, pieces[0].quoted, known, modifier, pieces[0].start, end)
+
+    def _check_stopwords(self, piece: _Piece) -> None:
+        found = [word for word in re.findall(r"\w+", piece.text.lower()) if word in stopwords()]
+        if found:
+            words, phrase = ", ".join(dict.fromkeys(found)), piece.text[:MOST_SHOWN]
+            message = f'"{phrase}" holds words that PubMed does not index: {words}'
+            self.find("Q029", piece.start, piece.end, message)
 
     def _range(self, match: re.Match[str]) -> None:
         start, end = match.span()
@@ -382,6 +494,9 @@ class Parser:
             wanted = "a date (YYYY/MM/DD)" if known.kind == "date" else "a PMID"
             self.find("Q015", start, end, f'"{text}" is not {wanted}, or a range of two')
             return None
+        if colon and (int(first) > int(last) if known.kind == "uid" else first > last):
+            self.find("Q015", start, end, f'"{text}" ends before it begins; write {high}:{low}')
+            return None
         if known.kind == "uid" and not colon:
             return Term(first, known, start=start, end=end)
         return Range(first, last, known, start, end)
@@ -431,10 +546,37 @@ class Parser:
         return bare, text.endswith("*") and len(stem) >= MIN_TRUNCATED
 
 
+def _holds_a_tag(text: str) -> bool:
+    return any(
+        " ".join(tag.partition(":")[0].lower().split()) in fields_by_tag() for tag in _TAGGED.findall(text)
+    )
+
+
+def _is_elsewhere(piece: _Piece) -> bool:
+    """An operator of another database, by itself."""
+    return not piece.quoted and (piece.text in _ELSEWHERE_ALONE or bool(_ELSEWHERE.fullmatch(piece.text)))
+
+
+def _may_be_one_value(pieces: list[_Piece]) -> bool:
+    """A heading may hold "and", as ``aged, 80 and over``; two known ones with "and" between them are no heading."""
+    if _is_lower_operator(pieces[0]) or _is_lower_operator(pieces[-1]):
+        return False
+    parts = [""]
+    for piece in pieces:
+        if _is_lower_operator(piece):
+            parts.append("")
+        else:
+            parts[-1] += f" {piece.text}"
+    return not all(map(default_tree().knows, parts)) or default_tree().knows(
+        " ".join(each.text for each in pieces)
+    )
+
+
 def _is_lower_operator(piece: _Piece) -> bool:
     return not piece.quoted and piece.text.upper() in ("AND", "OR", "NOT")
 
 
+@lru_cache(maxsize=1024)
 def _suggest_tag(name: str) -> str:
     near = get_close_matches(name[:40], fields_by_tag(), n=1, cutoff=0.5)
     return f"; did you mean [{near[0]}]?" if near else ""

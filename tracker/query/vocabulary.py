@@ -97,6 +97,12 @@ def fields_by_tag() -> dict[str, Field]:
 
 
 @cache
+def stopwords() -> frozenset[str]:
+    """The words that PubMed does not index (``stopwords.yml``)."""
+    return frozenset(read_data("stopwords.yml"))
+
+
+@cache
 def default_tree() -> MeshTree:
     """The headings that come with this package (``mesh.yml``)."""
     return load_tree(read_data("mesh.yml"))
