@@ -468,6 +468,89 @@ def test_a_search_within_a_question_finds_synonyms_and_marks_them(site: Site) ->
     assert "esketamine" in marked
 
 
+# What is pasted, and the papers that it names; {0} is the PMID of a stored paper with all three, {1} of another.
+PASTED = [
+    ("{pmid}", "pmid"),
+    ("PMID: {pmid}", "pmid"),
+    ("pmid{pmid}", "pmid"),
+    (" {pmid}.0 ", "pmid"),
+    ("{pmid}[uid]", "pmid"),
+    ("https://pubmed.ncbi.nlm.nih.gov/{pmid}/?from_term=x", "pmid"),
+    ("https://europepmc.org/article/MED/{pmid}", "pmid"),
+    ("10.5555/ET.{pmid}", "pmid"),
+    ("10.5555/et.{pmid}.", "pmid"),
+    ("(doi: 10.5555/et.{pmid})", "pmid"),
+    ("https://doi.org/10.5555/et.{pmid}", "pmid"),
+    ("http://dx.doi.org/10.5555%2Fet.{pmid}", "pmid"),
+    ("10.5555/et.{pmid}v2", "pmid"),
+    ("10.5555/et.{pmid}[doi]", "pmid"),
+    ("{pmid}, {other}", "both"),
+    ("10.5555/et.{pmid}; PMID {other}", "both"),
+    ("{pmid}\n{other}", "both"),
+]
+
+
+@pytest.mark.parametrize(("pasted", "which"), PASTED)
+def test_a_pasted_identifier_finds_its_paper(site: Site, library: Desk, pasted: str, which: str) -> None:
+    pmid, other = 90000302, 90000303
+    words = pasted.format(pmid=pmid, other=other)
+    wanted = {pmid, other} if which == "both" else {pmid}
+    page = site.page(str(httpx.URL("/search", params={"q": words})))
+    assert set(articles_on(page)) == wanted
+    exported = json.loads(site.page(str(httpx.URL("/search.json", params={"q": words}))))["articles"]
+    assert {article["pmid"] for article in exported} == wanted
+    assert {hit["pmid"] for hit in library.run("search", words, "--json").json["hits"]} == wanted
+
+
+def test_a_registration_and_a_pmcid_find_every_paper_that_names_them(site: Site, library: Desk) -> None:
+    for column, table in (("pmcid", "articles"), ("number", "registrations")):
+        like = "PMC%" if column == "pmcid" else "NCT%"
+        found = library.sql(f"select {column}, pmid from {table} where {column} like ?", like)
+        assert found
+        value, pmid = found[0]
+        for words in (value, value.lower(), f"https://example.org/x/{value}/"):
+            assert pmid in articles_on(site.page(str(httpx.URL("/search", params={"q": words}))))
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "link"),
+    [
+        ("PMID 12345678", "under the PMID 12345678", "https://pubmed.ncbi.nlm.nih.gov/12345678/"),
+        ("10.1016/S0140-6736(05)67889-X", "under the DOI 10.1016/S0140-6736(05)67889-X",
+         "https://pubmed.ncbi.nlm.nih.gov/?term=10.1016%2FS0140-6736%2805%2967889-X"),
+        ("NCT99999999", "under the registration NCT99999999", "https://pubmed.ncbi.nlm.nih.gov/?term=NCT99999999"),
+        ("ketamine[tiab] AND cystitis[mh]", "It does not know [tiab], AND, [mh]",
+         "https://pubmed.ncbi.nlm.nih.gov/?term=ketamine%5Btiab%5D%20AND%20cystitis%5Bmh%5D"),
+        ("ketamine NOT (rats OR mice)", "It does not know NOT, OR",
+         "https://pubmed.ncbi.nlm.nih.gov/?term=ketamine%20NOT%20%28rats%20OR%20mice%29"),
+    ],
+)  # fmt: skip
+def test_what_this_search_does_not_do_is_said_with_a_link_to_pubmed(
+    site: Site, library: Desk, words: str, says: str, link: str
+) -> None:
+    page = tree(site, "/search", q=words)
+    assert says in text(page)
+    assert link in page.xpath("//main//a/@href")
+    done = library.run("search", words)
+    assert done.code == 0
+    assert link in done.err
+
+
+@pytest.mark.parametrize(
+    "words", ["ketamine 2020", "NCT", "20 mg", '"ketamine AND"', "ketamine (and) [sic]", "10.5"]
+)
+def test_words_are_no_identifiers_and_no_operators(site: Site, words: str) -> None:
+    assert "pubmed.ncbi.nlm.nih.gov/?term" not in site.page(str(httpx.URL("/search", params={"q": words})))
+
+
+def test_pubmeds_signs_are_not_looked_for_as_words(site: Site) -> None:
+    plain = articles_on(site.page("/search?q=ketamine+cystitis"))
+    signed = articles_on(
+        site.page(str(httpx.URL("/search", params={"q": "ketamine[tiab] AND cystitis[mh]"})))
+    )
+    assert plain and set(signed) == set(plain)
+
+
 @pytest.mark.parametrize(
     "words", ["", "   ", "!!!", '"', "NEAR(", "ketamine AND (", "nowhereatall", "\x00", "x'; --"]
 )

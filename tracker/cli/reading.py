@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 import click
 
@@ -37,18 +38,45 @@ if TYPE_CHECKING:
 @json_option
 @pass_settings
 def search(settings: Settings, text: Sequence[str], limit: int, as_json: bool) -> None:
-    """Search the stored articles for TEXT: every word, "phrases", a word's beginning*. Newest first."""
+    """Search the stored articles for TEXT: every word, "phrases", a word's beginning*. Newest first.
+
+    A PMID, PMCID, DOI or NCT number, or several, find their papers.
+    """
+    from tracker.store import identifiers
     from tracker.store import search as store
 
-    words = " ".join(f'"{part}"' if " " in part else part for part in text)
+    words = " ".join(text)
+    if not identifiers.identifiers(words):
+        words = " ".join(f'"{part}"' if _is_phrase(part) else part for part in text)
     with closing(open_evidence(settings)) as db:
         hits, found = store.search(db, words, limit), store.count(db, words)
+        named = identifiers.named(db, words) or identifiers.identifiers(words)
+    for one in named:
+        if not one.pmids:
+            click.echo(
+                f"no paper is stored under {one.kind} {one.value}; at PubMed: {one.at_pubmed}", err=True
+            )
+    if not named and (borrowed := store.borrowed(words)):
+        click.echo(
+            harmless(
+                f"{', '.join(borrowed)} left out: this search finds what holds all words and phrases. "
+                f"The same at PubMed: {identifiers.PUBMED}?term={quote(words, safe='')}"
+            ),
+            err=True,
+        )
     if as_json:
         print_json({"count": min(found, 1000), "more": found > 1000, "hits": [hit._asdict() for hit in hits]})
         return
     for hit in hits:
         _print_hit(hit._asdict())
     click.echo(f"{'1,000+' if found > 1000 else f'{found:,}'} found, {len(hits)} shown", err=True)
+
+
+def _is_phrase(part: str) -> bool:
+    """One argument with spaces is a phrase, as the shell took its quotes; not where it is a whole search."""
+    from tracker.store.search import borrowed
+
+    return " " in part and '"' not in part and not borrowed(part)
 
 
 def _print_hit(hit: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -22,6 +23,7 @@ from tracker.site.reader import read
 from tracker.site.security import HIDDEN
 from tracker.store import browse, citations, lists
 from tracker.store.facets import FACTS, is_label
+from tracker.store.identifiers import PUBMED
 from tracker.store.lists import Selection, Tallies
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ async def search(request: Request, datasette: Datasette) -> Response:
     context = found | {"chosen": chosen, "path": path}
     if chosen.text:
         context |= _list_context(chosen, path, found)
+        context["at_pubmed"] = f"{PUBMED}?term={quote(chosen.text, safe='')}"
     return await page(datasette, request, "tracker_search.html", context)
 
 

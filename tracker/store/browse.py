@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tracker.article import Pmid
-from tracker.store import annotated, decisions, facets, lists, news
+from tracker.store import annotated, decisions, facets, identifiers, lists, news, search
 from tracker.store.articles import present
 from tracker.store.kept import kept
 from tracker.store.listed import listed
@@ -257,7 +257,11 @@ def found(db: sqlite3.Connection, selection: Selection, after: Key = TOP) -> dic
     counts = reader.counts_within(question["slug"] for question in questions)
     for question in questions:
         question["count"] = counts and counts[question["slug"]]
-    return about | _page(db, reader, after)
+    given = reader.named or identifiers.identifiers(selection.text)
+    borrowed = [] if given else search.borrowed(selection.text)
+    elsewhere = [one for one in given if not one.pmids]
+    asked = {"named": reader.named, "elsewhere": elsewhere, "borrowed": borrowed}
+    return about | asked | _page(db, reader, after)
 
 
 def methods(db: sqlite3.Connection) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from tracker.article import Pmid
-from tracker.store import decisions, facets, search
+from tracker.store import decisions, facets, identifiers, search
 
 Sort = Literal["published", "entered", "pmid"]
 # What a row is sorted by, and its PMID.
@@ -200,7 +200,9 @@ class Reader:
     def __init__(self, db: sqlite3.Connection, selection: Selection) -> None:
         self._db = db
         self.selection = selection
-        self._words = search.expression(db, selection.text, _words(selection))
+        #: The papers, where the text is nothing but identifiers.
+        self.named = identifiers.named(db, selection.text)
+        self._words = search.expression(db, "" if self.named else selection.text, _words(selection))
         self._said = _said(db, selection)
         self._few = self._narrow()
         #: What the list is really sorted by: a long list that a text was searched in has no order but the PMIDs'.
@@ -308,6 +310,10 @@ class Reader:
 
     def _narrow(self) -> _Narrow | None:
         """A set that the list lies in, where one is small enough to be sorted."""
+        if self.named:
+            return _Narrow(
+                sorted({pmid for one in self.named for pmid in one.pmids}), by_words=not self._words
+            )
         if self.selection.text and not search.fts_query(self.selection.text):
             return _Narrow([], by_words=True)
         for query, values in self._sets():

@@ -618,6 +618,13 @@ def m003_review(db: Database) -> None:
     _add_columns(db, _ADDED_FOR_REVIEW)
 
 
+@migrations()
+def m004_identifiers(db: Database) -> None:
+    """DOIs without regard to capitals, and PMCIDs, are found by an index."""
+    db.execute("create index articles_doi_folded on articles (lower(doi))")
+    db.execute("create index articles_pmcid on articles (pmcid) where pmcid is not null")
+
+
 def _add_columns(db: Database, added: Iterable[tuple[str, str]]) -> None:
     columns = {(table.name, name): type for table in TABLES for name, (type, _) in table.columns.items()}
     for table, column in added:

@@ -14,11 +14,22 @@ from typing import NamedTuple
 import yaml
 
 from tracker.article import Pmid
+from tracker.query.vocabulary import fields_by_tag
+from tracker.store.identifiers import named
 from tracker.store.schema import SEARCHED, TOKENIZER
 
 # Letters and digits make words, everything else parts them, as SQLite's unicode61 sees it.
 _PART = re.compile(r'"([^"]*)"?|(\S+)')
 _WORD = re.compile(r"[^\W_]+")
+# What belongs to PubMed's way of searching, and to other databases': operators, and a field's tag.
+_BORROWED = re.compile(
+    r"""
+    "[^"]*"?
+    | (?P<tag>\[[^\[\]"]{0,60}\])
+    | (?<!\S)\(*(?P<operator>AND|OR|NOT|(?:NEAR|ADJ)(?:/?[0-9]+)?)\)*(?!\S)
+    """,
+    re.VERBOSE,
+)
 Words = tuple[str, ...]
 # Stored words that one beginning stands for, at most, to be asked for one by one.
 MOST_WORDS = 1000
@@ -49,8 +60,11 @@ def search(db: sqlite3.Connection, text: str, limit: int = 20) -> list[Hit]:
     """Articles that hold every word and every "quoted phrase" of the text, the newest PMID first.
 
     A word may end in ``*``. Words are matched by their stem, without accents, and with their synonyms
-    (synonyms.yml). A text without any word finds nothing. Snippets mark what matched with « and ».
+    (synonyms.yml). A text of identifiers alone finds their papers. A text without any word finds nothing. Snippets
+    mark what matched with « and ».
     """
+    if found := named(db, text):
+        return _hits(db, [pmid for one in found for pmid in one.pmids][:limit])
     match = fts_query(text, db)
     if not match:
         return []
@@ -69,12 +83,43 @@ def search(db: sqlite3.Connection, text: str, limit: int = 20) -> list[Hit]:
 
 def count(db: sqlite3.Connection, text: str, most: int = 1000) -> int:
     """How many articles ``search`` would find, counted no further than ``most`` + 1."""
+    if by_name := named(db, text):
+        return len({pmid for one in by_name for pmid in one.pmids})
     match = fts_query(text, db)
     if not match:
         return 0
     query = "select count(*) from (select 1 from articles_fts where articles_fts match ? limit ?)"
     found: int = db.execute(query, (_of_words(match), most + 1)).fetchone()[0]
     return found
+
+
+def _hits(db: sqlite3.Connection, pmids: Sequence[Pmid]) -> list[Hit]:
+    rows = db.execute(
+        """
+        select pmid, title, authors_text, coalesce(iso_abbreviation, journal), published, retracted,
+          expression_of_concern, ''
+        from articles where pmid in (select value from json_each(?)) order by pmid desc
+        """,
+        (json.dumps(pmids),),
+    )
+    return [Hit(*row) for row in rows]
+
+
+def borrowed(text: str) -> list[str]:
+    """What in a text is PubMed's operator or field tag, and does not work as such here; each once, as it stands."""
+    found = (match["tag"] or match["operator"] for match in _BORROWED.finditer(text))
+    return list(dict.fromkeys(part for part in found if part and (part[0] != "[" or _is_tag(part))))
+
+
+def _is_tag(text: str) -> bool:
+    return " ".join(text[1:-1].partition(":")[0].lower().split()) in fields_by_tag()
+
+
+def _without_borrowed(text: str) -> str:
+    """Of PubMed's own signs none is looked for as a word."""
+    return _BORROWED.sub(
+        lambda found: " " if found["operator"] or (found["tag"] and _is_tag(found["tag"])) else found[0], text
+    )
 
 
 def expression(db: sqlite3.Connection, text: str = "", facets: Iterable[Collection[str]] = ()) -> str:
@@ -124,7 +169,7 @@ def fts_query(text: str, db: sqlite3.Connection | None = None) -> str:
     """
     terms: list[str] = []
     words: list[str] = []
-    for phrase, word in _PART.findall(text):
+    for phrase, word in _PART.findall(_without_borrowed(text)):
         if word and not word.endswith("*"):
             words += _WORD.findall(word)
             continue
