@@ -8,16 +8,19 @@ import json
 import shutil
 import sqlite3
 import tracemalloc
+import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import FIXTURES, Desk
+from tracker.article import given_pmid
 from tracker.cite.clean import cell, guarded, printable, unguarded
 from tracker.exchange import asreview, matching, ours, rayyan
 from tracker.store import decisions, people, tagging, vocabulary
@@ -458,6 +461,104 @@ def test_asreview_of_either_version_is_brought_in(desk: Desk, file: str) -> None
     ]
     assert tags == ([] if file == "asreview-1.csv" else ["older adults"])
     assert report["unknown_labels"] == ({"setting hospital": 1} if file == "asreview-2.csv" else {})
+
+
+ROWS = [["title", "pmid", "included"], ["Party", "90000303.0", "1"], ["Contracted", "PMID: 90000302", "0"]]
+AS_FILES: dict[str, Callable[[], bytes]] = {
+    "sep-semicolon.csv": lambda: ("sep=;\r\n" + parted(";")).encode("utf-8-sig"),
+    "sep-quoted.csv": lambda: ('"sep=,"\n' + parted(",")).encode(),
+    "sep-tab.csv": lambda: ("sep=\t\n" + parted("\t")).encode(),
+    "bar.csv": lambda: ("SEP=|\n" + parted("|")).encode(),
+    "excel-unicode.txt": lambda: parted("\t").encode("utf-16"),
+    "big-endian.csv": lambda: ("\ufeff" + parted(",")).encode("utf-16-be"),
+    "tabs.tsv": lambda: parted("\t").encode(),
+    "workbook.xlsx": lambda: workbook(ROWS),
+    "numbers.xlsx": lambda: workbook(
+        [ROWS[0], ["Party survey", 90000303, 1], [None], ["Contracted", 90000302, 0.0]]
+    ),
+}
+
+
+def parted(by: str) -> str:
+    return "".join(by.join(row) + "\r\n" for row in ROWS)
+
+
+def workbook(rows: list[list[Any]]) -> bytes:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("name", AS_FILES)
+def test_tables_are_read_as_spreadsheets_save_them(desk: Desk, name: str) -> None:
+    (desk.home / name).write_bytes(AS_FILES[name]())
+    done = desk.run("tag", "import", name, "--from", "asreview", "--question", "cystitis", "--as", "cy")
+    assert done.code == 0, done.err + done.out
+    found = rows(desk.annotations, "select pmid, decision from decisions order by pmid")
+    assert found == [(90000302, "exclude"), (90000303, "include")]
+
+
+def test_what_excel_makes_of_our_own_export_comes_back(desk: Desk) -> None:
+    fill(desk.annotations, ("a note",))
+    own = exported(desk, "all.csv").decode("utf-8-sig")
+    table = list(csv.reader(io.StringIO(own, newline="")))
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=";", quoting=csv.QUOTE_ALL).writerows(table)
+    (desk.home / "excel.csv").write_text("sep=;\n" + out.getvalue(), encoding="utf-16")
+    assert desk.run("tag", "import", "excel.csv").code == 0
+    assert exported(desk, "after.csv").decode("utf-8-sig") == own
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\xd0\xcf\x11\xe0" + b"\0" * 600, "an Excel file of before 2007"),
+        (b"PK\x03\x04 and nothing else", "damaged"),
+        (b"\xff\xfea", "not whole UTF-16"),
+        (workbook([]), "no names of columns"),
+        (workbook([["title", "included"], ["a", 7]]), "row 2: included: '7' is no label"),
+    ],
+)
+def test_workbooks_that_cannot_be_read_are_named(desk: Desk, data: bytes, words: str) -> None:
+    (desk.home / "bad.xlsx").write_bytes(data)
+    done = desk.run("tag", "import", "bad.xlsx", "--from", "asreview", "--question", "cystitis", "--as", "cy")
+    assert done.code != 0
+    assert words in done.err
+    assert len(done.err.strip().splitlines()) == 1
+
+
+def test_a_workbook_that_unpacks_to_too_much_is_refused(desk: Desk) -> None:
+    with zipfile.ZipFile(desk.home / "bomb.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(5):
+            with archive.open(f"xl/worksheets/sheet{number}.xml", "w") as part:
+                for _ in range(60):
+                    part.write(b" " * 2**20)
+    done = desk.run(
+        "tag", "import", "bomb.xlsx", "--from", "asreview", "--question", "cystitis", "--as", "cy"
+    )
+    assert done.code != 0
+    assert "unpacked more than 256 MB" in done.err
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["950016.0", "PMID: 950016", "PMID950016", "pmid 950016", "950,016", " 950016 ", "PubMed ID: 950016",
+     "https://pubmed.ncbi.nlm.nih.gov/950016/", "www.ncbi.nlm.nih.gov/pubmed/950016"],
+)  # fmt: skip
+def test_a_pmid_is_read_as_people_write_it(written: str) -> None:
+    assert given_pmid(written) == 950016
+    assert matching.sought(written, "", "", "").pmid == 950016
+
+
+@pytest.mark.parametrize(
+    "written", ["950016.5", "9.5e5", "PMC950016", "NCT950016", "95 0016", "", "0", "-1", "9,5001"]
+)
+def test_what_is_no_pmid_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="is not a PMID"):
+        given_pmid(written)
 
 
 ASREVIEW_RIS = [

@@ -125,3 +125,33 @@ def test_the_command_line_says_one_line_and_ends_with_2(tmp_path: Path, dotenv: 
     assert done.stdout == ""
     assert done.stderr.startswith(f"Error: {says}: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["TRACKER_DB_DIR", "TRACKER_QUERIES"])
+def test_a_tilde_in_a_path_is_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / ".env").write_text(f'{name}="~/evidence"\n')
+    found = load_settings(environ={}, cwd=tmp_path)
+    assert tmp_path / "home" / "evidence" in (found.db_dir, found.queries)
+    (tmp_path / ".env").write_text(f"{name}=~nobody-of-this-name/evidence\n")
+    with pytest.raises(UsageError, match=f"{name}: .* no such home folder"):
+        load_settings(environ={}, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "value", ["\u201cme@example.org\u201d", "\u2018me@example.org\u2019", "me@example.org\u201d"]
+)
+@pytest.mark.parametrize("name", ["TRACKER_EMAIL", "NCBI_API_KEY", "TRACKER_DB_DIR", "TRACKER_SECRET"])
+def test_curly_quotation_marks_around_a_value_are_named(tmp_path: Path, name: str, value: str) -> None:
+    (tmp_path / ".env").write_text(f"{name}={value}\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=f"{name}: it stands in curly quotation marks") as caught:
+        load_settings(environ={}, cwd=tmp_path)
+    assert "example" not in str(caught.value)
+
+
+def test_a_byte_order_mark_loses_no_variable(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("TRACKER_EMAIL=me@example.org\nTRACKER_TIMEOUT=9\n", encoding="utf-8-sig")
+    found = load_settings(environ={}, cwd=tmp_path)
+    assert (found.email, found.timeout) == ("me@example.org", 9.0)

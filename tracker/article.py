@@ -7,11 +7,18 @@ The small parts are named tuples because a record holds hundreds of them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, NewType
 
 Pmid = NewType("Pmid", int)
 MAX_PMID = 2**31 - 1
+_GIVEN_PMID = re.compile(
+    r"(?:(?:PubMed\s+ID|PMID)\s*[:#=]?\s*"
+    r"|(?:https?://)?(?:pubmed\.ncbi\.nlm\.nih\.gov|(?:www\.)?ncbi\.nlm\.nih\.gov/pubmed)/)?"
+    r"(?P<number>[0-9]{1,10}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.0+)?/?",
+    re.IGNORECASE,
+)
 
 Kind = Literal["article", "book"]
 Precision = Literal["year", "season", "month", "day"]
@@ -308,3 +315,12 @@ def parse_pmid(text: str | int) -> Pmid:
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= 10 and 0 < int(digits) <= MAX_PMID):
         raise ValueError(f"{text!r} is not a PMID (a whole number, 1 to 8 digits)")
     return Pmid(int(digits))
+
+
+def given_pmid(text: str | int) -> Pmid:
+    """A PMID as people and spreadsheets write it: ``PMID: 950005``, ``950016.0``, ``31,541,003``, its PubMed address.
+
+    Raises ValueError as ``parse_pmid``, which is for PubMed's own files.
+    """
+    found = _GIVEN_PMID.fullmatch(str(text).strip())
+    return parse_pmid(found["number"].replace(",", "") if found else text)

@@ -19,7 +19,7 @@ from typing import Annotated, Any, NamedTuple
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from tracker.article import MAX_PMID, Pmid, parse_pmid
+from tracker.article import MAX_PMID, Pmid, given_pmid
 from tracker.errors import UsageError
 from tracker.query import Severity, lint
 
@@ -44,7 +44,7 @@ class _Part(BaseModel):
 
 
 def _as_pmid(key: object) -> object:
-    return parse_pmid(key) if isinstance(key, str | int) else key
+    return given_pmid(key) if isinstance(key, str | int) else key
 
 
 Prose = Annotated[str, Field(min_length=1)]

@@ -15,6 +15,7 @@ from tracker.errors import UsageError
 NCBI_EUTILS = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils/"
 TOOL = "evidence-tracker"
 PACKAGE = Path(__file__).parent
+CURLY = tuple("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f")
 YES, NO = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
 EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
@@ -68,11 +69,11 @@ def load_settings(
     values = {**_dotenv(cwd / ".env"), **real}
 
     def get(name: str) -> str | None:
-        return (values.get(name) or "").strip() or None
+        return _plain(name, (values.get(name) or "").strip()) or None
 
     return Settings(
-        db_dir=db_dir or Path(get("TRACKER_DB_DIR") or "db"),
-        queries=queries or _find(get("TRACKER_QUERIES"), "queries", cwd),
+        db_dir=_at_home("TRACKER_DB_DIR", db_dir or Path(get("TRACKER_DB_DIR") or "db")),
+        queries=_at_home("TRACKER_QUERIES", queries or _find(get("TRACKER_QUERIES"), "queries", cwd)),
         email=_email(get("TRACKER_EMAIL")),
         api_key=_api_key(get("NCBI_API_KEY")),
         eutils_url=_base_url("TRACKER_EUTILS_URL", get("TRACKER_EUTILS_URL") or NCBI_EUTILS),
@@ -93,11 +94,32 @@ def _find(given: str | None, name: str, cwd: Path) -> Path:
     return Path(given) if given else find_default(name, cwd)
 
 
+def _plain(name: str, value: str) -> str:
+    """The value; nobody's begins or ends with a curly quotation mark, which no program takes off."""
+    if value[:1] in CURLY or value[-1:] in CURLY:
+        raise UsageError(f"{name}: it stands in curly quotation marks. Write straight ones, or none.")
+    return value
+
+
+def _at_home(name: str, path: Path) -> Path:
+    """With ``~`` as the home folder, as a shell would have put it."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise UsageError(
+            f"{name}: {str(path)!r}: there is no such home folder. Write the path out."
+        ) from None
+
+
 def _dotenv(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        return {name: value for name, value in dotenv_values(path).items() if value is not None}
+        return {
+            name: value
+            for name, value in dotenv_values(path, encoding="utf-8-sig").items()
+            if value is not None
+        }
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error}). Save it as plain UTF-8 text.") from None
 

@@ -136,10 +136,10 @@ def main(context: click.Context, db_dir: Path | None, queries: Path | None) -> N
 
 
 def pmid_of(text: str) -> Pmid:
-    from tracker.article import parse_pmid
+    from tracker.article import given_pmid
 
     try:
-        return parse_pmid(text)
+        return given_pmid(text)
     except ValueError as error:
         raise UsageError(f"{error}.") from None
 

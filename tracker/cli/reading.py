@@ -93,11 +93,11 @@ def _print_hit(hit: dict[str, Any]) -> None:
 @pass_settings
 def show(settings: Settings, pmid: str, as_json: bool) -> None:
     """Show everything that is stored about the record PMID."""
-    from tracker.article import parse_pmid
+    from tracker.article import given_pmid
     from tracker.store.show import show as store_show
 
     try:
-        number = parse_pmid(pmid)
+        number = given_pmid(pmid)
     except ValueError as error:
         raise UsageError(f"{error}.") from None
     with closing(open_evidence(settings)) as db:

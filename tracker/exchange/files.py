@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import rispy
+from python_calamine import CalamineError, CalamineWorkbook, WorksheetNotFound
 
 from tracker.errors import UnusableInput, UsageError
 
+_SEPARATOR = re.compile(r'"?sep=([,;|\t])"?[ \t]*\r?\n', re.IGNORECASE)
 MOST_BYTES = 256 * 2**20
-_MARKS = {b"PK\x03\x04": "a ZIP or Excel file", b"%PDF": "a PDF", b"SQLite format 3\x00": "a database"}
+_MARKS = {
+    b"PK\x03\x04": "a ZIP or Excel file",
+    b"\xd0\xcf\x11\xe0": "an Excel file of before 2007",
+    b"%PDF": "a PDF",
+    b"SQLite format 3\x00": "a database",
+}
 
 
 class Record(NamedTuple):
@@ -45,11 +54,19 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """The file as text, which has to be UTF-8. Raises as ``read_bytes``."""
-    data = read_bytes(path)
+    """The file as text: UTF-8, or UTF-16 as Excel saves "Unicode text". Raises as ``read_bytes``."""
+    return _decoded(path, read_bytes(path))
+
+
+def _decoded(path: Path, data: bytes) -> str:
     for mark, what in _MARKS.items():
         if data.startswith(mark):
             raise UnusableInput(f"{path}: this is {what}. Give the CSV or RIS file (from a ZIP, unpacked).")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        try:
+            return data.decode("utf-16")
+        except UnicodeDecodeError:
+            raise UnusableInput(f"{path}: not whole UTF-16. Save it as UTF-8, then try again.") from None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -58,38 +75,102 @@ def read_text(path: Path) -> str:
 
 
 def read_records(path: Path) -> list[Record]:
-    """Every record of a CSV file (commas, semicolons or tabs) or a RIS file.
+    """Every record of a CSV file (commas, semicolons or tabs), an Excel workbook's first sheet, or a RIS file.
 
-    Raises UsageError where it cannot be read, UnusableInput where it is neither, naming the line.
+    Raises UsageError where it cannot be read, UnusableInput where it is none of them, naming the line.
     """
-    text = read_text(path)
+    data = read_bytes(path)
+    if _is_workbook(path, data):
+        return list(_workbook(path, data))
+    text = _decoded(path, data)
     if re.search(r"^TY {2}-", text, re.M):
         return list(_ris(path, text))
     return list(_csv(path, text))
 
 
+class Table(NamedTuple):
+    """A CSV text with what parts its cells, and the number of lines above its header."""
+
+    text: str
+    delimiter: str
+    skipped: int
+
+
+def table(text: str) -> Table:
+    """How a CSV text is to be read: as its first line says to Excel (``sep=;``), or by what its header has most of."""
+    if named := _SEPARATOR.match(text):
+        return Table(text[named.end() :], named[1], 1)
+    header = text.lstrip("\r\n").partition("\n")[0]
+    return Table(text, max(",;\t", key=header.count), 0)
+
+
 def _csv(path: Path, text: str) -> Iterator[Record]:
+    text, delimiter, skipped = table(text)
     header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
     if not header.count(delimiter):
-        raise UnusableInput(f"{path}: line 1: neither a CSV header nor RIS (found {header[:60]!r}).")
+        raise UnusableInput(
+            f"{path}: line {1 + skipped}: neither a CSV header nor RIS (found {header[:60]!r})."
+        )
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    begins = 1
+    begins = 1 + skipped
     try:
         names = [name.strip().casefold() for name in next(reader)]
-        begins = reader.line_num + 1
+        begins = reader.line_num + 1 + skipped
         for cells in reader:
-            place, begins = f"line {begins}", reader.line_num + 1
+            place, begins = f"line {begins}", reader.line_num + 1 + skipped
             if len(cells) > len(names):
                 raise UnusableInput(
                     f"{path}: {place}: {len(cells)} cells under {len(names)} columns. Is a quotation mark missing?"
                 )
             if any(cells):
-                fields = dict(zip(names, cells, strict=False))
-                urls = [fields[name] for name in ("url", "urls") if fields.get(name)]
-                yield Record(place, fields, [fields.get("notes", "")], urls, is_row=True)
+                yield _row(place, names, cells)
     except csv.Error as error:
         raise UnusableInput(f"{path}: line {begins}: not CSV ({error}).") from None
+
+
+def _row(place: str, names: Sequence[str], cells: Sequence[str]) -> Record:
+    fields = dict(zip(names, cells, strict=False))
+    urls = [fields[name] for name in ("url", "urls") if fields.get(name)]
+    return Record(place, fields, [fields.get("notes", "")], urls, is_row=True)
+
+
+def _is_workbook(path: Path, data: bytes) -> bool:
+    """Whether it is XLSX. Raises UnusableInput for one that would unpack to more than may be read."""
+    if not data.startswith(b"PK\x03\x04"):
+        return False
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        raise UnusableInput(f"{path}: a ZIP or Excel file that is damaged. Save it again.") from None
+    if sum(entry.file_size for entry in entries) > MOST_BYTES:
+        raise UnusableInput(f"{path}: unpacked more than {MOST_BYTES // 2**20} MB. Divide it.")
+    return any(entry.filename == "xl/workbook.xml" for entry in entries)
+
+
+def _workbook(path: Path, data: bytes) -> Iterator[Record]:
+    try:
+        rows = (
+            CalamineWorkbook.from_filelike(io.BytesIO(data))
+            .get_sheet_by_index(0)
+            .to_python(skip_empty_area=False)
+        )
+    except (CalamineError, WorksheetNotFound) as error:
+        raise UnusableInput(f"{path}: not a workbook that can be read ({error}).") from None
+    names = [_cell(cell).strip().casefold() for cell in rows[0]] if rows else []
+    if not any(names):
+        raise UnusableInput(f"{path}: row 1: no names of columns.")
+    for number, row in enumerate(rows[1:], 2):
+        cells = [_cell(cell) for cell in row]
+        if any(cells):
+            yield _row(f"row {number}", names, cells)
+
+
+def _cell(value: object) -> str:
+    """As CSV would have it: every number of a workbook is a float, and a PMID or a label is whole."""
+    if isinstance(value, bool):
+        return str(int(value))
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _ris(path: Path, text: str) -> Iterator[Record]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
-from tracker.article import Pmid, parse_pmid
+from tracker.article import Pmid, given_pmid
 
 By = Literal["pmid", "doi", "title"]
 _RESOLVER = re.compile(r"(?:https?://)?(?:dx\.)?doi\.org/|doi:\s*", re.I)
@@ -42,7 +42,7 @@ def sought(pmid: str, doi: str, title: str, year: str, urls: Iterable[str] = ())
         *(next(filter(None, found.groups())) for url in urls if (found := _PUBMED.search(url))),
     ):
         try:
-            number: Pmid | None = parse_pmid(text)
+            number: Pmid | None = given_pmid(text)
             break
         except ValueError:
             number = None

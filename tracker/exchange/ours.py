@@ -19,10 +19,10 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
-from tracker.article import parse_pmid
+from tracker.article import given_pmid
 from tracker.cite.clean import guarded, unguarded
 from tracker.errors import UnusableInput, UsageError
-from tracker.exchange.files import read_text
+from tracker.exchange.files import read_text, table
 from tracker.questions import SLUG
 from tracker.store import people, vocabulary
 from tracker.store.annotations import Act, acting, current, next_event
@@ -121,14 +121,15 @@ def _jsonl(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _csv(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    begins = 1
+    text, delimiter, skipped = table(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    begins = 1 + skipped
     try:
         names = next(reader, [])
-        _check_names(path, 1, names)
-        begins = reader.line_num + 1
+        _check_names(path, 1 + skipped, names)
+        begins = reader.line_num + 1 + skipped
         for cells in reader:
-            line, begins = begins, reader.line_num + 1
+            line, begins = begins, reader.line_num + 1 + skipped
             if not cells:
                 continue
             if len(cells) != len(names):
@@ -201,7 +202,7 @@ def _row(given: dict[str, Any]) -> Row:
             f"when: {_short(given['when'])} is no moment. Write it as 2026-11-24T20:11:16Z."
         ) from None
     try:
-        pmid = parse_pmid(str(given["pmid"]))
+        pmid = given_pmid(str(given["pmid"]))
     except ValueError as error:
         raise ValueError(f"pmid: {error}.") from None
     return Row(**given | {"pmid": pmid})
