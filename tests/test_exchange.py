@@ -7,6 +7,8 @@ import io
 import json
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -461,6 +463,30 @@ def test_asreview_of_either_version_is_brought_in(desk: Desk, file: str) -> None
     ]
     assert tags == ([] if file == "asreview-1.csv" else ["older adults"])
     assert report["unknown_labels"] == ({"setting hospital": 1} if file == "asreview-2.csv" else {})
+
+
+@pytest.mark.parametrize(
+    "note", ["RAYYAN-INCLUSION: {'x'=>'y'}", 'I wrote RAYYAN-INCLUSION: {""Alice""=>""Excluded""} | once']
+)
+def test_a_note_about_a_decision_is_none(tmp_path: Path, note: str) -> None:
+    file = tmp_path / "rayyan.csv"
+    file.write_text(
+        'title,notes\nA title,"RAYYAN-INCLUSION: {""Alice""=>""Included""} | '
+        f'USER-NOTES: {{""Bob""=>[""{note}""]}}"\n'
+    )
+    [record] = rayyan.read(file)
+    assert record.decisions == [("Alice", "include")]
+
+
+@pytest.mark.parametrize("piece", [" ", ",", ' ""', '""a""', "\\\\", '""a""=>['])
+def test_a_hostile_note_takes_no_longer_than_its_length(tmp_path: Path, piece: str) -> None:
+    """A guard against hanging: what was exponential would never end."""
+    file = tmp_path / "rayyan.csv"
+    file.write_text(f'title,notes\nA title,"USER-NOTES: {{""Bob""=>[{piece * 3000}"\n')
+    program = (
+        "import sys, pathlib; from tracker.exchange import rayyan; rayyan.read(pathlib.Path(sys.argv[1]))"
+    )
+    subprocess.run([sys.executable, "-c", program, str(file)], check=True, timeout=60)
 
 
 ROWS = [["title", "pmid", "included"], ["Party", "90000303.0", "1"], ["Contracted", "PMID: 90000302", "0"]]

@@ -28,7 +28,8 @@ from tracker.store.decisions import Decision
 _PART = re.compile(r"(RAYYAN-INCLUSION|RAYYAN-LABELS|RAYYAN-EXCLUSION-REASONS|USER-NOTES)\s*:")
 _TEXT = r'"((?:[^"\\]|\\.)*)"'
 _DECISION = re.compile(rf"{_TEXT}\s*=>\s*\"?(\w+)")
-_NOTES = re.compile(rf"{_TEXT}\s*=>\s*\[((?:\s*,?\s*{_TEXT})*)\s*\]")
+# Nothing in it may be read in two ways, or a hostile note would take for ever.
+_NOTES = re.compile(rf"{_TEXT}\s*=>\s*\[((?:[\s,]*+{_TEXT})*+)[\s,]*+\]")
 # Early exports had true and false.
 _MEANS: dict[str, Decision] = {
     "included": "include",
@@ -83,10 +84,11 @@ def _parts(notes: str) -> dict[str, str]:
     text = html.unescape(notes) if "=&gt;" in notes else notes
     marks = [*_PART.finditer(text)]
     ends = [mark.start() for mark in marks[1:]]
-    return {
-        mark[1]: text[mark.end() : end].strip().removesuffix("|").strip()
-        for mark, end in zip_longest(marks, ends)
-    }
+    parts: dict[str, str] = {}
+    for mark, end in zip_longest(marks, ends):
+        # Reviewers' notes stand last, and may hold the name of a part: the first of each is Rayyan's own.
+        parts.setdefault(mark[1], text[mark.end() : end].strip().removesuffix("|").strip())
+    return parts
 
 
 def _listed(text: str) -> list[str]:
