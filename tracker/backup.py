@@ -29,6 +29,7 @@ from tracker.lock import backing_up, writing_job
 from tracker.settings import Settings
 from tracker.store import connect, copies
 from tracker.store.copies import Name
+from tracker.store.wrongclock import is_ahead
 
 KEEP = 14
 LATEST = "latest"
@@ -100,7 +101,8 @@ def backup(settings: Settings, folder: Path | None = None, *, keep: int = KEEP) 
     folder = _folder(settings, folder)
     with _plain_errors(folder), backing_up(folder):
         _clear_leftovers(folder)
-        earlier = list_backups(folder)
+        found = list_backups(folder)
+        earlier = [one for one in found if not is_ahead(one.moment)]
         made = _make(folder, paths)
         deleted, kept = _rotate(made, earlier, keep)
     return {
@@ -111,8 +113,8 @@ def backup(settings: Settings, folder: Path | None = None, *, keep: int = KEEP) 
             for name, file in made.files.items()
         },
         "deleted": deleted,
-        "kept": len(earlier) + 1 - len(deleted),
-        "remarks": [*_losses(made, earlier), *kept],
+        "kept": len(found) + 1 - len(deleted),
+        "remarks": [*_losses(made, earlier), *kept, *_ahead(found)],
         "seconds": time.monotonic() - started,
     }
 
@@ -218,6 +220,13 @@ def _losses(made: Backup, earlier: Sequence[Backup]) -> Iterator[str]:
             )
 
 
+def _ahead(found: Sequence[Backup]) -> Iterator[str]:
+    """By its name each would be the newest for months. How old it is nobody knows, so it is not deleted."""
+    for one in found:
+        if is_ahead(one.moment):
+            yield f"{one.folder}: a time yet to come, as a clock was wrong. It is kept until you delete it"
+
+
 # -- those that there are ----------------------------------------------------------------------
 
 
@@ -248,7 +257,7 @@ def find(settings: Settings, wanted: str, only: Name | None = None) -> Backup:
             raise UnusableInput(
                 f"{folder}: there is no backup{f' with {only}' if only else ''}. Give a path."
             )
-        return found[-1]
+        return max(found, key=lambda one: (not is_ahead(one.moment), one.moment))
     path = Path(wanted)
     if not path.exists() and NAME.fullmatch(wanted):
         path = folder / wanted

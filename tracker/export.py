@@ -15,6 +15,7 @@ from tracker.errors import UsageError
 from tracker.reading.notices import describe
 from tracker.store import citations, facets, questions
 from tracker.store.lists import Selection
+from tracker.store.wrongclock import is_ahead
 
 NEVER = "1970-01-01T00:00:00Z"
 
@@ -60,6 +61,8 @@ def listing(db: sqlite3.Connection, selection: Selection) -> Listing:
     remarks = [
         f"Complete to {standing.complete_to}." if standing.complete_to else "Never searched to completion."
     ]
+    if is_ahead(standing.complete_to):
+        remarks.append("That day is yet to come: a clock was wrong. The next refresh puts it right.")
     if standing.incomplete_since:
         remarks.append(f"Incomplete since {standing.incomplete_since}: {standing.incomplete_reason}.")
     if questions.has_starter(db, slug):

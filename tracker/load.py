@@ -27,7 +27,7 @@ from tracker.lock import writing_job
 from tracker.pubmed import nbib
 from tracker.pubmed.records import RawRecord, open_file, split
 from tracker.settings import Settings
-from tracker.store import articles, connect, records, runs, schema
+from tracker.store import articles, connect, records, runs, schema, wrongclock
 from tracker.store import questions as store
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ def load(
         db = connect.open_for_writing(settings.evidence_db, schema.migrations, "NORMAL")
         try:
             db.execute("pragma cache_size = -65536")
+            for words in wrongclock.put_right(db):
+                console.say(words)
             run = runs.start(db, "load", __version__, {"files": [path.name for path in paths]})
             tally = Tally()
             try:

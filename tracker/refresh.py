@@ -27,7 +27,7 @@ from tracker.pubmed.records import split
 from tracker.query import Loss, QueryError, losses, parse
 from tracker.questions import Question
 from tracker.settings import Settings
-from tracker.store import connect, records, runs, schema, starter
+from tracker.store import connect, records, runs, schema, starter, wrongclock
 from tracker.store import questions as store
 
 # What PubMed says was withdrawn; beside it ``[lr]`` is used, the day of NLM's last revision.
@@ -159,6 +159,8 @@ def refresh(
     with writing_job(settings.db_dir):
         db = connect.open_for_writing(settings.evidence_db, schema.migrations, "NORMAL")
         try:
+            for words in wrongclock.put_right(db):
+                console.say(words)
             with PubMed(settings, on_wait=console.waiting) as pubmed:
                 job = _open(db, pubmed, console, questions, full, recheck_days)
                 try:

@@ -305,6 +305,11 @@ def _print_status(found: dict[str, Any]) -> None:
             click.echo(f"{row['question']}: seed papers not found: {missing}")
         for seed in row["seeds_with_another_title"]:
             click.echo(f"{row['question']}: seed {seed['pmid']} is called {seed['record_title']!r} in PubMed")
+    if found["clock_was_ahead"]:
+        click.echo(
+            f"Times up to {found['clock_was_ahead']} are stored, which are yet to come: a clock was wrong, then or "
+            "now. The next refresh puts them right"
+        )
     columns = ("run", "command", "started", "finished", "outcome", "reason")
     print_table(columns, [[cell(row[column]) for column in columns] for row in found["runs"]])
     click.echo(

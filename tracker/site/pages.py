@@ -25,6 +25,7 @@ from tracker.store import browse, citations, lists
 from tracker.store.facets import FACTS, is_label
 from tracker.store.identifiers import PUBMED
 from tracker.store.lists import Selection, Tallies
+from tracker.store.wrongclock import is_ahead
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -250,8 +251,8 @@ def _looked(request: Request, slug: str) -> str | None:
 
 
 def _moment(text: str | None) -> str | None:
-    """The text where it is a UTC moment, or a day."""
+    """The text where it is a UTC moment, or a day, that has come: a reader's clock may have been ahead once."""
     with suppress(ValueError):
-        if text and _MOMENT.fullmatch(text) and datetime.fromisoformat(text):
+        if text and _MOMENT.fullmatch(text) and datetime.fromisoformat(text) and not is_ahead(text):
             return text
     return None

@@ -34,6 +34,7 @@ from tracker.site.compat import Database, Forbidden, Request, Response, hook
 from tracker.site.errors import error_response
 from tracker.site.security import ANNOTATIONS, EVIDENCE, SITE, NonceLoader, readers_may, secured
 from tracker.store.connect import Mode, reading_uri
+from tracker.store.wrongclock import is_ahead
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -190,6 +191,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "language_tag": words.language_tag,
         "registry_link": words.registry_link,
         "only": filters.only,
+        "is_ahead": is_ahead,
     }
     if env.loader is not None:
         env.loader = NonceLoader(env.loader)

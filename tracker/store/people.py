@@ -263,17 +263,18 @@ def is_limited(db: sqlite3.Connection, name: str, address: str) -> bool:
         """
         select count(*) filter (where name = :name and address = :address),
           count(*) filter (where address = :address), count(*) filter (where name = :name)
-        from sign_in_failures where failed > :since and (name = :name or address = :address)
+        from sign_in_failures where failed > :since and failed <= :now and (name = :name or address = :address)
         """,
-        {"name": name, "address": address, "since": since},
+        {"name": name, "address": address, "since": since, "now": now()},
     ).fetchone()
     return any(n >= most for n, most in zip(row, MOST_FAILURES.values(), strict=True))
 
 
 def failed(db: sqlite3.Connection, name: str, address: str) -> None:
-    """Note an attempt that failed; those of yesterday are forgotten, as an address is personal data."""
+    """Note an attempt that failed; those of yesterday are forgotten, as an address is personal data. So are those that
+    were noted by a clock that was ahead."""
     yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    db.execute("delete from sign_in_failures where failed < ?", (yesterday,))
+    db.execute("delete from sign_in_failures where failed < ? or failed > ?", (yesterday, now()))
     db.execute(
         "insert into sign_in_failures (name, address, failed) values (?, ?, ?)", (name, address, now())
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from tracker.clock import now
 from tracker.store.questions import STARTER, seeds
+from tracker.store.wrongclock import is_ahead, latest_ahead
 
 _QUESTIONS = """
 select slug as question, title, complete_to, incomplete_since, incomplete_reason,
@@ -53,13 +54,16 @@ def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
     stale = [
         question["question"]
         for question in questions
-        if question["incomplete_since"] or (question["complete_to"] or "") < given["oldest"]
+        if question["incomplete_since"]
+        or (question["complete_to"] or "") < given["oldest"]
+        or is_ahead(question["complete_to"])
     ]
     return {
         "questions": questions,
         "runs": _rows(db, _RUNS, given),
         **_rows(db, _STOCK, given)[0],
         "stale": stale,
+        "clock_was_ahead": latest_ahead(db),
     }
 
 
