@@ -267,10 +267,11 @@ def test_the_newest_stay_and_what_is_not_ours_stays_too(desk: Desk, clock: list[
 
 
 def test_the_one_just_made_stays_whatever_the_clock_says(desk: Desk, clock: list[str]) -> None:
-    for moment in ("2031-01-01T00:00:00Z", "2026-01-01T00:00:00Z"):
-        clock[:] = [moment]
-        assert back_up(desk, "--keep", "1").is_dir()
-    assert backups(desk) == ["evidence-tracker-20260101T000000Z"]
+    clock[:] = ["2031-01-01T00:00:00Z"]
+    back_up(desk, "--keep", "1")
+    clock[:] = ["2026-01-01T00:00:00Z"]
+    one_line(desk.run("backup", "--keep", "1"), 3, "evidence-tracker-20310101T000000Z: a time yet to come")
+    assert backups(desk) == ["evidence-tracker-20260101T000000Z", "evidence-tracker-20310101T000000Z"]
 
 
 def test_two_in_one_second_do_not_meet(desk: Desk, clock: list[str]) -> None:

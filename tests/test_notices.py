@@ -1,7 +1,11 @@
 """What has happened to a paper is told apart, and told in words."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.conftest import FIXTURES, Desk
+from tests.helpers_site import Site
 from tracker.article import Article, Notice, Pmid, PublicationType, Text
 from tracker.reading.notices import describe, flags
 
@@ -71,3 +75,19 @@ SENTENCES = [
 @pytest.mark.parametrize(("notice", "sentence"), SENTENCES)
 def test_a_notice_is_one_plain_sentence(notice: Notice, sentence: str) -> None:
     assert describe(notice) == sentence
+
+
+def test_of_what_was_loaded_no_page_says_that_pubmed_was_asked(tmp_path: Path) -> None:
+    """Everywhere the same words: a file may be older than the day it was loaded."""
+    desk = Desk(tmp_path, "http://127.0.0.1:9/")
+    files = [str(FIXTURES / "pubmed" / name) for name in ("cystitis.xml", "retraction_with_notice.xml")]
+    assert desk.run("load", "--match", "all", *files).code == 0
+    retracted = desk.sql("select pmid from articles where retracted")
+    assert retracted
+    site = Site(desk)
+    for (pmid,) in retracted:
+        pages = [site.page(f"/articles/{pmid}"), desk.run("show", str(pmid)).out]
+        pages += [site.page(f"/search?q={pmid}"), site.page(f"/articles/{pmid}")]
+        for page in pages:
+            assert "PubMed's status as in a file loaded" in page.replace("&#39;", "'")
+            assert "PubMed's status as of" not in page.replace("&#39;", "'")

@@ -119,6 +119,16 @@ class CitedJudgement(NamedTuple):
         return f"{self.value}{instead} ({self.person})"
 
 
+def status_date(source: str, moment: str | None) -> str:
+    """As of when it is true what is said of a record, in words: a file may be older than the day it was loaded.
+
+    ``source`` is pubmed or file; ``moment`` is when PubMed answered or the file was loaded, as it is to be shown.
+    """
+    if not moment:
+        return "PubMed's status: never checked"
+    return f"PubMed's status as {'in a file loaded' if source == 'file' else 'of'} {moment}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
     """One article as it goes into an export; texts are plain, as in the database, and may be hostile.
@@ -235,11 +245,7 @@ class Citation:
     @property
     def status_date(self) -> str:
         """As of when the standing and the notices are true."""
-        if not self.as_of:
-            return "PubMed's status: never checked"
-        if self.source == "file":
-            return f"PubMed's status as in a file loaded {day(self.as_of)}"
-        return f"PubMed's status as of {day(self.as_of)}"
+        return status_date(self.source, self.as_of and day(self.as_of))
 
     @property
     def remarks(self) -> tuple[str, ...]:

@@ -245,14 +245,16 @@ def _looked(request: Request, slug: str) -> str | None:
     The script notes when this look began; within some hours it is still the same look.
     """
     asked = _moment(request.args.get("since"))
-    seen, before = (_moment(request.cookies.get(f"{name}-{slug}")) for name in LOOKS)
+    looks = (_moment(request.cookies.get(f"{name}-{slug}")) for name in LOOKS)
+    # The reader's clock may have been ahead once.
+    seen, before = (None if is_ahead(look) else look for look in looks)
     same_look = (datetime.now(UTC) - SAME_LOOK).strftime("%Y-%m-%dT%H:%M:%SZ")
     return asked or (seen if seen and seen < same_look else before)
 
 
 def _moment(text: str | None) -> str | None:
-    """The text where it is a UTC moment, or a day, that has come: a reader's clock may have been ahead once."""
+    """The text where it is a UTC moment, or a day."""
     with suppress(ValueError):
-        if text and _MOMENT.fullmatch(text) and datetime.fromisoformat(text) and not is_ahead(text):
+        if text and _MOMENT.fullmatch(text) and datetime.fromisoformat(text):
             return text
     return None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from tracker.citation import status_date
 from tracker.reading.notices import words as notice_words
 from tracker.site import (
     access,
@@ -192,6 +193,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "registry_link": words.registry_link,
         "only": filters.only,
         "is_ahead": is_ahead,
+        "status_date": status_date,
     }
     if env.loader is not None:
         env.loader = NonceLoader(env.loader)

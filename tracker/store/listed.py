@@ -19,7 +19,8 @@ _PAIRING = "'UpdateIn', 'UpdateOf'"
 _ARTICLES = """
 select a.pmid, a.title, a.title_html, a.authors_text, coalesce(a.iso_abbreviation, a.journal) as journal,
   a.published, a.created, a.doi, a.pmcid, a.retracted, a.expression_of_concern, a.corrected, a.is_notice,
-  q.entered, q.reason, (select s.checked from record_state s where s.pmid = a.pmid) as checked
+  q.entered, q.reason, (select s.checked from record_state s where s.pmid = a.pmid) as checked,
+  (select s.source from record_state s where s.pmid = a.pmid) as source
 from json_each(:pmids) given
 join articles a on a.pmid = given.value
 left join question_articles q on q.question = :question and q.pmid = a.pmid

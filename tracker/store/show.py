@@ -6,6 +6,7 @@ import sqlite3
 from typing import Any
 
 from tracker.article import Pmid
+from tracker.citation import status_date
 from tracker.store.articles import TABLES
 
 
@@ -44,18 +45,17 @@ def show(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
 
 
 def _warnings(record: dict[str, Any]) -> list[str]:
-    checked = (record["state"] or {}).get("checked") or "an unknown date"
+    state = record["state"] or {"source": "pubmed", "checked": None}
+    checked = status_date(state["source"], state["checked"])
     found = []
     if record["state"] and record["state"]["source"] == "starter":
         found.append("STARTER CITATION, not a search result: a few facts, until a refresh brings the record")
     if record["retracted"]:
-        found.append(
-            f"RETRACTED{_where(record, 'RetractionIn', 'RetractedandRepublishedIn')} (PubMed's status as of {checked})"
-        )
+        found.append(f"RETRACTED{_where(record, 'RetractionIn', 'RetractedandRepublishedIn')} ({checked})")
     if record["expression_of_concern"]:
-        found.append(f"EXPRESSION OF CONCERN{_where(record, 'ExpressionOfConcernIn')} (as of {checked})")
+        found.append(f"EXPRESSION OF CONCERN{_where(record, 'ExpressionOfConcernIn')} ({checked})")
     if record["corrected"]:
-        found.append(f"CORRECTED{_where(record, 'ErratumIn', 'CorrectedandRepublishedIn')} (as of {checked})")
+        found.append(f"CORRECTED{_where(record, 'ErratumIn', 'CorrectedandRepublishedIn')} ({checked})")
     if record["state"] and record["state"]["gone"]:
         found.append(f"GONE: PubMed no longer has this record (since {record['state']['missing_since']})")
     return found
