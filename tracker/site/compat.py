@@ -6,14 +6,16 @@ names: whoever moves to it changes this module and ``plugin.py`` alone.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from functools import cache, partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import datasette
-from datasette.database import Database
-from datasette.utils import PrefixedUrlString, await_me_maybe
+from datasette.database import Database, QueryInterrupted, Results
+from datasette.tracer import trace as traced
+from datasette.utils import InvalidSql, PrefixedUrlString, await_me_maybe
 from datasette.utils.asgi import BadRequest, Base400, Forbidden, NotFound, Request, Response
 from datasette.views.base import DatasetteError
 from itsdangerous import BadSignature
@@ -32,18 +34,45 @@ __all__ = [
     "DatasetteError",
     "Forbidden",
     "NotFound",
+    "QueryInterrupted",
     "Request",
     "Response",
+    "Results",
     "Urls",
+    "asks_for_schema",
+    "check_sql_quickly",
     "close",
     "hook",
     "is_loaded",
     "new_datasette",
+    "replace_database",
     "settled",
     "templates",
+    "traced",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# Of a reader's SQL.
+LONGEST_SQL = 10_000
+_BEFORE_SQL = re.compile(r"\s+|--[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
+
+# What Datasette asks about a database for itself (database.py, app.py, utils/internal_db.py), with evened white space.
+_FOR_SCHEMA = frozenset(
+    (
+        "PRAGMA schema_version",
+        "PRAGMA database_list;",
+        "select * from sqlite_master WHERE type = 'table'",
+        "select 1 from sqlite_master where type='table' and name=?",
+        "select name from sqlite_master where type='table'",
+        "select name from sqlite_master where type='view'",
+        "select name from sqlite_master where type in ('table', 'view') and name = ? collate nocase",
+        "select name from sqlite_master where rootpage = 0 and ( sql like '%VIRTUAL TABLE%USING FTS%' ) "
+        "or name in ('sqlite_stat1', 'sqlite_stat2', 'sqlite_stat3', 'sqlite_stat4')",
+        "select sql from sqlite_master where name = :n and type=:t",
+        "select sql from sqlite_master where tbl_name = :n and type='index' and sql is not null",
+    )
+)
 
 
 def new_datasette(*files: str, **options: Any) -> Datasette:
@@ -132,6 +161,41 @@ def is_loaded(plugin: str) -> bool:
     from datasette.plugins import pm
 
     return any(getattr(loaded, "__name__", "") == plugin for loaded in pm.get_plugins())
+
+
+def replace_database(datasette: Datasette, name: str, database: Database) -> None:
+    """Let this one answer under a name that there is already."""
+    database.name, database.route = name, datasette.databases[name].route
+    datasette.databases = {**datasette.databases, name: database}
+
+
+def asks_for_schema(sql: str) -> bool:
+    """Whether this is what Datasette asks for itself on many pages: it costs nothing, whoever else asks it."""
+    return " ".join(sql.split()) in _FOR_SCHEMA
+
+
+def check_sql_quickly() -> None:
+    """Let Datasette's check of SQL take a time that grows with the length of it, and not with its square.
+
+    Its patterns try every way to divide the white space between comments; 10,000 spaces after a comment took 3 s, in
+    which nobody was answered.
+    """
+    from datasette.views import database as views
+
+    check = views.validate_sql_select
+    if hasattr(check, "__wrapped__"):
+        return
+
+    @wraps(check)
+    def check_quickly(sql: str) -> None:
+        if len(sql) > LONGEST_SQL:
+            raise InvalidSql(f"SQL may have {LONGEST_SQL:,} characters, and this has {len(sql):,}.")
+        begins = 0
+        while found := _BEFORE_SQL.match(sql, begins):
+            begins = found.end()
+        check(sql[begins:])
+
+    views.validate_sql_select = check_quickly
 
 
 async def settled(answer: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup, escape
 
-from tracker.site.compat import Base400, DatasetteError, Request, Response
+from tracker.site.compat import Base400, DatasetteError, QueryInterrupted, Request, Response
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -28,7 +28,7 @@ async def error_response(datasette: Datasette, request: Request, exception: Exce
     """What to answer where a view raised ``exception``."""
     failure = _failure(request, exception)
     # RFC 9110, 11.6.1: who is told to say who they are is told how.
-    headers = {"WWW-Authenticate": "Bearer"} if failure.status == 401 else {}
+    headers = {"WWW-Authenticate": "Bearer"} if failure.status == 401 else getattr(exception, "headers", {})
     if request.path.endswith(".json") or wants_json(request):
         answer = {
             "ok": False,
@@ -52,6 +52,8 @@ def _failure(request: Request, exception: Exception) -> Failure:
         message = exception.message
         shown = Markup(message) if exception.message_is_html else escape(message)  # noqa: S704 - Datasette's own
         return Failure(exception.status, exception.title or _title(exception.status), shown)
+    if isinstance(exception, QueryInterrupted):
+        return Failure(400, "SQL interrupted", "The query took longer than this site lets one take.")
     if isinstance(exception, Base400):
         reason = str(exception.args[0]) if exception.args else ""
         return Failure(exception.status, _title(exception.status), "" if reason == "404" else reason)
@@ -60,4 +62,6 @@ def _failure(request: Request, exception: Exception) -> Failure:
 
 
 def _title(status: int) -> str:
-    return {401: "Sign in first", 403: "Not allowed", 404: "Not found"}.get(status, "That did not work")
+    return {401: "Sign in first", 403: "Not allowed", 404: "Not found", 503: "Busy"}.get(
+        status, "That did not work"
+    )

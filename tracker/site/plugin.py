@@ -23,6 +23,8 @@ from tracker.site import (
     news,
     pages,
     review,
+    sandbox,
+    sandbox_child,
     signin,
     tagging,
     team,
@@ -31,9 +33,17 @@ from tracker.site import (
 from tracker.site.access import View, reading
 from tracker.site.below import below
 from tracker.site.caching import kept
-from tracker.site.compat import Database, Forbidden, Request, Response, hook
+from tracker.site.compat import (
+    Database,
+    Forbidden,
+    Request,
+    Response,
+    check_sql_quickly,
+    hook,
+    replace_database,
+)
 from tracker.site.errors import error_response
-from tracker.site.security import ANNOTATIONS, EVIDENCE, SITE, NonceLoader, readers_may, secured
+from tracker.site.security import ANNOTATIONS, EVIDENCE, SITE, NonceLoader, secured
 from tracker.store.connect import Mode, reading_uri
 from tracker.store.wrongclock import is_ahead
 
@@ -43,17 +53,23 @@ if TYPE_CHECKING:
 BUSY_MILLISECONDS = 30_000
 # SQLite's own 2 MB hold too little of a large index: with these, lists take a third less time (measured).
 CACHED_KILOBYTES = 64 * 1024
-# One value of a reader's own SQL; printf('%.900000000d', 1) is a single step, which no time limit stops.
-LONGEST_VALUE = 16 * 1024 * 1024
 
 
 @hook()
 def startup(datasette: Datasette) -> None:
-    """Open evidence.db a second time, for our pages: only these connections attach annotations.db."""
+    """Open evidence.db a second time, for our pages: only these connections attach annotations.db.
+
+    What readers ask of it goes to processes of its own, where the system has what these stand on.
+    """
+    check_sql_quickly()
     evidence = datasette.databases.get(EVIDENCE)
-    if evidence is not None and SITE not in datasette.databases:
-        database = Database(datasette, path=evidence.path, is_mutable=evidence.is_mutable)
-        datasette.add_database(database, name=SITE)
+    if evidence is None or SITE in datasette.databases:
+        return
+    database = Database(datasette, path=evidence.path, is_mutable=evidence.is_mutable)
+    datasette.add_database(database, name=SITE)
+    if sandbox.is_possible():
+        apart = sandbox.SandboxedDatabase(datasette, evidence.path, evidence.is_mutable)
+        replace_database(datasette, EVIDENCE, apart)
 
 
 @hook()
@@ -64,8 +80,11 @@ def prepare_connection(conn: sqlite3.Connection, database: str, datasette: Datas
     if database == SITE:
         conn.execute(f"pragma cache_size = -{CACHED_KILOBYTES}")
     if database == EVIDENCE:
-        conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
-        conn.set_authorizer(readers_may)
+        # Readers' SQL comes here only where it cannot be run by other processes.
+        conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, sandbox_child.LONGEST_VALUE[False])
+        for limit, most in sandbox_child.LIMITS.items():
+            conn.setlimit(limit, most)
+        sandbox_child.restrict(conn)
     if database == SITE and (annotations := datasette.databases.get(ANNOTATIONS)):
         mode: Mode = "mode=ro" if annotations.is_mutable else "immutable=1"
         conn.execute("attach database ? as annotations", (reading_uri(Path(annotations.path), mode),))
@@ -212,4 +231,4 @@ def forbidden(datasette: Datasette, request: Request, message: str) -> Response 
 
 @hook()
 def asgi_wrapper(datasette: Datasette) -> Callable[[Any], Any]:
-    return lambda app: below(datasette.setting("base_url"), secured(app))
+    return lambda app: below(datasette.setting("base_url"), secured(sandbox.attended(app)))

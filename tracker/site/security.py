@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import secrets
-import sqlite3
 from collections.abc import Callable
 from typing import Any
 
@@ -43,15 +42,6 @@ _HEADERS = {
     b"permissions-policy": b"camera=(), geolocation=(), microphone=(), interest-cohort=()",
     b"cross-origin-opener-policy": b"same-origin",
 }
-
-
-def readers_may(action: int, name: str | None, *_: str | None) -> int:
-    """SQLite's authoriser where readers write the SQL: no other file, and not where this one lies."""
-    if action in (sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH):
-        return sqlite3.SQLITE_DENY
-    if action == sqlite3.SQLITE_PRAGMA and name == "database_list":
-        return sqlite3.SQLITE_IGNORE
-    return sqlite3.SQLITE_OK
 
 
 class NonceLoader(BaseLoader):

@@ -21,6 +21,7 @@ import yaml
 from tracker.errors import CorruptDatabase, UsageError
 from tracker.settings import Settings, find_default
 from tracker.site.compat import close, new_datasette
+from tracker.site.sandbox import SandboxedDatabase
 from tracker.site.security import EVIDENCE, SITE
 from tracker.store import connect, schema, vocabulary
 from tracker.store.annotations import acting, open_annotations
@@ -76,8 +77,26 @@ def serve(
             # Whoever is still taking an export then has had time enough.
             timeout_graceful_shutdown=5,
         )
-        uvicorn.Server(config).run()
+        _Server(config, datasette).run()
     close(datasette)
+
+
+class _Server(uvicorn.Server):
+    """Starts and ends the processes that run readers' SQL; nobody waits for a query while the server stops."""
+
+    def __init__(self, config: uvicorn.Config, datasette: Datasette) -> None:
+        super().__init__(config)
+        self._evidence = datasette.databases[EVIDENCE]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if isinstance(self._evidence, SandboxedDatabase):
+            self._evidence.warm()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if isinstance(self._evidence, SandboxedDatabase):
+            self._evidence.stop()
+        await super().shutdown(sockets)
 
 
 def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
