@@ -44,6 +44,7 @@ from tracker.site.compat import (
 )
 from tracker.site.errors import error_response
 from tracker.site.security import ANNOTATIONS, EVIDENCE, SITE, NonceLoader, secured
+from tracker.site.turns import TurnsTemplate, after_a_cell
 from tracker.store.connect import Mode, reading_uri
 from tracker.store.wrongclock import is_ahead
 
@@ -173,10 +174,12 @@ def get_metadata() -> dict[str, Any]:
 
 
 @hook()
-def render_cell(value: Any, column: str, database: str, datasette: Datasette) -> Markup | None:
+def render_cell(
+    value: Any, column: str, database: str, datasette: Datasette
+) -> Markup | Callable[[], Awaitable[None]] | None:
     """In every table and query a PMID leads to our page of the record."""
     if database != EVIDENCE or column != "pmid" or not isinstance(value, int):
-        return None
+        return after_a_cell()
     return Markup('<a href="{}">{}</a>').format(datasette.urls.path(f"/articles/{value}"), value)
 
 
@@ -214,6 +217,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "is_ahead": is_ahead,
         "status_date": status_date,
     }
+    env.template_class = TurnsTemplate
     if env.loader is not None:
         env.loader = NonceLoader(env.loader)
 

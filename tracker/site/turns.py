@@ -1,0 +1,51 @@
+"""Long pages are made in turns: between two parts of one, other requests are heard.
+
+Datasette makes its pages on the event loop. One of 50,000 cells, as any reader can ask for, takes a second, in which
+nobody else was answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from jinja2 import Template
+
+TURN_SECONDS = 0.01
+
+
+class Turns:
+    """Of whoever works for long: says when it is the others' turn."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    def is_over(self) -> bool:
+        over = time.perf_counter() >= self._until
+        if over:
+            self._until = time.perf_counter() + TURN_SECONDS
+        return over
+
+
+class TurnsTemplate(Template):
+    """A template that lets others take their turn while it is rendered."""
+
+    async def render_async(self, *args: Any, **kwargs: Any) -> str:
+        turns = Turns()
+        parts = []
+        async for part in self.generate_async(*args, **kwargs):
+            parts.append(part)
+            if turns.is_over():
+                await asyncio.sleep(0)
+        return "".join(parts)
+
+
+_cells = Turns()
+
+
+def after_a_cell() -> Callable[[], Awaitable[None]] | None:
+    """What Datasette is to wait for before the next cell of a table: nothing, but for the others' turn."""
+    return partial(asyncio.sleep, 0) if _cells.is_over() else None
