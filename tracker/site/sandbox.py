@@ -314,6 +314,7 @@ class _Job:
     def run(self, child: _Child) -> Answer:
         """Have it answered. Raises as ``SandboxedDatabase.execute`` does."""
         query = self._query
+        child.prepare()
         with self._lock:
             if self._is_given_up:
                 raise Unavailable("Nobody waits for the answer.")
@@ -365,17 +366,43 @@ class _Child:
         # Held while somebody reads from its pipes, which must not be closed then.
         self._asked = threading.RLock()
 
+    def prepare(self) -> None:
+        """Wait until the process can be asked. Raises Unavailable where it cannot be started."""
+        with self._asked:
+            self._prepare()
+
     def ask(self, request: bytes, seconds: float) -> bytes:
         """The answer to the request.
 
         Raises TimeoutError where there is none in time, sqlite3.OperationalError where the process came to an end,
-        Unavailable where there is none.
+        Unavailable where nothing is answered any more.
         """
         with self._asked:
             return self._ask(request, seconds)
 
+    def _prepare(self) -> None:
+        with self._lock:
+            if self._process and self._process.poll() is not None:
+                # It ended while nobody asked: by whoever was short of memory.
+                self._end()
+        try:
+            self.start()
+            if self._process and not self._is_ready:
+                said = json.loads(_receive(self._process, time.monotonic() + START_SECONDS))
+                if "error" in said:
+                    raise EOFError(said["error"])
+                self._is_ready = True
+        except (OSError, EOFError) as error:
+            self._end()
+            if self._is_stopped:
+                raise _stopping() from None
+            log.error("no process for readers' SQL can be started: %s", error)
+            raise Unavailable("SQL cannot be run on this site at the moment. Try again later.") from None
+
     def _ask(self, request: bytes, seconds: float) -> bytes:
-        process = self._ready()
+        process = self._process
+        if process is None:
+            raise _stopping()
         begun = time.monotonic()
         limit = begun + seconds + MARGIN_SECONDS
         try:
@@ -427,30 +454,6 @@ class _Child:
                 for stream in (process.stdin, process.stdout):
                     if stream:
                         stream.close()
-
-    def _ready(self) -> subprocess.Popen[bytes]:
-        """The process, which waits for a request. Raises Unavailable where it cannot be started."""
-        with self._lock:
-            if self._process and self._process.poll() is not None:
-                # It ended while nobody asked: by whoever was short of memory.
-                self._end()
-        try:
-            self.start()
-            process = self._process
-            if process and not self._is_ready:
-                said = json.loads(_receive(process, time.monotonic() + START_SECONDS))
-                if "error" in said:
-                    raise EOFError(said["error"])
-                self._is_ready = True
-        except (OSError, EOFError) as error:
-            self._end()
-            if not self._is_stopped:
-                log.error("no process for readers' SQL can be started: %s", error)
-                raise Unavailable("SQL cannot be run on this site at the moment. Try again later.") from None
-            process = None
-        if process is None:
-            raise _stopping()
-        return process
 
 
 def _started(uri: str) -> subprocess.Popen[bytes]:
