@@ -49,6 +49,8 @@ START_SECONDS = 20.0
 MARGIN_SECONDS = 0.3
 # A result that was begun to be sent is sent by then.
 SEND_SECONDS = 10.0
+# Of SQL's result as a page; Datasette takes 20 microseconds and more to make one of them.
+MOST_CELLS = 20_000
 # JSON takes up to six bytes for one.
 LARGEST_ANSWER = 6 * max(sandbox_child.LARGEST_RESULT.values())
 # What a process needs to find its libraries; nothing else of the environment is its business.
@@ -76,6 +78,8 @@ class Query(NamedTuple):
     own: bool
     #: Whether it may be truncated before that, where it is too large; else that is an error.
     ends_early: bool
+    #: Cells after which it is.
+    most_cells: int | None
 
 
 class Answer(NamedTuple):
@@ -107,6 +111,11 @@ class _Reader:
         """The parameters with which SQL was sent."""
         query = parse_qsl(self._scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         return frozenset(name for name, _ in query) & {"sql", "_where"}
+
+    @property
+    def wants_page(self) -> bool:
+        """Whether it is answered with a page, and not with a file."""
+        return "." not in str(self._scope["path"]).rpartition("/")[2]
 
     async def gone(self) -> None:
         """Until nobody waits any more. What is sent with a form is for others to hear."""
@@ -181,6 +190,7 @@ class SandboxedDatabase(Database):  # type: ignore[misc]
             self._most(page_size or self.ds.page_size) if truncate else None,
             own=bool(wrote),
             ends_early=truncate and "sql" in wrote,
+            most_cells=MOST_CELLS if reader and reader.wants_page else None,
         )
         with traced("sql", database=self.name, sql=sql.strip(), params=params):
             found = await self._sandbox.ask(query, reader)

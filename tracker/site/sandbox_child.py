@@ -33,8 +33,6 @@ OPEN_FILES = 32
 #: itself, where the length is that of what is stored.
 LONGEST_VALUE = {True: 1 * MEBI, False: 16 * MEBI}
 LARGEST_RESULT = {True: 8 * MEBI, False: 32 * MEBI}
-#: Cells of a result that Datasette may make a page of; it takes about 20 microseconds for each.
-MOST_CELLS = 50_000
 # What a statement may be made of. What Datasette puts around a reader's SQL is in it.
 LIMITS = {
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 32_000,
@@ -212,8 +210,8 @@ def result(db: sqlite3.Connection, request: dict[str, Any], own: bool) -> list[A
     most, room = request["most"] or sys.maxsize, LARGEST_RESULT[own]
     with closing(db.execute(request["sql"], request["params"])) as cursor:
         columns = [column[0] for column in cursor.description or ()]
-        if request["ends_early"]:
-            most = min(most, max(1, MOST_CELLS // max(1, len(columns))))
+        if request["ends_early"] and request["most_cells"]:
+            most = min(most, max(1, request["most_cells"] // max(1, len(columns))))
         about = {"columns": columns, "truncated": False}
         lines: list[Any] = [about]
         for row in cursor:

@@ -74,8 +74,8 @@ def serve(
             log_level="warning",
             lifespan="on",
             server_header=False,
-            # Whoever is still taking an export then has had time enough.
-            timeout_graceful_shutdown=5,
+            # A page that is being made is done by then; an export that is cut can be told from a whole one.
+            timeout_graceful_shutdown=2,
         )
         _Server(config, datasette).run()
     close(datasette)
