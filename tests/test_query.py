@@ -314,6 +314,32 @@ def test_the_normal_form_means_the_same(query: str, found: bool) -> None:
     assert matches(parse(str(parse(query))), FULL) is found
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        *('"10⁶ cells"[tiab]', "106[tiab]", '"10(6) cells"[tiab]', '"10 6 cells"[tiab]', "10^6[tiab]"),
+        *(
+            "H2O[ti]",
+            "H₂O[ti]",
+            '"H(2)O"[ti]',
+            "ca2*[tiab]",
+            "GABA[tiab]",
+            "GABAA[tiab]",
+            '"GABA A receptor"[tiab]',
+        ),
+        *("PM2.5[ot]", '"co2 laser"[ti]', '"PM_(2.5)"[ot]'),
+    ],
+)
+def test_what_is_raised_or_lowered_is_found_in_every_form(query: str) -> None:
+    article = Article(
+        pmid=Pmid(1),
+        title=Text("H₂O and CO₂ laser", ""),
+        abstract=(AbstractSection(None, None, Text("10⁶ cells, Ca²⁺ and a GABA_(A) receptor.", "")),),
+        keywords=(Keyword("PM_(2.5)", None, False),),
+    )
+    assert matches(parse(query), article)
+
+
 def test_an_article_without_anything_is_found_by_nothing_and_breaks_nothing() -> None:
     index = Index(article())
     for table in (WORDS, VALUES, NAMES):

@@ -366,6 +366,73 @@ def test_search_finds(library: sqlite3.Connection, text: str, pmids: set[int]) -
     assert count(library, text) == len(pmids)
 
 
+def raised(pmid: int, title: str, abstract: str = "", keyword: str = "") -> str:
+    """A record whose texts have markup."""
+    body = record(pmid, "TITLE", "ABSTRACT", keywords=["KEYWORD"])
+    return body.replace("TITLE", title).replace("ABSTRACT", abstract).replace("KEYWORD", keyword)
+
+
+RAISED = {
+    1: raised(
+        1, "Dose", "Given as 10<sup>6</sup> cells per m<sup>2</sup> to patients<sup>a</sup> with asthma."
+    ),
+    2: raised(2, "CO<sub>2</sub> laser and H<sub>2</sub>O", "Ca<sup>2+</sup> rose.", "PM<sub>2.5</sub>"),
+    3: raised(3, "GABA<sub>A</sub> receptors", "5-HT<sub>2A</sub> as well."),
+    4: raised(4, "Of 10(6) cells in MEDLINE's old way", "Ca(2+) and CO(2) fell."),
+    5: raised(5, "Others, 10^6 as typed", "Nothing but 106 patients."),
+}
+RAISED_FOUND = [
+    *((asked, {1, 4, 5}) for asked in ("10⁶", "10^6", "10^(6)", "106", "10(6)")),
+    ("10 6", {1, 4, 5}),
+    *((asked, {1}) for asked in ("m2", "m²", "m^2", "patients asthma", "patientsᵃ", '"10⁶ cells per m2"')),
+    *((asked, {2, 4}) for asked in ("CO2", "CO₂", "co_2", "Ca2+", "Ca²⁺", "Ca^2+", "Ca2*")),
+    *((asked, {2}) for asked in ("H2O", "H₂O", '"CO2 laser"', "PM2.5", "PM_(2.5)", '"PM 2.5"')),
+    *((asked, {3}) for asked in ("GABA", "GABAA", "GABA(A)", '"GABA A receptors"', "5-HT2A", '"5-HT2A as well"')),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def raised_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    with closing(open_evidence(tmp_path_factory.mktemp("raised"))) as db:
+        put(db, *RAISED.values())
+        yield db
+
+
+@pytest.mark.parametrize(("text", "pmids"), RAISED_FOUND)
+def test_what_is_raised_or_lowered_is_found_in_every_form(
+    raised_library: sqlite3.Connection, text: str, pmids: set[int]
+) -> None:
+    hits = search(raised_library, text)
+    assert {hit.pmid for hit in hits} == pmids
+    assert all("«" in hit.snippet for hit in hits)
+
+
+@pytest.mark.parametrize(
+    ("text", "snippet"),
+    [
+        ("106 cells", "Given as «10⁶» «cells» per m² to patientsᵃ with asthma."),
+        ("patients", "Given as 10⁶ cells per m² to «patients»ᵃ with asthma."),
+        ("m2", "Given as 10⁶ cells per «m²» to patientsᵃ with asthma."),
+    ],
+)
+def test_a_snippet_shows_the_text_as_it_stands(
+    raised_library: sqlite3.Connection, text: str, snippet: str
+) -> None:
+    assert snippet in [hit.snippet for hit in search(raised_library, text)]
+
+
+def test_the_index_follows_what_is_raised(db: sqlite3.Connection) -> None:
+    put(db, RAISED[1], RAISED[2])
+    check_index(db)
+    put(db, record(1, "Plain now", revised="2025-01-01"), raised(2, "CO<sub>3</sub>").replace("2024", "2026"))
+    check_index(db)
+    assert [hit.pmid for hit in search(db, "106")] == []
+    assert [hit.pmid for hit in search(db, "CO3")] == [2]
+    with connect.transaction(db):
+        articles.forget_all(db)
+    assert db.execute("select * from searched_texts").fetchall() == []
+
+
 def test_search_gives_the_newest_first_and_marks_what_matched(library: sqlite3.Connection) -> None:
     hits = search(library, "ketamine")
     assert [hit.pmid for hit in hits] == [4, 1]
@@ -531,7 +598,8 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) ->
     new = dump(path)
     with closing(sqlite3.connect(path)) as old:
         for statement in (
-            "delete from _sqlite_migrations where name = 'm002_facets'",
+            "delete from _sqlite_migrations where name in ('m002_facets', 'm004_searched_texts')",
+            "drop table searched_texts",
             "drop table articles_fts",
             "drop view searched_articles",
             "delete from question_labels where label_group not in (select label_group from labels)",

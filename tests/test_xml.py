@@ -33,6 +33,7 @@ from tracker.article import (
     SupplementaryConcept,
 )
 from tracker.errors import RecordError
+from tracker.pubmed.markup import plain_of
 from tracker.pubmed.records import open_file, split
 from tracker.pubmed.xml import parse_record
 
@@ -60,7 +61,7 @@ CLAIMS: dict[str, tuple[int, Callable[[Article], Any], Any]] = {
     "inline markup splits no word of the plain text": (
         90000657,
         lambda a: a.abstract_text,
-        "Ki was 10-3 M (P < 0.05), CO2 was 5 % & 37 °C. (S)-ketamine was twice as strong.",
+        "Kᵢ was 10⁻³ M (P < 0.05), CO₂ was 5 % & 37 °C. (S)-ketamine was twice as strong.",
     ),
     "MathML is kept, under plain names": (
         90000658,
@@ -576,5 +577,7 @@ def test_whatever_stands_in_a_title_only_allowed_tags_come_out_and_all_of_the_te
     assert seen.tags <= ALLOWED
     assert seen.attributes <= {"display", "mathvariant", "open", "close", "separators", "stretchy", "accent"}
     assert not seen.strange
-    assert " ".join(re.split("[ \t\r\n]+", seen.text)).strip(" ") == title.plain
+    assert plain_of(title.html).text == title.plain
+    if not seen.tags & {"sub", "sup", "math"}:
+        assert " ".join(re.split("[ \t\r\n]+", seen.text)).strip(" ") == title.plain
     assert not re.search(r"<(?!/?[a-z]+( [a-z]+=\"[^\"<>]*\")*>)", title.html)

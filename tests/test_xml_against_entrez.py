@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 import pytest
 from lxml import etree
 
-from tracker.article import AbstractSection, Affiliation, Article, Author, Identifier, Investigator
+from tracker.article import AbstractSection, Affiliation, Article, Author, Identifier, Investigator, Text
 from tracker.errors import UnusableInput
+from tracker.pubmed.markup import text_of
 from tracker.pubmed.records import RawRecord, open_file, split
 from tracker.pubmed.xml import parse_record
 
@@ -156,6 +157,8 @@ def html(value: Any) -> str:
 
 
 def plain(value: Any) -> str:
+    if seen := shifted(value):
+        return seen.plain
     text = unescape(re.sub(r"<[^>]*>", "", str(value or "")))
     return " ".join(re.split(r"[ \t\r\n]+", text)).strip(" ")
 
@@ -165,7 +168,17 @@ def words(value: Any, *path: str) -> str | None:
 
 
 def text(value: Any) -> tuple[str, str]:
+    if seen := shifted(value):
+        return seen.plain, without_attributes(seen.html)
     return plain(value), html(value)
+
+
+def shifted(value: Any) -> Text | None:
+    """What Entrez sees where something is raised, lowered or a formula, as we write it (see test_markup.py)."""
+    if not re.search(r"<su[bp]>|<(\w+:)?math", str(value or "")):
+        return None
+    mathml = "http://www.w3.org/1998/Math/MathML"
+    return text_of(etree.fromstring(f'<t xmlns:mml="{mathml}">{value}</t>'))
 
 
 def without_attributes(markup: str) -> str:
@@ -228,9 +241,13 @@ def raw_date(value: Any) -> str | None:
     return " ".join(found for name in names if (found := words(value, name))) or None
 
 
+def label(found: str | None) -> str | None:
+    return None if found == "UNLABELLED" else found or None
+
+
 def sections(value: Any) -> list[Any]:
     return [
-        (attr(part, "Label") or None, attr(part, "NlmCategory") or None, *text(part))
+        (label(attr(part, "Label")), attr(part, "NlmCategory") or None, *text(part))
         for part in many(value, "AbstractText")
     ]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from html import escape
 from typing import Literal, NamedTuple, NewType
 
 Pmid = NewType("Pmid", int)
@@ -103,6 +104,17 @@ class AbstractSection(NamedTuple):
     label: str | None
     category: str | None
     text: Text
+
+    @property
+    def plain(self) -> str:
+        """The paragraph without markup, its label before it."""
+        return " ".join(part for part in (f"{self.label}:" if self.label else "", self.text.plain) if part)
+
+    @property
+    def html(self) -> str:
+        """The same as HTML."""
+        label = f"<strong>{escape(self.label, quote=False)}:</strong>" if self.label else ""
+        return f"<p>{' '.join(part for part in (label, self.text.html) if part)}</p>"
 
 
 class OtherAbstract(NamedTuple):
@@ -300,10 +312,12 @@ class Article:
     @property
     def abstract_text(self) -> str:
         """The abstract without markup, a labelled section a line (``METHODS: ...``)."""
-        return "\n".join(
-            f"{section.label}: {section.text.plain}" if section.label else section.text.plain
-            for section in self.abstract
-        )
+        return "\n".join([section.plain for section in self.abstract])
+
+    @property
+    def abstract_html(self) -> str:
+        """The abstract as sanitised HTML, a paragraph a section."""
+        return "".join([section.html for section in self.abstract])
 
 
 def parse_pmid(text: str | int) -> Pmid:

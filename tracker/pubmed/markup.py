@@ -1,4 +1,4 @@
-"""Text with inline markup -> plain text for search, and HTML that is safe because only we write it.
+"""Text with inline markup -> HTML that is safe because only we write it, and plain text made from that HTML.
 
 NLM's DTD allows b, i, u, sub, sup and MathML inside titles, abstracts and the like. Whatever else
 turns up is kept as its text alone; attributes are dropped but for a few of MathML's that carry meaning.
@@ -7,25 +7,28 @@ turns up is kept as its text alone; attributes are dropped but for a few of Math
 from __future__ import annotations
 
 import re
-from html import escape
+from collections.abc import Iterable, Iterator, Sequence
+from html import escape, unescape
+from itertools import groupby
+from typing import NamedTuple
 
 from lxml import etree
 
 from tracker.article import Text
+from tracker.pubmed import contentmath, mathml
+from tracker.superscript import Level, shifted
 
 _INLINE = {tag: tag for tag in ("b", "i", "u", "sub", "sup", "em", "strong")} | {
     "bold": "b",
     "italic": "i",
     "underline": "u",
 }
-# MathML Core (W3C), without the elements that could carry HTML (annotation-xml, semantics' annotations).
-_MATH = frozenset(
-    "math merror mfrac mi mmultiscripts mn mo mover mpadded mphantom mprescripts mroot mrow ms mspace msqrt "
-    "mstyle msub msubsup msup mtable mtd mtext mtr munder munderover none mfenced".split()
-)
 _MATH_ATTRIBUTES = frozenset(("display", "mathvariant", "open", "close", "separators", "stretchy", "accent"))
-_MATH_NAMESPACE = "http://www.w3.org/1998/Math/MathML"
 _SPACES = re.compile(r"[ \t\r\n]{2,}|[\t\n]")
+# What our HTML is made of. A formula is one piece: a mark inside would end it for a browser.
+_PIECE = re.compile(
+    r"(?P<formula><math[ >].*?</math>)|<(?P<end>/?)(?P<tag>[a-z]+)[^>]*>|(?P<entity>&(?:amp|lt|gt|quot|#x27);)|[^<&]+"
+)
 
 
 def clean(text: str) -> str:
@@ -36,9 +39,9 @@ def clean(text: str) -> str:
 
 
 def plain(element: etree._Element) -> str:
-    """All text below the element, without markup."""
+    """All text below the element, as ``plain_of`` puts it."""
     if len(element):
-        return clean("".join(map(str, element.itertext())))
+        return text_of(element).plain
     return clean(text) if (text := element.text) else ""
 
 
@@ -47,34 +50,149 @@ def text_of(element: etree._Element) -> Text:
     if len(element) == 0:
         words = clean(element.text or "")
         return Text(words, escape(words, quote=False))
-    return Text(plain(element), clean("".join(_inner(element))))
+    pieces: list[str] = []
+    _write(element, pieces)
+    html = clean("".join(pieces))
+    return Text(plain_of(html).text, html)
 
 
-def _inner(element: etree._Element) -> list[str]:
-    parts = [escape(element.text or "", quote=False)]
+# -- markup to HTML --------------------------------------------------------------------------------
+
+
+def _write(element: etree._Element, out: list[str], in_formula: bool = False) -> None:
+    """The element's content as HTML, in pieces."""
+    out.append(escape(element.text or "", quote=False))
     for child in element:
-        parts += _outer(child)
-        parts.append(escape(child.tail or "", quote=False))
-    return parts
+        if not isinstance(child.tag, str):
+            # An entity that nobody declared.
+            out.append(escape(child.text or "", quote=False))
+        elif etree.QName(child).localname not in mathml.ANNOTATIONS:
+            shown = contentmath.presented(child) if in_formula else child
+            start, end, formula = _tags(shown, in_formula)
+            out.append(start)
+            _write(shown, out, formula)
+            out.append(end)
+        out.append(escape(child.tail or "", quote=False))
 
 
-def _outer(element: etree._Element) -> list[str]:
-    start, end = _tags(element)
-    return [start, *_inner(element), end]
+def _tags(element: etree._Element, in_formula: bool) -> tuple[str, str, bool]:
+    """The tags around an element's content, and whether it stands in a formula."""
+    name = etree.QName(element).localname
+    if in_formula:
+        # What is unknown stays one part: the elements around it count theirs.
+        tag = name if name in mathml.ELEMENTS else "mrow"
+    elif name == "math":
+        tag, in_formula = name, True
+    else:
+        tag = _INLINE.get(name, "")
+    if not tag:
+        return "", "", in_formula
+    attributes = "".join(
+        f' {key}="{escape(value)}"'
+        for key, value in element.attrib.items()
+        if in_formula and isinstance(key, str) and isinstance(value, str) and key in _MATH_ATTRIBUTES
+    )
+    return f"<{tag}{attributes}>", f"</{tag}>", in_formula
 
 
-def _tags(element: etree._Element) -> tuple[str, str]:
-    if not isinstance(element.tag, str):
-        return "", ""
-    name = etree.QName(element)
-    if name.namespace == _MATH_NAMESPACE or name.localname == "math":
-        if name.localname not in _MATH:
-            return "", ""
-        attributes = "".join(
-            f' {key}="{escape(value)}"'
-            for key, value in element.attrib.items()
-            if isinstance(key, str) and isinstance(value, str) and key in _MATH_ATTRIBUTES
-        )
-        return f"<{name.localname}{attributes}>", f"</{name.localname}>"
-    tag = _INLINE.get(name.localname)
-    return (f"<{tag}>", f"</{tag}>") if tag else ("", "")
+# -- HTML to plain text ----------------------------------------------------------------------------
+
+
+class Plain(NamedTuple):
+    """Plain text, and of each of its characters where in the HTML stands what it was made from."""
+
+    text: str
+    places: Sequence[int]
+
+
+def plain_of(html: str) -> Plain:
+    """The plain text of HTML of ours (of a title, a section, or a whole abstract in paragraphs).
+
+    What is raised or lowered is as ``superscript`` writes it, a formula as ``mathml`` does, and all characters
+    of a formula have its own place. Paragraphs are lines.
+    """
+    if "<" not in html and "&" not in html:
+        return Plain(html, range(len(html)))
+    runs = [_Run()]
+    for piece in _PIECE.finditer(html):
+        at, tag = piece.start(), piece["tag"]
+        if tag in ("sub", "sup"):
+            if piece["end"]:
+                ended = runs.pop()
+                runs[-1].take(ended, "sup" if tag == "sup" else "sub")
+            else:
+                runs.append(_Run())
+        elif tag == "p" and at and not piece["end"]:
+            runs[-1].add("\n", [at])
+        elif piece["formula"]:
+            text = mathml.plain(piece["formula"])
+            runs[-1].add(text, [at] * len(text))
+        elif not tag:
+            text = unescape(piece[0])
+            runs[-1].add(text, [at] if piece["entity"] else range(at, piece.end()))
+    return runs[0].folded()
+
+
+class _Run:
+    """Characters on one level, with their places."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.places: list[int] = []
+
+    def add(self, text: str, places: Iterable[int]) -> None:
+        self.text += text
+        self.places += places
+
+    def take(self, other: _Run, level: Level) -> None:
+        """Add what is raised or lowered; spaces around it are not."""
+        text = other.text.strip(" ")
+        start = other.text.find(text)
+        end = start + len(text)
+        self.add(other.text[:start], other.places[:start])
+        if text:
+            moved, places = shifted(text, level), other.places[start:end]
+            if len(moved) > len(text):
+                places = [places[0], places[0], *places, places[-1]]
+            self.add(moved, places)
+        self.add(other.text[end:], other.places[end:])
+
+    def folded(self) -> Plain:
+        """With single spaces, and none at the ends."""
+        text, places = self.text, self.places
+        if "  " in text:
+            kept = [n for n, sign in enumerate(text) if sign != " " or text[n - 1 : n] != " "]
+            text, places = "".join(text[n] for n in kept), [places[n] for n in kept]
+        start = len(text) - len(text.lstrip(" "))
+        end = len(text.rstrip(" "))
+        return Plain(text[start:end], places[start:end])
+
+
+# -- words marked ----------------------------------------------------------------------------------
+
+
+def marked(html: str, spans: Iterable[tuple[int, int]]) -> str:
+    """The HTML with ``<mark>`` around what these spans of its plain text (first character, one beyond) came from.
+
+    No mark holds a tag, an entity or formula is marked whole, and without the marks it is the same HTML.
+    """
+    places = plain_of(html).places
+    chosen = {place for start, end in spans for place in places[start:end]}
+    return "".join(
+        f"<mark>{''.join(text for text, _ in pieces)}</mark>"
+        if is_chosen
+        else "".join(text for text, _ in pieces)
+        for is_chosen, pieces in groupby(_marks(html, chosen), key=lambda piece: piece[1])
+    )
+
+
+def _marks(html: str, chosen: set[int]) -> Iterator[tuple[str, bool]]:
+    """The HTML in its smallest pieces, and whether each is to be marked."""
+    for piece in _PIECE.finditer(html):
+        if piece["formula"] or piece["entity"]:
+            yield piece[0], piece.start() in chosen
+        elif piece["tag"]:
+            yield piece[0], False
+        else:
+            for place, sign in enumerate(piece[0], piece.start()):
+                yield sign, place in chosen

@@ -42,7 +42,7 @@ from tracker.article import (
 )
 from tracker.errors import RecordError
 from tracker.pubmed.dates import parse_date, partial_date
-from tracker.pubmed.markup import plain, text_of
+from tracker.pubmed.markup import clean, plain, text_of
 
 
 def _parser(remove_blank_text: bool) -> etree.XMLParser:
@@ -82,6 +82,8 @@ def parse_record(body: bytes) -> Article:
         raise RecordError(f"not well-formed XML: {error.msg or error}") from None
     try:
         return Article(**(_book_record(root) if root.tag == "PubmedBookArticle" else _article_record(root)))
+    except RecursionError:
+        raise RecordError("not a usable PubMed record: a formula in it is nested too deeply") from None
     except (ValueError, TypeError, UnboundLocalError) as error:
         raise RecordError(f"not a usable PubMed record: {error}") from None
 
@@ -255,9 +257,15 @@ def _author(element: Element, role: str) -> Author:
 
 def _sections(element: Element) -> tuple[AbstractSection, ...]:
     return tuple(
-        AbstractSection(found.get("Label") or None, found.get("NlmCategory") or None, text_of(found))
+        AbstractSection(_label(found), found.get("NlmCategory") or None, text_of(found))
         for found in element.iterchildren("AbstractText")
     )
+
+
+def _label(section: Element) -> str | None:
+    """The heading as printed. UNLABELLED is NLM's word for a paragraph that has none."""
+    label = clean(section.get("Label") or "")
+    return None if label.upper() == "UNLABELLED" else label or None
 
 
 def _article_ids(element: Element) -> tuple[ArticleId, ...]:

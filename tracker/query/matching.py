@@ -16,6 +16,7 @@ from tracker.article import Article, Author, Investigator, PartialDate
 from tracker.query.errors import UnsupportedQuery
 from tracker.query.syntax import Node, Operation, Range, Term, parse
 from tracker.query.vocabulary import MeshTree, default_tree, fold_value, fold_words
+from tracker.superscript import forms
 
 Test = Callable[["Index"], bool]
 
@@ -39,7 +40,8 @@ class Index:
         """A field of running text, folded, with a space at either end."""
         found = self._cache.get(field)
         if not isinstance(found, str):
-            found = f" {_BREAK.join(map(fold_words, WORDS[field](self.article)))} "
+            texts = (form.text for text in WORDS[field](self.article) for form in forms(text))
+            found = f" {_BREAK.join(map(fold_words, texts))} "
             self._cache[field] = found
         return found
 

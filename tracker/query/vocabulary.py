@@ -15,6 +15,8 @@ from typing import Any, Literal
 
 import yaml
 
+from tracker.superscript import flat
+
 Kind = Literal["words", "values", "names", "date", "uid", "filter"]
 
 _WORD = re.compile(r"[^\W_]+")
@@ -67,10 +69,11 @@ class MeshTree:
 
 
 def fold_words(text: str) -> str:
-    """Text as PubMed compares it: lower case, no diacritics, words parted by one space.
+    """Text as PubMed compares it: lower case, no diacritics, nothing raised or lowered, words parted by one space.
 
-    ``S-Ketamine (Ketanest®)`` -> ``s ketamine ketanest``.
+    ``S-Ketamine (Ketanest®)`` -> ``s ketamine ketanest``, ``CO₂`` -> ``co2``.
     """
+    text = flat(text)
     if not text.isascii():
         text = _COMBINING.sub("", unicodedata.normalize("NFKD", text))
     return " ".join(_WORD.findall(text.casefold()))

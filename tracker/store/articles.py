@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Any
 
 from tracker.article import Article, Author, Identifier, Pmid
 from tracker.store import fulltext
-from tracker.store.schema import DERIVED
+from tracker.store.schema import DERIVED, SEARCHED
+from tracker.superscript import forms, has_forms
 
 Row = tuple[Any, ...]
 Rows = dict[str, list[Row]]
@@ -73,6 +73,8 @@ def rows(article: Article, flags: Sequence[bool], labels: Iterable[Row]) -> Rows
             found[table] = [(pmid, n, *part) for n, part in enumerate(parts, 1)]
     if article.book:
         found["books"] = [_book_row(article)]
+    if texts := _searched_texts(found["articles"][0]):
+        found["searched_texts"] = [(pmid, *texts)]
     return found
 
 
@@ -83,7 +85,7 @@ def _article_row(article: Article, flags: Sequence[bool]) -> Row:
         article.title.plain,
         article.abstract_text or None,
         article.title.html,
-        _abstract_html(article) or None,
+        article.abstract_html or None,
         journal.title or (book.title.plain if book else None),
         journal.iso_abbreviation,
         journal.nlm_id,
@@ -122,13 +124,15 @@ def _article_row(article: Article, flags: Sequence[bool]) -> Row:
     )
 
 
-def _abstract_html(article: Article) -> str:
-    return "".join(
-        [
-            f"<p><strong>{escape(s.label)}</strong> {s.text.html}</p>" if s.label else f"<p>{s.text.html}</p>"
-            for s in article.abstract
-        ]
-    )
+_SEARCHED_AT = [list(TABLES["articles"].columns).index(name) for name in SEARCHED]
+
+
+def _searched_texts(article: Row) -> Row | None:
+    """The searched columns with their other forms behind them, empty where there are none; None without any."""
+    texts = [text if (text := article[at]) and has_forms(text) else "" for at in _SEARCHED_AT]
+    if not any(texts):
+        return None
+    return tuple("\n".join((text, *(form.text for form in forms(text)))) if text else "" for text in texts)
 
 
 def _mesh_text(article: Article) -> str:

@@ -16,6 +16,10 @@ from tracker.store.facets import WORDS, of_questions
 # Columns that came after the first migration.
 _ADDED = (("questions", "bottom_line"), ("questions", "harms"), ("question_articles", "created"))
 _ADDED_FOR_REVIEW = (("questions", "dual"), ("questions", "reasons"))
+_ADDED_TABLES = ("searched_texts",)
+
+
+SEARCHED = ("title", "abstract", "keywords_text", "mesh_text", "authors_text")
 
 
 class Table(NamedTuple):
@@ -279,6 +283,18 @@ DERIVED = (
         },
     ),
     Table(
+        "searched_texts",
+        "derived",
+        "What the search index holds instead of an article's own texts where these have superscripts or subscripts",
+        {
+            "pmid": ("integer primary key", "PMID"),
+            **{
+                name: ("text", f"{name}, and again as 106 and as 10 6 for 10⁶; empty where it has none")
+                for name in SEARCHED
+            },
+        },
+    ),
+    Table(
         "labels",
         "derived",
         "What was read from a record by rule: study design, evidence level and the like, each with its basis",
@@ -535,7 +551,6 @@ create index changes_run on changes (run)
 # Changes of these fields say how a paper stands, as SQL.
 STANDING = "'retracted', 'expression_of_concern', 'corrected'"
 TOKENIZER = "porter unicode61 remove_diacritics 2"
-SEARCHED = ("title", "abstract", "keywords_text", "mesh_text", "authors_text")
 
 
 _SEARCHED, _NEW, _OLD = (", ".join(prefix + name for name in SEARCHED) for prefix in ("", "new.", "old."))
@@ -572,7 +587,8 @@ migrations = Migrations("evidence")
 
 @migrations()
 def m001_first_schema(db: Database) -> None:
-    statements = [table.sql for table in TABLES] + _INDEXES.strip().split(";\n") + _FTS + _COUNTS
+    tables = [table.sql for table in TABLES if table.name not in _ADDED_TABLES]
+    statements = tables + _INDEXES.strip().split(";\n") + _FTS + _COUNTS
     for statement in statements:
         db.execute(statement)
 
@@ -623,6 +639,56 @@ def m004_identifiers(db: Database) -> None:
     """DOIs without regard to capitals, and PMCIDs, are found by an index."""
     db.execute("create index articles_doi_folded on articles (lower(doi))")
     db.execute("create index articles_pmcid on articles (pmcid) where pmcid is not null")
+
+
+@migrations()
+def m005_searched_texts(db: Database) -> None:
+    """What has superscripts is found by more than one form; articles that are stored get theirs when read again."""
+    for statement in (
+        """create table searched_texts (
+  pmid integer primary key, title text, abstract text, keywords_text text, mesh_text text, authors_text text
+)""",
+        "drop view searched_articles",
+        """create view searched_articles as
+select a.pmid, coalesce(t.title, a.title) as title, coalesce(t.abstract, a.abstract) as abstract,
+  coalesce(t.keywords_text, a.keywords_text) as keywords_text, coalesce(t.mesh_text, a.mesh_text) as mesh_text,
+  coalesce(t.authors_text, a.authors_text) as authors_text,
+  coalesce((select group_concat(word, '') from (
+      select distinct 'x' || hex(x.label_group || '=' || x.value) || 'x ' as word
+      from labels x where x.pmid = a.pmid order by 1)), '') ||
+    iif(substr(a.languages, 1, 3) glob '[a-z][a-z][a-z]',
+      'x' || hex('language=' || substr(a.languages, 1, 3)) || 'x ', '') ||
+    iif(substr(a.languages, 5, 3) glob '[a-z][a-z][a-z]',
+      'x' || hex('language=' || substr(a.languages, 5, 3)) || 'x ', '') ||
+    iif(substr(a.languages, 9, 3) glob '[a-z][a-z][a-z]',
+      'x' || hex('language=' || substr(a.languages, 9, 3)) || 'x ', '') ||
+    iif(substr(a.languages, 13, 3) glob '[a-z][a-z][a-z]',
+      'x' || hex('language=' || substr(a.languages, 13, 3)) || 'x ', '') ||
+    iif(substr(a.languages, 17, 3) glob '[a-z][a-z][a-z]',
+      'x' || hex('language=' || substr(a.languages, 17, 3)) || 'x ', '') ||
+    iif(substr(a.languages, 21, 3) glob '[a-z][a-z][a-z]',
+      'x' || hex('language=' || substr(a.languages, 21, 3)) || 'x ', '') ||
+    coalesce((select group_concat(word, '') from (
+      select distinct 'x' || hex('species=' || lower(x.descriptor)) || 'x ' as word from mesh_headings x
+      where x.pmid = a.pmid and x.descriptor in ('Humans', 'Animals') order by 1)), '') ||
+    iif(a.pmcid is not null, 'x' || hex('full_text=free in PubMed Central') || 'x ', '') ||
+    iif(a.retracted, 'x' || hex('notice=retracted') || 'x ', '') ||
+    iif(a.expression_of_concern, 'x' || hex('notice=expression of concern') || 'x ', '') ||
+    iif(a.corrected, 'x' || hex('notice=corrected') || 'x ', '') ||
+    iif(a.updated, 'x' || hex('notice=updated') || 'x ', '') ||
+    iif(a.is_notice, 'x' || hex('notice=a notice itself') || 'x ', '') ||
+    coalesce((select 'x' || hex('registration=trial registered') || 'x '
+      where exists (select 1 from registrations x where x.pmid = a.pmid and x.bank in (
+        'ANZCTR', 'ChiCTR', 'ClinicalTrials.gov', 'CRIS', 'CTIS', 'CTRI', 'DRKS', 'EudraCT', 'IRCT', 'ISRCTN',
+        'JapicCTI', 'JMACCT', 'JPRN', 'jRCT', 'LBCTR', 'NTR', 'PACTR', 'ReBec', 'REPEC', 'RPCEC', 'SLCTR', 'TCTR',
+        'UMIN-CTR', 'UMIN_CTR'))), '') ||
+    coalesce((select group_concat(word, '') from (
+      select distinct 'x' || hex('question=' || x.question) || 'x ' as word from question_articles x
+      where x.pmid = a.pmid and x.matching order by 1)), '') ||
+    iif(a.published <> '', 'x' || hex('year=' || substr(a.published, 1, 4)) || 'x ', '') as facets
+from articles a left join searched_texts t on t.pmid = a.pmid""",
+    ):
+        db.execute(statement)
 
 
 def _add_columns(db: Database, added: Iterable[tuple[str, str]]) -> None:

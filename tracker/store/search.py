@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cache
 from importlib.resources import files
@@ -17,6 +17,7 @@ from tracker.article import Pmid
 from tracker.query.vocabulary import fields_by_tag
 from tracker.store.identifiers import named
 from tracker.store.schema import SEARCHED, TOKENIZER
+from tracker.superscript import flat, forms
 
 # Letters and digits make words, everything else parts them, as SQLite's unicode61 sees it.
 _PART = re.compile(r'"([^"]*)"?|(\S+)')
@@ -60,8 +61,8 @@ def search(db: sqlite3.Connection, text: str, limit: int = 20) -> list[Hit]:
     """Articles that hold every word and every "quoted phrase" of the text, the newest PMID first.
 
     A word may end in ``*``. Words are matched by their stem, without accents, and with their synonyms
-    (synonyms.yml). A text of identifiers alone finds their papers. A text without any word finds nothing. Snippets
-    mark what matched with « and ».
+    (synonyms.yml); 10⁶ also as 106, 10^6 and 10(6). A text of identifiers alone finds their papers. A text without
+    any word finds nothing. Snippets mark what matched with « and ».
     """
     if found := named(db, text):
         return _hits(db, [pmid for one in found for pmid in one.pmids][:limit])
@@ -71,14 +72,14 @@ def search(db: sqlite3.Connection, text: str, limit: int = 20) -> list[Hit]:
     rows = db.execute(
         """
         select a.pmid, a.title, a.authors_text, coalesce(a.iso_abbreviation, a.journal), a.published,
-          a.retracted, a.expression_of_concern,
-          snippet(articles_fts, -1, '«', '»', ' … ', 24)
+          a.retracted, a.expression_of_concern
         from articles_fts join articles a on a.pmid = articles_fts.rowid
         where articles_fts match ? order by articles_fts.rowid desc limit ?
         """,
         (_of_words(match), limit),
-    )
-    return [Hit(*row) for row in rows]
+    ).fetchall()
+    around = snippets(db, text, [row[0] for row in rows], ("«", "»"))
+    return [Hit._make((*row, around.get(row[0], ""))) for row in rows]
 
 
 def count(db: sqlite3.Connection, text: str, most: int = 1000) -> int:
@@ -135,25 +136,61 @@ def snippets(
     """Where the text stands in these articles: some words around it, and each match between the two marks.
 
     Taken from an index of these few alone: in the large one FTS5 begins anew for each of them (measured for a page:
-    4 ms instead of 5 to 25, and to twelve seconds for a word's beginning).
+    4 ms instead of 5 to 25, and to twelve seconds for a word's beginning). It holds each form of a text, and what is
+    found in one is shown as it stands in the text.
     """
     match = fts_query(text)
     if not match:
         return {}
-    columns = ", ".join(SEARCHED)
     rows = db.execute(
-        f"select pmid, {columns} from articles where pmid in (select value from json_each(?))",
+        f"select pmid, {', '.join(SEARCHED)} from articles where pmid in (select value from json_each(?))",
         (json.dumps(list(pmids)),),
     )
+    texts = {pmid: tuple(each or "" for each in found) for pmid, *found in rows}
+    columns = [f"{name}_{form}" for name in SEARCHED for form in ("joined", "parted")]
     with closing(sqlite3.connect(":memory:")) as few:
-        few.execute(f"create virtual table articles using fts5 ({columns}, tokenize='{TOKENIZER}')")
-        places = ", ".join("?" * (1 + len(SEARCHED)))
-        few.executemany(f"insert into articles (rowid, {columns}) values ({places})", map(tuple, rows))
+        few.execute(
+            f"create virtual table articles using fts5 ({', '.join(columns)}, tokenize='{TOKENIZER}')"
+        )
+        places = ", ".join("?" * (1 + len(columns)))
+        few.executemany(
+            f"insert into articles (rowid, {', '.join(columns)}) values ({places})",
+            ((pmid, *_formed(found)) for pmid, found in texts.items()),
+        )
         found = few.execute(
             "select rowid, snippet(articles, -1, ?, ?, ' … ', 32) from articles where articles match ?",
-            (*marks, match),
+            (*_MARKS, match),
         )
-        return {Pmid(pmid): snippet for pmid, snippet in found}
+        return {Pmid(pmid): _as_it_stands(snippet, texts[pmid], marks) for pmid, snippet in found}
+
+
+# Around a match in an index of our own; no text has them, as no record may hold control characters.
+_MARKS = ("\x02", "\x03")
+_CUT = re.compile(r"^ … | … $")
+
+
+def _formed(texts: Iterable[str]) -> Iterator[str]:
+    """The two forms of each text, the second only where it differs."""
+    for text in texts:
+        joined, *parted = forms(text)
+        yield joined.text
+        yield parted[0].text if parted else ""
+
+
+def _as_it_stands(snippet: str, texts: Iterable[str], marks: tuple[str, str]) -> str:
+    """A snippet of a form of one of the texts as a snippet of the text itself, with these marks."""
+    # Every second part is a match.
+    parts = re.split("|".join(_MARKS), _CUT.sub("", snippet))
+    words = "".join(parts)
+    text, form = next((text, form) for text in texts for form in forms(text) if words in form.text)
+    at, bounds = form.text.index(words), [*form.places, len(text)]
+    shown = []
+    for number, part in enumerate(parts):
+        stands = text[bounds[at] : bounds[at + len(part)]]
+        shown.append(f"{marks[0]}{stands}{marks[1]}" if number % 2 else stands)
+        at += len(part)
+    before, after = (" … " if cut else "" for cut in (snippet.startswith(" … "), snippet.endswith(" … ")))
+    return before + "".join(shown) + after
 
 
 def _of_words(match: str) -> str:
@@ -164,12 +201,14 @@ def _of_words(match: str) -> str:
 def fts_query(text: str, db: sqlite3.Connection | None = None) -> str:
     """The text as an FTS5 query in which every word is quoted, so that nothing a reader types is syntax.
 
+    What is raised or lowered is asked for in the form in which it is joined to its word: ``10⁶`` as ``106``.
+
     With the database, a word's beginning is put as the words in it that begin so: FTS5 itself first gathers all that
     stands under them (on a million articles up to five seconds, where the words take milliseconds).
     """
     terms: list[str] = []
     words: list[str] = []
-    for phrase, word in _PART.findall(_without_borrowed(text)):
+    for phrase, word in _PART.findall(flat(_without_borrowed(text))):
         if word and not word.endswith("*"):
             words += _WORD.findall(word)
             continue
