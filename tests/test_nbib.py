@@ -167,7 +167,9 @@ def test_hostile_records_spoil_no_others() -> None:
     assert article.title.html == "&lt;script&gt;alert(1)&lt;/script&gt; \u2028 &amp;amp; co"
     assert article.abstract_text == "one\u0085two"
     assert nbib.parse_record(windows).title.plain == "the one with Windows line ends"
-    for body, reason in ((tagless, "line 3"), (bytes_, "UTF-8"), (numberless, "PMID")):
+    assert nbib.parse_record(tagless).title.plain == "a line without its tag"
+    assert nbib.stray_lines(tagless) == ("follows here",)
+    for body, reason in ((bytes_, "UTF-8"), (numberless, "PMID")):
         with pytest.raises(RecordError, match=reason):
             nbib.parse_record(body)
 
@@ -220,3 +222,119 @@ TAGS = st.sampled_from(
 def test_any_fields_in_any_order_give_an_article(fields: list[tuple[str, str]]) -> None:
     lines = [f"{tag:<4}- {' '.join(value.split())}" for tag, value in fields]
     assert nbib.parse_record("\n".join(["PMID- 5", *lines]).encode("utf-8", "replace")).pmid == 5
+
+
+# -- as files come -----------------------------------------------------------------------------------
+
+PLAIN = """PMID- 1
+OWN - NLM
+IS  - 1111-2222 (Print)
+TI  - Kétamine for the
+      bladder
+AU  - Smith J
+PT  - Journal Article
+
+PMID- 2
+TI  - Other
+"""
+
+
+def loaded(content: bytes) -> list[tuple[int, str]]:
+    articles = map(nbib.parse_record, nbib.split(io.BytesIO(content)))
+    return [(article.pmid, article.title.plain) for article in articles]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        PLAIN.encode(),
+        PLAIN.encode("utf-8-sig"),
+        *(PLAIN.encode(name) for name in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "latin-1", "cp1252")),
+        b"\xfe\xff" + PLAIN.encode("utf-16-be"),
+        *(PLAIN.replace("\n", end).encode() for end in ("\r\n", "\r", "\r\r\n")),
+        *(PLAIN.replace("\n", f"{blanks}\n").encode() for blanks in ("  ", "\t")),
+        PLAIN.replace("      bladder", "\tbladder").encode(),
+        PLAIN.replace("\n", "\n\n").encode(),
+        PLAIN.lower().replace("kétamine", "Kétamine").replace("other", "Other").encode(),
+        PLAIN.replace("PMID- ", "PMID-").encode(),
+        PLAIN.replace("PMID- ", "PMID  - ").encode(),
+        PLAIN.replace("PMID- ", "PMID-\t").encode(),
+        PLAIN.replace("TI  - ", "TI - ").encode(),
+        PLAIN.replace("TI  - ", "TI-   ").encode(),
+        PLAIN.replace("\n\n", "\n").encode(),
+        b"\n\n" + PLAIN.encode(),
+        PLAIN.partition("\n\n")[0].encode("utf-8-sig") + b"\r\n" + PLAIN.partition("\n\n")[2].encode("utf-8-sig"),
+    ],
+)  # fmt: skip
+def test_a_file_is_read_however_it_was_saved(content: bytes) -> None:
+    assert loaded(content) == [(1, "Kétamine for the bladder"), (2, "Other")]
+
+
+ERIC = "OWN - ERIC\nTI  - Teaching\nAU  - Berg, Ada\nOID - EJ000001\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"PMID- 1\nOWN - NLM\nTI  - One\n\n{ERIC}\nPMID- 2\nTI  - Two\n",
+        f"{ERIC}\nPMID- 1\nTI  - One\n\nPMID- 2\nTI  - Two\n",
+        f"PMID- 1\nTI  - One\n\nPMID- 2\nTI  - Two\n\n{ERIC.replace('OWN - ERIC', 'AU  - First, Author')}",
+        f"PMID- 1\nTI  - One\n\nRecord 2 of 3\n{ERIC}\nPMID- 2\nTI  - Two\n",
+    ],
+)
+def test_a_record_without_a_pmid_is_refused_by_its_title_and_no_part_of_another(content: str) -> None:
+    read, refused = [], []
+    for body in nbib.split(io.BytesIO(content.encode())):
+        try:
+            article = nbib.parse_record(body)
+        except RecordError as error:
+            refused.append(str(error))
+        else:
+            read.append((article.pmid, article.title.plain, article.authors))
+    assert read == [(1, "One", ()), (2, "Two", ())]
+    assert refused == ["not a usable MEDLINE record: it has no PMID. It is 'Teaching'"]
+
+
+def test_an_abstract_with_an_empty_line_in_it_stays_whole() -> None:
+    assert loaded(b"PMID- 1\nAB  - One.\n      \n\n      Two.\nTI  - T\n\nPMID- 2\nTI  - U\n") == [
+        (1, "T"),
+        (2, "U"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "issn", "linking"),
+    [
+        ("IS  - 0028-0836 (Print)\nIS  - 0028-0836 (Linking)", "0028-0836", "0028-0836"),
+        ("IS  - 0028-0836 (Linking)\nIS  - 1476-4687 (Electronic)", "1476-4687", "0028-0836"),
+        ("IS  - 1476-468x(Electronic)", "1476-468x", None),
+        ("IS  - 0028-0836", "0028-0836", None),
+        ("IS  - 0028-0836\nIS  - 1476-4687 (Linking)", "0028-0836", "1476-4687"),
+        ("IS  - 0028-0836 (Linking)", None, "0028-0836"),
+        ("IS  - unknown", None, None),
+    ],
+)
+def test_issns_are_read_with_their_kinds(lines: str, issn: str | None, linking: str | None) -> None:
+    journal = nbib.parse_record(f"PMID- 1\n{lines}\n".encode()).journal
+    assert (journal.issn, journal.issn_linking) == (issn, linking)
+
+
+@pytest.mark.parametrize("name", ["et al.", "et al", "Et Al."])
+def test_et_al_is_no_author(name: str) -> None:
+    article = nbib.parse_record(
+        f"PMID- 1\nFAU - Berg, Ada\nAU  - Berg A\nFAU - {name}\nAU  - {name}\n".encode()
+    )
+    assert [author.last_name for author in article.authors] == ["Berg"]
+    assert not article.authors_complete
+    assert nbib.parse_record(b"PMID- 1\nAU  - Berg A\n").authors_complete
+
+
+@pytest.mark.parametrize("tag", ["CTDT", "CDAT"])
+def test_a_chapter_has_the_date_of_its_contribution(tag: str) -> None:
+    book = nbib.parse_record(f"PMID- 1\nBTI - B\n{tag}- 2020/10/19 00:00\n".encode()).book
+    assert book and book.contributed and book.contributed.iso == "2020-10-19"
+
+
+def test_unlabelled_is_no_heading() -> None:
+    article = nbib.parse_record(b"PMID- 1\nAB  - UNLABELLED: One. METHODS: Two. UNLABELLED: Three.\n")
+    assert article.abstract_text == "One. METHODS: Two. Three."

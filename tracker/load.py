@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
+from io import BytesIO
 from itertools import chain, islice
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
@@ -25,7 +26,7 @@ from tracker.console import Console
 from tracker.errors import RecordError, UnusableInput
 from tracker.lock import writing_job
 from tracker.pubmed import nbib
-from tracker.pubmed.records import RawRecord, open_file, split
+from tracker.pubmed.records import RawRecord, open_file, split, utf8
 from tracker.settings import Settings
 from tracker.store import articles, connect, records, runs, schema, wrongclock
 from tracker.store import questions as store
@@ -36,16 +37,20 @@ if TYPE_CHECKING:
 BATCH = 200
 LOADED = "loaded from a file"
 MOST_REASONS = 20
-_MEDLINE = re.compile(rb"^PMID *- *[0-9]", re.M)
+_MEDLINE = re.compile(r"^PMID[ \t]*-[ \t]*[0-9]", re.M | re.I)
 T = TypeVar("T")
 
 
 class Parsed(NamedTuple):
-    """What one batch comes to: readings with the questions that each matches, and what could not be read."""
+    """What one batch comes to: readings with the questions that each matches, and what could not be read.
+
+    ``stray`` are lines of MEDLINE text that belong to no field.
+    """
 
     readings: list[tuple[ingest.Reading, tuple[str, ...]]]
     refused: list[tuple[int | None, str]]
     unmatched: int
+    stray: list[tuple[int, str]]
 
 
 @dataclass(slots=True)
@@ -60,6 +65,7 @@ class Tally:
     unmatched: int = 0
     deleted: int = 0
     refused: list[tuple[str, int | None, str]] = field(default_factory=list)
+    stray: list[tuple[str, int, str]] = field(default_factory=list)
     matched: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -81,6 +87,9 @@ class Tally:
             "refusals": [
                 {"file": file, "pmid": pmid, "reason": reason}
                 for file, pmid, reason in self.refused[:MOST_REASONS]
+            ],
+            "stray_lines": [
+                {"file": file, "pmid": pmid, "line": line} for file, pmid, line in self.stray[:MOST_REASONS]
             ],
             "matched": self.matched,
         }
@@ -199,7 +208,7 @@ def _parsed(
     stream: BinaryIO, path: Path, format: str, strategies: dict[str, str], workers: Workers
 ) -> Iterator[tuple[tuple[Pmid, ...], Parsed]]:
     """Batches parsed elsewhere, and deletions, each in its place."""
-    nothing = Parsed([], [], 0)
+    nothing = Parsed([], [], 0, [])
     deleted: list[Pmid] = []
 
     def bodies() -> Iterator[bytes]:
@@ -246,6 +255,7 @@ def _store(
     tally.unchanged += len(stored.unchanged)
     tally.unmatched += parsed.unmatched
     tally.refused += [(path.name, *refusal) for refusal in parsed.refused]
+    tally.stray += [(path.name, *line) for line in parsed.stray]
 
 
 def _delete(db: sqlite3.Connection, run: int, pmids: Sequence[Pmid], when: str, tally: Tally) -> None:
@@ -259,13 +269,15 @@ def _delete(db: sqlite3.Connection, run: int, pmids: Sequence[Pmid], when: str, 
 def _format_of(path: Path) -> str:
     """xml or nbib, by how the file begins. Raises UnusableInput for anything else."""
     with open_file(path) as stream:
-        begins = stream.read(4096)
-    text = begins.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if text.startswith(b"<") or begins.startswith((b"\xff\xfe", b"\xfe\xff")):
+        begins = (
+            next(utf8(BytesIO(stream.read(4096)), str(path)), b"").decode("utf-8", "replace").lstrip("\ufeff")
+        )
+    text = begins.lstrip()
+    if text.startswith("<"):
         return "xml"
-    if _MEDLINE.search(text):
+    if _MEDLINE.search(text.replace("\r", "\n")) or nbib.begins_a_record(text.partition("\n")[0]):
         return "nbib"
-    shown = begins[:40].decode("utf-8", "replace")
+    shown = begins[:40]
     raise UnusableInput(
         f"{path}: neither PubMed XML nor MEDLINE text (it begins {shown!r}). "
         "In PubMed, choose 'Send to: Citation manager', or save as PubMed format."
@@ -278,7 +290,7 @@ def _format_of(path: Path) -> str:
 def _parse(job: tuple[list[bytes], str, dict[str, str]]) -> bytes:
     """Runs in a worker: parse, match, turn into rows; marshal is the quickest way back between equals."""
     bodies, format, strategies = job
-    parsed = Parsed([], [], 0)
+    parsed = Parsed([], [], 0, [])
     unmatched = 0
     for body in bodies:
         try:
@@ -286,6 +298,8 @@ def _parse(job: tuple[list[bytes], str, dict[str, str]]) -> bytes:
         except RecordError as error:
             parsed.refused.append((RawRecord(body).pmid, str(error)))
             continue
+        if format == "nbib":
+            parsed.stray.extend((article.pmid, line) for line in nbib.stray_lines(body))
         slugs = _matching(article, strategies)
         if strategies and not slugs:
             unmatched += 1
@@ -305,7 +319,7 @@ _compiled = cache(query.parse)
 
 
 def _parse_versions(versions: list[tuple[str, bytes]]) -> bytes:
-    parsed = Parsed([], [], 0)
+    parsed = Parsed([], [], 0, [])
     for format, body in versions:
         try:
             parsed.readings.append((ingest.read(body, format), ()))
@@ -316,12 +330,12 @@ def _parse_versions(versions: list[tuple[str, bytes]]) -> bytes:
 
 def _packed(parsed: Parsed) -> bytes:
     readings = [(tuple(reading), slugs) for reading, slugs in parsed.readings]
-    return marshal.dumps((readings, parsed.refused, parsed.unmatched))
+    return marshal.dumps((readings, parsed.refused, parsed.unmatched, parsed.stray))
 
 
 def _unpacked(packed: bytes) -> Parsed:
-    readings, refused, unmatched = marshal.loads(packed)  # noqa: S302 - from our own worker
-    return Parsed([(ingest.Reading(*reading), slugs) for reading, slugs in readings], refused, unmatched)
+    readings, *others = marshal.loads(packed)  # noqa: S302 - from our own worker
+    return Parsed([(ingest.Reading(*reading), slugs) for reading, slugs in readings], *others)
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:

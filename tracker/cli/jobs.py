@@ -178,6 +178,9 @@ def load(settings: Settings, files: Sequence[Path], match: str | None, as_json: 
             click.echo(f"{slug}: {number:,} match")
     for refusal in report["refusals"]:
         click.echo(f"{refusal['file']}: PMID {refusal['pmid'] or 'unknown'}: {refusal['reason']}", err=True)
+    for stray in report["stray_lines"]:
+        words = repr(stray["line"][:60])
+        click.echo(f"{stray['file']}: PMID {stray['pmid']}: left out a line of no field: {words}", err=True)
     if report["reason"]:
         click.echo(f"Set aside: {report['reason']}.", err=True)
         sys.exit(EXIT_WORK_REMAINS)

@@ -17,7 +17,7 @@ import codecs
 import re
 from collections.abc import Iterable, Iterator
 from html import escape
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from typing import Any, BinaryIO, NamedTuple
 
 from Bio import Medline
@@ -50,6 +50,7 @@ from tracker.article import (
 )
 from tracker.errors import RecordError, UnusableInput
 from tracker.pubmed.dates import parse_date, partial_date
+from tracker.pubmed.records import utf8
 
 MAX_RECORD = 16 * 2**20
 
@@ -88,18 +89,27 @@ _OTHER_NAMES = {
     "SO": "Source",
 }
 _READ = frozenset(
-    "AB AD AID AU AUID BTI CDAT CI CN COIS CRDT CTI DA DCOM DEP DP ED EDAT EN FAU FED FIR GR IP IR IRAD IS ISBN "
+    "AB AD AID AU AUID BTI CDAT CI CN COIS CRDT CTDT CTI DA DCOM DEP DP ED EDAT EN FAU FED FIR GR IP IR IRAD IS ISBN "
     "JID JT LA LID LR MH MHDA MID NM OAB OABL OCI OT OTO OWN PB PG PHST PL PMC PMCR PMID PST PT PUBM RN SI STAT "
     "TA TI TT VI VTI".split()
 ) | frozenset(_NOTICES)
+_KNOWN = _READ | frozenset(_OTHER_NAMES)
 # The types that the XML's OtherAbstract knows, which this format puts before the text.
 _OTHER_ABSTRACT = re.compile(r"(AAMC|AIDS|KIE|PIP|NASA|Publisher|plain-language-summary):\s*(.*)", re.S)
+# NLM's word for a paragraph that has no heading.
+_UNLABELLED = re.compile(r"(?:^|(?<=[.?!)] ))UNLABELLED: ")
 # What XML cannot hold, so that no export could either.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-_LINE = re.compile(r"([A-Z][A-Z0-9]{0,3}) {0,3}- ?(.*)")
+_LINE = re.compile(r"([A-Za-z][A-Za-z0-9]{0,3})[ \t]{0,3}(-)(.*)", re.S)
+_LINE_END = re.compile(rb"\r*\n|\r")
+_FOLD = " " * 6
+_LOOKED_AT = 100
+_UTF8_CHARACTER = re.compile(rb"[\xc3-\xf4][\x80-\xbf]{1,3}(?![\x80-\xbf])")
 _PMID_OF_NOTICE = re.compile(r"\s*PMID:\s*([0-9]{1,10})\.?\s*$")
 _IDENTIFIER = re.compile(r"(.+?)\s*\[([a-z]+)\]$")
 _EVENT = re.compile(r"(.+?)\s*\[(.+)\]$")
+# The same number may be print and linking. Without a kind, it is as we write it.
+_ISSN = re.compile(r"([0-9]{4}-[0-9]{3}[0-9Xx])(?:\s*\((\w+)\))?")
 _REGISTRY = re.compile(r"(\S+)\s+\((.+)\)$", re.S)
 _ORCID = re.compile(r"(\d{4})-?(\d{4})-?(\d{4})-?(\d{3}[\dXx])\s*$")
 _SHORT_NAME = re.compile(
@@ -115,41 +125,78 @@ class _Line(NamedTuple):
 
 
 def split(stream: BinaryIO, name: str = "the file") -> Iterator[bytes]:
-    """The text of every record, each from its ``PMID-`` line on, in order and at constant memory.
+    """The text of every record as UTF-8 with plain line ends, in order and at constant memory.
 
-    ``name`` is what messages call the stream. The format has no end mark: a file cut off between two
-    lines cannot be told from a whole one.
+    A record begins with its ``PMID-`` line, or, where it has none (as ERIC's), with the first field after an empty
+    line: such records are given out too, so that they are named and never taken for a part of the one before.
+    Lines before the first field go with the first record. ``name`` is what messages call the stream. The format has
+    no end mark: a file cut off between two lines cannot be told from a whole one.
 
-    Raises UnusableInput where the stream does not start with a record, or one is larger than 16 MB.
+    Raises UnusableInput where no record has a PMID, or one is larger than 16 MB.
     """
-    record: list[bytes] = []
-    size = 0
-    for line in _lines(stream, name):
-        if line.startswith(b"PMID-"):
-            if record:
-                yield b"".join(record)
-            record, size = [], 0
-        elif not record:
-            if line.strip():
-                raise UnusableInput(
-                    f"{name}: this is not MEDLINE text (it begins {line[:60].decode('utf-8', 'replace')!r}). "
-                    'Save the records from PubMed in its "PubMed" format.'
-                )
-            continue
-        record.append(line)
+    lines = _lines(stream, name)
+    first = list(islice(lines, _LOOKED_AT))
+    parted = not _double_spaced(first)
+    record: list[str] = []
+    size, apart, numbered, fields = 0, False, False, False
+    for line in chain(first, lines):
+        field = _field(line)
+        if field and (field.tag == "PMID" or (parted and apart)):
+            if fields:
+                yield _encoded(record)
+                record, size = [], 0
+            numbered = numbered or field.tag == "PMID"
+        fields = fields or field is not None
+        if field or line.startswith(_FOLD):
+            apart = False
+        elif not line.strip():
+            apart = True
+        record.append(f"{line}\n")
         size += len(line)
         _check(size, name)
-    if not record:
-        raise UnusableInput(f"{name}: there is no record in it. Save the records from PubMed again.")
-    yield b"".join(record)
+    if not numbered:
+        begins = next(filter(str.strip, first), "")[:60]
+        raise UnusableInput(
+            f"{name}: no record in it has a PMID (it begins {begins!r}). "
+            'Save the records from PubMed in its "PubMed" format.'
+        )
+    yield _encoded(record)
 
 
-def _lines(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    first = True
-    while line := stream.readline(MAX_RECORD + 1):
-        _check(len(line), name)
-        yield line.removeprefix(codecs.BOM_UTF8) if first else line
-        first = False
+def begins_a_record(line: str) -> bool:
+    """Whether a file of this format could begin so; RIS, which looks the same, begins with TY."""
+    field = _field(line)
+    return field is not None and field.tag in _KNOWN
+
+
+def _double_spaced(lines: list[str]) -> bool:
+    """Whether empty lines stand between the fields of a record, as some programs save them."""
+    after = [before for before, line in pairwise(lines) if (field := _field(line)) and field.tag != "PMID"]
+    return len(after) > 2 and sum(not line.strip() for line in after) > len(after) / 2
+
+
+def _lines(stream: BinaryIO, name: str) -> Iterator[str]:
+    """The lines, whatever they end with, without byte order marks, which stand inside where files were joined."""
+    rest = b""
+    for chunk in utf8(stream, name):
+        whole = rest + chunk
+        # What a carriage return means, the next byte says.
+        text = whole.rstrip(b"\r")
+        *lines, rest = _LINE_END.split(text)
+        rest += whole[len(text) :]
+        _check(len(rest), name)
+        yield from map(_decoded, lines)
+    if rest:
+        yield from map(_decoded, _LINE_END.split(rest))
+
+
+def _decoded(line: bytes) -> str:
+    return line.removeprefix(codecs.BOM_UTF8).decode("utf-8", "surrogateescape")
+
+
+def _encoded(lines: Iterable[str]) -> bytes:
+    """The bytes that the lines were read from."""
+    return "".join(lines).encode("utf-8", "surrogateescape")
 
 
 def _check(size: int, name: str) -> None:
@@ -160,36 +207,63 @@ def _check(size: int, name: str) -> None:
 def parse_record(body: bytes) -> Article:
     """The Article that one record's text says.
 
-    ``body`` is the UTF-8 text of one record, as ``split`` gives it. Fields that the format does not have
-    stay empty; tags that we don't know are kept in ``other_fields`` under their own name. Control characters
-    are left out.
+    ``body`` is the text of one record, as ``split`` gives it, in UTF-8 or in Windows' character set. Fields that the
+    format does not have stay empty; tags that we don't know are kept in ``other_fields`` under their own name. Control
+    characters are left out, and so is what ``stray_lines`` gives.
 
-    Raises RecordError where it is not UTF-8, a line is neither a field nor the continuation of one, or
-    there is not exactly one PMID.
+    Raises RecordError where it is text in neither, or where there is not exactly one PMID.
     """
     try:
-        return _article(_unfold(_CONTROL.sub("", body.decode("utf-8"))))
-    except UnicodeDecodeError as error:
-        raise RecordError(f"not UTF-8 text: {error}") from None
+        return _article(_unfold(_text_of(body))[0])
     except ValueError as error:
         raise RecordError(f"not a usable MEDLINE record: {error}") from None
 
 
-def _unfold(text: str) -> list[_Line]:
+def stray_lines(body: bytes) -> tuple[str, ...]:
+    """The record's lines that are neither a field nor the continuation of one. Raises RecordError as above."""
+    return tuple(_unfold(_text_of(body))[1])
+
+
+def _text_of(body: bytes) -> str:
+    """Control characters are left out. Raises RecordError where it is neither UTF-8 nor what Windows wrote before."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # With some UTF-8 in it, it is UTF-8 that was damaged.
+        if _UTF8_CHARACTER.search(body):
+            raise RecordError(f"not UTF-8 text: {error}") from None
+        try:
+            text = body.decode("cp1252")
+        except UnicodeDecodeError:
+            raise RecordError(f"not UTF-8 text: {error}") from None
+    return _CONTROL.sub("", text)
+
+
+def _unfold(text: str) -> tuple[list[_Line], list[str]]:
+    """The fields, each on one line, and the lines that belong to none."""
     lines: list[_Line] = []
+    stray: list[str] = []
     # Not splitlines, which also breaks at characters that occur inside abstracts (U+2028, U+0085).
-    for number, line in enumerate(text.split("\n"), 1):
-        line = line.rstrip("\r ")
-        if not line:
-            continue
-        if field := _LINE.match(line) if line[4:5] == "-" else None:
-            lines.append(_Line(field[1], field[2].strip()))
-        elif line.startswith("      ") and lines:
+    for line in map(str.rstrip, text.split("\n")):
+        if field := _field(line):
+            lines.append(field)
+        elif line.startswith((" ", "\t")) and lines:
             tag, value = lines[-1]
             lines[-1] = _Line(tag, f"{value} {line.strip()}" if value else line.strip())
-        else:
-            raise ValueError(f"line {number} is no field: {line[:60]!r}")
-    return lines
+        elif line:
+            stray.append(line)
+    return lines, stray
+
+
+def _field(line: str) -> _Line | None:
+    """The field that the line begins: the hyphen stands fifth, or the tag is one that we know and a space follows."""
+    found = _LINE.match(line)
+    if not found:
+        return None
+    tag, _, value = found.groups()
+    as_written = tag.isupper() and found.start(2) == 4
+    known = tag.upper() in _KNOWN and value[:1] in ("", " ", "\t")
+    return _Line(tag.upper(), value.strip()) if as_written or known else None
 
 
 class _Fields:
@@ -216,20 +290,23 @@ def _article(lines: list[_Line]) -> Article:
     fields = _Fields(lines)
     pmids = fields.repeated("PMID")
     if len(pmids) != 1:
-        raise ValueError(f"it has {len(pmids)} PMIDs")
+        title = fields.one("TI") or next((value for _, value in lines), "")
+        raise ValueError(f"it has {len(pmids) or 'no'} PMID{'s' * bool(pmids)}. It is {title[:80]!r}")
     one, history, authors = fields.one, _history(fields), tuple(_authors(lines))
     electronic = _full_date(one("DEP"))
     published = parse_date(one("DP") or "")
     book = _book(fields, published)
+    abstract = _UNLABELLED.sub("", one("AB") or "")
     return Article(
         pmid=parse_pmid(pmids[0]),
         kind="book" if book else "article",
         title=_text(one("TI")) if one("TI") or not book else book.title,
         vernacular_title=one("TT"),
-        abstract=(AbstractSection(None, None, _text(one("AB"))),) if one("AB") else (),
+        abstract=(AbstractSection(None, None, _text(abstract)),) if abstract else (),
         copyright=one("CI"),
         other_abstracts=tuple(_other_abstracts(lines)),
         authors=authors,
+        authors_complete=not any(line.tag in ("FAU", "AU") and _is_et_al(line.value) for line in lines),
         investigators=tuple(_investigators(lines)),
         journal=_journal(fields) if not book else Journal(),
         book=book,
@@ -271,6 +348,10 @@ def _full_date(value: str | None) -> PartialDate | None:
     return partial_date(*digits.groups()) if digits else None
 
 
+def _any_date(value: str | None) -> PartialDate | None:
+    return _full_date(value) or parse_date(value or "")
+
+
 def _iso(value: str | None) -> str | None:
     date = _full_date(value)
     return date.iso if date else None
@@ -287,16 +368,16 @@ def _history(fields: _Fields) -> tuple[HistoryDate, ...]:
 
 
 def _journal(fields: _Fields) -> Journal:
-    issns = dict(re.findall(r"\b([0-9]{4}-[0-9]{3}[0-9Xx])\s*\((\w+)\)", " ".join(fields.repeated("IS"))))
-    linking = next((issn for issn, kind in issns.items() if kind == "Linking"), None)
-    issn = next((issn for issn, kind in issns.items() if kind != "Linking"), None)
+    issns = [found.groups() for found in map(_ISSN.match, fields.repeated("IS")) if found]
+    linking = next((issn for issn, kind in issns if kind == "Linking"), None)
+    issn, issn_type = next((each for each in issns if each[1] != "Linking"), (None, None))
     return Journal(
         title=fields.one("JT"),
         iso_abbreviation=None,
         medline_abbreviation=fields.one("TA"),
         nlm_id=fields.one("JID"),
         issn=issn,
-        issn_type=issns[issn] if issn else None,
+        issn_type=issn_type,
         issn_linking=linking,
         country=fields.one("PL"),
         volume=fields.one("VI"),
@@ -317,7 +398,7 @@ def _book(fields: _Fields, published: PartialDate | None) -> Book | None:
         volume=one("VI"),
         volume_title=one("VTI"),
         isbns=tuple(isbn.split(" (")[0] for isbn in fields.many("ISBN")),
-        contributed=_full_date(one("CDAT")) or parse_date(one("CDAT") or ""),
+        contributed=next(filter(None, map(_any_date, (one("CTDT"), one("CDAT")))), None),
     )
 
 
@@ -341,13 +422,18 @@ def _people(
     lines: list[_Line], full: str, short: str, group: str, affiliation: str
 ) -> Iterator[dict[str, Any]]:
     person: list[_Line] = []
-    for line in (*lines, _Line("CN", "")):
+    for line in (*(line for line in lines if not _is_et_al(line.value)), _Line("CN", "")):
         if line.tag in _NAME_TAGS and not _goes_on(person, line, full, short):
             if person:
                 yield _person(person, full, short, group, affiliation)
             person = [line] if line.tag in (full, short, group) and line.value else []
         elif person and line.tag in ("AUID", affiliation, short):
             person.append(line)
+
+
+def _is_et_al(name: str) -> bool:
+    """What stands at the end of a list that is not complete."""
+    return name.casefold().rstrip(".") == "et al"
 
 
 def _goes_on(person: list[_Line], line: _Line, full: str, short: str) -> bool:

@@ -32,7 +32,14 @@ _TOKEN = re.compile(
 _NAMESPACES = re.compile(rb"\sxmlns(?::\w+)?\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 _ENCODING = re.compile(rb"^\s*<\?xml[^>]*\sencoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
 _PMID = re.compile(rb"<PMID(?:\s[^>]*)?>\s*([0-9]{1,10})\s*</PMID>")
-_PMID_LINE = re.compile(rb"PMID *- *([0-9]{1,10})\s")
+_PMID_LINE = re.compile(rb"^PMID[ \t]*-[ \t]*([0-9]{1,10})\s", re.M | re.I)
+# By their byte order mark, or by the zeros beside the first letter.
+_WIDE = (
+    ((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32"),
+    ((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE), "utf-16"),
+    ((b"<\0", b"P\0M\0"), "utf-16-le"),
+    ((b"\0<", b"\0P\0M"), "utf-16-be"),
+)
 
 
 class RawRecord(NamedTuple):
@@ -44,7 +51,7 @@ class RawRecord(NamedTuple):
     @property
     def pmid(self) -> Pmid | None:
         """The record's PMID as far as it can be read without parsing (MEDLINE text too), for messages."""
-        found = _PMID.search(self.body, 0, 2000) or _PMID_LINE.match(self.body)
+        found = _PMID.search(self.body, 0, 2000) or _PMID_LINE.search(self.body)
         return Pmid(int(found[1])) if found and 0 < int(found[1]) <= MAX_PMID else None
 
 
@@ -83,7 +90,7 @@ def split(stream: BinaryIO, name: str = "the answer") -> Iterator[RawRecord]:
     Raises UnusableInput where it is not PubMed XML, declares entities, holds a record over 32 MB, has
     anything else between records, or is cut off before the set is closed.
     """
-    window = _Window(_utf8(stream, name))
+    window = _Window(utf8(stream, name))
     namespaces, opened, closed = b"", False, False
     while (token := window.token()) is not None:
         if token["record"]:
@@ -166,8 +173,11 @@ class _Window:
         return bool(chunk)
 
 
-def _utf8(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    """The stream's chunks as UTF-8, whatever encoding it declares."""
+def utf8(stream: BinaryIO, name: str) -> Iterator[bytes]:
+    """The stream's chunks as UTF-8, whatever encoding its first bytes show, or XML declares.
+
+    Raises UnusableInput where that is unknown, or the text is not in it.
+    """
     first = stream.read(CHUNK)
     encoding = _encoding(first)
     try:
@@ -184,8 +194,9 @@ def _utf8(stream: BinaryIO, name: str) -> Iterator[bytes]:
 
 
 def _encoding(first: bytes) -> str | None:
-    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
+    for marks, encoding in _WIDE:
+        if first.startswith(marks):
+            return encoding
     declared = _ENCODING.match(first)
     name = declared[1].decode("ascii").lower() if declared else "utf-8"
     return None if name in ("utf-8", "utf8", "us-ascii", "ascii") else name
