@@ -31,6 +31,7 @@ from tracker.article import Pmid
 from tracker.citation import (
     Citation,
     CitedAuthor,
+    CitedBook,
     CitedJudgement,
     CitedLabel,
     CitedNotice,
@@ -38,9 +39,10 @@ from tracker.citation import (
     CitedTag,
 )
 from tracker.cite import FORMATS, Listing
-from tracker.cite.clean import cell, one_line
+from tracker.cite.clean import cell, kept_text, one_line
 from tracker.cite.nbib import NOTICES
 from tracker.cite.table import CELL_LIMIT
+from tracker.cite.titles import without_stop
 from tracker.errors import UsageError
 from tracker.pubmed import nbib as reader
 from tracker.reading.notices import describe
@@ -291,7 +293,7 @@ def test_ris_read_by_rispy(everything: list[Citation]) -> None:
     assert len(found) == len(everything)
     for entry, c in zip(found, everything, strict=True):
         assert entry["id"] == entry["accession_number"] == str(c.pmid)
-        assert entry["title"] == same(c.headline)
+        assert entry["title"] == without_stop(same(c.headline))
         assert entry.get("authors", []) == [same(a.inverted) for a in c.authors if a.role == "author"]
         assert entry.get("secondary_authors", []) == [
             same(a.inverted) for a in c.authors if a.role == "editor"
@@ -305,7 +307,7 @@ def test_ris_read_by_rispy(everything: list[Citation]) -> None:
         assert entry.get("keywords", []) == [same(term) for term in (*c.keywords, *c.mesh_terms)]
         assert set(map(same, c.remarks)) <= set(entry["notes"])
         if not c.book:
-            assert entry["type_of_reference"] == "JOUR"
+            assert entry["type_of_reference"] == ("UNPB" if c.is_preprint else "JOUR")
             assert entry.get("secondary_title", "") == same(c.journal)
             assert entry.get("alternate_title2", entry.get("alternate_title1", "")) == same(
                 c.iso_abbreviation
@@ -326,8 +328,8 @@ def test_bibtex_read_by_bibtexparser(everything: list[Citation]) -> None:
         if c.standing:
             assert all(decoded(same(remark)) in decoded(entry["note"]) for remark in c.remarks)
         if not c.book:
-            assert entry["TYPE"] == "article"
-            assert decoded(entry.get("journal", "")) == decoded(same(c.journal))
+            assert entry["TYPE"] == ("misc" if c.is_preprint else "article")
+            assert decoded(entry.get("journal", entry.get("publisher", ""))) == decoded(same(c.journal))
 
 
 def decoded(text: str) -> str:
@@ -338,7 +340,7 @@ def decoded(text: str) -> str:
 def test_csl_json_is_rendered_by_citeproc(everything: list[Citation]) -> None:
     found = read_json(write("csl-json", *everything))
     for entry, c in zip(found, everything, strict=True):
-        assert entry["title"] == c.headline
+        assert entry["title"] == without_stop(c.headline)
         assert entry.get("DOI") == c.doi
         assert entry.get("abstract") == c.abstract
         assert entry.get("issued") == ({"date-parts": [list(c.date_parts)]} if c.date_parts else None)
@@ -397,7 +399,9 @@ def test_tables_read_back(format: str, everything: list[Citation]) -> None:
             "issn",
             "abstract",
         ):
-            assert row[name] == cell(getattr(c, name) or ""), name
+            text = cell(getattr(c, name) or "")
+            kept = name in ("volume", "issue", "pages") and format == "csv"
+            assert row[name] == (kept_text(text) if kept else text), name
         assert row["authors"] == cell("; ".join(a.inverted for a in c.authors))
         assert str(row["retracted"]) == str(int(c.retracted))
         assert row["notices"] == cell("; ".join(n.sentence for n in c.notices))
@@ -445,7 +449,7 @@ def test_a_retraction_is_in_every_format(format: str, everything: list[Citation]
     assert "PubMed's status as of 2026-01-02" in text
     title = entry.get("title") or entry.get("TI")
     # Tables and JSON keep the record's title: they have columns and fields for it.
-    assert ("RETRACTED: No word of it." in title) is (format not in ("csv", "xlsx", "json"))
+    assert ("RETRACTED: No word of it" in title) is (format not in ("csv", "xlsx", "json"))
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -471,29 +475,11 @@ def test_a_title_says_retracted_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("pages", "found"),
-    [
-        ("612-20", ("612", "620")),
-        ("99-101", ("99", "101")),
-        ("1-9", ("1", "9")),
-        ("S12-5", ("S12", "S15")),
-        ("e12-e15", ("e12", "e15")),
-        ("e1234", ("e1234", None)),
-        ("12-5; discussion 16-8", ("12-5; discussion 16-8", None)),
-        ("101.e1-5", ("101.e1-5", None)),
-        (None, (None, None)),
-    ],
-)
-def test_page_ranges(pages: str | None, found: tuple[str | None, str | None]) -> None:
-    assert replace(SOUND, pages=pages).page_range == found
-
-
-@pytest.mark.parametrize(
     "doi",
     [
         "javascript:alert(1)",
         "10.1/x",
-        "https://doi.org/10.1000/x",
+        "https://example.org/10.1000/x",
         "10.1000/a b",
         "data:text/html,x",
         "",
@@ -504,6 +490,7 @@ def test_page_ranges(pages: str | None, found: tuple[str | None, str | None]) ->
 def test_what_is_no_doi_never_becomes_a_link(doi: str | None, format: str) -> None:
     citation = replace(SOUND, doi=doi)
     assert citation.doi_url is None
+    assert f"doi.org/{doi}".encode() not in write(format, citation)
     if format not in ("csv", "xlsx", "json"):
         assert not doi or doi.encode() not in write(format, citation)
 
@@ -701,3 +688,203 @@ def test_more_rows_than_a_sheet_holds_are_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("tracker.cite.table.ROW_LIMIT", 3)
     with pytest.raises(UsageError, match="2 articles at most"):
         write("xlsx", *many(3))
+
+
+# -- as reference managers want it -------------------------------------------------------------------
+
+
+def exported(format: str, citation: Citation) -> dict[str, Any]:
+    (found,) = READERS[format](write(format, citation))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("pages", "first", "last", "all_pages"),
+    [
+        ("612-20", "612", "620", "612-620"),
+        ("99-101", "99", "101", "99-101"),
+        ("1195-205", "1195", "1205", "1195-1205"),
+        ("12", "12", "", "12"),
+        ("1000-1000", "1000", "", "1000"),
+        ("S12-5", "S12", "S15", "S12-S15"),
+        ("e12-8", "e12", "e18", "e12-e18"),
+        ("e101-9", "e101", "e109", "e101-e109"),
+        ("e12-e15", "e12", "e15", "e12-e15"),
+        ("H1-12", "H1", "H12", "H1-H12"),
+        ("ITC2-ITC15", "ITC2", "ITC15", "ITC2-ITC15"),
+        ("1S-20S", "1S", "20S", "1S-20S"),
+        ("e1003456", "e1003456", "", "e1003456"),
+        ("CD001234", "CD001234", "", "CD001234"),
+        ("1459.e1-8", "1459.e1", "1459.e8", "1459.e1-1459.e8"),
+        ("610-621.e5", "610", "621.e5", "610-621.e5"),
+        ("i-xii", "i", "xii", "i-xii"),
+        ("345-52; discussion 353-5", "345", "352", "345-352"),
+        ("1563-5; author reply 1565-6", "1563", "1565", "1563-1565"),
+        ("167; author reply 167-8", "167", "", "167"),
+        ("v; author reply v-vi", "v", "", "v"),
+        ("345-52 contd", "345", "352", "345-352"),
+        ("77-95, viii", "77", "95", "77-95"),
+        ("101-5, 110", "101", "110", "101-105, 110"),
+        ("167-70, 173, 176-9", "167", "179", "167-170, 173, 176-179"),
+        ("SUPPL:4309-22", "4309", "4322", "4309-4322"),
+        ("2005 Mar 3;5(1):e23", "e23", "", "e23"),
+        ("pp. 12-4", "12", "14", "12-14"),
+        ("345–52", "345", "352", "345-352"),
+        ("345-2", "345-2", "", "345-2"),
+        ("1 p following 12", "1 p following 12", "", "1 p following 12"),
+        ("see there", "see there", "", "see there"),
+        (None, "", "", ""),
+    ],
+)  # fmt: skip
+def test_pages_are_written_out(pages: str | None, first: str, last: str, all_pages: str) -> None:
+    citation = replace(SOUND, pages=pages)
+    ris = exported("ris", citation)
+    assert (ris.get("start_page", ""), ris.get("end_page", "")) == (first, last)
+    assert exported("csl-json", citation).get("page", "") == all_pages
+    assert exported("bibtex", citation).get("pages", "").replace("–", "-") == all_pages
+    # PubMed's own format and tables keep PubMed's own.
+    assert exported("nbib", citation).get("PG", "") == exported("xlsx", citation)["pages"] == (pages or "")
+
+
+@pytest.mark.parametrize(
+    ("title", "without"),
+    [
+        ("Ketamine for the bladder.", "Ketamine for the bladder"),
+        ("Ketamine for the bladder", "Ketamine for the bladder"),
+        ("Is it so?", "Is it so?"),
+        ("So it is!", "So it is!"),
+        ("And now...", "And now..."),
+        ("And now…", "And now…"),
+        ("[Ketamine in Germany.]", "[Ketamine in Germany]"),
+        ("[Ketamine in Germany].", "[Ketamine in Germany]"),
+        ("[Ketamine (author's transl)].", "[Ketamine (author's transl)]"),
+        ('A letter: "Use it."', 'A letter: "Use it"'),
+        ("Use it (in part.)", "Use it (in part)"),
+        ("Ketamine in the U.S.", "Ketamine in the U.S."),
+        ("Reply to Berg et al.", "Reply to Berg et al."),
+        ("Ketamine vs.", "Ketamine vs."),
+        ("On a Ph.D.", "On a Ph.D."),
+        ("Given at 9 a.m.", "Given at 9 a.m."),
+        ("A new Candida sp.", "A new Candida sp."),
+        ("Breathing CO.", "Breathing CO"),
+        ("Vitamin C.", "Vitamin C"),
+        ("10⁶ and H₂O.", "10⁶ and H₂O"),
+        (".", "."),
+    ],
+)
+@pytest.mark.parametrize("format", ["ris", "bibtex", "csl-json"])
+def test_a_title_loses_pubmed_s_full_stop(format: str, title: str, without: str) -> None:
+    found = exported(format, replace(SOUND, title=title))["title"]
+    assert decoded(found) == decoded(without)
+    assert found.endswith(".") is without.endswith(".")
+    assert exported("nbib", replace(SOUND, title=title))["TI"] == title
+
+
+@pytest.mark.parametrize(
+    ("doi", "bare"),
+    [
+        ("https://doi.org/10.1000/abc", "10.1000/abc"),
+        ("http://dx.doi.org/10.1000/abc", "10.1000/abc"),
+        ("doi.org/10.1000/abc", "10.1000/abc"),
+        ("https://doi.org/doi:10.1000/abc", "10.1000/abc"),
+        ("https://doi.org/10.1000%2Fabc", "10.1000/abc"),
+        ("10.1000%2Fabc", "10.1000/abc"),
+        ("doi:10.1000/abc", "10.1000/abc"),
+        ("doi: 10.1000/abc", "10.1000/abc"),
+        ("DOI 10.1000/ABC", "10.1000/ABC"),
+        ("DOI:10.1000/abc.", "10.1000/abc"),
+        ("10.1000/abc.", "10.1000/abc"),
+        (
+            "10.1002/(SICI)1097-0258(19980815/30)17:15/16<1661::AID-SIM968>3.0.CO;2-2",
+            "10.1002/(SICI)1097-0258(19980815/30)17:15/16<1661::AID-SIM968>3.0.CO;2-2",
+        ),
+        ("10.1000/with_under%score#1", "10.1000/with_under%score#1"),
+    ],
+)
+def test_a_doi_is_bare_in_every_export(doi: str, bare: str) -> None:
+    citation = replace(SOUND, doi=doi)
+    assert exported("ris", citation)["doi"] == bare
+    assert exported("csl-json", citation)["DOI"] == bare
+    assert f"{bare} [doi]" in exported("nbib", citation)["AID"]
+    assert exported("json", citation)["doi"] == bare
+    assert exported("csv", citation)["doi"] == exported("xlsx", citation)["doi"] == bare
+    if not set(bare) & set("%#<"):
+        assert exported("bibtex", citation)["doi"] == bare
+
+
+def test_an_article_number_stands_where_pages_would() -> None:
+    citation = replace(SOUND, volume="8", article_number="e42692")
+    assert exported("ris", citation)["start_page"] == "e42692"
+    assert exported("bibtex", citation)["pages"] == "e42692"
+    assert exported("csl-json", citation)["page"] == "e42692"
+    assert exported("csv", citation)["pages"] == exported("xlsx", citation)["pages"] == "e42692"
+    assert exported("json", citation)["article_number"] == "e42692"
+    assert exported("nbib", citation)["LID"] == "e42692 [pii]"
+
+
+PREPRINT = replace(
+    SOUND, publication_types=("Preprint",), journal="medRxiv : a server", iso_abbreviation="medRxiv"
+)
+
+
+def test_a_preprint_is_one_to_reference_managers() -> None:
+    ris, csl, bibtex = (exported(format, PREPRINT) for format in ("ris", "csl-json", "bibtex"))
+    assert (ris["type_of_reference"], ris["publisher"]) == ("UNPB", "medRxiv : a server")
+    assert (csl["type"], csl["genre"], csl["publisher"]) == ("article", "preprint", "medRxiv : a server")
+    assert (bibtex["TYPE"], bibtex["publisher"]) == ("misc", "medRxiv : a server")
+    assert "journal" not in bibtex
+
+
+def test_a_list_of_authors_that_is_not_whole_says_so_and_names_no_et_al() -> None:
+    some = replace(SOUND, authors=(CitedAuthor("Berg", "Ada", "A"),), authors_complete=False)
+    assert exported("bibtex", some)["author"] == "Berg, Ada and others"
+    assert exported("ris", some)["authors"] == ["Berg, Ada"]
+    assert exported("csl-json", some)["author"] == [{"family": "Berg", "given": "Ada"}]
+    assert exported("nbib", some)["AU"] == ["Berg A", "et al."]
+    read = reader.parse_record(write("nbib", some))
+    assert ([author.last_name for author in read.authors], read.authors_complete) == (["Berg"], False)
+
+
+def test_a_group_with_a_comma_in_its_name_is_one_author_in_ris() -> None:
+    """Zotero, EndNote and others part names at commas, and there is no way to write one."""
+    (name,) = exported("ris", replace(SOUND, authors=(CitedAuthor(group="Network for Mood, and Sleep"),)))[
+        "authors"
+    ]
+    assert "," not in name
+    assert decoded(name) == decoded("Network for Mood and Sleep")
+
+
+def test_a_chapter_s_book_keeps_its_capitals_and_loses_its_full_stop() -> None:
+    chapter = replace(SOUND, kind="book", title="Ketamine", book=CitedBook("LiverTox: Drugs and DILI."))
+    assert b"booktitle = {{LiverTox: Drugs and DILI}}" in write("bibtex", chapter)
+    assert exported("csl-json", chapter)["container-title"] == "LiverTox: Drugs and DILI"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5-12",
+        "1-2",
+        "3-4",
+        "12-45",
+        "30-4",
+        "1/2",
+        "1.5",
+        "12-1999",
+        "Mar 5",
+        "5-Mar",
+        "021003",
+        "1e5",
+        "12E3",
+    ],
+)
+@pytest.mark.parametrize("field", ["volume", "issue", "pages"])
+def test_excel_makes_no_date_of_pages_and_issues(field: str, text: str) -> None:
+    citation = replace(SOUND, **{field: text})
+    assert exported("csv", citation)[field] == f"'{text}"
+    assert exported("xlsx", citation)[field] == text
+
+
+@pytest.mark.parametrize("text", ["77-95", "345-52", "12", "e12", "S12-20", "Suppl 1", "2 Pt 1", "101-105"])
+def test_what_excel_leaves_alone_is_left_alone(text: str) -> None:
+    assert exported("csv", replace(SOUND, pages=text))["pages"] == text

@@ -65,6 +65,8 @@ SHAPES = {
     "comments and instructions between records": document("<!-- a > b -->", ONE, "<?keep me?>\n\t"),
     "a set with attributes": f'<PubmedArticleSet version="2">{ONE}</PubmedArticleSet>',
     "white space in the end tags": f"<PubmedArticleSet>{ONE}</PubmedArticleSet\n>",
+    "the one root of a file": ONE,
+    "the one root of a file, with a head": HEAD.replace("ArticleSet", "Article") + ONE + "\n",
     "a set of books": f"<PubmedBookArticleSet>{ONE}</PubmedBookArticleSet>",
 }
 
@@ -172,7 +174,18 @@ def test_any_bytes_give_records_or_one_clear_refusal(data: bytes) -> None:
 # -- what is refused -------------------------------------------------------------------------------
 
 BOMB = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "lol"}">' for n in range(10))
+
+
+def test_records_that_stand_by_themselves_and_sets_may_follow_one_another() -> None:
+    head = '<?xml version="1.0"?>\n'
+    assert pmids(head + ONE + "\n" + head + article(2) + document(article(3)) + book(4)) == [1, 2, 3, 4]
+
+
 REFUSED: dict[str, tuple[bytes | str, str]] = {
+    "a record by itself, cut off": (ONE[:-5], "cut off inside the record"),
+    "a second record by itself, cut off": (ONE + article(2)[:-30], "cut off inside the record"),
+    "a second set, cut off": (document(ONE) + "<PubmedArticleSet>" + article(2), "never closed"),
+    "a record by itself, and something else": (ONE + "<html/>", "damaged or cut off"),
     "nothing": (b"", "not PubMed XML"),
     "white space": (b"  \n ", "not PubMed XML"),
     "binary": (bytes(range(256)), "not PubMed XML"),

@@ -240,7 +240,7 @@ def test_the_styles_and_their_names() -> None:
 def test_bibtex_is_the_entry_of_the_export() -> None:
     (entry,) = bibtexparser.parse_string(written(ARTICLE)["bibtex"]).entries
     assert (entry.key, entry.entry_type) == ("pmid90000001", "article")
-    assert entry["title"] == "{Ketamine for depression: a trial.}"
+    assert entry["title"] == "{Ketamine for depression: a trial}"
     assert written(ARTICLE)["bibtex"].endswith("\n}")
 
 

@@ -602,6 +602,7 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) ->
             "drop table searched_texts",
             "drop table articles_fts",
             "drop view searched_articles",
+            "alter table articles drop column article_number",
             "delete from question_labels where label_group not in (select label_group from labels)",
             "drop index question_articles_created",
             "drop index question_articles_left",

@@ -259,6 +259,7 @@ class Book(NamedTuple):
 class Article:
     """One PubMed record. Dates that NLM sets in full are ISO strings (``YYYY-MM-DD``).
 
+    ``article_number`` is there only where there are no pages.
     ``created`` is the day the record came to be ([crdt]), ``entered`` [edat], ``completed`` and
     ``revised`` NLM's own; ``published`` is the date of the journal issue or book, with ``electronic``
     beside it.
@@ -278,6 +279,7 @@ class Article:
     journal: Journal = field(default_factory=Journal)
     book: Book | None = None
     pages: str | None = None
+    article_number: str | None = None
     published: PartialDate | None = None
     published_raw: str | None = None
     electronic: PartialDate | None = None

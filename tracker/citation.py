@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from tracker.article import Kind, Pmid
 
@@ -16,7 +16,8 @@ PUBMED = "https://pubmed.ncbi.nlm.nih.gov"
 # A DOI's form: https://www.doi.org/doi-handbook/HTML/doi-name-syntax.html. Whatever else stands in the field
 # (javascript:, a whole address) is text and never becomes a link.
 _DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*/\S+")
-_PAGE_RANGE = re.compile(r"([A-Za-z]*)(\d+)-([A-Za-z]*)(\d+)")
+# What people put before it: https://www.doi.org/doi-handbook/HTML/presentation.html
+_BEFORE_DOI = re.compile(r"(?:https?://)?(?:www\.)?(?:dx\.)?doi\.org/|doi:?\s*(?=10\.|https?:)", re.I)
 
 
 class CitedAuthor(NamedTuple):
@@ -133,7 +134,8 @@ def status_date(source: str, moment: str | None) -> str:
 class Citation:
     """One article as it goes into an export; texts are plain, as in the database, and may be hostile.
 
-    ``published`` is a partial ISO date; ``mesh`` are headings as MEDLINE prints them (``Cystitis/*etiology``).
+    ``published`` is a partial ISO date; ``article_number`` is there where ``pages`` are not; ``mesh`` are headings as
+    MEDLINE prints them (``Cystitis/*etiology``).
     ``as_of`` is when PubMed last answered for the record, or with ``source`` "file" when that was loaded;
     ``changed`` is when a change of it was last noticed. ``question`` and the two after it say why it is in a list.
     ``tags``, ``screening`` and ``judgements`` are what people say, as far as everybody may see it.
@@ -153,6 +155,9 @@ class Citation:
     doi: str | None = None
     pmcid: str | None = None
     issn: str | None = None
+    issn_linking: str | None = None
+    article_number: str | None = None
+    authors_complete: bool = True
     abstract: str | None = None
     keywords: tuple[str, ...] = ()
     mesh: tuple[str, ...] = ()
@@ -186,8 +191,9 @@ class Citation:
 
     @property
     def doi_name(self) -> str | None:
-        """The DOI where it has a DOI's form."""
-        return self.doi if self.doi and _DOI.fullmatch(self.doi) else None
+        """The DOI, bare, where it has a DOI's form."""
+        doi = bare_doi(self.doi or "")
+        return doi if _DOI.fullmatch(doi) else None
 
     @property
     def doi_url(self) -> str | None:
@@ -207,16 +213,13 @@ class Citation:
         return title if not self.retracted or _says_retracted(title) else f"RETRACTED: {title}"
 
     @property
-    def page_range(self) -> tuple[str | None, str | None]:
-        """First and last page, MEDLINE's short form made long: ``612-20`` is 612 and 620.
+    def is_preprint(self) -> bool:
+        return any(name.casefold() == "preprint" for name in self.publication_types)
 
-        Whatever is not a plain range stays whole, as the first.
-        """
-        found = _PAGE_RANGE.fullmatch(self.pages or "")
-        if not found or found[3] not in ("", found[1]):
-            return self.pages, None
-        prefix, first, _, last = found.groups()
-        return prefix + first, prefix + first[: max(0, len(first) - len(last))] + last
+    @property
+    def location(self) -> str | None:
+        """Where in the volume it stands: its pages as MEDLINE prints them, or its article number."""
+        return self.pages or self.article_number
 
     @property
     def date_parts(self) -> tuple[int, ...]:
@@ -267,6 +270,16 @@ class Citation:
         """What came of screening, and what people make of the labels, as sentences."""
         judged = (f"{judgement.group}: {judgement.words}" for judgement in self.judgements)
         return (*(outcome.sentence for outcome in self.screening), *judged)
+
+
+def bare_doi(text: str) -> str:
+    """The DOI without a resolver's address or "doi:" before it, and without a full stop behind."""
+    text = text.strip()
+    while before := _BEFORE_DOI.match(text):
+        text = text[before.end() :]
+        if before[0].endswith("/"):
+            text = unquote(text)
+    return (text if "/" in text else unquote(text)).rstrip(".").strip()
 
 
 def day(moment: str | None) -> str:

@@ -15,6 +15,8 @@ from typing import BinaryIO
 from tracker.citation import Citation, CitedAuthor
 from tracker.cite.clean import one_line
 from tracker.cite.listing import Listing
+from tracker.cite.pages import written_out
+from tracker.cite.titles import without_stop
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _ESCAPES = str.maketrans(
@@ -37,9 +39,16 @@ def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> Non
         lines = [f"% {_comment(text)}\n" for text in (listing.title, *listing.remarks)]
         out.write("".join([*lines, "\n"]).encode())
     for citation in citations:
-        kind = ("incollection" if citation.is_chapter else "book") if citation.kind == "book" else "article"
+        kind = _type(citation)
         fields = [f"  {name} = {value}" for name, value in _fields(citation)]
         out.write((f"@{kind}{{pmid{citation.pmid},\n" + ",\n".join(fields) + "\n}\n\n").encode())
+
+
+def _type(c: Citation) -> str:
+    """``misc`` is what Zotero writes for a preprint, and what classic styles print of one."""
+    if c.kind == "book":
+        return "incollection" if c.is_chapter else "book"
+    return "misc" if c.is_preprint else "article"
 
 
 def escape(text: str) -> str:
@@ -53,10 +62,13 @@ def _comment(text: str) -> str:
 
 
 def _fields(c: Citation) -> Iterator[tuple[str, str]]:
-    # A second pair of braces keeps capitals as they are.
-    yield "title", f"{{{{{escape(c.headline)}}}}}"
+    yield "title", _as_written(c.headline)
+    if c.book and c.is_chapter:
+        yield "booktitle", _as_written(c.book.title)
     for role in ("author", "editor"):
         if names := [_name(author) for author in c.authors if author.role == role]:
+            if role == "author" and not c.authors_complete:
+                names.append("others")
             yield role, f"{{{' and '.join(names)}}}"
     for name, value in _texts(c):
         if value and (text := escape(value)):
@@ -73,23 +85,30 @@ def _fields(c: Citation) -> Iterator[tuple[str, str]]:
     yield "url", f"{{{c.url}}}"
 
 
+def _as_written(title: str) -> str:
+    """A second pair of braces keeps capitals as they are."""
+    return f"{{{{{escape(without_stop(title))}}}}}"
+
+
 def _texts(c: Citation) -> Iterator[tuple[str, str | None]]:
     if c.book:
-        if c.is_chapter:
-            yield "booktitle", c.book.title
         yield "series", c.book.collection
         yield "publisher", c.book.publisher
         yield "address", c.book.place
         yield "edition", c.book.edition
         yield "isbn", ", ".join(c.book.isbns)
     else:
-        yield "journal", c.journal
+        if c.is_preprint:
+            yield "howpublished", f"Preprint, {c.journal}" if c.journal else "Preprint"
+            yield "publisher", c.journal
+            yield "pubstate", "prepublished"
+        else:
+            yield "journal", c.journal
         yield "shortjournal", c.iso_abbreviation
         yield "issn", c.issn
     yield "volume", c.volume
     yield "number", c.issue
-    first, last = c.page_range
-    yield "pages", f"{first}--{last}" if last else first
+    yield "pages", written_out(c.location, "--")
     yield "pmid", str(c.pmid)
     yield "pmcid", c.pmcid
     yield "language", ", ".join(c.languages)

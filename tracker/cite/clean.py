@@ -9,6 +9,14 @@ _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\u
 # Everything at which some reader, Python's str.splitlines above all, would begin a new line.
 _BREAKS = re.compile(r"[ ]*[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029][\s]*")
 _FORMULA = re.compile(r"[\s\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+# What Excel converts, in one country or another: dates with a month in them, leading zeros, powers of ten.
+_MONTH, _DAY = r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
+_MONTH_NAME = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_CONVERTED = re.compile(
+    rf"{_MONTH}[-/.](?:\d\d?|\d{{4}})|{_DAY}[-/.]{_MONTH}|\d{{4}}[-/.]{_MONTH}"
+    rf"|{_DAY}[-/. ]?{_MONTH_NAME}|{_MONTH_NAME}[-/. ]?\d{{1,4}}|0\d+|\d+(?:\.\d+)?e\d+",
+    re.I,
+)
 
 
 def printable(text: str) -> str:
@@ -28,6 +36,14 @@ def cell(text: str) -> str:
     """
     text = printable(text)
     return f"'{text}" if _FORMULA.match(text) else text
+
+
+def kept_text(text: str) -> str:
+    """Not a date or a number to a spreadsheet that opens CSV: what would be taken for one gets an apostrophe before it.
+
+    Quotation marks do not keep Excel from it: of pages 5-12 it makes the fifth of December.
+    """
+    return f"'{text}" if _CONVERTED.fullmatch(text) else text
 
 
 def guarded(text: str) -> str:

@@ -15,6 +15,8 @@ from tracker.citation import Citation, CitedAuthor
 from tracker.cite.clean import printable
 from tracker.cite.json_ import write_array
 from tracker.cite.listing import Listing
+from tracker.cite.pages import written_out
+from tracker.cite.titles import without_stop
 
 
 def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:
@@ -34,17 +36,17 @@ def _items(listing: Listing, citations: Iterable[Citation]) -> Iterator[dict[str
 
 def item(c: Citation) -> dict[str, Any]:
     """The citation as a CSL item; what it lacks is left out."""
-    first, last = c.page_range
     found = {
         "id": f"pmid{c.pmid}",
-        "type": ("chapter" if c.is_chapter else "book") if c.kind == "book" else "article-journal",
-        "title": c.headline,
+        "type": _type(c),
+        "genre": "preprint" if _type(c) == "article" else None,
+        "title": without_stop(c.headline),
         "author": [_name(author) for author in c.authors if author.role == "author"],
         "editor": [_name(author) for author in c.authors if author.role == "editor"],
         "issued": {"date-parts": [list(c.date_parts)]} if c.date_parts else None,
         "volume": c.volume,
         "issue": c.issue,
-        "page": f"{first}-{last}" if last else first,
+        "page": written_out(c.location),
         "ISSN": c.issn,
         "DOI": c.doi_name,
         "PMID": str(c.pmid),
@@ -66,11 +68,20 @@ def item(c: Citation) -> dict[str, Any]:
     return {name: _clean(value) for name, value in found.items() if value}
 
 
+def _type(c: Citation) -> str:
+    """``article`` is a preprint: https://docs.citationstyles.org/en/stable/specification.html#appendix-iii-types."""
+    if c.kind == "book":
+        return "chapter" if c.is_chapter else "book"
+    return "article" if c.is_preprint else "article-journal"
+
+
 def _container(c: Citation) -> dict[str, Any]:
     if c.book is None:
-        return {"container-title": c.journal, "container-title-short": c.iso_abbreviation}
+        # Of a preprint Zotero has the server alone.
+        titles = {"container-title": c.journal, "container-title-short": c.iso_abbreviation}
+        return {"publisher": c.journal} if c.is_preprint else titles
     return {
-        "container-title": c.book.title if c.is_chapter else None,
+        "container-title": without_stop(c.book.title) if c.is_chapter else None,
         "collection-title": c.book.collection,
         "publisher": c.book.publisher,
         "publisher-place": c.book.place,

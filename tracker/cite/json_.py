@@ -44,6 +44,7 @@ def dump(value: Any) -> bytes:
 def _article(c: Citation) -> dict[str, Any]:
     return {
         **asdict(c),
+        "doi": c.doi_name or c.doi,
         "authors": [author._asdict() for author in c.authors],
         "book": c.book and c.book._asdict(),
         "notices": [notice._asdict() for notice in c.notices],

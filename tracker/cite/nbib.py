@@ -53,12 +53,16 @@ def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> Non
 def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
     yield "PMID", str(c.pmid)
     yield "IS", c.issn
+    if c.issn_linking:
+        yield "IS", f"{c.issn_linking} (Linking)"
     yield "VI", c.volume
     yield "IP", c.issue
     yield "DP", _date(c)
     yield "TI", c.headline
     yield "TT", c.vernacular_title
     yield "PG", c.pages
+    if c.article_number:
+        yield "LID", f"{c.article_number} [pii]"
     if c.doi_name:
         yield "LID", f"{c.doi_name} [doi]"
     if c.book:
@@ -77,6 +81,8 @@ def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
             editor = author.role == "editor"
             yield ("FED" if editor else "FAU"), author.inverted
             yield ("ED" if editor else "AU"), author.short
+    if not c.authors_complete:
+        yield "AU", "et al."
     for language in c.languages:
         yield "LA", language
     for bank, number in c.registrations:

@@ -32,13 +32,14 @@ MOST_NAMES = 6
 NO_TITLE = "[no title]"
 # What the two styles print. Not the URL, which is PubMed's page of the record, nor what would only take time.
 _PRINTED = frozenset(
-    "id type title author editor issued volume issue page DOI PMID PMCID language container-title "
+    "id type genre title author editor issued volume issue page DOI PMID PMCID language container-title "
     "container-title-short collection-title publisher publisher-place edition".split()
 )
 # Embeddings, overrides and isolates (https://www.unicode.org/reports/tr9/): left open, they would turn around
 # the text that a reference is pasted into.
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
 # They enclose a group among Vancouver's names. No cleaned text has them, as they are no characters.
+_ET_AL = "et al"
 _GROUP, _GROUP_END = "\ufffe", "\uffff"
 # https://apastyle.apa.org/style-grammar-guidelines/references/elements-list-entry
 _APA_SUFFIXES = {"Jr": "Jr.", "Sr": "Sr.", "2nd": "II", "3rd": "III", "4th": "IV"}
@@ -78,7 +79,10 @@ def references(citation: Citation) -> tuple[Reference, ...]:
 
 
 def _vancouver(c: Citation) -> str:
-    """NLM sets groups apart from people by semicolons, for which CSL has no rule."""
+    """NLM sets groups apart from people by semicolons, for which CSL has no rule, and has preprints as in a journal."""
+    if c.is_preprint:
+        server = f"{c.iso_abbreviation or c.journal or ''} [Preprint]".strip()
+        c = replace(c, journal=server, iso_abbreviation=server, publication_types=())
     text = _formatted(VANCOUVER, c, _vancouver_name)
     text = text.replace(f", {_GROUP}", "; ").replace(f"{_GROUP_END}, ", "; ").replace(f".{_GROUP_END}.", ".")
     return text.replace(_GROUP, "").replace(_GROUP_END, "")
@@ -87,7 +91,8 @@ def _vancouver(c: Citation) -> str:
 def _apa(c: Citation) -> str:
     """APA has a journal's own title; NLM's catalogue adds its subtitle, its translation or its place."""
     title, *_ = re.split(r" [:=(]", c.journal or "", maxsplit=1)
-    return _formatted(APA, replace(c, journal=title or c.journal), _apa_name)
+    text = _formatted(APA, replace(c, journal=title or c.journal), _apa_name)
+    return re.sub(rf",? & {_ET_AL}\.?(?= \()", f", {_ET_AL}.", text)
 
 
 def _bibtex(c: Citation) -> str:
@@ -118,6 +123,8 @@ def _item(c: Citation, name: Naming) -> dict[str, Any]:
     item["title"] = _without_stop(item["title"]) or NO_TITLE
     for role in ("author", "editor"):
         item[role] = [name(author) for author in c.authors if author.role == role]
+    if item["author"] and not c.authors_complete:
+        item["author"].append({"literal": _ET_AL})
     if not item["author"] and (c.is_chapter or not item["editor"]):
         # The title stands where the authors would. citeproc would print it again after the date, and would
         # put a chapter's editors there.
@@ -211,7 +218,7 @@ def _by_hand(c: Citation) -> str:
         _without_stop(_clean(c.headline)) or NO_TITLE,
         c.book.title if c.book and c.is_chapter else c.iso_abbreviation or c.journal,
         c.published,
-        ":".join(part for part in (c.volume, c.pages) if part),
+        ":".join(part for part in (c.volume, c.location) if part),
         f"doi:{c.doi_name}" if c.doi_name else None,
         f"PubMed PMID: {c.pmid}",
     )

@@ -12,9 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from tracker.citation import Citation
+from tracker.citation import Citation, CitedAuthor
 from tracker.cite.clean import one_line
 from tracker.cite.listing import Listing
+from tracker.cite.pages import first_and_last
+from tracker.cite.titles import without_stop
 
 
 def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:
@@ -27,20 +29,23 @@ def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> Non
 
 
 def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
-    yield "TY", ("CHAP" if c.is_chapter else "BOOK") if c.kind == "book" else "JOUR"
+    yield "TY", _type(c)
     yield "ID", str(c.pmid)
-    yield "TI", c.headline
+    yield "TI", without_stop(c.headline)
     for author in c.authors:
-        yield ("A2" if author.role == "editor" else "AU"), author.inverted
+        yield ("A2" if author.role == "editor" else "AU"), _name(author)
     if c.book:
         yield from _book(c)
     else:
         yield "T2", c.journal
+        if c.is_preprint:
+            # The server, as Zotero has it of preprints.
+            yield "PB", c.journal
         yield "J2", c.iso_abbreviation
         yield "SN", c.issn
     yield "VL", c.volume
     yield "IS", c.issue
-    first, last = c.page_range
+    first, last = first_and_last(c.location)
     yield "SP", first
     yield "EP", last
     if c.published:
@@ -65,10 +70,22 @@ def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
     yield "UR", c.doi_url
 
 
+def _type(c: Citation) -> str:
+    """UNPB, an unpublished work, is what Zotero and others write for a preprint: RIS has no type of its own for it."""
+    if c.kind == "book":
+        return "CHAP" if c.is_chapter else "BOOK"
+    return "UNPB" if c.is_preprint else "JOUR"
+
+
+def _name(author: CitedAuthor) -> str:
+    """Readers part a name at each comma and RIS knows no escape, so a group's look like commas and are none."""
+    return author.group.replace(",", "\u201a") if author.group else author.inverted
+
+
 def _book(c: Citation) -> Iterator[tuple[str, str | None]]:
     assert c.book
     if c.is_chapter:
-        yield "T2", c.book.title
+        yield "T2", without_stop(c.book.title)
     yield "T3", c.book.collection
     yield "PB", c.book.publisher
     yield "CY", c.book.place

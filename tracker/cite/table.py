@@ -1,8 +1,9 @@
 """Tables: CSV and XLSX, a row an article, the same columns in both.
 
 CSV is UTF-8 with a byte order mark, without which Excel takes it for the system's old character set, and every
-cell is quoted. Text that a spreadsheet could take for a formula has an apostrophe before it, in XLSX too, where
-every cell is text as well: a table that is saved as CSV there must not come to life.
+cell is quoted. Pages and issues that Excel would make a date of have an apostrophe before them in CSV. Text that a
+spreadsheet could take for a formula has one in XLSX too, where every cell is text as well: a table that is saved as
+CSV there must not come to life.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, BinaryIO
 import xlsxwriter
 
 from tracker.citation import Citation, day
-from tracker.cite.clean import cell
+from tracker.cite.clean import cell, kept_text
 from tracker.cite.listing import Listing
 from tracker.errors import UsageError
 
@@ -66,6 +67,7 @@ COLUMNS = (
     "screening",
     "abstract",
 )
+_NUMBERED = frozenset(COLUMNS.index(name) for name in ("volume", "issue", "pages"))
 _BEFORE_ABSTRACT = len(COLUMNS) - 1
 
 
@@ -89,8 +91,8 @@ def row(c: Citation, groups: Sequence[str]) -> list[int | str]:
         c.published,
         c.volume,
         c.issue,
-        c.pages,
-        c.doi,
+        c.location,
+        c.doi_name or c.doi,
         c.pmcid,
         c.issn,
         c.url,
@@ -133,9 +135,17 @@ def write_csv(listing: Listing, citations: Iterable[Citation], out: BinaryIO) ->
     try:
         table = csv.writer(text, quoting=csv.QUOTE_ALL)
         table.writerow(map(cell, header(listing)))
-        table.writerows(row(citation, listing.label_groups) for citation in citations)
+        table.writerows(_for_csv(row(citation, listing.label_groups)) for citation in citations)
     finally:
         text.detach()
+
+
+def _for_csv(cells: list[int | str]) -> list[int | str]:
+    """CSV says nothing of types, so that Excel would make dates of pages and issues."""
+    return [
+        kept_text(value) if number in _NUMBERED and isinstance(value, str) else value
+        for number, value in enumerate(cells)
+    ]
 
 
 def write_xlsx(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:

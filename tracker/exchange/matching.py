@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
 from tracker.article import Pmid, given_pmid
+from tracker.citation import bare_doi
 
 By = Literal["pmid", "doi", "title"]
-_RESOLVER = re.compile(r"(?:https?://)?(?:dx\.)?doi\.org/|doi:\s*", re.I)
 _RETRACTED = re.compile(r"\W*(?:retracted|withdrawn)(?: article)?\s*[:\])]", re.I)
 _PUBMED = re.compile(r"pubmed\.ncbi\.nlm\.nih\.gov/(\d+)|ncbi\.nlm\.nih\.gov/pubmed/(\d+)")
 _YEAR = re.compile(r"\b(?:1[6-9]|20)\d\d\b")
@@ -52,7 +52,7 @@ def sought(pmid: str, doi: str, title: str, year: str, urls: Iterable[str] = ())
 
 def plain_doi(text: str) -> str:
     """In small letters (DOIs know no case) and without a resolver's address before it; '' where it is no DOI."""
-    doi = unquote(_RESOLVER.sub("", text.strip(), count=1)).casefold()
+    doi = unquote(bare_doi(text)).casefold()
     return doi if doi.startswith("10.") else ""
 
 

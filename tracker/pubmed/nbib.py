@@ -49,6 +49,7 @@ from tracker.article import (
     parse_pmid,
 )
 from tracker.errors import RecordError, UnusableInput
+from tracker.pubmed.articlenumber import article_number
 from tracker.pubmed.dates import parse_date, partial_date
 from tracker.pubmed.records import utf8
 
@@ -311,6 +312,7 @@ def _article(lines: list[_Line]) -> Article:
         journal=_journal(fields) if not book else Journal(),
         book=book,
         pages=one("PG"),
+        article_number=None if one("PG") else article_number(_location_ids(fields)),
         published=published or electronic,
         published_raw=one("DP"),
         electronic=electronic,
@@ -558,6 +560,11 @@ def _ids(fields: _Fields, pmid: str) -> Iterable[ArticleId]:
     for tag, type in (("PMC", "pmc"), ("MID", "mid")):
         for value in fields.repeated(tag):
             yield ArticleId(type, value)
+
+
+def _location_ids(fields: _Fields) -> Iterator[str]:
+    """Those of type pii."""
+    return (id.value for id in map(_article_id, fields.repeated("LID")) if id.type == "pii")
 
 
 def _article_id(value: str) -> ArticleId:

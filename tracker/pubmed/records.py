@@ -83,18 +83,19 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def split(stream: BinaryIO, name: str = "the answer") -> Iterator[RawRecord]:
-    """Every PubmedArticle, PubmedBookArticle and DeleteCitation of a PubmedArticleSet, in order.
+    """Every PubmedArticle, PubmedBookArticle and DeleteCitation of a PubmedArticleSet, or of several, in order.
 
-    ``name`` is what messages call the stream. Memory is bounded by the largest record.
+    A record that stands by itself, as the root of a file, is one too. ``name`` is what messages call the stream. Memory
+    is bounded by the largest record.
 
     Raises UnusableInput where it is not PubMed XML, declares entities, holds a record over 32 MB, has
     anything else between records, or is cut off before the set is closed.
     """
     window = _Window(utf8(stream, name))
-    namespaces, opened, closed = b"", False, False
+    namespaces, found, in_set = b"", False, False
     while (token := window.token()) is not None:
         if token["record"]:
-            opened = True
+            found = True
             body = window.take_through(b"</" + token["name"] + b">", name)
             if token["name"].startswith(b"Delete"):
                 yield RawRecord(b"", tuple(Pmid(int(pmid)) for pmid in _PMID.findall(body)))
@@ -106,18 +107,19 @@ def split(stream: BinaryIO, name: str = "the answer") -> Iterator[RawRecord]:
                 f"{name}: its DOCTYPE declares entities, which PubMed's files never do. Refused as unsafe."
             )
         if token["open"]:
-            opened, namespaces = True, b"".join(_NAMESPACES.findall(token["attributes"] or b""))
-        closed = closed or token["close"] is not None
+            found, in_set, namespaces = True, True, b"".join(_NAMESPACES.findall(token["attributes"] or b""))
+        elif token["close"]:
+            in_set, namespaces = False, b""
         window.drop(token.end())
     rest = window.rest()
-    if not opened:
+    if not found:
         raise UnusableInput(
             f"{name}: this is not PubMed XML (it begins {rest!r}). "
             "Give a file saved from PubMed, an E-utilities answer, or one of NLM's baseline or update files."
         )
     if rest:
         raise UnusableInput(f"{name}: damaged or cut off at byte {window.offset:,} ({rest!r}). Get it again.")
-    if not closed:
+    if in_set:
         raise UnusableInput(f"{name}: cut off: its set of records is never closed. Get it again.")
 
 

@@ -41,6 +41,7 @@ from tracker.article import (
     parse_pmid,
 )
 from tracker.errors import RecordError
+from tracker.pubmed.articlenumber import article_number
 from tracker.pubmed.dates import parse_date, partial_date
 from tracker.pubmed.markup import clean, plain, text_of
 
@@ -142,6 +143,9 @@ class _Fields(Fields):
         if self.get("published") is None:
             self["published"] = self.get("electronic")
         self["kind"] = kind
+        location_ids = self.pop("location_ids", ())
+        if not self.get("pages"):
+            self["article_number"] = article_number(location_ids)
         first = self.pop("first_affiliation", None)
         if first and self.get("authors"):
             lead, *others = self["authors"]
@@ -361,6 +365,8 @@ def _read_location_id(fields: _Fields, element: Element) -> None:
         id = ArticleId(element.get("EIdType") or "", value, element.get("ValidYN") != "N")
         if id not in fields.get("ids", ()):
             fields.add("ids", id)
+            if id.type == "pii" and id.valid:
+                fields.setdefault("location_ids", []).append(id.value)
 
 
 def _read_ids(fields: _Fields, element: Element) -> None:

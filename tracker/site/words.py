@@ -13,6 +13,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
+from tracker.citation import bare_doi
 from tracker.reading.notices import Flags
 from tracker.reading.notices import words as notice_words
 from tracker.store.listed import MARKS
@@ -164,7 +165,7 @@ def _listed(part: Any) -> str:
 
 def doi_link(doi: str) -> str:
     """Where a DOI leads; whatever is in it, the scheme and host are ours."""
-    return "https://doi.org/" + quote(doi, safe="/:;().-_")
+    return "https://doi.org/" + quote(bare_doi(doi), safe="/:;().-_")
 
 
 def highlighted(snippet: str) -> Markup:

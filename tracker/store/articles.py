@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tracker.article import Article, Author, Identifier, Pmid
+from tracker.citation import bare_doi
 from tracker.store import fulltext
 from tracker.store.schema import DERIVED, SEARCHED
 from tracker.superscript import forms, has_forms
@@ -104,7 +105,7 @@ def _article_row(article: Article, flags: Sequence[bool]) -> Row:
         article.indexing_method,
         ",".join(article.languages) or None,
         article.vernacular_title,
-        article.id("doi"),
+        bare_doi(article.id("doi") or "") or None,
         article.id("pmc"),
         article.id("pii"),
         article.copyright,
@@ -118,9 +119,10 @@ def _article_row(article: Article, flags: Sequence[bool]) -> Row:
         journal.issn_linking,
         article.authors_complete,
         *flags,
-        ", ".join([author.display for author in article.authors]) or None,
+        ", ".join(_names_of(article)) or None,
         _mesh_text(article) or None,
         "; ".join([keyword.term for keyword in article.keywords]) or None,
+        article.article_number,
     )
 
 
@@ -133,6 +135,11 @@ def _searched_texts(article: Row) -> Row | None:
     if not any(texts):
         return None
     return tuple("\n".join((text, *(form.text for form in forms(text)))) if text else "" for text in texts)
+
+
+def _names_of(article: Article) -> list[str]:
+    names = [author.display for author in article.authors]
+    return names if article.authors_complete else [*names, "et al."]
 
 
 def _mesh_text(article: Article) -> str:

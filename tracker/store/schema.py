@@ -16,6 +16,7 @@ from tracker.store.facets import WORDS, of_questions
 # Columns that came after the first migration.
 _ADDED = (("questions", "bottom_line"), ("questions", "harms"), ("question_articles", "created"))
 _ADDED_FOR_REVIEW = (("questions", "dual"), ("questions", "reasons"))
+_ADDED_WITH_TEXTS = (("articles", "article_number"),)
 _ADDED_TABLES = ("searched_texts",)
 
 
@@ -38,7 +39,7 @@ class Table(NamedTuple):
         parts = [
             f"{name} {type}"
             for name, (type, _) in self.columns.items()
-            if (self.name, name) not in (*_ADDED, *_ADDED_FOR_REVIEW)
+            if (self.name, name) not in (*_ADDED, *_ADDED_FOR_REVIEW, *_ADDED_WITH_TEXTS)
         ]
         body = ",\n  ".join([*parts, self.rest] if self.rest else parts)
         return f"create table {self.name} (\n  {body}\n) {self.options}".rstrip()
@@ -112,6 +113,7 @@ DERIVED = (
             "authors_text": ("text", "Authors as MEDLINE prints them, for search"),
             "mesh_text": ("text", "MeSH, supplementary concepts and substances, for search"),
             "keywords_text": ("text", "Keywords, for search"),
+            "article_number": ("text", "Article number, where it stands in place of pages"),
         },
     ),
     _part(
@@ -645,6 +647,7 @@ def m004_identifiers(db: Database) -> None:
 def m005_searched_texts(db: Database) -> None:
     """What has superscripts is found by more than one form; articles that are stored get theirs when read again."""
     for statement in (
+        "alter table articles add column article_number text",
         """create table searched_texts (
   pmid integer primary key, title text, abstract text, keywords_text text, mesh_text text, authors_text text
 )""",

@@ -21,7 +21,7 @@ def show(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
         return None
     record = article[0]
     for table in TABLES:
-        if table != "articles":
+        if table not in ("articles", "searched_texts"):
             found = _rows(db, f"select * from {table} where pmid = ?", pmid)
             record[table] = [
                 {key: row[key] for key in row if key not in ("pmid", "position")} for row in found

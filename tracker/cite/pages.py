@@ -1,0 +1,72 @@
+"""Pages as MEDLINE prints them -> pages as reference managers take them.
+
+NLM shortens the last page (``345-52``), and adds what belongs to the paper but is none of it (``345-52; discussion
+353-5``) or goes on elsewhere (``101-5, 110``): https://www.nlm.nih.gov/bsd/mms/medlineelements.html#pg.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_PAGE = r"((?:[A-Za-z0-9.]*[A-Za-z.])?)(\d+)([A-Za-z]?)"
+_RANGE = re.compile(rf"(?:pp?\.? ?)?{_PAGE}(?:[-\u2010-\u2014]{_PAGE})?(?: [a-z. ]+)?")
+_ROMAN = re.compile(r"([ivxlcdm]+)(?:[-\u2010-\u2014]([ivxlcdm]+))?", re.I)
+# Before a colon stands what the pages are in: SUPPL:4309-22.
+_WITHIN = re.compile(r".*:(?=[A-Za-z]*\d)")
+
+
+class Stretch(NamedTuple):
+    """Pages in a row, written out; ``last`` is empty where there is one page, or what is no page as we know it."""
+
+    first: str
+    last: str = ""
+
+
+def stretches(pages: str | None) -> tuple[Stretch, ...]:
+    """The pages of the paper itself, without its discussion, reply and the like; whatever is unknown stays whole."""
+    found: list[Stretch] = []
+    for part in re.split(r"[;,]", _WITHIN.sub("", pages or "")):
+        stretch = _stretch(part.strip())
+        if stretch is None or (found and not _same_kind(found[0], stretch)):
+            break
+        found.append(stretch)
+    return tuple(found) or ((Stretch(pages),) if pages else ())
+
+
+def first_and_last(pages: str | None) -> tuple[str | None, str | None]:
+    """The first page and, of several, the last."""
+    found = stretches(pages)
+    if not found:
+        return None, None
+    last = found[-1].last or found[-1].first
+    return found[0].first, last if last != found[0].first else None
+
+
+def written_out(pages: str | None, hyphen: str = "-") -> str:
+    """All pages of the paper itself: ``101-105, 110``."""
+    return ", ".join(hyphen.join(filter(None, stretch)) for stretch in stretches(pages))
+
+
+def _stretch(text: str) -> Stretch | None:
+    if roman := _ROMAN.fullmatch(text):
+        return _of(roman[1], roman[2] or "")
+    found = _RANGE.fullmatch(text)
+    if not found:
+        return None
+    prefix, first, suffix, last_prefix, last, last_suffix = (part or "" for part in found.groups())
+    if not last or last_prefix not in ("", prefix):
+        return _of(prefix + first + suffix, last_prefix + last + last_suffix)
+    whole = first[: max(0, len(first) - len(last))] + last
+    if int(whole) < int(first):
+        return None
+    return _of(prefix + first + suffix, prefix + whole + last_suffix)
+
+
+def _of(first: str, last: str) -> Stretch:
+    return Stretch(first, "" if last == first else last)
+
+
+def _same_kind(one: Stretch, other: Stretch) -> bool:
+    """Not ``viii`` after ``77-95``."""
+    return re.sub(r"\d+", "", one.first) == re.sub(r"\d+", "", other.first)
