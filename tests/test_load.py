@@ -330,6 +330,95 @@ def test_control_characters_in_medline_text_are_left_out(desk: Desk) -> None:
     assert title(desk, 1) == "Clears the screen[2J"
 
 
+STRAY = "PMID- 1\nTI  - A title.\nAB  - An abstract.\n\nDownloaded from PubMed\x1b[2J\nPMID- 2\nTI  - Next\n"
+
+
+def test_a_stray_line_of_medline_text_is_named_and_its_record_stored(desk: Desk) -> None:
+    done = load(desk, some__nbib=STRAY)
+    assert done.code == 0
+    assert done.json["stray_lines"] == [{"file": "some.nbib", "pmid": 1, "line": "Downloaded from PubMed[2J"}]
+    assert "some.nbib: PMID 1: left out a line of no field: 'Downloaded from PubMed[2J'" in done.err
+    assert (title(desk, 1), title(desk, 2)) == ("A title.", "Next")
+
+
+ERIC = "OWN - ERIC\nTI  - Teaching about ketamine\nAU  - Berg, Ada\nOID - EJ000001\n"
+
+
+def test_a_record_without_a_pmid_is_named_and_no_part_of_another(desk: Desk) -> None:
+    done = load(desk, some__nbib=f"{ERIC}\nPMID- 1\nTI  - One\n\n{ERIC}\nPMID- 2\nTI  - Two\n")
+    assert done.code == 3
+    assert [title(desk, pmid) for pmid in sorted(desk.stored())] == ["One", "Two"]
+    assert desk.column("select count(*) from authors") == [0]
+    assert "some.nbib: PMID unknown: " in done.err
+    assert "it has no PMID. It is 'Teaching about ketamine'" in done.err
+
+
+def test_a_file_of_eric_s_is_refused_as_what_it_is(desk: Desk) -> None:
+    done = load(desk, some__nbib=ERIC)
+    assert done.code == 2
+    assert "some.nbib: no record in it has a PMID (it begins 'OWN - ERIC')" in done.err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+@pytest.mark.parametrize("content", ["PMID- 1\nTI  - Naïve\n", document(record(1, "Naïve"))])
+def test_a_file_is_loaded_in_whatever_encoding_it_was_saved(desk: Desk, content: str, encoding: str) -> None:
+    if encoding == "cp1252" and content.startswith("<"):
+        content = f'<?xml version="1.0" encoding="windows-1252"?>{content}'
+    assert load(desk, some__file=content.encode(encoding)).code == 0
+    assert title(desk, 1) == "Naïve"
+
+
+def test_a_file_whose_root_is_one_record_is_loaded(desk: Desk) -> None:
+    assert counts(load(desk, one__xml=record(1, "One"))) == {"records": 1, "new": 1}
+    cut = load(desk, cut__xml=record(2, "Two")[:-20])
+    assert cut.code == 2
+    assert "cut off inside the record" in cut.err
+    assert desk.stored() == {1}
+
+
+LOCATED = """<ELocationID EIdType="pii" ValidYN="Y">{}</ELocationID>
+<ELocationID EIdType="pii" ValidYN="Y">2nd1</ELocationID><ELocationID EIdType="doi" ValidYN="Y">10.1000/x</ELocationID>
+"""
+
+
+@pytest.mark.parametrize(
+    ("pii", "number"),
+    [
+        ("e42692", "e42692"),
+        ("1310", "1310"),
+        ("E1870", "E1870"),
+        ("RA118.006123", "RA118.006123"),
+        ("ENEURO.0089-19.2019", "ENEURO.0089-19.2019"),
+        ("22-0358", "22-0358"),
+        *(
+            (other, "2nd1")
+            for other in (
+                "S0140-6736(19)30000-1",
+                "S0140673619300001",
+                "0006-3223(99)00097-9",
+                "B978-0-12-800000-1.00001-1 x",
+                "10.1000/x",
+                "bmjopen-2019-031234",
+                "2023.04.28.23289210",
+                "rs.3.rs-3182771",
+                "a long manuscript number",
+            )
+        ),
+    ],
+)
+def test_an_article_number_in_the_location_id_is_shown_where_pages_would_be(
+    desk: Desk, pii: str, number: str
+) -> None:
+    ids = LOCATED.format(pii)
+    xml = record(1, "One").replace("<Abstract>", f"{ids}<Abstract>", 1)
+    paged = record(2, "Two").replace(
+        "<Abstract>", f"<Pagination><MedlinePgn>1-9</MedlinePgn></Pagination>{ids}<Abstract>"
+    )
+    text = f"PMID- 3\nTI  - Three\nLID - {pii} [pii]\nLID - 2nd1 [pii]\nAID - other1 [pii]\n"
+    assert load(desk, xml__xml=document(xml, paged), text__nbib=text).code == 0
+    assert desk.column("select article_number from articles order by pmid") == [number, None, number]
+
+
 def test_hostile_medline_text_is_set_aside_record_by_record(desk: Desk) -> None:
     done = desk.run("load", str(FIXTURES / "nbib" / "hostile.nbib"))
     assert done.code == 3
