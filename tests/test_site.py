@@ -18,7 +18,7 @@ import yaml
 from lxml import html
 
 from tests.conftest import FIXTURES, Desk, tiled
-from tests.helpers_load import open_evidence
+from tests.helpers_load import open_evidence, record
 from tests.helpers_site import (
     CONCERN,
     HASH,
@@ -150,6 +150,19 @@ def test_markup_is_shown_as_markup(site: Site) -> None:
     assert "Ca<sup>2+</sup>" in page
     assert "10<sup>-3</sup>" in page
     assert "<mfrac>" in site.page(f"/articles/{MATHML}")
+
+
+def test_the_words_that_a_label_was_read_from_are_marked_in_the_abstract(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, "http://127.0.0.1:9/")
+    abstract = "Cells &amp; more. We did a randomized controlled trial of 10<sup>6</sup> cells. They grew."
+    body = record(1, "Ketamine", "WORDS").replace("WORDS", abstract)
+    (desk.home / "one.xml").write_text(body.replace("<AbstractText>", '<AbstractText Label="METHODS">'))
+    assert desk.run("load", "one.xml").code == 0
+    page = Site(desk).page("/articles/1")
+    assert (
+        "Cells &amp; more.<mark> We did a randomized controlled trial of 10</mark><sup><mark>6</mark></sup>"
+        "<mark> cells.</mark> They grew."
+    ) in page.replace(" <mark>We", "<mark> We")
 
 
 def test_a_retraction_comes_before_the_title_with_its_notice_and_the_day_it_was_noticed(site: Site) -> None:

@@ -210,6 +210,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "doi_link": words.doi_link,
         "notice_words": notice_words,
         "highlighted": words.highlighted,
+        "quoted": words.quoted,
         "reason_words": words.reason_words,
         "language_tag": words.language_tag,
         "registry_link": words.registry_link,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
 from tracker.citation import bare_doi
+from tracker.pubmed.markup import marked, plain_of
 from tracker.reading.notices import Flags
 from tracker.reading.notices import words as notice_words
 from tracker.store.listed import MARKS
@@ -172,6 +173,14 @@ def highlighted(snippet: str) -> Markup:
     """Words out of a record, what a search matched in it marked."""
     before, after = MARKS
     return Markup(str(escape(snippet)).replace(before, "<mark>").replace(after, "</mark>"))  # noqa: S704 - escaped
+
+
+def quoted(section: Mapping[str, Any], quotes: Iterable[str]) -> Markup:
+    """A paragraph of an abstract as HTML, the words marked that labels quote; a quote may hold its heading too."""
+    html, heading = section["html"], f"{section['label']}: "
+    text = plain_of(html).text
+    found = ((text.find(words), len(words)) for words in (quote.removeprefix(heading) for quote in quotes))
+    return Markup(marked(html, [(at, at + length) for at, length in found if at >= 0]))  # noqa: S704 - HTML of ours
 
 
 def registry_link(trial: Mapping[str, str]) -> str:

@@ -139,7 +139,7 @@ def _searched_texts(article: Row) -> Row | None:
 
 def _names_of(article: Article) -> list[str]:
     names = [author.display for author in article.authors]
-    return names if article.authors_complete else [*names, "et al."]
+    return names if article.authors_complete else [*names, "et al"]
 
 
 def _mesh_text(article: Article) -> str:
