@@ -1,23 +1,16 @@
-"""Records from disk, and the derived tables made again: parsed on one core while the other writes."""
+"""Records from disk: parsed on one core while the other writes."""
 
 from __future__ import annotations
 
-import gc
-import marshal
-import os
 import re
 import sqlite3
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from io import BytesIO
-from itertools import chain, islice
-from multiprocessing import get_all_start_methods, get_context
-from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from tracker import __version__, ingest, query
 from tracker.article import Article, Pmid
@@ -27,30 +20,27 @@ from tracker.errors import RecordError, UnusableInput
 from tracker.lock import writing_job
 from tracker.pubmed import nbib
 from tracker.pubmed.records import RawRecord, open_file, split, utf8
+from tracker.rebuild import derive_if_due
 from tracker.settings import Settings
-from tracker.store import articles, connect, records, runs, schema, wrongclock
+from tracker.store import connect, records, runs, schema, wrongclock
 from tracker.store import questions as store
+from tracker.workers import BATCH, Parsed, Workers, packed
 
 if TYPE_CHECKING:
     from tracker.questions import Question
 
-BATCH = 200
 LOADED = "loaded from a file"
 MOST_REASONS = 20
 _MEDLINE = re.compile(r"^PMID[ \t]*-[ \t]*[0-9]", re.M | re.I)
-T = TypeVar("T")
 
 
-class Parsed(NamedTuple):
-    """What one batch comes to: readings with the questions that each matches, and what could not be read.
+class Batch(NamedTuple):
+    """Some of a file's records as they came, and what is deleted after them: up to which version by PMID."""
 
-    ``stray`` are lines of MEDLINE text that belong to no field.
-    """
-
-    readings: list[tuple[ingest.Reading, tuple[str, ...]]]
-    refused: list[tuple[int | None, str]]
-    unmatched: int
-    stray: list[tuple[int, str]]
+    bodies: list[bytes]
+    format: str
+    strategies: dict[str, str]
+    deleted: Mapping[Pmid, int] = {}
 
 
 @dataclass(slots=True)
@@ -118,6 +108,7 @@ def load(
             run = runs.start(db, "load", __version__, {"files": [path.name for path in paths]})
             tally = Tally()
             try:
+                derive_if_due(db, settings, console)
                 _prepare(db, match)
                 with Workers() as workers:
                     for path in paths:
@@ -133,45 +124,6 @@ def load(
         except sqlite3.DatabaseError as error:
             raise connect.plain_error(settings.evidence_db, error) from None
         finally:
-            db.close()
-
-
-def rebuild(settings: Settings, console: Console) -> dict[str, Any]:
-    """Derive every derived table again from the raw records, in one transaction.
-
-    Returns the report that ``tracker rebuild --json`` prints: how many records, how many could not be read
-    (their rows are gone until they can be).
-    """
-    with writing_job(settings.db_dir):
-        connect.open_for_reading(settings.evidence_db, schema.migrations).close()
-        db = connect.open_for_writing(settings.evidence_db, schema.migrations, "NORMAL")
-        reader = connect.open_for_reading(settings.evidence_db, schema.migrations)
-        try:
-            run = runs.start(db, "rebuild", __version__, {})
-            total = reader.execute("select count(*) from record_state where raw is not null").fetchone()[0]
-            tally = Tally()
-            with connect.transaction(db), Workers() as workers, console.progress("records", total) as advance:
-                articles.forget_all(db)
-                versions = ((format, body) for _, format, body in records.current_versions(reader))
-                for parsed in workers.parsed(_parse_versions, _batches(versions)):
-                    articles.write(db, [reading.rows for reading, _ in parsed.readings])
-                    tally.records += len(parsed.readings)
-                    tally.refused += [("", *refusal) for refusal in parsed.refused]
-                    advance(len(parsed.readings))
-                store.relabel_all(db)
-            _close(db, run, runs.INCOMPLETE if tally.refused else runs.COMPLETE, tally.reason, tally)
-            reader.close()
-            connect.tidy(db, console.say)
-            return {
-                "run": run,
-                "reason": tally.reason,
-                "records": tally.records,
-                "refused": len(tally.refused),
-            }
-        except sqlite3.DatabaseError as error:
-            raise connect.plain_error(settings.evidence_db, error) from None
-        finally:
-            reader.close()
             db.close()
 
 
@@ -196,33 +148,29 @@ def _load_file(
     format = _format_of(path)
     strategies = {question.slug: question.strategy for question in match}
     when = now()
+    passed: set[Pmid] = set()
     with open_file(path) as stream:
-        for deleted, parsed in _parsed(stream, path, format, strategies, workers):
-            if deleted:
-                _delete(db, run, deleted, when, tally)
-            else:
-                _store(db, run, path, parsed, when, tally, match)
+        for batch, parsed in workers.parsed(_parse, _batches_of(stream, path, format, strategies)):
+            _store(db, run, path, batch, parsed, when, tally, match)
+            _delete(db, run, batch.deleted, when, tally)
+            passed.update(parsed.unmatched)
+            passed -= batch.deleted.keys()
+    if overlooked := records.stored(db, passed):
+        with open_file(path) as stream:
+            _look_again(db, run, _raw_records(stream, path, format), format, overlooked, when, tally)
 
 
-def _parsed(
-    stream: BinaryIO, path: Path, format: str, strategies: dict[str, str], workers: Workers
-) -> Iterator[tuple[tuple[Pmid, ...], Parsed]]:
-    """Batches parsed elsewhere, and deletions, each in its place."""
-    nothing = Parsed([], [], 0, [])
-    deleted: list[Pmid] = []
-
-    def bodies() -> Iterator[bytes]:
-        for raw in _raw_records(stream, path, format):
-            # Deletions come last in an update file; what they delete is in earlier files.
-            deleted.extend(raw.deleted)
-            if raw.body:
-                yield raw.body
-
-    jobs = ((batch, format, strategies) for batch in _batches(bodies()))
-    for parsed in workers.parsed(_parse, jobs):
-        yield (), parsed
-    if deleted:
-        yield tuple(deleted), nothing
+def _batches_of(stream: BinaryIO, path: Path, format: str, strategies: dict[str, str]) -> Iterator[Batch]:
+    """The file in batches; a deletion ends one, so that what stands after it is there again."""
+    bodies: list[bytes] = []
+    for raw in _raw_records(stream, path, format):
+        if raw.body:
+            bodies.append(raw.body)
+        if raw.deleted or len(bodies) == BATCH:
+            yield Batch(bodies, format, strategies, dict(zip(raw.deleted, raw.versions, strict=True)))
+            bodies = []
+    if bodies:
+        yield Batch(bodies, format, strategies)
 
 
 def _raw_records(stream: BinaryIO, path: Path, format: str) -> Iterator[RawRecord]:
@@ -237,30 +185,73 @@ def _store(
     db: sqlite3.Connection,
     run: int,
     path: Path,
+    batch: Batch,
     parsed: Parsed,
     when: str,
     tally: Tally,
     match: Sequence[Question],
 ) -> None:
     stored = ingest.store(db, (reading for reading, _ in parsed.readings), run=run, when=when, source="file")
+    matching = _matching_as_shown(db, batch, parsed)
     for question in match:
-        mine = {reading.pmid: LOADED for reading, slugs in parsed.readings if question.slug in slugs}
+        mine = {pmid: LOADED for pmid, slugs in matching.items() if question.slug in slugs}
         with store.relabelling(db, mine.keys()):
             store.enter(db, question.slug, question.strategy_hash, mine, when)
         tally.matched[question.slug] = tally.matched.get(question.slug, 0) + len(mine)
-    tally.records += len(parsed.readings)
-    tally.new += len(stored.new)
-    tally.changed += len(stored.changed)
-    tally.notices += len(stored.noticed)
-    tally.unchanged += len(stored.unchanged)
-    tally.unmatched += parsed.unmatched
+    _count(tally, stored)
+    tally.unmatched += len(parsed.unmatched)
     tally.refused += [(path.name, *refusal) for refusal in parsed.refused]
     tally.stray += [(path.name, *line) for line in parsed.stray]
 
 
-def _delete(db: sqlite3.Connection, run: int, pmids: Sequence[Pmid], when: str, tally: Tally) -> None:
-    with store.relabelling(db, pmids):
-        went = records.deleted(db, pmids, when)
+def _look_again(
+    db: sqlite3.Connection,
+    run: int,
+    raw_records: Iterable[RawRecord],
+    format: str,
+    overlooked: Collection[Pmid],
+    when: str,
+    tally: Tally,
+) -> None:
+    """Store what matches no question, of records that are stored: a retraction may have taken the words away."""
+    for raw in raw_records:
+        if raw.pmid not in overlooked:
+            continue
+        with suppress(RecordError):
+            reading = ingest.read(raw.body, format)
+            if not records.has_version(db, reading.pmid, reading.sha256):
+                _count(tally, ingest.store(db, [reading], run=run, when=when, source="file"))
+                tally.unmatched -= 1
+
+
+def _count(tally: Tally, stored: ingest.Stored) -> None:
+    tally.records += len(stored.new) + len(stored.changed) + len(stored.unchanged)
+    tally.new += len(stored.new)
+    tally.changed += len(stored.changed)
+    tally.notices += len(stored.noticed)
+    tally.unchanged += len(stored.unchanged)
+
+
+def _matching_as_shown(db: sqlite3.Connection, batch: Batch, parsed: Parsed) -> dict[Pmid, tuple[str, ...]]:
+    """Which questions each record that matched any matches in the version that is shown now."""
+    found = {(reading.pmid, reading.sha256): slugs for reading, slugs in parsed.readings}
+    if not batch.strategies:
+        return {}
+    shown = {pmid: state.raw for pmid, state in records.states(db, {pmid for pmid, _ in found}).items()}
+    return {
+        pmid: found[pmid, raw]
+        if (pmid, raw) in found
+        else _matching(ingest.stored_article(db, pmid, raw), batch.strategies)
+        for pmid, raw in shown.items()
+        if raw
+    }
+
+
+def _delete(db: sqlite3.Connection, run: int, deleted: Mapping[Pmid, int], when: str, tally: Tally) -> None:
+    if not deleted:
+        return
+    with store.relabelling(db, deleted.keys()):
+        went = records.deleted(db, deleted.items(), when)
         store.leave_all(db, went, when)
     records.note_changes(db, ((pmid, "record", "present", "deleted by NLM") for pmid in went), when, run)
     tally.deleted += len(went)
@@ -287,25 +278,23 @@ def _format_of(path: Path) -> str:
 # -- work for the other core ---------------------------------------------------------------------
 
 
-def _parse(job: tuple[list[bytes], str, dict[str, str]]) -> bytes:
+def _parse(batch: Batch) -> bytes:
     """Runs in a worker: parse, match, turn into rows; marshal is the quickest way back between equals."""
-    bodies, format, strategies = job
-    parsed = Parsed([], [], 0, [])
-    unmatched = 0
-    for body in bodies:
+    parsed = Parsed([], [], [], [])
+    for body in batch.bodies:
         try:
-            article = ingest.parse(body, format)
+            article = ingest.parse(body, batch.format)
         except RecordError as error:
             parsed.refused.append((RawRecord(body).pmid, str(error)))
             continue
-        if format == "nbib":
+        if batch.format == "nbib":
             parsed.stray.extend((article.pmid, line) for line in nbib.stray_lines(body))
-        slugs = _matching(article, strategies)
-        if strategies and not slugs:
-            unmatched += 1
+        slugs = _matching(article, batch.strategies)
+        if batch.strategies and not slugs:
+            parsed.unmatched.append(article.pmid)
         else:
-            parsed.readings.append((ingest.reading_of(article, body, format), slugs))
-    return _packed(parsed._replace(unmatched=unmatched))
+            parsed.readings.append((ingest.reading_of(article, body, batch.format), slugs))
+    return packed(parsed)
 
 
 def _matching(article: Article, strategies: dict[str, str]) -> tuple[str, ...]:
@@ -316,81 +305,3 @@ def _matching(article: Article, strategies: dict[str, str]) -> tuple[str, ...]:
 
 
 _compiled = cache(query.parse)
-
-
-def _parse_versions(versions: list[tuple[str, bytes]]) -> bytes:
-    parsed = Parsed([], [], 0, [])
-    for format, body in versions:
-        try:
-            parsed.readings.append((ingest.read(body, format), ()))
-        except RecordError as error:
-            parsed.refused.append((RawRecord(body).pmid, str(error)))
-    return _packed(parsed)
-
-
-def _packed(parsed: Parsed) -> bytes:
-    readings = [(tuple(reading), slugs) for reading, slugs in parsed.readings]
-    return marshal.dumps((readings, parsed.refused, parsed.unmatched, parsed.stray))
-
-
-def _unpacked(packed: bytes) -> Parsed:
-    readings, *others = marshal.loads(packed)  # noqa: S302 - from our own worker
-    return Parsed([(ingest.Reading(*reading), slugs) for reading, slugs in readings], *others)
-
-
-def _batches(items: Iterable[T]) -> Iterator[list[T]]:
-    source = iter(items)
-    while batch := list(islice(source, BATCH)):
-        yield batch
-
-
-class Workers:
-    """Other processes to parse in; none is started where one batch is all there is.
-
-    Meanwhile nobody collects garbage: rows hold no cycles, and looking for some takes a tenth of the time
-    (measured).
-    """
-
-    def __init__(self) -> None:
-        self._count = max(1, min(2, os.cpu_count() or 1))
-        self._pool: ProcessPoolExecutor | None = None
-
-    def __enter__(self) -> Self:
-        gc.disable()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        gc.enable()
-        if self._pool:
-            self._pool.shutdown(cancel_futures=True)
-
-    def parsed(self, work: Callable[[Any], bytes], jobs: Iterable[Any]) -> Iterator[Parsed]:
-        """What ``work`` makes of each job, in order; a few are under way at a time, so that memory stays flat."""
-        jobs = iter(jobs)
-        first, second = next(jobs, None), next(jobs, None)
-        if first is None:
-            return
-        if second is None:
-            yield _unpacked(work(first))
-            return
-        waiting: deque[Future[bytes]] = deque()
-        for job in chain((first, second), jobs):
-            waiting.append(self._submit(work, job))
-            if len(waiting) > 2 * self._count:
-                yield _unpacked(waiting.popleft().result())
-        while waiting:
-            yield _unpacked(waiting.popleft().result())
-
-    def _submit(self, work: Callable[[Any], bytes], job: Any) -> Future[bytes]:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(self._count, mp_context=_start_method(), initializer=gc.disable)
-        return self._pool.submit(work, job)
-
-
-def _start_method() -> BaseContext:
-    """Workers forked off a process that has nothing but this module, where the system has that: quickest."""
-    if "forkserver" not in get_all_start_methods():
-        return get_context("spawn")
-    context = get_context("forkserver")
-    context.set_forkserver_preload([__name__])
-    return context

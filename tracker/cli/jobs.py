@@ -192,14 +192,15 @@ def load(settings: Settings, files: Sequence[Path], match: str | None, as_json: 
 def rebuild(settings: Settings, as_json: bool) -> None:
     """Derive every derived table again from the stored raw records. Needs no network."""
     from tracker.console import Console
-    from tracker.load import rebuild as run_rebuild
+    from tracker.rebuild import rebuild as run_rebuild
 
     after_readers()
     report = run_rebuild(settings, Console())
     if as_json:
         print_json(report)
     else:
-        click.echo(f"{report['records']:,} records derived again")
+        newer = f"; {report['changed']:,} now show a newer version" if report["changed"] else ""
+        click.echo(f"{report['records']:,} records derived again{newer}")
     if report["reason"]:
         click.echo(f"Set aside: {report['reason']}.", err=True)
         sys.exit(EXIT_WORK_REMAINS)

@@ -33,6 +33,7 @@ _NAMESPACES = re.compile(rb"\sxmlns(?::\w+)?\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 _ENCODING = re.compile(rb"^\s*<\?xml[^>]*\sencoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
 _PMID = re.compile(rb"<PMID(?:\s[^>]*)?>\s*([0-9]{1,10})\s*</PMID>")
 _PMID_LINE = re.compile(rb"^PMID[ \t]*-[ \t]*([0-9]{1,10})\s", re.M | re.I)
+_VERSION = re.compile(rb"\sVersion\s*=\s*[\"']([0-9]{1,4})[\"']")
 # By their byte order mark, or by the zeros beside the first letter.
 _WIDE = (
     ((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE), "utf-32"),
@@ -43,10 +44,14 @@ _WIDE = (
 
 
 class RawRecord(NamedTuple):
-    """One record as it came. ``deleted`` lists PMIDs that a DeleteCitation withdraws (then the rest is empty)."""
+    """One record as it came. ``deleted`` lists PMIDs that a DeleteCitation withdraws (then the rest is empty).
+
+    ``versions`` are those of these PMIDs up to which each is deleted: a later one stays.
+    """
 
     body: bytes
     deleted: tuple[Pmid, ...] = ()
+    versions: tuple[int, ...] = ()
 
     @property
     def pmid(self) -> Pmid | None:
@@ -98,7 +103,10 @@ def split(stream: BinaryIO, name: str = "the answer") -> Iterator[RawRecord]:
             found = True
             body = window.take_through(b"</" + token["name"] + b">", name)
             if token["name"].startswith(b"Delete"):
-                yield RawRecord(b"", tuple(Pmid(int(pmid)) for pmid in _PMID.findall(body)))
+                withdrawn = list(_PMID.finditer(body))
+                yield RawRecord(
+                    b"", tuple(Pmid(int(one[1])) for one in withdrawn), tuple(map(_version, withdrawn))
+                )
             else:
                 yield RawRecord(body.replace(token["record"], token["record"] + namespaces, 1))
             continue
@@ -121,6 +129,11 @@ def split(stream: BinaryIO, name: str = "the answer") -> Iterator[RawRecord]:
         raise UnusableInput(f"{name}: damaged or cut off at byte {window.offset:,} ({rest!r}). Get it again.")
     if in_set:
         raise UnusableInput(f"{name}: cut off: its set of records is never closed. Get it again.")
+
+
+def _version(pmid: re.Match[bytes]) -> int:
+    found = _VERSION.search(pmid[0])
+    return int(found[1]) if found else 1
 
 
 class _Window:

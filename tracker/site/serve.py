@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 import sqlite3
+import sys
 import webbrowser
 from contextlib import closing, suppress
 from hashlib import sha256
@@ -23,7 +24,7 @@ from tracker.settings import Settings, find_default
 from tracker.site.compat import close, new_datasette
 from tracker.site.sandbox import SandboxedDatabase
 from tracker.site.security import EVIDENCE, SITE
-from tracker.store import connect, schema, vocabulary
+from tracker.store import articles, connect, schema, vocabulary
 from tracker.store.annotations import acting, open_annotations
 from tracker.store.annotations import migrations as annotations_schema
 
@@ -110,6 +111,8 @@ def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
         is_writable = connect.reading_mode(evidence) == "mode=ro"
         immutable = immutable or not is_writable
         known = inspected(db, evidence) if immutable else None
+        if articles.is_due(db):
+            print(articles.DUE, file=sys.stderr, flush=True)  # noqa: T201 - for whoever starts it
     annotations = people_of(settings) if is_writable else people_of_copy(settings)
     fixed = {evidence: immutable, annotations: not is_writable}
     made = new_datasette(

@@ -10,7 +10,7 @@ from typing import Any
 from tracker.article import Article, Author, Identifier, Pmid
 from tracker.citation import bare_doi
 from tracker.store import fulltext
-from tracker.store.schema import DERIVED, SEARCHED
+from tracker.store.schema import DERIVATION, DERIVED, SEARCHED
 from tracker.superscript import forms, has_forms
 
 Row = tuple[Any, ...]
@@ -291,3 +291,21 @@ def forget_all(db: sqlite3.Connection) -> None:
     fulltext.empty(db)
     for name in TABLES:
         db.execute(f"delete from {name}")
+
+
+# For a person, where ``is_due``.
+DUE = (
+    "The records were read by an older version of evidence-tracker, which reads less. "
+    "The next refresh or load reads all of them again first; 'tracker rebuild' does it now."
+)
+
+
+def is_due(db: sqlite3.Connection) -> bool:
+    """Whether the derived tables were made by a version of evidence-tracker that read records otherwise."""
+    found: int = db.execute("pragma user_version").fetchone()[0]
+    return found < DERIVATION
+
+
+def mark_derived(db: sqlite3.Connection) -> None:
+    """Note that all of them are made as this version makes them; inside the caller's transaction."""
+    db.execute(f"pragma user_version = {DERIVATION}")

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import zstandard
@@ -26,8 +27,7 @@ class State(NamedTuple):
 
     raw: str | None
     format: str | None
-    version: int
-    revised: str
+    source: str
     missing_since: str | None
     gone: str | None
 
@@ -49,10 +49,9 @@ def states(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, State]
     """The standing of those of the records that we have heard of."""
     found = db.execute(
         """
-        select s.pmid, s.raw, r.format, coalesce(a.version, 1), coalesce(a.revised, ''), s.missing_since, s.gone
+        select s.pmid, s.raw, r.format, s.source, s.missing_since, s.gone
         from record_state s
         left join raw_records r on r.pmid = s.pmid and r.sha256 = s.raw
-        left join articles a on a.pmid = s.pmid
         where s.pmid in (select value from json_each(?))
         """,
         (json.dumps(list(pmids)),),
@@ -86,6 +85,23 @@ def body(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> tuple[str, bytes]:
     return found[0], unpack(found[1])
 
 
+def has_version(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> bool:
+    found = db.execute("select 1 from raw_records where pmid = ? and sha256 = ?", (pmid, sha256))
+    return found.fetchone() is not None
+
+
+def versions(db: sqlite3.Connection, pmid: Pmid, shown: str | None) -> list[tuple[str, str, bytes]]:
+    """(hash, format, bytes) of all versions of a record as they came, the one that is shown last of all."""
+    rows = db.execute(
+        """
+        select sha256, format, body from raw_records where pmid = :pmid and format <> 'starter'
+        order by sha256 is :shown, fetched, rowid
+        """,
+        {"pmid": pmid, "shown": shown},
+    )
+    return [(sha256, format, unpack(packed)) for sha256, format, packed in rows]
+
+
 def unpack(body: bytes) -> bytes:
     return _DECOMPRESSOR.decompress(body, max_output_size=_MAX_BODY)
 
@@ -108,6 +124,17 @@ def received(
             (pmid, raw, when, checked, checked and next_check(pmid, when, recheck_days), source)
             for pmid, raw in shown
         ],
+    )
+
+
+def answered(db: sqlite3.Connection, pmids: Iterable[Pmid], when: str, recheck_days: int) -> None:
+    """Note that PubMed has just given these, though in a version that is older than the one shown.
+
+    How they stand is still known as of then, so ``checked`` stays as it is.
+    """
+    db.executemany(
+        "update record_state set next_check = ?, missing_since = null, gone = null where pmid = ?",
+        [(next_check(pmid, when, recheck_days), pmid) for pmid in pmids],
     )
 
 
@@ -149,14 +176,17 @@ def missing(
     return gone
 
 
-def deleted(db: sqlite3.Connection, pmids: Iterable[Pmid], when: str) -> list[Pmid]:
-    """Note that NLM has deleted these; returns those of them that were here and not yet gone."""
+def deleted(db: sqlite3.Connection, deletions: Iterable[tuple[Pmid, int]], when: str) -> list[Pmid]:
+    """Note that NLM has deleted these, each up to a version; returns those of them that were here and not yet gone."""
     went = []
-    for pmid in pmids:
+    for pmid, version in deletions:
         cursor = db.execute(
-            "update record_state set missing_since = coalesce(missing_since, ?), gone = ? "
-            "where pmid = ? and gone is null",
-            (when, when, pmid),
+            """
+            update record_state set missing_since = coalesce(missing_since, :when), gone = :when
+            where pmid = :pmid and gone is null
+              and not exists (select 1 from articles a where a.pmid = :pmid and a.version > :version)
+            """,
+            {"when": when, "pmid": pmid, "version": version},
         )
         if cursor.rowcount:
             went.append(pmid)
@@ -204,14 +234,30 @@ def due(
     ]
 
 
-def current_versions(db: sqlite3.Connection) -> Iterator[tuple[Pmid, str, bytes]]:
-    """(pmid, format, bytes) of the version that each record shows, by PMID."""
+class Versions(NamedTuple):
+    """All versions of a record: (hash, format, bytes) as they came, the one that is ``shown`` last."""
+
+    pmid: Pmid
+    shown: str
+    kept: list[tuple[str, str, bytes]]
+
+
+def all_versions(db: sqlite3.Connection) -> Iterator[Versions]:
+    """Every record that shows a version, with all that are kept of it, by PMID."""
     rows = db.execute(
         """
-        select r.pmid, r.format, r.body from record_state s
-        join raw_records r on r.pmid = s.pmid and r.sha256 = s.raw
-        order by s.pmid
+        select s.pmid, s.raw, r.sha256, r.format, r.body from record_state s
+        join raw_records r on r.pmid = s.pmid
+        where s.raw is not null
+        order by s.pmid, r.sha256 is s.raw, r.fetched, r.rowid
         """
     )
-    for pmid, format, packed in rows:
-        yield Pmid(pmid), format, unpack(packed)
+    for (pmid, shown), versions in groupby(rows, key=lambda row: (row[0], row[1])):
+        yield Versions(
+            Pmid(pmid), shown, [(sha256, format, unpack(packed)) for *_, sha256, format, packed in versions]
+        )
+
+
+def show(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> None:
+    """Note that the record shows another of the versions that are kept."""
+    db.execute("update record_state set raw = ? where pmid = ?", (sha256, pmid))

@@ -22,6 +22,10 @@ _ADDED_TABLES = ("searched_texts",)
 
 SEARCHED = ("title", "abstract", "keywords_text", "mesh_text", "authors_text")
 
+# How derived tables are made of raw records, as a number: raised by whoever changes what comes out of the same bytes. A
+# database that was made by a lower one (pragma user_version) is derived again by the next job that writes.
+DERIVATION = 1
+
 
 class Table(NamedTuple):
     """``columns`` maps each column to (SQL type and constraints, what it means); ``rest`` ends the definition."""
@@ -692,6 +696,13 @@ select a.pmid, coalesce(t.title, a.title) as title, coalesce(t.abstract, a.abstr
 from articles a left join searched_texts t on t.pmid = a.pmid""",
     ):
         db.execute(statement)
+
+
+@migrations()
+def m006_derivation(db: Database) -> None:
+    """Only of a database without any record is it known how its derived tables are made."""
+    if db.execute("select not exists (select 1 from record_state)").fetchone()[0]:
+        db.execute(f"pragma user_version = {DERIVATION}")
 
 
 def _add_columns(db: Database, added: Iterable[tuple[str, str]]) -> None:

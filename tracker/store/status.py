@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tracker.clock import now
+from tracker.store import articles
 from tracker.store.questions import STARTER, seeds
 from tracker.store.wrongclock import is_ahead, latest_ahead
 
@@ -34,7 +35,7 @@ select (select count(*) from record_state where raw is not null and source <> 's
 
 def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
     """What ``tracker status --json`` prints; ``stale`` are the questions that are not complete as of
-    ``max_age`` days ago, or incomplete since."""
+    ``max_age`` days ago, or incomplete since; ``read_again`` says that the records are due to be read anew."""
     today = datetime.now(UTC)
     given = {
         "month_ago": (today - timedelta(days=30)).strftime("%Y-%m-%d"),
@@ -62,6 +63,7 @@ def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
         "questions": questions,
         "runs": _rows(db, _RUNS, given),
         **_rows(db, _STOCK, given)[0],
+        "read_again": articles.is_due(db),
         "stale": stale,
         "clock_was_ahead": latest_ahead(db),
     }
