@@ -48,6 +48,7 @@ def search(settings: Settings, text: Sequence[str], limit: int, as_json: bool) -
     words = " ".join(text)
     if not identifiers.identifiers(words):
         words = " ".join(f'"{part}"' if _is_phrase(part) else part for part in text)
+    store.check(words)
     with closing(open_evidence(settings)) as db:
         hits, found = store.search(db, words, limit), store.count(db, words)
         named = identifiers.named(db, words) or identifiers.identifiers(words)

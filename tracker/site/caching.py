@@ -6,6 +6,7 @@ work is done.
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
 from collections.abc import Awaitable, Callable
@@ -52,7 +53,7 @@ def kept(view: View) -> View:
         response: Response = await view(request, datasette)
         if response.status == 200:
             response.headers |= headers
-            _compress(request, response)
+            await asyncio.to_thread(_compress, request, response)
         return response
 
     return answer

@@ -83,7 +83,7 @@ async def _list(datasette: Datasette, request: Request, slug: str | None) -> Res
         raise BadRequest(f"newest={newest!r} is no number of articles. Write digits, say 100.")
 
     def choose(db: sqlite3.Connection) -> Selection:
-        return filters.selection(request, slug, citations.label_choices(db, slug))
+        return filters.selection(request, slug, citations.label_choices(db, slug), strict=True)
 
     format = EXTENSIONS[request.url_vars["extension"]]
     return await _stream(datasette, request, slug, choose, format, int(newest) if newest else None)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from tracker.errors import UsageError
 from tracker.site import access
 from tracker.site.compat import BadRequest, Request
+from tracker.store import search
 from tracker.store.decisions import TODO, TODO_FULL, UNDECIDED
 from tracker.store.facets import FACTS
 from tracker.store.lists import TOP, Key, Selection, Sort
 
 MOST_CHARACTERS = 300
+# Of one group; each is a filter to take off again, with the address of the list without it.
+MOST_VALUES = 20
 DECISIONS = {
     "include": "judged relevant",
     "exclude": "judged not relevant",
@@ -37,8 +41,13 @@ class Chip(NamedTuple):
     without: str
 
 
-def selection(request: Request, question: str | None, groups: Collection[str]) -> Selection:
-    """What the address asks for. ``groups`` are the facets there are; other parameters are none of ours.
+def selection(
+    request: Request, question: str | None, choices: Mapping[str, Collection[str]], *, strict: bool = False
+) -> Selection:
+    """What the address asks for. ``choices`` are the facets there are, by group; other parameters are none of ours.
+
+    What a page cannot filter by is left out, and ``ignored`` says so. ``strict`` is for what has no place to say it, as
+    a file: then unknown values are kept, which fit nothing, and too many are refused.
 
     Raises BadRequest where a value has not the form of its field.
     """
@@ -48,6 +57,10 @@ def selection(request: Request, question: str | None, groups: Collection[str]) -
         raise BadRequest(
             f"A search may have {MOST_CHARACTERS} characters; this one has {len(text):,}. Shorten it."
         )
+    try:
+        search.check(text)
+    except UsageError as error:
+        raise BadRequest(f"Too much to search for at once: {error}") from None
     sort = args.get("sort") or "published"
     if sort not in SORTS:
         raise BadRequest(f"sort={sort!r} is no order. There are: {', '.join(SORTS)}.")
@@ -59,9 +72,16 @@ def selection(request: Request, question: str | None, groups: Collection[str]) -
     if decision and decision not in known:
         raise BadRequest(f"decision={decision!r} is no decision. There are: {', '.join(known)}.")
     tag = args.get("tag") or None
+    given = {group: _given(args.getlist(group)) for group in choices}
+    if strict and (crowded := [group for group, values in given.items() if len(values) > MOST_VALUES]):
+        raise BadRequest(f"{crowded[0]}: a list is filtered by at most {MOST_VALUES} values of a group.")
     return Selection(
         question,
-        {group: tuple(values) for group in groups if (values := list(filter(None, args.getlist(group))))},
+        {
+            group: tuple(values)
+            for group, asked in given.items()
+            if (values := asked if strict else _known(asked, choices[group])[:MOST_VALUES])
+        },
         _year(request, "from"),
         _year(request, "to"),
         text,
@@ -71,6 +91,36 @@ def selection(request: Request, question: str | None, groups: Collection[str]) -
         viewer=viewer if tag or decision else None,
         sort=sort if question else "published",
     )
+
+
+def ignored(request: Request, choices: Mapping[str, Collection[str]]) -> list[str]:
+    """What of the address's filters a page leaves out, in sentences."""
+    args = request.args
+    given = {group: _given(args.getlist(group)) for group in choices}
+    known = {group: _known(values, choices[group]) for group, values in given.items()}
+    unknown = sum(len(values) - len(known[group]) for group, values in given.items())
+    found = [
+        f"{group_title(group)}: only the first {MOST_VALUES} of {len(values)} values count."
+        for group, values in known.items()
+        if len(values) > MOST_VALUES
+    ]
+    if unknown:
+        found.append(
+            "One filter value is unknown here and was ignored."
+            if unknown == 1
+            else f"{unknown:,} filter values are unknown here and were ignored."
+        )
+    return found
+
+
+def _given(values: Sequence[str]) -> list[str]:
+    """What the address says of a group, each value once."""
+    return list(dict.fromkeys(filter(None, values)))
+
+
+def _known(values: Sequence[str], choices: Collection[str]) -> list[str]:
+    known = frozenset(choices)
+    return [value for value in values if value in known]
 
 
 def after(request: Request) -> Key:

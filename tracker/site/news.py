@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sqlite3
 from collections.abc import Sequence
@@ -121,7 +122,7 @@ async def feed(request: Request, datasette: Datasette) -> Response:
     about, cited = found
     out = io.BytesIO()
     atom = FORMATS["atom"]
-    atom.write(about, cited, out)
+    await asyncio.to_thread(atom.write, about, cited, out)
     return Response(out.getvalue(), 200, content_type=atom.media_type)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import sqlite3
 from collections.abc import Mapping
@@ -51,10 +52,12 @@ async def question(request: Request, datasette: Datasette) -> Response:
     looked = _looked(request, slug)
 
     def query(db: sqlite3.Connection) -> tuple[Selection, dict[str, Any] | None]:
-        chosen = filters.selection(request, slug, citations.label_choices(db, slug))
+        choices = citations.label_choices(db, slug)
+        chosen = filters.selection(request, slug, choices)
         found = browse.question(db, chosen, filters.after(request), looked, access.viewer(request))
         if found:
             found |= panels.said(db, request, found["articles"], slug)
+            found["ignored"] = filters.ignored(request, choices)
         return chosen, found
 
     chosen, found = await read(datasette, query)
@@ -76,8 +79,11 @@ async def question(request: Request, datasette: Datasette) -> Response:
 
 async def search(request: Request, datasette: Datasette) -> Response:
     def query(db: sqlite3.Connection) -> tuple[Selection, dict[str, Any]]:
-        chosen = filters.selection(request, None, citations.label_choices(db))
-        found = browse.found(db, chosen, filters.after(request))
+        choices = citations.label_choices(db)
+        chosen = filters.selection(request, None, choices)
+        found = browse.found(db, chosen, filters.after(request)) | {
+            "ignored": filters.ignored(request, choices)
+        }
         return chosen, found | panels.said(db, request, found.get("articles", ()), None)
 
     chosen, found = await read(datasette, query)
@@ -126,7 +132,11 @@ async def databases(request: Request, datasette: Datasette) -> Response:
 
 
 async def page(datasette: Datasette, request: Request, template: str, context: Mapping[str, Any]) -> Response:
-    """A template of ours with what all of them use. Datasette's own way renders asynchronously, which takes longer."""
+    """A template of ours with what all of them use.
+
+    Datasette's own way renders asynchronously, which takes longer; and in the event loop, where everybody waits for a
+    long page.
+    """
     common = {
         "rights": await access.rights(datasette, request),
         "here": panels.here(request),
@@ -138,7 +148,8 @@ async def page(datasette: Datasette, request: Request, template: str, context: M
         # A function: calling it sets a cookie, which an anonymous page must not.
         "csrftoken": request.scope.get("csrftoken"),
     }
-    return Response.html(compat.templates(datasette).get_template(template).render({**common, **context}))
+    made = compat.templates(datasette).get_template(template)
+    return Response.html(await asyncio.to_thread(made.render, {**common, **context}))
 
 
 def _list_context(chosen: Selection, path: str, found: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,15 +53,19 @@ async def panels(
         "done": None,
     }
     parts = compat.templates(datasette).get_template("_tracker_tagging.html")
-    made = {}
-    for pmid, found in (await read(datasette, query)).items():
-        if on_article and place not in found["places"]:
-            continue
-        given = found["places"][place or "any"] if on_article else found["given"]
-        reasons = given.get("reasons", found.get("reasons", ()))
-        module: Any = parts.make_module({**common, **found, "reasons": reasons})
-        made[pmid] = str(module.panel(pmid, given, question))
-    return made
+
+    def render(papers: Mapping[int, dict[str, Any]]) -> dict[int, str]:
+        made = {}
+        for pmid, found in papers.items():
+            if on_article and place not in found["places"]:
+                continue
+            given = found["places"][place or "any"] if on_article else found["given"]
+            reasons = given.get("reasons", found.get("reasons", ()))
+            module: Any = parts.make_module({**common, **found, "reasons": reasons})
+            made[pmid] = str(module.panel(pmid, given, question))
+        return made
+
+    return await asyncio.to_thread(render, await read(datasette, query))
 
 
 def said(
@@ -147,6 +152,10 @@ async def done(datasette: Datasette, request: Request) -> dict[str, Any] | None:
 
 
 def here(request: Request) -> str:
-    """Where a form leads back to: this page, without what it says was done."""
+    """Where a form leads back to: this page, without what it says was done.
+
+    Each form of a page repeats it, so an address that is too long to be led back to is cut to its path.
+    """
     pairs = [pair for pair in parse_qsl(request.query_string) if pair[0] not in DONE]
-    return str(request.path) + (f"?{urlencode(pairs)}" if pairs else "")
+    address = str(request.path) + (f"?{urlencode(pairs)}" if pairs else "")
+    return address if len(address) <= access.LONGEST_PATH else str(request.path)

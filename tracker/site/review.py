@@ -4,6 +4,7 @@ and how far reviewers agree; and where a lead settles.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,7 +64,7 @@ async def review_json(request: Request, datasette: Datasette) -> Response:
             "conflicts": standing.conflicts,
             "agreement": [_pair(pair) for pair in standing.pairs],
         }
-    return Response.json(answer)
+    return await asyncio.to_thread(Response.json, answer)
 
 
 @writing("tracker-lead")

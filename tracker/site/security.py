@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 from jinja2 import BaseLoader, Environment
 
@@ -29,6 +30,10 @@ OURS = (
 OURS_BELOW = ("/questions/", "/articles/", "/account/", "/alerts/", "/tags/")
 # Of a form; whatever sends more is not heard to its end, signed in or not.
 LONGEST_BODY = 256 * 1024
+# Of path and query. Pages repeat parts of their address in their links, so a long one makes a much longer page.
+LONGEST_ADDRESS = 8 * 1024
+# What one address may ask of Datasette's tables and queries: how many parameters whose names begin so.
+MOST_ASKED = {"_facet": (10, "facets"), "_where": (10, "conditions in SQL"), "": (100, "parameters")}
 
 _POLICY = (
     "default-src 'none'; script-src {script}; style-src {style}; img-src 'self' data:; font-src 'self'; "
@@ -66,8 +71,31 @@ class _TooLong(Base400):  # type: ignore[misc]
     status = 413
 
 
+class _Refusal(NamedTuple):
+    status: int
+    words: str
+
+
+def _refusals(scope: dict[str, Any]) -> Iterator[_Refusal]:
+    """What an address asks that no page answers: said before anything takes it apart."""
+    asked: bytes = scope.get("query_string") or b""
+    length = len(scope.get("raw_path") or scope["path"].encode()) + len(asked)
+    if length > LONGEST_ADDRESS:
+        yield _Refusal(
+            414,
+            f"An address may have {LONGEST_ADDRESS:,} bytes; this one has {length:,}. Ask for less at once.",
+        )
+    elif scope["path"].startswith((f"/{EVIDENCE}/", f"/{EVIDENCE}.")) or scope["path"] == f"/{EVIDENCE}":
+        names = [name for name, _ in parse_qsl(asked.decode("latin-1"), keep_blank_values=True)]
+        for beginning, (most, called) in MOST_ASKED.items():
+            if (n := sum(name.startswith(beginning) for name in names)) > most:
+                yield _Refusal(
+                    400, f"A table is asked for at most {most} {called} at once; these are {n}. Ask for less."
+                )
+
+
 def secured(app: Any) -> Any:
-    """The ASGI application, with security headers on whatever it answers."""
+    """The ASGI application, with security headers on whatever it answers; what is too much to ask it is not asked."""
 
     async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -91,6 +119,15 @@ def secured(app: Any) -> Any:
                 message = {**message, "headers": [*kept, *headers.items()]}
             await send(message)
 
+        async def refuse(refusal: _Refusal) -> None:
+            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+            start = {"type": "http.response.start", "status": refusal.status, "headers": headers}
+            await send_secured(start)
+            await send({"type": "http.response.body", "body": f"{refusal.words}\n".encode()})
+
+        if refusal := next(_refusals(scope), None):
+            await refuse(refusal)
+            return
         heard = 0
 
         async def receive_some() -> Any:
@@ -105,14 +142,7 @@ def secured(app: Any) -> Any:
             await app({**scope, "csp_nonce": nonce}, receive_some, send_secured)
         except _TooLong as error:
             # Datasette answers it where its own code hears the body, but not where the form's token is looked for.
-            said = str(error).encode()
-            start = {
-                "type": "http.response.start",
-                "status": 413,
-                "headers": [(b"content-type", b"text/plain")],
-            }
-            await send_secured(start)
-            await send({"type": "http.response.body", "body": said})
+            await refuse(_Refusal(error.status, str(error)))
 
     return answer
 

@@ -6,6 +6,7 @@ with the paper's panel as it looks now where ``panel`` is asked for.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
@@ -328,7 +329,8 @@ async def _do_bulk(request: Request, datasette: Datasette, writer: Writer, form:
 def _chosen(request: Request, db: sqlite3.Connection, slug: str) -> Selection:
     if not db.execute("select 1 from questions where slug = ?", (slug,)).fetchone():
         raise NotFound(f"There is no question {slug!r}.")
-    return filters.selection(request, slug, citations.label_choices(db, slug))
+    # What is done to a list is never done to a longer one than its filters say.
+    return filters.selection(request, slug, citations.label_choices(db, slug), strict=True)
 
 
 def _first(db: sqlite3.Connection, chosen: Selection) -> list[Pmid]:
@@ -378,7 +380,7 @@ async def answer(request: Request, datasette: Datasette, form: Form, done: Done)
                 on_article=form.get("panel") == "article",
                 back=form.get("back"),
             )
-        return Response.json(said)
+        return await asyncio.to_thread(Response.json, said)
     return Response.redirect(with_done(access.local_path(form.get("back")), done), status=303)
 
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -91,8 +92,12 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": False, "breaks": True}).disable(
 _NOTE_TAGS = {"p", "br", "em", "strong", "code", "pre", "blockquote", "ul", "ol", "li", "a", "hr"}
 
 
+@lru_cache(maxsize=500)
 def markdown(text: str) -> Markup:
-    """A person's note as HTML: what Markdown makes of it, and of that only what cannot do anything."""
+    """A person's note as HTML: what Markdown makes of it, and of that only what cannot do anything.
+
+    Remembered, since the longest note of nothing but brackets takes a quarter of a second.
+    """
     made = nh3.clean(
         _MARKDOWN.render(text),
         tags=_NOTE_TAGS,

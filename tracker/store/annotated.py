@@ -87,8 +87,8 @@ def of_articles(
     within = "true" if question is None else "{}.question is :question"
     tagged = "true" if question is None else "(g.question is null or g.question = :question)"
     noted = "true" if question is None else "(n.question is null or n.question = :question)"
-    for row in _rows(db, _TAGS.format(question=tagged), given):
-        _add_tag(found[row["pmid"]]["tags"], row)
+    for pmid, rows in groupby(_rows(db, _TAGS.format(question=tagged), given), key=lambda row: row["pmid"]):
+        found[pmid]["tags"] = _tags(rows)
     for row in _rows(db, _DECISIONS.format(question=within.format("d")), given):
         found[row["pmid"]]["decisions"].append(row)
     for row in _rows(db, _SETTLEMENTS.format(question=within.format("s")), given):
@@ -262,21 +262,19 @@ def _readable(row: dict[str, Any]) -> dict[str, Any]:
     return row | {name: row[name] and json.loads(row[name]) for name in ("subject", "before", "after")}
 
 
-def _add_tag(tags: Rows, row: dict[str, Any]) -> None:
+def _tags(rows: Iterable[dict[str, Any]]) -> Rows:
     """One entry a tag and question, whoever says so."""
-    for known in tags:
-        if (known["id"], known["question"]) == (row["id"], row["question"]):
-            break
-    else:
-        known = {
-            name: row[name] for name in ("id", "question", "name", "description", "colour", "group_name")
-        }
-        known |= {"people": [], "notes": [], "mine": False}
-        tags.append(known)
-    known["people"].append(row["person"])
-    known["mine"] = known["mine"] or bool(row["mine"])
-    if row["note"]:
-        known["notes"].append((row["person"], row["note"]))
+    found: dict[tuple[int, str | None], dict[str, Any]] = {}
+    for row in rows:
+        said = {name: row[name] for name in ("id", "question", "name", "description", "colour", "group_name")}
+        tag = found.setdefault(
+            (row["id"], row["question"]), said | {"people": [], "notes": [], "mine": False}
+        )
+        tag["people"].append(row["person"])
+        tag["mine"] = tag["mine"] or bool(row["mine"])
+        if row["note"]:
+            tag["notes"].append((row["person"], row["note"]))
+    return list(found.values())
 
 
 def _rows(db: sqlite3.Connection, query: str, given: dict[str, Any]) -> Rows:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import yaml
 
 from tracker.article import Pmid
+from tracker.errors import UsageError
 from tracker.query.vocabulary import fields_by_tag
 from tracker.store.identifiers import named
 from tracker.store.schema import SEARCHED, TOKENIZER
@@ -34,6 +35,12 @@ _BORROWED = re.compile(
 Words = tuple[str, ...]
 # Stored words that one beginning stands for, at most, to be asked for one by one.
 MOST_WORDS = 1000
+# In one search: words, repeats merged; beginnings; beginnings so short that many words begin so. Each is looked for in
+# the whole index (measured on a million articles: one letter takes five seconds).
+MOST_DIFFERENT, MOST_BEGINNINGS, MOST_SHORT = 50, 5, 1
+SHORT = 3
+# Of each field, what is looked through for a snippet: FTS5 compares every match with every other.
+SNIPPETS_FROM = 20_000
 # Each is found from the one before: their list is sorted, and what stands under them need not be read.
 _BEGINNING_SO = """
 with recursive found (term) as (
@@ -55,6 +62,25 @@ class Hit(NamedTuple):
     retracted: bool
     expression_of_concern: bool
     snippet: str
+
+
+def check(text: str) -> None:
+    """Raises UsageError for what would take the index from everybody else."""
+    beginnings = {word.casefold() for _, word in _PART.findall(text) if word.endswith("*")}
+    different = len({word.casefold() for word in _WORD.findall(text)})
+    if different > MOST_DIFFERENT:
+        raise UsageError(
+            f"a search may have {MOST_DIFFERENT} different words; this one has {different}. Leave some out."
+        )
+    if len(beginnings) > MOST_BEGINNINGS:
+        raise UsageError(
+            f"a search may have {MOST_BEGINNINGS} words that end in *; this one has {len(beginnings)}. "
+            "Write some of them out."
+        )
+    if sum(len(word.rstrip("*")) < SHORT for word in beginnings) > MOST_SHORT:
+        raise UsageError(
+            f"too many words begin so: of those that end in *, give all but one at least {SHORT} letters."
+        )
 
 
 def search(db: sqlite3.Connection, text: str, limit: int = 20) -> list[Hit]:
@@ -142,8 +168,9 @@ def snippets(
     match = fts_query(text)
     if not match:
         return {}
+    beginnings = ", ".join(f"substr({column}, 1, {SNIPPETS_FROM})" for column in SEARCHED)
     rows = db.execute(
-        f"select pmid, {', '.join(SEARCHED)} from articles where pmid in (select value from json_each(?))",
+        f"select pmid, {beginnings} from articles where pmid in (select value from json_each(?))",
         (json.dumps(list(pmids)),),
     )
     texts = {pmid: tuple(each or "" for each in found) for pmid, *found in rows}
@@ -199,7 +226,8 @@ def _of_words(match: str) -> str:
 
 
 def fts_query(text: str, db: sqlite3.Connection | None = None) -> str:
-    """The text as an FTS5 query in which every word is quoted, so that nothing a reader types is syntax.
+    """The text as an FTS5 query in which every word is quoted, so that nothing a reader types is syntax; repeats are
+    merged.
 
     What is raised or lowered is asked for in the form in which it is joined to its word: ``10⁶`` as ``106``.
 
@@ -208,7 +236,11 @@ def fts_query(text: str, db: sqlite3.Connection | None = None) -> str:
     """
     terms: list[str] = []
     words: list[str] = []
+    begun: set[str] = set()
     for phrase, word in _PART.findall(flat(_without_borrowed(text))):
+        if word.endswith("*") and word.casefold() in begun:
+            continue
+        begun.add(word.casefold())
         if word and not word.endswith("*"):
             words += _WORD.findall(word)
             continue
@@ -216,7 +248,7 @@ def fts_query(text: str, db: sqlite3.Connection | None = None) -> str:
         words = []
         if parts := _WORD.findall(phrase or word):
             terms.append(_begun(parts, db) if word else _quoted(parts))
-    return " AND ".join(terms + _with_synonyms(words))
+    return " AND ".join({term.casefold(): term for term in terms + _with_synonyms(words)}.values())
 
 
 def _begun(words: list[str], db: sqlite3.Connection | None) -> str:
