@@ -25,6 +25,7 @@ _INLINE = {tag: tag for tag in ("b", "i", "u", "sub", "sup", "em", "strong")} | 
 }
 _MATH_ATTRIBUTES = frozenset(("display", "mathvariant", "open", "close", "separators", "stretchy", "accent"))
 _SPACES = re.compile(r"[ \t\r\n]{2,}|[\t\n]")
+_NEEDLESS = re.compile(r"^ +| +$| +(?=[ \n])|(?<=\n) +")
 # What our HTML is made of. A formula is one piece: a mark inside would end it for a browser.
 _PIECE = re.compile(
     r"(?P<formula><math[ >].*?</math>)|<(?P<end>/?)(?P<tag>[a-z]+)[^>]*>|(?P<entity>&(?:amp|lt|gt|quot|#x27);)|[^<&]+"
@@ -158,14 +159,12 @@ class _Run:
         self.add(other.text[end:], other.places[end:])
 
     def folded(self) -> Plain:
-        """With single spaces, and none at the ends."""
-        text, places = self.text, self.places
-        if "  " in text:
-            kept = [n for n, sign in enumerate(text) if sign != " " or text[n - 1 : n] != " "]
-            text, places = "".join(text[n] for n in kept), [places[n] for n in kept]
-        start = len(text) - len(text.lstrip(" "))
-        end = len(text.rstrip(" "))
-        return Plain(text[start:end], places[start:end])
+        """With single spaces, and none at the ends of lines."""
+        dropped = {place for found in _NEEDLESS.finditer(self.text) for place in range(*found.span())}
+        if not dropped:
+            return Plain(self.text, self.places)
+        kept = [place for place in range(len(self.text)) if place not in dropped]
+        return Plain("".join(self.text[place] for place in kept), [self.places[place] for place in kept])
 
 
 # -- words marked ----------------------------------------------------------------------------------
