@@ -118,6 +118,7 @@ def bound_process() -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, LONGEST_FILE),
         (resource.RLIMIT_NOFILE, OPEN_FILES),
+        (resource.RLIMIT_NPROC, 0),
     ):
         hard = resource.getrlimit(what)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
