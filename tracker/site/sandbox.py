@@ -33,6 +33,7 @@ from urllib.parse import parse_qsl
 from tracker.site import sandbox_child
 from tracker.site.compat import Base400, Database, QueryInterrupted, Results, asks_for_schema, traced
 from tracker.site.sandbox_child import packed, unpacked
+from tracker.store.connect import reading_uri
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -151,8 +152,7 @@ class SandboxedDatabase(Database):  # type: ignore[misc]
 
     def __init__(self, datasette: Datasette, path: str, is_mutable: bool) -> None:
         super().__init__(datasette, path=path, is_mutable=is_mutable)
-        how = "mode=ro" if is_mutable else "immutable=1"
-        self._sandbox = Sandbox(f"{Path(path).absolute().as_uri()}?{how}")
+        self._sandbox = Sandbox(reading_uri(Path(path), "mode=ro" if is_mutable else "immutable=1"))
 
     def warm(self) -> None:
         """Start the processes, so that the first reader need not wait for that."""
@@ -161,6 +161,10 @@ class SandboxedDatabase(Database):  # type: ignore[misc]
     def stop(self) -> None:
         """End the processes. Whoever waits is told that nothing is answered any more."""
         self._sandbox.stop()
+
+    def close(self) -> None:
+        self.stop()
+        super().close()
 
     async def execute(
         self,
