@@ -36,6 +36,7 @@ ABOUT_ANNOTATIONS = {
     "settlements": "What a lead made of two reviewers' conflict",
     "unsealed": "Where a blind review was opened, as two people had decided",
     "sign_in_failures": "Attempts to sign in that failed in the last day; the name is a hash",
+    "ended_sessions": "Sessions that somebody signed out of in the last week, each by a hash",
     "events": "The log of all of this, only ever added to",
 }
 

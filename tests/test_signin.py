@@ -220,6 +220,48 @@ def test_signing_out_takes_a_form_and_ends_the_session_of_this_browser(desk: Des
         assert "tracker" not in client.cookies
 
 
+def test_signing_out_ends_that_session_and_no_other(desk: Desk, address: str) -> None:
+    """A cookie that somebody else has got hold of counts no more; the person's other browsers stay signed in."""
+    add_person(desk, "several")
+    with signed_in(address, "several") as here, signed_in(address, "several") as there:
+        stolen = here.cookies["tracker"]
+        assert stolen != there.cookies["tracker"]
+        assert actor(address, headers={"Cookie": f"tracker={stolen}"})
+        send(here, "/sign-out")
+        # base64 has spare bits at its end: the same signature, written in another way, is the same session.
+        spellings = [
+            stolen,
+            *(stolen[:-1] + last for last in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789abcdefghijklmnopq"),
+        ]
+        for cookie in (*spellings, f"{stolen}=", f"{stolen}=="):
+            assert actor(address, headers={"Cookie": f"tracker={cookie}"}) is None
+            page = httpx.get(address, headers={"Cookie": f"tracker={cookie}"})
+            assert "Sign out" not in page.text
+        assert actor(there)
+        send(there, "/sign-out")
+        assert actor(there) is None
+
+
+def test_signing_out_without_a_session_of_ours_writes_nothing(desk: Desk, address: str) -> None:
+    before = db_rows(desk, "select * from ended_sessions")
+    with httpx.Client(base_url=address) as client:
+        client.get("/sign-in")
+        for cookie in ("", "x.y", Site(desk).session(add_person(desk, "not.here"))["tracker"]):
+            client.cookies.set("tracker", cookie)
+            assert send(client, "/sign-out").status_code == 303
+    assert db_rows(desk, "select * from ended_sessions") == before
+
+
+def test_an_ended_session_is_forgotten_once_its_cookie_has_expired(desk: Desk, address: str) -> None:
+    add_person(desk, "often")
+    with signed_in(address, "often") as client:
+        send(client, "/sign-out")
+    change(desk, "update ended_sessions set ended = strftime('%Y-%m-%dT%H:%M:%SZ', 'now', '-9 days')")
+    with signed_in(address, "often") as client:
+        send(client, "/sign-out")
+    assert len(db_rows(desk, "select * from ended_sessions")) == 1
+
+
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/account/password", "/account/tokens",
                                   "/account/tokens/revoke", "/account/sessions"])  # fmt: skip
 def test_a_form_from_another_site_is_refused(desk: Desk, address: str, path: str) -> None:

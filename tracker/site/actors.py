@@ -7,11 +7,14 @@ ours says so, and a reader otherwise.
 
 from __future__ import annotations
 
+import json
+import secrets
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracker.site.below import base_path
 from tracker.site.compat import BadSignature, Request, Response, settled
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from datasette.app import Datasette
 
 Actor = dict[str, Any]
-LASTS = 7 * 24 * 60 * 60
+LASTS = int(people.SESSION_LASTS.total_seconds())
 # A token's last use is noted once in this time.
 NOTED_EVERY = timedelta(hours=1)
 # What is signed for one purpose must not serve another.
@@ -73,15 +76,32 @@ def cookie_name(request: Request) -> str:
     return "__Host-tracker" if base_path(request.scope) == "/" else "__Secure-tracker"
 
 
+class _Session(NamedTuple):
+    """What a cookie says: ``session`` is the person's number when it began, ``name`` tells it from their others."""
+
+    person: int
+    session: int
+    began: int
+    name: str
+
+
 def begin_session(datasette: Datasette, request: Request, response: Response, person: Person) -> None:
-    value = datasette.sign(
-        {"person": person.id, "session": person.session, "began": int(time.time())}, _NAMESPACE
-    )
+    said = {"person": person.id, "session": person.session, "began": int(time.time())}
+    # Two that begin in the same second are two.
+    value = datasette.sign(said | {"id": secrets.token_urlsafe(16)}, _NAMESPACE)
     _set_cookie(request, response, value, LASTS)
 
 
-def end_session(request: Request, response: Response) -> None:
+async def end_session(datasette: Datasette, request: Request, response: Response) -> None:
+    """End the session of this browser, also for whoever else has its cookie."""
     _set_cookie(request, response, "", 0)
+    if said := _said_by(datasette, request):
+
+        def end(db: sqlite3.Connection) -> None:
+            with transaction(db):
+                people.end_session(db, said.name)
+
+        await datasette.get_database(ANNOTATIONS).execute_write_fn(end)
 
 
 def _set_cookie(request: Request, response: Response, value: str, seconds: int) -> None:
@@ -102,26 +122,36 @@ def has_session(request: Request) -> bool:
 
 async def of_session(datasette: Datasette, request: Request) -> Person | None:
     """Whose session the cookie says this is, where it still counts."""
+    said = _said_by(datasette, request)
+    # Another process of ours may have a clock that is a little ahead.
+    if said is None or not -60 < time.time() - said.began < LASTS:
+        return None
+    person: Person | None = await _read(
+        datasette, lambda db: people.in_session(db, said.person, said.session, said.name)
+    )
+    return person
+
+
+def _said_by(datasette: Datasette, request: Request) -> _Session | None:
+    """What the cookie of a session says, where we signed it."""
     name = cookie_name(request)
     if name not in request.headers.get("cookie", "") or not (value := request.cookies.get(name)):
         return None
     try:
         said = datasette.unsign(value, _NAMESPACE)
-        id, session, began = (int(said[key]) for key in ("person", "session", "began"))
+        person, session, began = (int(said[key]) for key in ("person", "session", "began"))
     except (BadSignature, KeyError, TypeError, ValueError):
         return None
-    # Another process of ours may have a clock that is a little ahead.
-    if not -60 < time.time() - began < LASTS:
-        return None
-    person: Person | None = await _read(datasette, people.by_id, id)
-    return person if person and person.session == session and not person.disabled else None
+    # Of what was signed, and not of the cookie: base64 writes the same in more ways than one.
+    name = sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return _Session(person, session, began, name)
 
 
 # -- tokens, and other plugins ---------------------------------------------------------------------
 
 
 async def _of_token(datasette: Datasette, bearer: str) -> Actor | None:
-    found: tuple[Person, Token] | None = await _read(datasette, people.by_token, bearer)
+    found: tuple[Person, Token] | None = await _read(datasette, lambda db: people.by_token(db, bearer))
     if not found:
         return None
     person, token = found
@@ -141,7 +171,7 @@ async def _of_token(datasette: Datasette, bearer: str) -> Actor | None:
 
 
 async def _of_another(datasette: Datasette, found: Actor) -> Actor:
-    person: Person | None = await _read(datasette, people.by_identity, identities(found))
+    person: Person | None = await _read(datasette, lambda db: people.by_identity(db, identities(found)))
     if person and not person.disabled:
         return actor(person)
     return {key: value for key, value in found.items() if key not in _OURS}
@@ -163,7 +193,7 @@ def tidy_identity(identity: str | None) -> str | None:
     return identity and identity.strip()
 
 
-async def _read(datasette: Datasette, look: Any, key: Any) -> Any:
+async def _read(datasette: Datasette, look: Callable[[sqlite3.Connection], Any]) -> Any:
     if ANNOTATIONS not in datasette.databases:
         return None
-    return await datasette.get_database(ANNOTATIONS).execute_fn(lambda db: look(db, key))
+    return await datasette.get_database(ANNOTATIONS).execute_fn(look)

@@ -98,12 +98,16 @@ async def _form(
 
 
 async def sign_out(request: Request, datasette: Datasette) -> Response:
-    """Out of this browser. The session of another plugin ends as well, but not what a proxy says of every request."""
+    """Out of this browser: its session ends, also for whoever else has the cookie.
+
+    Another plugin's cookie is forgotten, which is all that can be done from here; what a proxy says of every request
+    stays.
+    """
     if request.method != "POST":
         raise MethodNotAllowed("Use the button 'Sign out' that every page has.")
     check_same_site(request)
     response = _redirect(datasette, "/")
-    actors.end_session(request, response)
+    await actors.end_session(datasette, request, response)
     if "ds_actor" in request.cookies:
         response.set_cookie("ds_actor", "", max_age=0)
     return response
@@ -288,7 +292,7 @@ async def revoke_token(request: Request, datasette: Datasette, person: Person, f
 async def end_sessions(request: Request, datasette: Datasette, person: Person, form: Form) -> Response:
     await write(datasette, _writer(request, person), lambda act: people.end_sessions(act, person))
     response = _redirect(datasette, "/sign-in")
-    actors.end_session(request, response)
+    await actors.end_session(datasette, request, response)
     return response
 
 

@@ -201,6 +201,20 @@ def m002_teamwork(db: Database) -> None:
         db.execute(statement)
 
 
+# Sessions that somebody signed out of before their time; each is forgotten when its cookie would have expired.
+ENDED_SESSIONS = """
+create table ended_sessions (
+  session text primary key,
+  ended text not null
+) without rowid
+"""
+
+
+@migrations()
+def m003_ended_sessions(db: Database) -> None:
+    db.execute(ENDED_SESSIONS)
+
+
 def open_annotations(path: Path) -> sqlite3.Connection:
     """A connection for writing; made where missing, for its owner alone to read, as it holds hashes of passwords.
     Every commit is on disk before it returns.

@@ -25,6 +25,7 @@ LONGEST_TOKEN_DAYS = 366
 # Failed attempts within the window after which no more are heard, by how much of the pair is the same. A single
 # address cannot lock out somebody else's account; a password tried from everywhere is stopped all the same.
 WINDOW = timedelta(minutes=15)
+SESSION_LASTS = timedelta(days=7)
 MOST_FAILURES = {"name and address": 5, "address": 30, "name": 100}
 
 
@@ -182,6 +183,23 @@ def end_sessions(act: Act, person: Person) -> None:
     act.log("sign out everywhere", "person", {"id": person.id}, None, None)
     for token in tokens(act.db, person):
         revoke_token(act, person, token.id)
+
+
+def in_session(db: sqlite3.Connection, id: int, session: int, name: str) -> Person | None:
+    """Whose session this is, where it still counts. ``session`` is the person's number when it began, ``name`` what
+    tells it from their others."""
+    person = by_id(db, id)
+    if person is None or person.disabled or person.session != session:
+        return None
+    ended = db.execute("select 1 from ended_sessions where session = ?", (name,)).fetchone()
+    return None if ended else person
+
+
+def end_session(db: sqlite3.Connection, name: str) -> None:
+    """Let one session count no more, whoever has its cookie; others of the person go on."""
+    long_ago = (datetime.now(UTC) - SESSION_LASTS - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    db.execute("delete from ended_sessions where ended < ?", (long_ago,))
+    db.execute("insert or ignore into ended_sessions (session, ended) values (?, ?)", (name, now()))
 
 
 def password_hash(db: sqlite3.Connection, person: Person) -> str | None:
