@@ -8,7 +8,7 @@ of items and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 from tracker.citation import Citation, CitedAuthor
@@ -20,18 +20,8 @@ from tracker.cite.titles import without_stop
 
 
 def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:
-    write_array(_items(listing, citations), out)
+    write_array(map(item, citations), out)
     out.write(b"\n")
-
-
-def _items(listing: Listing, citations: Iterable[Citation]) -> Iterator[dict[str, Any]]:
-    note = listing.note
-    for citation in citations:
-        found = item(citation)
-        if note:
-            found["custom"]["list"] = _clean(note)
-        yield found
-        note = None
 
 
 def item(c: Citation) -> dict[str, Any]:

@@ -18,10 +18,3 @@ class Listing(NamedTuple):
     remarks: tuple[str, ...] = ()
     label_groups: tuple[str, ...] = ()
     home: str | None = None
-
-    @property
-    def note(self) -> str | None:
-        """All of it as one text, for formats that know entries and no file: the first entry carries it."""
-        if not self.remarks:
-            return None
-        return " ".join(("About the list in this file, not this article:", f"{self.title}.", *self.remarks))

@@ -42,11 +42,8 @@ NOTICES = {
 
 
 def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:
-    note = listing.note
     for citation in citations:
-        fields = (*_fields(citation), ("GN", note))
-        lines = [f"{tag:<4}- {text}\n" for tag, value in fields if (text := one_line(value or ""))]
-        note = None
+        lines = [f"{tag:<4}- {text}\n" for tag, value in _fields(citation) if (text := one_line(value or ""))]
         out.write("".join([*lines, "\n"]).encode())
 
 

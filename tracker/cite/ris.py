@@ -3,8 +3,8 @@
 Tags: https://en.wikipedia.org/wiki/RIS_(file_format) (the 2011 list); lines end with CR LF, as Research Information
 Systems had it. ``C1`` has the standing in short, an ``N1`` each all remarks, what was read by machine and what people
 say; ``KW`` has our tags as well, each with "tag: " before it, so that none passes for the record's own keyword.
-``AN`` is the PMID and ``C2`` the PMC number, where EndNote's own PubMed import puts it. What is to be said of the list
-is one more ``N1`` of the first entry: readers drop what stands before it.
+``AN`` is the PMID and ``C2`` the PMC number, where EndNote's own PubMed import puts it. Of the list as a whole nothing
+is said: a reference manager would keep that with the first paper for ever.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from tracker.cite.titles import without_stop
 
 
 def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:
-    note = listing.note
     for citation in citations:
-        fields = (*_fields(citation), ("N1", note))
-        lines = [f"{tag}  - {text}\r\n" for tag, value in fields if (text := one_line(value or ""))]
-        note = None
+        lines = [
+            f"{tag}  - {text}\r\n" for tag, value in _fields(citation) if (text := one_line(value or ""))
+        ]
         out.write("".join([*lines, "ER  - \r\n\r\n"]).encode())
 
 

@@ -392,6 +392,7 @@ def _uri(database: Database) -> str:
 # -- Datasette's tables and queries ----------------------------------------------------------------
 
 # An extension that Datasette finds in an address is one word.
+PART = "ONLY A PART"
 RENDERED = {"ris": "ris", "bib": "bibtex", "csl": "csl-json", "nbib": "nbib", "xlsx": "xlsx", "atom": "atom"}
 
 
@@ -441,7 +442,9 @@ async def _render(
     )
     out = io.BytesIO()
     await asyncio.to_thread(format.write, about, cited, out)
-    return Response(out.getvalue(), 200, _headers(format, name), format.media_type)
+    # A file of citations alone has no place to say it: what concerns one paper goes with it, and nothing else.
+    extent = "-part" if any(remark.startswith(PART) for remark in about.remarks) else ""
+    return Response(out.getvalue(), 200, _headers(format, name + extent), format.media_type)
 
 
 def _pmid(value: Any) -> Pmid | None:
@@ -464,9 +467,9 @@ def _extent(
     # The last page of a table has no next one.
     if data.get("next") or request.args.get("_next"):
         more = f" Add _size=max to the address for up to {most:,} rows." if rows < most else ""
-        yield f"ONLY A PART: the {rows:,} rows of one page, not the whole table.{more} {own}"
+        yield f"{PART}: the {rows:,} rows of one page, not the whole table.{more} {own}"
     elif data.get("truncated"):
-        yield f"ONLY A PART: the first {rows:,} rows; the query has more, which are never returned. {own}"
+        yield f"{PART}: the first {rows:,} rows; the query has more, which are never returned. {own}"
     yield f"Rows: {rows:,}; different articles in them: {pmids:,}."
     if cited < pmids:
         yield f"Left out, as they are not stored here: {pmids - cited:,}."
