@@ -264,6 +264,7 @@ def test_a_process_that_somebody_killed_is_started_again(site: Site) -> None:
     for child in children(os.getpid()):
         if "sandbox_child" in (child / "cmdline").read_text():
             os.kill(int(child.name), signal.SIGKILL)
+            wait_for(lambda child=child: _state(child) == "Z")
     assert site.get(query("select 1")).status_code == 200
 
 
@@ -282,8 +283,11 @@ def _open_files() -> int:
 
 
 def _zombies() -> int:
-    states = [(child / "stat").read_text().rpartition(")")[2].split()[0] for child in children(os.getpid())]
-    return states.count("Z")
+    return [_state(child) for child in children(os.getpid())].count("Z")
+
+
+def _state(process: Path) -> str:
+    return (process / "stat").read_text().rpartition(")")[2].split()[0]
 
 
 def test_our_pages_need_no_such_process(library: Desk) -> None:
