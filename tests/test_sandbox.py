@@ -513,11 +513,11 @@ def test_pragmas_that_no_page_needs_are_refused(site: Site, name: str) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "/**/" + " " * 5000 + "x",
-        "/**/" * 1000 + " " * 2000 + "x",
-        "/**/--\n" + " " * 5000 + "x",
-        "/*" + "*" * 5000,
-        "--" + "\n" * 5000 + "x",
+        "/**/" + " " * 2000 + "x",
+        "/**/" * 200 + " " * 1000 + "x",
+        "/**/--\n" + " " * 2000 + "x",
+        "/*" + "*" * 2000,
+        "--" + "\n" * 2000 + "x",
     ],
 )
 def test_a_comment_before_nothing_is_refused_in_no_time(site: Site, sql: str) -> None:
