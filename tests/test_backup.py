@@ -646,6 +646,153 @@ def test_a_spoilt_backup_is_refused_before_anything_is_touched(
         one_line(desk.run("restore", str(backup), "--yes"), 2, message)
 
 
+def statements(*texts: str) -> Callable[[Path], None]:
+    return lambda path: change(path, *texts)
+
+
+def rewritten(name: str, old: str, new: str) -> Callable[[Path], None]:
+    """An object whose text is another, as only whoever writes the file by hand can make it."""
+
+    def spoil(path: Path) -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("pragma writable_schema = on")
+            done = db.execute(
+                "update sqlite_master set sql = replace(sql, ?, ?) where name = ? and instr(sql, ?)",
+                (old, new, name, old),
+            )
+            assert done.rowcount == 1
+
+    return spoil
+
+
+_ADMIN = "begin update people set role = 'admin' where name = 'ada'; end"
+FOREIGN: dict[str, tuple[str, Callable[[Path], None], str]] = {
+    "a trigger on tags": (
+        "annotations.db",
+        statements(f"create trigger helpful after insert on taggings {_ADMIN}"),
+        "trigger 'helpful'",
+    ),
+    "a trigger on the log": (
+        "annotations.db",
+        statements(f"create trigger helpful after insert on events {_ADMIN}"),
+        "trigger 'helpful'",
+    ),
+    "a trigger on the log of steps": (
+        "annotations.db",
+        statements(f"create trigger helpful after insert on _sqlite_migrations {_ADMIN}"),
+        "trigger 'helpful'",
+    ),
+    "a view": ("annotations.db", statements("create view w as select * from people"), "view 'w'"),
+    "a table": ("annotations.db", statements("create table more (x)"), "table 'more'"),
+    "an index": ("annotations.db", statements("create index i on people (upper(name))"), "index 'i'"),
+    "another index of the name": (
+        "annotations.db",
+        statements("drop index notes_pmid", "create index notes_pmid on notes (abs(pmid))"),
+        "index 'notes_pmid' is not as ours",
+    ),
+    "a virtual table": (
+        "annotations.db",
+        statements("create virtual table v using fts5 (x)"),
+        "table 'v' that is not ours",
+    ),
+    "a generated column": (
+        "annotations.db",
+        statements("alter table people add column x as (upper(name))"),
+        "table 'people' is not as ours",
+    ),
+    "a log that forgets": (
+        "annotations.db",
+        statements("drop trigger events_never_deleted"),
+        "trigger 'events_never_deleted' is missing",
+    ),
+    "a log that can be changed": (
+        "annotations.db",
+        statements(
+            "drop trigger events_never_updated",
+            "create trigger events_never_updated before update on events begin select 1; end",
+        ),
+        "trigger 'events_never_updated' is not as ours",
+    ),
+    "a role that is always the same": (
+        "annotations.db",
+        rewritten("people", "role text not null", "role text default 'admin' not null"),
+        "table 'people' is not as ours",
+    ),
+    "a step left out": (
+        "annotations.db",
+        statements("delete from _sqlite_migrations where name = 'm002_teamwork'"),
+        "step of its schema",
+    ),
+    "a trigger in evidence.db": (
+        "evidence.db",
+        statements("create trigger t after insert on articles begin update articles set retracted = 0; end"),
+        "trigger 't'",
+    ),
+    "a view in evidence.db": ("evidence.db", statements("create view w as select 1"), "view 'w'"),
+}
+
+
+@pytest.mark.parametrize(("name", "spoil", "message"), FOREIGN.values(), ids=FOREIGN)
+def test_a_backup_with_a_schema_that_is_not_ours_is_not_put_back(
+    desk: Desk, name: str, spoil: Callable[[Path], None], message: str
+) -> None:
+    """Whatever the file brings would act in our name: a trigger once made a tagger an admin."""
+    backup = back_up(desk)
+    repack(backup, name, spoil)
+    with untouched(desk):
+        one_line(desk.run("restore", str(backup), "--yes"), 2, message, f"{name}.zst", "Nothing was changed")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [(spoil, message) for name, spoil, message in FOREIGN.values() if name == "annotations.db"],
+    ids=[title for title, (name, *_) in FOREIGN.items() if name == "annotations.db"],
+)
+def test_annotations_with_a_schema_that_is_not_ours_are_not_written_to(
+    desk: Desk, spoil: Callable[[Path], None], message: str
+) -> None:
+    spoil(desk.annotations)
+    with untouched(desk):
+        one_line(desk.run("people", "role", "ada", "lead"), 1, "annotations.db", message)
+        one_line(desk.run("backup"), 1, "annotations.db", message, "older ones are untouched")
+    served = desk.shell("serve", "--port", "1")
+    assert served.code == 1 and message in served.err and "Traceback" not in served.err
+
+
+def test_what_sqlite_itself_keeps_is_no_difference(desk: Desk) -> None:
+    for path in (desk.db, desk.annotations):
+        change(path, "analyze")
+    restore(desk, back_up(desk).name)
+
+
+# What has the name of a file and is none: (what to put there, what it is called).
+NO_FILES: dict[str, Callable[[Path], None]] = {
+    "a pipe": os.mkfifo,
+    "a device without end": lambda path: path.symlink_to("/dev/zero"),
+    "a folder": Path.mkdir,
+    "a socket": lambda path: socket(path),
+}
+
+
+def socket(path: Path) -> None:
+    os.mknod(path, stat.S_IFSOCK | 0o600)
+
+
+@pytest.mark.parametrize("put", NO_FILES.values(), ids=NO_FILES)
+@pytest.mark.parametrize("name", ["manifest.json", "annotations.db.zst"])
+def test_what_is_no_file_is_refused_and_not_waited_for(
+    desk: Desk, name: str, put: Callable[[Path], None]
+) -> None:
+    """As processes, which are given up after a minute."""
+    backup = back_up(desk)
+    (backup / name).unlink()
+    put(backup / name)
+    with untouched(desk):
+        one_line(desk.shell("restore", str(backup), "--yes"), 2, name)
+    # Others in the same folder are found past it, and a new one is made.
+    assert desk.shell("backup").code in (0, 3)
+
+
 def test_a_job_that_is_running_is_waited_for(desk: Desk) -> None:
     back_up(desk)
     with writing_job(desk.home / "db"), untouched(desk):

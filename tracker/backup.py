@@ -26,6 +26,7 @@ from tracker import __version__
 from tracker.clock import now
 from tracker.errors import CorruptDatabase, NewerSchema, TrackerError, UnusableInput, UsageError
 from tracker.lock import backing_up, writing_job
+from tracker.regular import open_regular, read_regular
 from tracker.settings import Settings
 from tracker.store import connect, copies
 from tracker.store.copies import Name
@@ -38,6 +39,8 @@ NAME = re.compile(r"evidence-tracker-\d{8}T\d{6}Z")
 # What a killed backup, or the deletion of an old one, leaves behind.
 PART = re.compile(rf"\.{NAME.pattern}\.part")
 CHUNK = 2**20
+# Bytes of a manifest; ours have some hundreds.
+LONGEST_MANIFEST = 2**20
 
 
 class _Part(BaseModel):
@@ -271,7 +274,7 @@ def find(settings: Settings, wanted: str, only: Name | None = None) -> Backup:
 
 def _manifest(folder: Path) -> Manifest:
     try:
-        text = (folder / MANIFEST).read_bytes()
+        text = read_regular(folder / MANIFEST, LONGEST_MANIFEST)
     except OSError as error:
         raise UnusableInput(f"{folder}: no backup of ours ({MANIFEST}: {error.strerror}).") from None
     try:
@@ -384,6 +387,10 @@ def _take_from(backup: Backup, name: Name, target: Path) -> None:
         raise UnusableInput(f"{packed}: {error}. {untouched}.") from None
     except FileNotFoundError:
         raise UnusableInput(f"{packed}: missing. {untouched}.") from None
+    except OSError as error:
+        if error.filename != str(packed):
+            raise
+        raise UnusableInput(f"{packed}: cannot be read ({error.strerror}). {untouched}.") from None
 
 
 def _unpack(packed: Path, target: Path | None, most: int) -> str:
@@ -393,7 +400,7 @@ def _unpack(packed: Path, target: Path | None, most: int) -> str:
     """
     hash, size = hashlib.sha256(), 0
     with ExitStack() as stack:
-        source = stack.enter_context(packed.open("rb"))
+        source = stack.enter_context(open_regular(packed))
         out = stack.enter_context(_private(target)) if target else None
         reader = stack.enter_context(zstandard.ZstdDecompressor().stream_reader(source))
         while size <= most and (chunk := reader.read(CHUNK)):

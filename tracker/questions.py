@@ -22,6 +22,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from tracker.article import MAX_PMID, Pmid, given_pmid
 from tracker.errors import UsageError
 from tracker.query import Severity, lint
+from tracker.regular import read_regular
 
 SCHEMA = "schema.json"
 SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -301,14 +302,14 @@ class _Reader:
 
     def _read_text(self) -> str:
         try:
-            body = self.path.read_bytes()
+            body = read_regular(self.path, MAX_BYTES + 1)
         except OSError as error:
             self.problem(
                 "F001", f"the file cannot be read ({error.strerror}); check its name and permissions"
             )
             return ""
         if len(body) > MAX_BYTES:
-            self.problem("F001", f"the file has {len(body):,} bytes; a question has at most {MAX_BYTES:,}")
+            self.problem("F001", f"the file is too large; a question has at most {MAX_BYTES:,} bytes")
             return ""
         try:
             text = body.decode("utf-8-sig")

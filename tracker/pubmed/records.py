@@ -17,6 +17,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from tracker.article import MAX_PMID, Pmid
 from tracker.errors import UnusableInput
+from tracker.regular import open_regular
 
 MAX_RECORD = 32 * 2**20
 CHUNK = 2**20
@@ -67,7 +68,7 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
     Raises UnusableInput where it is missing, not a file, empty, not readable, or breaks off inside the gzip.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             magic = file.read(2)
             file.seek(0)
             if not magic:
@@ -85,6 +86,10 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
         raise UnusableInput(f"{path}: the gzip data is damaged or cut off ({error}). Get it again.") from None
     except PermissionError:
         raise UnusableInput(f"{path}: no permission to read it.") from None
+    except OSError as error:
+        if error.filename != str(path):
+            raise
+        raise UnusableInput(f"{path}: cannot be read ({error.strerror}).") from None
 
 
 def split(stream: BinaryIO, name: str = "the answer") -> Iterator[RawRecord]:

@@ -20,6 +20,7 @@ import uvicorn
 import yaml
 
 from tracker.errors import CorruptDatabase, UsageError
+from tracker.regular import open_regular, read_regular
 from tracker.settings import Settings, find_default
 from tracker.site.compat import close, new_datasette
 from tracker.site.sandbox import SandboxedDatabase
@@ -31,6 +32,7 @@ from tracker.store.annotations import migrations as annotations_schema
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
+LONGEST_SECRET = 4096
 # Measured on a million articles: suggested facets were the largest single cost of a table page.
 DATASETTE_SETTINGS = {
     "allow_download": False,
@@ -198,7 +200,8 @@ def check_port(host: str, port: int) -> None:
 def load_metadata(path: Path) -> dict[str, Any]:
     """Datasette's metadata. Raises UsageError where the file is missing or is not a YAML mapping."""
     try:
-        found = yaml.safe_load(path.read_text("utf-8"))
+        with open_regular(path) as file:
+            found = yaml.safe_load(file.read().decode("utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}).") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -216,11 +219,20 @@ def signing_secret(settings: Settings) -> str:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        return path.read_text("utf-8").strip()
+        return _kept_secret(path)
     except OSError as error:
         raise UsageError(
             f"{path}: cannot be written ({error.strerror}). Set TRACKER_SECRET instead."
         ) from None
     with os.fdopen(descriptor, "w") as file:
         file.write(secrets.token_hex(32))
-    return path.read_text("utf-8").strip()
+    return _kept_secret(path)
+
+
+def _kept_secret(path: Path) -> str:
+    try:
+        return read_regular(path, LONGEST_SECRET).decode("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"{path}: cannot be read ({error}). Set TRACKER_SECRET instead, or delete it, which signs everybody out."
+        ) from None

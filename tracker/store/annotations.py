@@ -225,7 +225,7 @@ def open_annotations(path: Path) -> sqlite3.Connection:
         # SQLite gives its log the mode of the file. Where it cannot be made, what follows says why.
         with suppress(OSError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    return open_for_writing(path, migrations, "FULL")
+    return open_for_writing(path, migrations, "FULL", only_ours=True)
 
 
 class Kind(NamedTuple):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from secrets import token_hex
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sqlite_utils import Database, Migrations
 
@@ -17,14 +19,16 @@ from tracker.errors import CorruptDatabase, NewerSchema, TrackerError, UsageErro
 
 BUSY_SECONDS = 30
 Mode = Literal["mode=ro", "immutable=1"]
+_BY_SQLITE = re.compile("sqlite_(sequence|stat[1-4])")
 
 
 def open_for_writing(
-    path: Path, migrations: Migrations, synchronous: Literal["NORMAL", "FULL"]
+    path: Path, migrations: Migrations, synchronous: Literal["NORMAL", "FULL"], *, only_ours: bool = False
 ) -> sqlite3.Connection:
     """A connection in WAL mode with every migration applied; the file and its folder are made where missing.
 
-    Transactions are ours to open: use ``transaction(db)``.
+    Transactions are ours to open: use ``transaction(db)``. With ``only_ours`` a file that holds anything that our
+    migrations do not make is refused: it would act as whoever writes.
 
     Raises NewerSchema where a later version wrote the file, CorruptDatabase where it is damaged or no SQLite
     file, UsageError where it cannot be written.
@@ -34,12 +38,14 @@ def open_for_writing(
         db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             # First of all: what is not ours is left as it is.
-            pending = _pending(Database(db, execute_plugins=False), path, migrations)
+            applied = applied_migrations(Database(db, execute_plugins=False), path, migrations)
+            if only_ours:
+                _refuse_foreign(db, path, migrations, applied)
             db.execute("pragma foreign_keys = on")
             if db.execute("pragma journal_mode = wal").fetchone()[0] != "wal":
                 raise UsageError(f"{path}: this disk cannot hold a write-ahead log. Use a local disk.")
             db.execute(f"pragma synchronous = {synchronous}")
-            if pending:
+            if len(applied) < len(migrations._migrations):
                 migrate(db, path, migrations)
         except BaseException:
             db.close()
@@ -161,6 +167,73 @@ def applied_migrations(db: Database, path: Path, migrations: Migrations) -> set[
     if not applied and any(name for name in db.table_names() if name != migrations.migrations_table):
         raise CorruptDatabase(f"{path}: this is some other SQLite database, not ours. Give another --db-dir.")
     return applied
+
+
+def check_ours(db: sqlite3.Connection, migrations: Migrations, applied: Collection[str]) -> None:
+    """Raises CorruptDatabase for what is in the database beside, or instead of, what our migrations make."""
+    if problem := next(_foreign(db, migrations, applied), None):
+        raise CorruptDatabase(
+            f"{problem}. Whatever stands there acts in our name when the file is used. If you know how it came there, "
+            "put it right with sqlite3; if not, take a backup that you trust"
+        )
+
+
+def _refuse_foreign(
+    db: sqlite3.Connection, path: Path, migrations: Migrations, applied: Collection[str]
+) -> None:
+    try:
+        check_ours(db, migrations, applied)
+    except CorruptDatabase as error:
+        raise CorruptDatabase(f"{path}: {error}.") from None
+
+
+class _Object(NamedTuple):
+    """A row of sqlite_master."""
+
+    type: str
+    name: str
+    table: str
+    sql: str
+
+
+def _foreign(db: sqlite3.Connection, migrations: Migrations, applied: Collection[str]) -> Iterator[str]:
+    """The differences, in words. A trigger is the worst of them; but columns and indexes can compute, too."""
+    known = [migration.name for migration in migrations._migrations]
+    if sorted(applied) != sorted(known[: len(applied)]):
+        yield "a step of its schema is missing"
+        return
+    ours = _made_by(migrations, len(applied))
+    found = _objects(db, migrations)
+    for name in sorted(found.keys() - ours.keys()):
+        yield f"it has a {found[name].type} {name!r} that is not ours"
+    for name in sorted(ours.keys() - found.keys()):
+        yield f"its {ours[name].type} {name!r} is missing"
+    for name, object in ours.items():
+        if found.get(name, object) != object:
+            yield f"its {object.type} {name!r} is not as ours"
+
+
+@cache
+def _made_by(migrations: Migrations, steps: int) -> dict[str, _Object]:
+    """What the first ``steps`` migrations make."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        wrapped = Database(db, execute_plugins=False)
+        for migration in migrations._migrations[:steps]:
+            migration.fn(wrapped)
+        return _objects(db, migrations)
+
+
+def _objects(db: sqlite3.Connection, migrations: Migrations) -> dict[str, _Object]:
+    """By name. Left out is what SQLite (statistics, numbers given) and sqlite-utils (its log of steps) keep, which
+    differ by their versions and do nothing."""
+    rows = db.execute("select type, name, tbl_name, coalesce(sql, '') from sqlite_master").fetchall()
+    objects = (_Object(type, name, table, " ".join(sql.split())) for type, name, table, sql in rows)
+    return {
+        each.name: each
+        for each in objects
+        if not (each.type == "table" and _BY_SQLITE.fullmatch(each.name))
+        and not (each.type in ("table", "index") and each.table == migrations.migrations_table)
+    }
 
 
 def _keep_copy(db: sqlite3.Connection, path: Path) -> Path:

@@ -105,6 +105,7 @@ def contents(path: Path, name: Name) -> Contents:
             applied = connect.applied_migrations(Database(db, execute_plugins=False), path, kind.migrations)
             if not applied:
                 raise CorruptDatabase("it has none of our tables")
+            connect.check_ours(db, kind.migrations, applied)
             counts = {
                 table: int(db.execute(f"select count(*) from {table}").fetchone()[0])
                 for table in kind.counted
