@@ -299,9 +299,10 @@ FOLLOWING = {
           and pmcid is not null
         union select question, 'notice', f.column2, coalesce(a.published, ''), pmid
           from question_articles q join articles a using (pmid) join (
-            values ('retracted', 'retracted'), ('expression_of_concern', 'expression of concern'),
+            values ('retracted', 'retracted'), ('withdrawn', 'withdrawn'),
+              ('expression_of_concern', 'expression of concern'),
               ('corrected', 'corrected'), ('updated', 'updated'), ('is_notice', 'a notice itself')) f
-          where matching and case f.column1 when 'retracted' then retracted
+          where matching and case f.column1 when 'retracted' then retracted when 'withdrawn' then withdrawn
             when 'expression_of_concern' then expression_of_concern when 'corrected' then corrected
             when 'updated' then updated else is_notice end
         union select question, 'registration', 'trial registered', coalesce(a.published, ''), pmid {_MATCHING}

@@ -1,5 +1,6 @@
 """What has happened to a paper is told apart, and told in words."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from tests.conftest import FIXTURES, Desk
 from tests.helpers_site import Site
 from tracker.article import Article, Notice, Pmid, PublicationType, Text
-from tracker.reading.notices import describe, flags
+from tracker.reading.notices import describe, flags, standing, title_rules, title_says
 
 
 def record(*links: str, types: tuple[tuple[str, str | None], ...] = ()) -> Article:
@@ -91,3 +92,54 @@ def test_of_what_was_loaded_no_page_says_that_pubmed_was_asked(tmp_path: Path) -
         for page in pages:
             assert "PubMed's status as in a file loaded" in page.replace("&#39;", "'")
             assert "PubMed's status as of" not in page.replace("&#39;", "'")
+
+
+# -- what the title says ---------------------------------------------------------------------------
+
+SAID = [(example, rule.value) for rule in title_rules() for example in rule.examples]
+NOT_SAID = [(example, rule.name) for rule in title_rules() for example in rule.not_examples]
+
+
+@pytest.mark.parametrize(("title", "value"), SAID)
+def test_a_title_says_what_becomes_of_the_paper(title: str, value: str) -> None:
+    assert title_says(title) == value
+
+
+@pytest.mark.parametrize(("title", "name"), NOT_SAID)
+def test_words_that_are_part_of_a_title_say_nothing(title: str, name: str) -> None:
+    (rule,) = [rule for rule in title_rules() if rule.name == name]
+    assert rule.pattern.search(title) is None
+
+
+def titled(title: str, *links: str, types: tuple[tuple[str, str | None], ...] = ()) -> Article:
+    return replace(record(*links, types=types), title=Text(title, title))
+
+
+@pytest.mark.parametrize(
+    ("article", "expected", "by_title"),
+    [
+        (titled("RETRACTED: A trial."), {"retracted"}, True),
+        (titled("RETRACTED: A trial.", "RetractionIn"), {"retracted"}, False),
+        (titled("RETRACTED: A trial.", types=RETRACTED_TYPE), {"retracted"}, False),
+        (titled("WITHDRAWN: A review."), {"withdrawn"}, True),
+        (titled("WITHDRAWN: A review.", "RetractionIn"), {"withdrawn", "retracted"}, True),
+        (titled("Retracted: A trial.", "RetractionOf"), {"is_notice"}, False),
+        (titled("Retracted: A trial.", types=(("Retraction of Publication", None),)), {"is_notice"}, False),
+        (titled("Retraction: A trial."), {"is_notice"}, True),
+        (titled("Expression of concern: A trial.", types=CONCERN_TYPE), {"is_notice"}, True),
+        (titled("Retracted ketamine infusions.", "ErratumIn"), {"corrected"}, False),
+    ],
+)
+def test_what_only_the_title_says_is_told_apart(article: Article, expected: set[str], by_title: bool) -> None:
+    found = standing(article)
+    assert {name for name, raised in found.flags._asdict().items() if raised} == expected
+    assert found.by_title is by_title
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["[Retracted,", "(retracted;", "RETRACTED ", "- RETRACTED", "Expression of concern ", " ", "removed "],
+)
+def test_no_title_takes_long_to_read(word: str) -> None:
+    title_says("x" + word * 20_000)
+    title_says(word * 20_000)

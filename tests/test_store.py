@@ -598,11 +598,18 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) ->
     new = dump(path)
     with closing(sqlite3.connect(path)) as old:
         for statement in (
-            "delete from _sqlite_migrations where name in ('m002_facets', 'm005_searched_texts')",
+            "delete from _sqlite_migrations where name in ('m002_facets', 'm005_searched_texts', 'm007_titles')",
             "drop table searched_texts",
             "drop table articles_fts",
             "drop view searched_articles",
             "alter table articles drop column article_number",
+            "drop index articles_retracted",
+            "create index articles_retracted on articles (pmid) where retracted or expression_of_concern",
+            *(
+                f"alter table articles drop column {name}"
+                for name in ("medline_abbreviation", "withdrawn", "title_says", "by_title")
+            ),
+            "alter table investigators drop column valid",
             "delete from question_labels where label_group not in (select label_group from labels)",
             "drop index question_articles_created",
             "drop index question_articles_left",

@@ -18,6 +18,13 @@ PUBMED = "https://pubmed.ncbi.nlm.nih.gov"
 _DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*/\S+")
 # What people put before it: https://www.doi.org/doi-handbook/HTML/presentation.html
 _BEFORE_DOI = re.compile(r"(?:https?://)?(?:www\.)?(?:dx\.)?doi\.org/|doi:?\s*(?=10\.|https?:)", re.I)
+# However a title puts it, before or behind, it needs no second word.
+_SAYS_RETRACTED = re.compile(
+    r"^\W*(?:retracted|withdrawn)(?: and \w+| article| paper| chapter| review)?\s*[:\]).|*–—-]"
+    r"|^\W*(?-i:RETRACTED) (?:article|paper|chapter)\b"
+    r"|[\[(]\s*(?:retracted|withdrawn)\b[^\])]{0,200}[\])]\W*$|[–—-]\s*(?-i:RETRACTED|WITHDRAWN)\W*$",
+    re.I,
+)
 
 
 class CitedAuthor(NamedTuple):
@@ -134,6 +141,7 @@ def status_date(source: str, moment: str | None) -> str:
 class Citation:
     """One article as it goes into an export; texts are plain, as in the database, and may be hostile.
 
+    ``title_says`` is retracted, withdrawn or notice, ``by_title`` where nothing but the title says so.
     ``published`` is a partial ISO date; ``article_number`` is there where ``pages`` are not; ``mesh`` are headings as
     MEDLINE prints them (``Cystitis/*etiology``).
     ``as_of`` is when PubMed last answered for the record, or with ``source`` "file" when that was loaded;
@@ -148,6 +156,7 @@ class Citation:
     authors: tuple[CitedAuthor, ...] = ()
     journal: str | None = None
     iso_abbreviation: str | None = None
+    medline_abbreviation: str | None = None
     volume: str | None = None
     issue: str | None = None
     pages: str | None = None
@@ -166,10 +175,13 @@ class Citation:
     registrations: tuple[tuple[str, str | None], ...] = ()
     book: CitedBook | None = None
     retracted: bool = False
+    withdrawn: bool = False
     expression_of_concern: bool = False
     corrected: bool = False
     updated: bool = False
     is_notice: bool = False
+    title_says: str | None = None
+    by_title: bool = False
     notices: tuple[CitedNotice, ...] = ()
     as_of: str | None = None
     source: str = "pubmed"
@@ -200,6 +212,11 @@ class Citation:
         return f"https://doi.org/{quote(self.doi_name, safe='/:;()')}" if self.doi_name else None
 
     @property
+    def abbreviation(self) -> str | None:
+        """The journal's abbreviation by ISO 4, or NLM's where the record has no other."""
+        return self.iso_abbreviation or self.medline_abbreviation
+
+    @property
     def is_chapter(self) -> bool:
         return self.book is not None and self.book.title != self.title
 
@@ -210,7 +227,7 @@ class Citation:
         A reference list shows titles and no notes. PubMed writes "RETRACTED: " before most of them, not all.
         """
         title = self.title or self.vernacular_title or "[no title]"
-        return title if not self.retracted or _says_retracted(title) else f"RETRACTED: {title}"
+        return title if not self.retracted or _SAYS_RETRACTED.search(title) else f"RETRACTED: {title}"
 
     @property
     def is_preprint(self) -> bool:
@@ -236,14 +253,18 @@ class Citation:
         """What stands in capitals before everything else: RETRACTED and the like. Most papers have none."""
         words = (
             (self.starter, "STARTER CITATION, not a search result: whether it was retracted is not known"),
-            (self.retracted, "RETRACTED"),
+            (self.retracted, f"RETRACTED{self._said_by('retracted')}"),
+            (self.withdrawn, f"WITHDRAWN{self._said_by('withdrawn')}"),
             (self.expression_of_concern, "EXPRESSION OF CONCERN"),
             (self.corrected, "CORRECTED"),
             (self.updated, "UPDATED"),
-            (self.is_notice, "NOTICE ABOUT ANOTHER PUBLICATION"),
+            (self.is_notice, f"NOTICE ABOUT ANOTHER PUBLICATION{self._said_by('notice')}"),
             (self.gone, f"GONE: no longer in PubMed since {day(self.gone)}"),
         )
         return tuple(text for holds, text in words if holds)
+
+    def _said_by(self, kind: str) -> str:
+        return " (by its title)" if self.by_title and self.title_says == kind else ""
 
     @property
     def status_date(self) -> str:
@@ -285,7 +306,3 @@ def bare_doi(text: str) -> str:
 def day(moment: str | None) -> str:
     """The day of a UTC moment: ``2026-01-31T04:05:06Z`` -> ``2026-01-31``."""
     return (moment or "")[:10]
-
-
-def _says_retracted(title: str) -> bool:
-    return bool(re.match(r"\W*(?:retracted|withdrawn)(?: article)?\s*[:\])]", title, re.I))

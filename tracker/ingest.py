@@ -15,7 +15,7 @@ from tracker.errors import RecordError
 from tracker.pubmed import nbib, starter, xml
 from tracker.reading import read_labels
 from tracker.reading.changes import Change, changes_between
-from tracker.reading.notices import Flags, flags
+from tracker.reading.notices import Flags, flags, standing
 from tracker.store import articles, questions, records
 from tracker.store.starter import forget_records
 
@@ -78,7 +78,7 @@ def reading_of(article: Article, body: bytes, format: str) -> Reading:
         hashlib.sha256(body).hexdigest(),
         format,
         _COMPRESSOR.compress(body),
-        articles.rows(article, flags(article), read_labels(article)),
+        articles.rows(article, standing(article).columns, read_labels(article)),
     )
 
 
@@ -140,7 +140,7 @@ def edition_of(sha256: str, format: str, body: bytes) -> Edition:
         format,
         article.version if format == "xml" else 0,
         max(day or "" for day in days),
-        (found.retracted, found.expression_of_concern, found.corrected),
+        (found.retracted or found.withdrawn, found.expression_of_concern, found.corrected),
     )
 
 

@@ -104,7 +104,7 @@ def _texts(c: Citation) -> Iterator[tuple[str, str | None]]:
             yield "pubstate", "prepublished"
         else:
             yield "journal", c.journal
-        yield "shortjournal", c.iso_abbreviation
+        yield "shortjournal", c.abbreviation
         yield "issn", c.issn
     yield "volume", c.volume
     yield "number", c.issue

@@ -68,7 +68,7 @@ def _type(c: Citation) -> str:
 def _container(c: Citation) -> dict[str, Any]:
     if c.book is None:
         # Of a preprint Zotero has the server alone.
-        titles = {"container-title": c.journal, "container-title-short": c.iso_abbreviation}
+        titles = {"container-title": c.journal, "container-title-short": c.abbreviation}
         return {"publisher": c.journal} if c.is_preprint else titles
     return {
         "container-title": without_stop(c.book.title) if c.is_chapter else None,

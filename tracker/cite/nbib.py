@@ -87,7 +87,7 @@ def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
     for name in c.publication_types:
         yield "PT", name
     if not c.book:
-        yield "TA", c.iso_abbreviation
+        yield "TA", c.medline_abbreviation or c.iso_abbreviation
         yield "JT", c.journal
     for notice in c.notices:
         if tag := NOTICES.get(notice.type):

@@ -80,6 +80,8 @@ def references(citation: Citation) -> tuple[Reference, ...]:
 
 def _vancouver(c: Citation) -> str:
     """NLM sets groups apart from people by semicolons, for which CSL has no rule, and has preprints as in a journal."""
+    # NLM's own abbreviation, which its style asks for (https://www.ncbi.nlm.nih.gov/books/NBK7282/).
+    c = replace(c, iso_abbreviation=c.medline_abbreviation or c.iso_abbreviation)
     if c.is_preprint:
         server = f"{c.iso_abbreviation or c.journal or ''} [Preprint]".strip()
         c = replace(c, journal=server, iso_abbreviation=server, publication_types=())
@@ -103,10 +105,14 @@ def _bibtex(c: Citation) -> str:
 
 
 def _with_standing(text: str, c: Citation) -> str:
-    """The text with the standing behind it, but for a retraction that the title tells of in capitals."""
-    told = c.retracted and "RETRACTED: " in text
-    standing = "; ".join(words for words in c.standing if not (told and words == "RETRACTED"))
+    """The text with the standing behind it, but for what the title tells in the same capitals."""
+    standing = "; ".join(words for words in c.standing if not _is_told(words, text))
     return f"{text} [{standing}]" if standing else text
+
+
+def _is_told(words: str, text: str) -> bool:
+    first = words.split()[0]
+    return first in ("RETRACTED", "WITHDRAWN") and re.search(rf"\b{first}\b", text) is not None
 
 
 # -- the record --------------------------------------------------------------------------------
@@ -216,7 +222,7 @@ def _by_hand(c: Citation) -> str:
     parts = (
         ", ".join([*names[:MOST_NAMES], "et al"] if len(names) > MOST_NAMES else names),
         _without_stop(_clean(c.headline)) or NO_TITLE,
-        c.book.title if c.book and c.is_chapter else c.iso_abbreviation or c.journal,
+        c.book.title if c.book and c.is_chapter else c.abbreviation or c.journal,
         c.published,
         ":".join(part for part in (c.volume, c.location) if part),
         f"doi:{c.doi_name}" if c.doi_name else None,

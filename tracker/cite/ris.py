@@ -40,7 +40,7 @@ def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
         if c.is_preprint:
             # The server, as Zotero has it of preprints.
             yield "PB", c.journal
-        yield "J2", c.iso_abbreviation
+        yield "J2", c.abbreviation
         yield "SN", c.issn
     yield "VL", c.volume
     yield "IS", c.issue

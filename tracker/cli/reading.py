@@ -80,9 +80,14 @@ def _is_phrase(part: str) -> bool:
     return " " in part and '"' not in part and not borrowed(part)
 
 
+def _mark(mark: str, hit: dict[str, Any]) -> str:
+    by_title = " (by its title)" if hit["by_title"] and hit["title_says"] == mark else ""
+    return f"{mark.replace('_', ' ').upper()}{by_title}"
+
+
 def _print_hit(hit: dict[str, Any]) -> None:
-    marks = [("RETRACTED", hit["retracted"]), ("EXPRESSION OF CONCERN", hit["expression_of_concern"])]
-    warning = "".join(f"[{mark}] " for mark, is_set in marks if is_set)
+    marks = ("retracted", "withdrawn", "expression_of_concern")
+    warning = "".join(f"[{_mark(mark, hit)}] " for mark in marks if hit[mark])
     source = ". ".join(part for part in (hit["authors"], hit["journal"], hit["published"]) if part)
     snippet = " ".join(hit["snippet"].split())
     click.echo(harmless(f"{hit['pmid']}  {warning}{hit['title']}\n  {source}\n  {snippet}\n"))
@@ -317,6 +322,6 @@ def _print_status(found: dict[str, Any]) -> None:
     columns = ("run", "command", "started", "finished", "outcome", "reason")
     print_table(columns, [[cell(row[column]) for column in columns] for row in found["runs"]])
     click.echo(
-        f"{found['records']:,} records stored, {found['withdrawn']:,} retracted or under concern, "
+        f"{found['records']:,} records stored, {found['withdrawn']:,} retracted, withdrawn or under concern, "
         f"{found['due']:,} due for a check, {found['gone']:,} gone from PubMed"
     )

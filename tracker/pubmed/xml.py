@@ -507,7 +507,9 @@ def _read_symbols(fields: _Fields, element: Element) -> None:
 
 def _read_subjects(fields: _Fields, element: Element) -> None:
     for found in element.iterchildren("PersonalNameSubject"):
-        fields.add("other_fields", OtherField("PersonalNameSubject", Author(**_person(found)).display))
+        person = Author(**_person(found))
+        detail = None if person.valid else "marked as wrong by NLM"
+        fields.add("other_fields", OtherField("PersonalNameSubject", person.display, detail))
 
 
 def _read_other(fields: _Fields, element: Element) -> None:

@@ -1,16 +1,26 @@
-"""What has happened to a paper since it came out, as its record's links and publication types say it.
+"""What has happened to a paper since it came out, as its record's links, publication types or title say it.
 
 The RefType names are those of the NLM PubMed DTD
 (https://dtd.nlm.nih.gov/ncbi/pubmed/doc/out/190101/att-RefType.html). Names ending in In (and the older
 PartialRetractionIn, used from 2006 to 2016 and since turned into errata by NLM) say that something was
 published about this paper; names ending in Of, For, On or From say that this record is about another.
+
+Titles are read by rules (``rules/notices.yml``): publishers and Cochrane mark titles that PubMed's types and links say
+nothing of, for months or for ever.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple
+
+import yaml
 
 from tracker.article import Article, Notice
+
+TitleSays = Literal["retracted", "withdrawn", "notice"]
 
 RETRACTED = frozenset({"RetractionIn", "RetractedandRepublishedIn"})
 CONCERN = frozenset({"ExpressionOfConcernIn"})
@@ -59,7 +69,8 @@ _WORDS = {
 class Flags(NamedTuple):
     """What a reader must know before reading; each kind is kept apart.
 
-    ``is_notice`` is of a record that only announces something about another paper.
+    ``withdrawn`` is said by titles only: by Cochrane of reviews, by publishers of what they take back or remove before
+    it is in an issue. ``is_notice`` is of a record that only announces something about another paper.
     """
 
     retracted: bool
@@ -69,27 +80,90 @@ class Flags(NamedTuple):
     commented: bool
     republished: bool
     is_notice: bool
+    withdrawn: bool
+
+
+class TitleRule(NamedTuple):
+    name: str
+    value: TitleSays
+    pattern: re.Pattern[str]
+    examples: tuple[str, ...]
+    not_examples: tuple[str, ...]
+
+
+@cache
+def title_rules() -> tuple[TitleRule, ...]:
+    """The rules of ``rules/notices.yml``, compiled once."""
+    data: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("rules/notices.yml").read_text("utf-8"))
+    return tuple(
+        TitleRule(
+            rule["name"],
+            rule["value"],
+            re.compile(rule["title"], re.VERBOSE),
+            tuple(rule["examples"]),
+            tuple(rule["not_examples"]),
+        )
+        for rule in data["rules"]
+    )
+
+
+# A letter of each word that a rule asks for: most titles need no pattern.
+_MAY_SAY = re.compile("retract|withdr|remov|concern", re.IGNORECASE)
+
+
+def title_says(title: str) -> TitleSays | None:
+    """What a title says of the record itself: retracted, withdrawn, or that it is a notice. Never raises."""
+    if not _MAY_SAY.search(title):
+        return None
+    return next((rule.value for rule in title_rules() if rule.pattern.search(title)), None)
+
+
+class Standing(NamedTuple):
+    """The flags, what the title says, and whether nothing but the title says it."""
+
+    flags: Flags
+    title_says: TitleSays | None
+    by_title: bool
+
+    @property
+    def columns(self) -> tuple[bool | str | None, ...]:
+        """As the table of articles has them: ``retracted`` to ``is_notice``, ``withdrawn`` to ``by_title``."""
+        return (*self.flags, self.title_says, self.by_title)
 
 
 def flags(article: Article) -> Flags:
-    """The record's flags, from its links and its publication types. Never raises."""
+    """The record's flags. Never raises."""
+    return standing(article).flags
+
+
+def standing(article: Article) -> Standing:
+    """How the record stands, from its links, its publication types and its title. Never raises."""
     links = {notice.type for notice in article.notices}
     types = {kind.ui for kind in article.publication_types} | {
         kind.name.lower() for kind in article.publication_types
     }
     about_another = not links.isdisjoint(IS_NOTICE)
-    # NLM gives this type to the notice, publishers' records also to the paper under concern; without a
-    # link that tells which, a warning too many is the lesser harm.
-    under_concern = _CONCERN_TYPE in types and not about_another
-    return Flags(
-        retracted=not links.isdisjoint(RETRACTED) or not types.isdisjoint(_RETRACTED_TYPE),
+    noted = about_another or not types.isdisjoint(_NOTICE_TYPES)
+    retracted = not links.isdisjoint(RETRACTED) or not types.isdisjoint(_RETRACTED_TYPE)
+    said = title_says(article.title.plain)
+    if noted and said in ("retracted", "withdrawn"):
+        # A notice may bear the title of what it is about, mark and all ("Retracted: ...").
+        said = None
+    # NLM gives this type to the notice, publishers' records also to the paper under concern; without a link or a title
+    # that tells which, a warning too many is the lesser harm.
+    under_concern = _CONCERN_TYPE in types and not about_another and said != "notice"
+    found = Flags(
+        retracted=retracted or said == "retracted",
         expression_of_concern=not links.isdisjoint(CONCERN) or under_concern,
         corrected=not links.isdisjoint(CORRECTED),
         updated=not links.isdisjoint(UPDATED),
         commented=not links.isdisjoint(COMMENTED),
         republished=not links.isdisjoint(REPUBLISHED),
-        is_notice=about_another or not types.isdisjoint(_NOTICE_TYPES),
+        is_notice=noted or said == "notice",
+        withdrawn=said == "withdrawn",
     )
+    elsewhere = {"retracted": retracted, "notice": noted}.get(said or "", False)
+    return Standing(found, said, said is not None and not elsewhere)
 
 
 def words(type: str) -> str:

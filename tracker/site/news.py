@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 PATH = "/changes"
 KINDS: dict[Kind, str] = {
     "new": "New in a question",
-    "withdrawn": "Retracted, under concern or corrected",
+    "withdrawn": "Retracted, withdrawn, under concern or corrected",
     "left": "No longer found by the search",
     "changed": "Other changes of records",
 }
 NOTICES = {
     "retracted": "This paper has been retracted.",
+    "withdrawn": "This paper has been withdrawn, by its title.",
     "expression_of_concern": "An expression of concern about this paper was published.",
     "corrected": "A correction of this paper was published.",
 }
@@ -55,6 +56,7 @@ _TURNED = {
     ("record", "gone"): "no longer in PubMed",
     ("record", "present"): "in PubMed again",
     ("retracted", "0"): "no longer marked as retracted",
+    ("withdrawn", "0"): "no longer withdrawn by its title",
     ("expression_of_concern", "0"): "no longer under an expression of concern",
     ("corrected", "0"): "no longer marked as corrected",
     ("updated", "1"): "an update was published",

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from tracker.store.annotations import Act
 from tracker.store.decisions import visible
 
-# What is news to whoever relied on a paper; the first two lead.
-FIELDS = ("retracted", "expression_of_concern", "corrected")
+# What is news to whoever relied on a paper; the first lead.
+FIELDS = ("retracted", "withdrawn", "expression_of_concern", "corrected")
 MOST = 200
 
 
@@ -76,7 +76,7 @@ def _alerts(db: sqlite3.Connection, of: str, viewer: int | None, pmid: int | Non
               (select max(c.noticed) from changes c where c.pmid = said.pmid and c.field = f.value and c.after = '1'),
               (select s.first_seen from record_state s where s.pmid = said.pmid), '') as noticed
           from said join articles a on a.pmid = said.pmid, json_each(:fields) f
-          where case f.value when 'retracted' then a.retracted
+          where case f.value when 'retracted' then a.retracted when 'withdrawn' then a.withdrawn
             when 'expression_of_concern' then a.expression_of_concern else a.corrected end)
         select pmid, field, noticed, since, exists (
           select 1 from annotations.alerts_seen s where s.person = :viewer and s.pmid = standing.pmid

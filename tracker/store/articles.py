@@ -21,16 +21,16 @@ TABLES = {table.name: table for table in DERIVED if not table.name.startswith("q
 _CHILDREN = tuple(name for name in TABLES if name != "articles")
 
 
-def rows(article: Article, flags: Sequence[bool], labels: Iterable[Row]) -> Rows:
+def rows(article: Article, standing: Sequence[bool | str | None], labels: Iterable[Row]) -> Rows:
     """The article's row in every derived table that it has something for.
 
-    ``flags`` are the notice flags in the order of the table's columns; ``labels`` are (group, value, basis,
-    quote, rule, rule version, confidence).
+    ``standing`` are the notice flags and what the title says, as the table's columns are; ``labels`` are (group, value,
+    basis, quote, rule, rule version, confidence).
     """
     pmid = article.pmid
     authors = list(enumerate(article.authors, 1))
     found: Rows = {
-        "articles": [_article_row(article, flags)],
+        "articles": [_article_row(article, standing)],
         "abstract_sections": [
             (pmid, n, label, category, text.plain, text.html)
             for n, (label, category, text) in enumerate(article.abstract, 1)
@@ -59,7 +59,17 @@ def rows(article: Article, flags: Sequence[bool], labels: Iterable[Row]) -> Rows
         found["other_abstracts"] = [(pmid, n, *row) for n, row in enumerate(sections, 1)]
     if article.investigators:
         found["investigators"] = [
-            (pmid, n, i.last_name, i.fore_name, i.initials, i.suffix, i.orcid, _names(i.affiliations))
+            (
+                pmid,
+                n,
+                i.last_name,
+                i.fore_name,
+                i.initials,
+                i.suffix,
+                i.orcid,
+                _names(i.affiliations),
+                int(i.valid),
+            )
             for n, i in enumerate(article.investigators, 1)
         ]
     for table, parts in (
@@ -79,7 +89,7 @@ def rows(article: Article, flags: Sequence[bool], labels: Iterable[Row]) -> Rows
     return found
 
 
-def _article_row(article: Article, flags: Sequence[bool]) -> Row:
+def _article_row(article: Article, standing: Sequence[bool | str | None]) -> Row:
     journal, published, book = article.journal, article.published, article.book
     return (
         article.pmid,
@@ -118,11 +128,13 @@ def _article_row(article: Article, flags: Sequence[bool]) -> Row:
         journal.country,
         journal.issn_linking,
         article.authors_complete,
-        *flags,
+        *standing[:7],
         ", ".join(_names_of(article)) or None,
         _mesh_text(article) or None,
         "; ".join([keyword.term for keyword in article.keywords]) or None,
         article.article_number,
+        journal.medline_abbreviation,
+        *standing[7:],
     )
 
 
@@ -138,7 +150,7 @@ def _searched_texts(article: Row) -> Row | None:
 
 
 def _names_of(article: Article) -> list[str]:
-    names = [author.display for author in article.authors]
+    names = [author.display for author in article.authors if author.valid]
     return names if article.authors_complete else [*names, "et al"]
 
 

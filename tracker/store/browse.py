@@ -211,7 +211,9 @@ def _bottom_line(db: sqlite3.Connection, question: dict[str, Any]) -> dict[str, 
     line["articles"] = listed(db, line["pmids"], fold=False)
     line["missing"] = sorted(set(line["pmids"]) - present(db, line["pmids"]))
     line["withdrawn"] = [
-        article for article in line["articles"] if article["retracted"] or article["expression_of_concern"]
+        article
+        for article in line["articles"]
+        if article["retracted"] or article["withdrawn"] or article["expression_of_concern"]
     ]
     for name, designs in (("newer_reviews", REVIEWS), ("newer_trials", TRIALS)):
         since = Selection(question["slug"], {"design": designs}, created_since=line["date"])

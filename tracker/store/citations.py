@@ -99,8 +99,9 @@ def newest(db: sqlite3.Connection, slug: str) -> str | None:
 
 _ARTICLES = f"""
 select a.pmid, a.title, a.kind, a.vernacular_title, a.journal, a.iso_abbreviation, a.volume, a.issue, a.pages,
-  a.article_number, a.published, a.doi, a.pmcid, a.issn, a.issn_linking, a.authors_complete, a.abstract, a.languages,
-  a.retracted, a.expression_of_concern, a.corrected, a.updated, a.is_notice, b.title as book, b.publisher,
+  a.medline_abbreviation, a.article_number, a.published, a.doi, a.pmcid, a.issn, a.issn_linking, a.authors_complete,
+  a.abstract, a.languages, a.retracted, a.withdrawn, a.expression_of_concern, a.corrected, a.updated, a.is_notice,
+  a.title_says, a.by_title, b.title as book, b.publisher,
   b.publisher_location, b.edition, b.collection, b.isbns,
   s.checked, s.source, s.gone, coalesce(q.entered, s.first_seen) as entered, q.reason,
   s.source = 'starter' or q.reason is '{STARTER}' as starter,
@@ -113,10 +114,12 @@ left join question_articles q on q.question = :slug and q.pmid = a.pmid
 """
 _SAME = (
     "pmid title kind vernacular_title journal iso_abbreviation volume issue pages article_number published doi pmcid "
-    "issn issn_linking abstract "
+    "issn issn_linking abstract medline_abbreviation title_says "
     "gone entered reason changed"
 ).split()
-_FLAGS = "retracted expression_of_concern corrected updated is_notice starter authors_complete".split()
+_FLAGS = (
+    "retracted withdrawn expression_of_concern corrected updated is_notice by_title starter authors_complete"
+).split()
 _PARTS = {
     name: f"select pmid, {columns} from {table} where pmid in (select value from json_each(?)) {rest}"
     for name, table, columns, rest in (
@@ -124,7 +127,8 @@ _PARTS = {
             "authors",
             "authors",
             "last_name, fore_name, initials, suffix, collective_name, role",
-            "order by pmid, position",
+            # A name that NLM marked as wrong is nobody's.
+            "and valid order by pmid, position",
         ),
         ("keywords", "keywords", "term", "order by pmid, position"),
         (

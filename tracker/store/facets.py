@@ -31,8 +31,9 @@ class Facet(NamedTuple):
     table: str = "articles"
 
 
-_NOTICES = {
+NOTICES = {
     "retracted": "retracted",
+    "withdrawn": "withdrawn",
     "expression_of_concern": "expression of concern",
     "corrected": "corrected",
     "updated": "updated",
@@ -56,7 +57,7 @@ _FACETS = (
     *_languages(),
     Facet("'species'", "lower(x.descriptor)", "x.descriptor in ('Humans', 'Animals')", "mesh_headings"),
     Facet("'full_text'", "'free in PubMed Central'", "x.pmcid is not null"),
-    *(Facet("'notice'", f"'{value}'", f"x.{flag}") for flag, value in _NOTICES.items()),
+    *(Facet("'notice'", f"'{value}'", f"x.{flag}") for flag, value in NOTICES.items()),
     Facet("'registration'", "'trial registered'", f"x.bank in ({_texts(REGISTRIES)})", "registrations"),
     # Last, as it is no word of the index: what every article has narrows nothing.
     Facet(f"'{EVERYTHING}'", "''"),
@@ -91,24 +92,3 @@ def of_questions(source: str) -> str:
 def word(group: str, value: str) -> str:
     """The facet as one word of the full-text index, of letters that no stemmer changes."""
     return f"x{f'{group}={value}'.encode().hex()}x"
-
-
-def _word(group: str, value: str) -> str:
-    return f"'x' || hex({group} || '=' || {value}) || 'x '"
-
-
-def _words(facet: Facet) -> str:
-    """SQL for the words of one facet of the article ``a``."""
-    if facet.table == "articles":
-        return f"iif({facet.condition}, {_word(facet.group, facet.value)}, '')".replace("x.", "a.")
-    words = f"select distinct {_word(facet.group, facet.value)} as word from {facet.table} x"
-    ordered = f"{words} where x.pmid = a.pmid and {facet.condition} order by 1"
-    return f"coalesce((select group_concat(word, '') from ({ordered})), '')"
-
-
-_WORDED = (
-    *_FACETS[:-1],
-    Facet(f"'{QUESTION}'", "x.question", "x.matching", "question_articles"),
-    Facet(f"'{YEAR}'", "substr(x.published, 1, 4)", "x.published <> ''"),
-)
-WORDS = " ||\n    ".join(map(_words, _WORDED))

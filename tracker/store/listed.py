@@ -17,8 +17,10 @@ MOST_REPORTS = 6
 _PAIRING = "'UpdateIn', 'UpdateOf'"
 
 _ARTICLES = """
-select a.pmid, a.title, a.title_html, a.authors_text, coalesce(a.iso_abbreviation, a.journal) as journal,
-  a.published, a.created, a.doi, a.pmcid, a.retracted, a.expression_of_concern, a.corrected, a.is_notice,
+select a.pmid, a.title, a.title_html, a.authors_text,
+  coalesce(a.iso_abbreviation, a.medline_abbreviation, a.journal) as journal,
+  a.published, a.created, a.doi, a.pmcid, a.retracted, a.withdrawn, a.expression_of_concern, a.corrected, a.is_notice,
+  a.title_says, a.by_title,
   q.entered, q.reason, (select s.checked from record_state s where s.pmid = a.pmid) as checked,
   (select s.source from record_state s where s.pmid = a.pmid) as source
 from json_each(:pmids) given
@@ -39,7 +41,10 @@ order by pmid, number
 _IN_LIST = """(:question is null or exists (
   select 1 from question_articles m where m.question = :question and m.pmid = a.pmid and m.matching))"""
 # What is named under another record bears its marks as well.
-_NAMED = "a.pmid, a.title_html, a.published, a.retracted, a.expression_of_concern, a.corrected, a.is_notice"
+_NAMED = (
+    "a.pmid, a.title_html, a.published, a.retracted, a.withdrawn, a.expression_of_concern, a.corrected, a.is_notice, "
+    "a.title_says, a.by_title"
+)
 _REPORTS = f"""
 select r.number, {_NAMED}
 from json_each(:numbers) given

@@ -37,7 +37,7 @@ SINCE, SINCE_CHANGED = 5, 100
 _OF_NOTICES = frozenset({"notices", "publication_types", "revised"})
 # Of these fields it matters which way they turned; their values are short.
 _TURNING = f"{STANDING}, 'record', 'updated', 'commented', 'republished', 'is_notice'"
-_STANDING_FIELDS = frozenset({"retracted", "expression_of_concern", "corrected"})
+_STANDING_FIELDS = frozenset({"retracted", "withdrawn", "expression_of_concern", "corrected"})
 
 
 class Paper(NamedTuple):
@@ -52,9 +52,12 @@ class Paper(NamedTuple):
     journal: str | None
     published: str | None
     retracted: int
+    withdrawn: int
     expression_of_concern: int
     corrected: int
     is_notice: int
+    title_says: str | None
+    by_title: int
     questions: Sequence[str]
     labels: Mapping[str, Sequence[str]]
 
@@ -83,7 +86,7 @@ class Left(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """``field`` (retracted, expression_of_concern or corrected) turned to 1; ``noticed`` is when we saw it."""
+    """``field`` (retracted, withdrawn, expression_of_concern or corrected) turned to 1; ``noticed`` is when."""
 
     paper: Paper
     noticed: str
@@ -139,13 +142,16 @@ class Days(NamedTuple):
 
 
 class Warned(NamedTuple):
-    """An article that is retracted, under concern or corrected; ``noticed`` is None where it came to us so."""
+    """An article that is retracted, withdrawn, under concern or corrected; ``noticed`` is None where it came so."""
 
     pmid: Pmid
     title_html: str
     retracted: int
+    withdrawn: int
     expression_of_concern: int
     corrected: int
+    title_says: str | None
+    by_title: int
     noticed: str | None
 
 
@@ -421,7 +427,8 @@ from question_articles q where q.question = ?
 """
 _LATEST_STANDING = f"select max(noticed) from changes where field in ({STANDING}) and noticed < ?"
 _MATCHING = "exists (select 1 from question_articles q where q.pmid = a.pmid and q.matching)"
-_WARNED = "a.pmid, a.title_html, a.retracted, a.expression_of_concern, a.corrected"
+_FLAGGED = "a.retracted, a.withdrawn, a.expression_of_concern, a.corrected"
+_WARNED = f"a.pmid, a.title_html, {_FLAGGED}, a.title_says, a.by_title"
 _LATELY_NOTICED = f"""
 select {_WARNED}, newest.noticed
 from (
@@ -429,12 +436,14 @@ from (
   order by noticed desc, pmid desc limit :looked) newest
 cross join articles a on a.pmid = newest.pmid
 where newest.after = '1' and {_MATCHING} and case newest.field
-  when 'retracted' then a.retracted when 'corrected' then a.corrected else a.expression_of_concern end
+  when 'retracted' then a.retracted when 'withdrawn' then a.withdrawn when 'corrected' then a.corrected
+  else a.expression_of_concern end
 """
 _EVER_WITHDRAWN = f"""
 select {_WARNED}, null
 from (
-  select pmid from articles indexed by articles_retracted where retracted or expression_of_concern
+  select pmid from articles indexed by articles_retracted
+  where retracted or withdrawn or expression_of_concern
   order by pmid desc limit :looked) newest
 cross join articles a on a.pmid = newest.pmid
 where {_MATCHING}
@@ -502,8 +511,9 @@ def _is_small(db: sqlite3.Connection, slug: str) -> bool:
 # -- the papers themselves -------------------------------------------------------------------------
 
 _PAPERS = f"""
-select a.pmid, a.title_html, a.authors_text, coalesce(a.iso_abbreviation, a.journal), a.published,
-  a.retracted, a.expression_of_concern, a.corrected, a.is_notice,
+select a.pmid, a.title_html, a.authors_text,
+  coalesce(a.iso_abbreviation, a.medline_abbreviation, a.journal), a.published,
+  a.retracted, a.withdrawn, a.expression_of_concern, a.corrected, a.is_notice, a.title_says, a.by_title,
   (select json_group_array(q.question) from question_articles q where q.pmid = a.pmid and q.reason <> '{STARTER}'),
   (select json_group_array(l.value) from labels l where l.pmid = a.pmid and l.label_group = 'publication')
 from json_each(?) given join articles a on a.pmid = given.value
@@ -524,5 +534,4 @@ def _those(papers: Mapping[Pmid, Paper], pmids: Iterable[Pmid]) -> list[Paper]:
 
 
 def _warned(paper: Paper, noticed: str) -> Warned:
-    flags = (paper.retracted, paper.expression_of_concern, paper.corrected)
-    return Warned(paper.pmid, paper.title_html, *flags, noticed)
+    return Warned(**{name: getattr(paper, name) for name in Warned._fields[:-1]}, noticed=noticed)

@@ -11,12 +11,20 @@ from typing import Literal, NamedTuple
 
 from sqlite_utils import Database, Migrations
 
-from tracker.store.facets import WORDS, of_questions
+from tracker.store import frozen
 
 # Columns that came after the first migration.
 _ADDED = (("questions", "bottom_line"), ("questions", "harms"), ("question_articles", "created"))
 _ADDED_FOR_REVIEW = (("questions", "dual"), ("questions", "reasons"))
 _ADDED_WITH_TEXTS = (("articles", "article_number"),)
+_ADDED_FOR_TITLES = (
+    ("articles", "medline_abbreviation"),
+    ("articles", "withdrawn"),
+    ("articles", "title_says"),
+    ("articles", "by_title"),
+    ("investigators", "valid"),
+)
+_LATER = (*_ADDED, *_ADDED_FOR_REVIEW, *_ADDED_WITH_TEXTS, *_ADDED_FOR_TITLES)
 _ADDED_TABLES = ("searched_texts",)
 
 
@@ -41,9 +49,7 @@ class Table(NamedTuple):
     def sql(self) -> str:
         """The table as the first migration makes it; the columns that were added come later."""
         parts = [
-            f"{name} {type}"
-            for name, (type, _) in self.columns.items()
-            if (self.name, name) not in (*_ADDED, *_ADDED_FOR_REVIEW, *_ADDED_WITH_TEXTS)
+            f"{name} {type}" for name, (type, _) in self.columns.items() if (self.name, name) not in _LATER
         ]
         body = ",\n  ".join([*parts, self.rest] if self.rest else parts)
         return f"create table {self.name} (\n  {body}\n) {self.options}".rstrip()
@@ -114,10 +120,23 @@ DERIVED = (
                 "integer not null",
                 "1 where the record is itself a notice: retraction, erratum, ...",
             ),
-            "authors_text": ("text", "Authors as MEDLINE prints them, for search"),
+            "authors_text": (
+                "text",
+                "Authors as MEDLINE prints them, for search; without names that NLM marked as wrong",
+            ),
             "mesh_text": ("text", "MeSH, supplementary concepts and substances, for search"),
             "keywords_text": ("text", "Keywords, for search"),
             "article_number": ("text", "Article number, where it stands in place of pages"),
+            "medline_abbreviation": ("text", "NLM's own abbreviation of the journal (MedlineTA)"),
+            "withdrawn": (
+                "integer not null default 0",
+                "1 where the title says that it was withdrawn or removed (WITHDRAWN: ..., as Cochrane does)",
+            ),
+            "title_says": (
+                "text",
+                "What the title says of the record itself: retracted, withdrawn or notice",
+            ),
+            "by_title": ("integer not null default 0", "1 where nothing but the title says that"),
         },
     ),
     _part(
@@ -169,6 +188,7 @@ DERIVED = (
         suffix=("text", "Suffix"),
         orcid=("text", "ORCID iD, bare"),
         affiliations=("text", "Affiliations, JSON list"),
+        valid=("integer not null default 1", "0 where NLM marked the name as wrong"),
     ),
     _part(
         "mesh_headings",
@@ -555,7 +575,7 @@ create index changes_run on changes (run)
 """
 
 # Changes of these fields say how a paper stands, as SQL.
-STANDING = "'retracted', 'expression_of_concern', 'corrected'"
+STANDING = "'retracted', 'withdrawn', 'expression_of_concern', 'corrected'"
 TOKENIZER = "porter unicode61 remove_diacritics 2"
 
 
@@ -599,13 +619,6 @@ def m001_first_schema(db: Database) -> None:
         db.execute(statement)
 
 
-# What the full-text index reads: an article's words, and its facets as words of their own.
-SEARCHED_ARTICLES = f"""create view searched_articles as
-select a.pmid, {", ".join(f"a.{name}" for name in SEARCHED)},
-  {WORDS} as facets
-from articles a"""
-
-
 @migrations()
 def m002_facets(db: Database) -> None:
     """Lists narrowed by any facet and any text, through the full-text index alone (store/facets.py)."""
@@ -615,7 +628,8 @@ def m002_facets(db: Database) -> None:
         "create index question_articles_left on question_articles (left_at, question, pmid) where left_at is not null",
         "drop index changes_noticed",
         "create index changes_noticed on changes (noticed, pmid, field)",
-        f"create index changes_standing on changes (noticed, pmid) where field in ({STANDING})",
+        "create index changes_standing on changes (noticed, pmid) "
+        "where field in ('retracted', 'expression_of_concern', 'corrected')",
         """update question_articles as q
         set created = coalesce((select a.created from articles a where a.pmid = q.pmid), '')""",
         # All of an article's facets in one place, to take them out by and to count them.
@@ -623,13 +637,13 @@ def m002_facets(db: Database) -> None:
         "drop trigger articles_fts_delete",
         "drop trigger articles_fts_update",
         "drop table articles_fts",
-        SEARCHED_ARTICLES,
+        frozen.SEARCHED_ARTICLES_2,
         f"create virtual table articles_fts using fts5 ({_SEARCHED}, facets, content='searched_articles', "
         f"content_rowid='pmid', tokenize='{TOKENIZER}')",
         "insert into articles_fts (articles_fts, rank) values ('hashsize', 16777216)",
         "insert into articles_fts (articles_fts) values ('rebuild')",
         "delete from question_labels",
-        f"insert into question_labels {of_questions('question_articles q')}",
+        frozen.QUESTION_LABELS_2,
     ):
         db.execute(statement)
 
@@ -656,44 +670,7 @@ def m005_searched_texts(db: Database) -> None:
   pmid integer primary key, title text, abstract text, keywords_text text, mesh_text text, authors_text text
 )""",
         "drop view searched_articles",
-        """create view searched_articles as
-select a.pmid, coalesce(t.title, a.title) as title, coalesce(t.abstract, a.abstract) as abstract,
-  coalesce(t.keywords_text, a.keywords_text) as keywords_text, coalesce(t.mesh_text, a.mesh_text) as mesh_text,
-  coalesce(t.authors_text, a.authors_text) as authors_text,
-  coalesce((select group_concat(word, '') from (
-      select distinct 'x' || hex(x.label_group || '=' || x.value) || 'x ' as word
-      from labels x where x.pmid = a.pmid order by 1)), '') ||
-    iif(substr(a.languages, 1, 3) glob '[a-z][a-z][a-z]',
-      'x' || hex('language=' || substr(a.languages, 1, 3)) || 'x ', '') ||
-    iif(substr(a.languages, 5, 3) glob '[a-z][a-z][a-z]',
-      'x' || hex('language=' || substr(a.languages, 5, 3)) || 'x ', '') ||
-    iif(substr(a.languages, 9, 3) glob '[a-z][a-z][a-z]',
-      'x' || hex('language=' || substr(a.languages, 9, 3)) || 'x ', '') ||
-    iif(substr(a.languages, 13, 3) glob '[a-z][a-z][a-z]',
-      'x' || hex('language=' || substr(a.languages, 13, 3)) || 'x ', '') ||
-    iif(substr(a.languages, 17, 3) glob '[a-z][a-z][a-z]',
-      'x' || hex('language=' || substr(a.languages, 17, 3)) || 'x ', '') ||
-    iif(substr(a.languages, 21, 3) glob '[a-z][a-z][a-z]',
-      'x' || hex('language=' || substr(a.languages, 21, 3)) || 'x ', '') ||
-    coalesce((select group_concat(word, '') from (
-      select distinct 'x' || hex('species=' || lower(x.descriptor)) || 'x ' as word from mesh_headings x
-      where x.pmid = a.pmid and x.descriptor in ('Humans', 'Animals') order by 1)), '') ||
-    iif(a.pmcid is not null, 'x' || hex('full_text=free in PubMed Central') || 'x ', '') ||
-    iif(a.retracted, 'x' || hex('notice=retracted') || 'x ', '') ||
-    iif(a.expression_of_concern, 'x' || hex('notice=expression of concern') || 'x ', '') ||
-    iif(a.corrected, 'x' || hex('notice=corrected') || 'x ', '') ||
-    iif(a.updated, 'x' || hex('notice=updated') || 'x ', '') ||
-    iif(a.is_notice, 'x' || hex('notice=a notice itself') || 'x ', '') ||
-    coalesce((select 'x' || hex('registration=trial registered') || 'x '
-      where exists (select 1 from registrations x where x.pmid = a.pmid and x.bank in (
-        'ANZCTR', 'ChiCTR', 'ClinicalTrials.gov', 'CRIS', 'CTIS', 'CTRI', 'DRKS', 'EudraCT', 'IRCT', 'ISRCTN',
-        'JapicCTI', 'JMACCT', 'JPRN', 'jRCT', 'LBCTR', 'NTR', 'PACTR', 'ReBec', 'REPEC', 'RPCEC', 'SLCTR', 'TCTR',
-        'UMIN-CTR', 'UMIN_CTR'))), '') ||
-    coalesce((select group_concat(word, '') from (
-      select distinct 'x' || hex('question=' || x.question) || 'x ' as word from question_articles x
-      where x.pmid = a.pmid and x.matching order by 1)), '') ||
-    iif(a.published <> '', 'x' || hex('year=' || substr(a.published, 1, 4)) || 'x ', '') as facets
-from articles a left join searched_texts t on t.pmid = a.pmid""",
+        frozen.SEARCHED_ARTICLES_5,
     ):
         db.execute(statement)
 
@@ -703,6 +680,22 @@ def m006_derivation(db: Database) -> None:
     """Only of a database without any record is it known how its derived tables are made."""
     if db.execute("select not exists (select 1 from record_state)").fetchone()[0]:
         db.execute(f"pragma user_version = {DERIVATION}")
+
+
+@migrations()
+def m007_titles(db: Database) -> None:
+    """What titles alone say of a paper, NLM's abbreviations of journals, and names that NLM marked as wrong."""
+    _add_columns(db, _ADDED_FOR_TITLES)
+    for statement in (
+        "drop view searched_articles",
+        frozen.SEARCHED_ARTICLES_7,
+        "drop index changes_standing",
+        "create index changes_standing on changes (noticed, pmid) "
+        "where field in ('retracted', 'withdrawn', 'expression_of_concern', 'corrected')",
+        "drop index articles_retracted",
+        "create index articles_retracted on articles (pmid) where retracted or withdrawn or expression_of_concern",
+    ):
+        db.execute(statement)
 
 
 def _add_columns(db: Database, added: Iterable[tuple[str, str]]) -> None:

@@ -60,8 +60,15 @@ class Hit(NamedTuple):
     journal: str | None
     published: str | None
     retracted: bool
+    withdrawn: bool
     expression_of_concern: bool
+    title_says: str | None
+    by_title: bool
     snippet: str
+
+
+_HIT = """a.pmid, a.title, a.authors_text, coalesce(a.iso_abbreviation, a.medline_abbreviation, a.journal), a.published,
+  a.retracted, a.withdrawn, a.expression_of_concern, a.title_says, a.by_title"""
 
 
 def check(text: str) -> None:
@@ -96,9 +103,8 @@ def search(db: sqlite3.Connection, text: str, limit: int = 20) -> list[Hit]:
     if not match:
         return []
     rows = db.execute(
-        """
-        select a.pmid, a.title, a.authors_text, coalesce(a.iso_abbreviation, a.journal), a.published,
-          a.retracted, a.expression_of_concern
+        f"""
+        select {_HIT}
         from articles_fts join articles a on a.pmid = articles_fts.rowid
         where articles_fts match ? order by articles_fts.rowid desc limit ?
         """,
@@ -122,10 +128,9 @@ def count(db: sqlite3.Connection, text: str, most: int = 1000) -> int:
 
 def _hits(db: sqlite3.Connection, pmids: Sequence[Pmid]) -> list[Hit]:
     rows = db.execute(
-        """
-        select pmid, title, authors_text, coalesce(iso_abbreviation, journal), published, retracted,
-          expression_of_concern, ''
-        from articles where pmid in (select value from json_each(?)) order by pmid desc
+        f"""
+        select {_HIT}, ''
+        from articles a where pmid in (select value from json_each(?)) order by pmid desc
         """,
         (json.dumps(pmids),),
     )

@@ -13,7 +13,7 @@ from tracker.store.articles import TABLES
 def show(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
     """The record's columns and, under each table's name, its rows in order; None where it is not stored.
 
-    ``warnings`` are sentences that must come before all else: a starter citation, retracted, under concern,
+    ``warnings`` are sentences that must come before all else: a starter citation, retracted, withdrawn, under concern,
     gone from PubMed.
     """
     article = _rows(db, "select * from articles where pmid = ?", pmid)
@@ -51,7 +51,10 @@ def _warnings(record: dict[str, Any]) -> list[str]:
     if record["state"] and record["state"]["source"] == "starter":
         found.append("STARTER CITATION, not a search result: a few facts, until a refresh brings the record")
     if record["retracted"]:
-        found.append(f"RETRACTED{_where(record, 'RetractionIn', 'RetractedandRepublishedIn')} ({checked})")
+        where = _where(record, "RetractionIn", "RetractedandRepublishedIn")
+        found.append(f"RETRACTED{_by_title(record, 'retracted')}{where} ({checked})")
+    if record["withdrawn"]:
+        found.append(f"WITHDRAWN{_by_title(record, 'withdrawn')} ({checked})")
     if record["expression_of_concern"]:
         found.append(f"EXPRESSION OF CONCERN{_where(record, 'ExpressionOfConcernIn')} ({checked})")
     if record["corrected"]:
@@ -59,6 +62,10 @@ def _warnings(record: dict[str, Any]) -> list[str]:
     if record["state"] and record["state"]["gone"]:
         found.append(f"GONE: PubMed no longer has this record (since {record['state']['missing_since']})")
     return found
+
+
+def _by_title(record: dict[str, Any], kind: str) -> str:
+    return ", by its title" if record["by_title"] and record["title_says"] == kind else ""
 
 
 def _where(record: dict[str, Any], *types: str) -> str:

@@ -27,7 +27,7 @@ select id as run, command, started, finished, outcome, reason from runs order by
 _STOCK = """
 select (select count(*) from record_state where raw is not null and source <> 'starter') as records,
   (select count(*) from record_state where source = 'starter') as starter_citations,
-  (select count(*) from articles where retracted or expression_of_concern) as withdrawn,
+  (select count(*) from articles where retracted or withdrawn or expression_of_concern) as withdrawn,
   (select count(*) from record_state where raw is not null and next_check <= :now) as due,
   (select count(*) from record_state where gone is not null) as gone
 """
