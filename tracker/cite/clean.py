@@ -7,7 +7,8 @@ import re
 # What XML 1.0 cannot hold (https://www.w3.org/TR/xml/#charsets), lone surrogates among it.
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 # Everything at which some reader, Python's str.splitlines above all, would begin a new line.
-_BREAKS = re.compile(r"[ ]*[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029][\s]*")
+# From the first space of a run, or a long run would be looked through from each of its spaces.
+_BREAKS = re.compile(r"(?<! ) *[\t\n\r\v\f\x1c-\x1e\x85\u2028\u2029][\s]*")
 _FORMULA = re.compile(r"[\s\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 # What Excel converts, in one country or another: dates with a month in them, leading zeros, powers of ten.
 _MONTH, _DAY = r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"

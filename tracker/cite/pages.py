@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_PAGE = r"((?:[A-Za-z0-9.]*[A-Za-z.])?)(\d+)([A-Za-z]?)"
+# No page has more digits, and Python makes no number of very many.
+_PAGE = r"((?:[A-Za-z0-9.]*[A-Za-z.])?)(\d{1,18})([A-Za-z]?)"
 _RANGE = re.compile(rf"(?:pp?\.? ?)?{_PAGE}(?:[-\u2010-\u2014]{_PAGE})?(?: [a-z. ]+)?")
 _ROMAN = re.compile(r"([ivxlcdm]+)(?:[-\u2010-\u2014]([ivxlcdm]+))?", re.I)
 # Before a colon stands what the pages are in: SUPPL:4309-22.
-_WITHIN = re.compile(r".*:(?=[A-Za-z]*\d)")
+_WITHIN = re.compile(r"\A.*:(?=[A-Za-z]*\d)")
 
 
 class Stretch(NamedTuple):

@@ -14,7 +14,7 @@ from tracker.article import Pmid, given_pmid
 from tracker.citation import bare_doi
 
 By = Literal["pmid", "doi", "title"]
-_RETRACTED = re.compile(r"\W*(?:retracted|withdrawn)(?: article)?\s*[:\])]", re.I)
+_RETRACTED = re.compile(r"(?:retracted|withdrawn)(?: article)?\s*[:\])]", re.I)
 _PUBMED = re.compile(r"pubmed\.ncbi\.nlm\.nih\.gov/(\d+)|ncbi\.nlm\.nih\.gov/pubmed/(\d+)")
 _YEAR = re.compile(r"\b(?:1[6-9]|20)\d\d\b")
 

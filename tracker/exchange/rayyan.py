@@ -15,6 +15,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,9 @@ from tracker.exchange.matching import sought
 from tracker.store.decisions import Decision
 
 _PART = re.compile(r"(RAYYAN-INCLUSION|RAYYAN-LABELS|RAYYAN-EXCLUSION-REASONS|USER-NOTES)\s*:")
-_TEXT = r'"((?:[^"\\]|\\.)*)"'
-_DECISION = re.compile(rf"{_TEXT}\s*=>\s*\"?(\w+)")
-# Nothing in it may be read in two ways, or a hostile note would take for ever.
-_NOTES = re.compile(rf"{_TEXT}\s*=>\s*\[((?:[\s,]*+{_TEXT})*+)[\s,]*+\]")
+# Of Ruby's hashes. A text that does not end is one to the end: looked for again from each of its quotation marks, a
+# long one would take for ever.
+_TOKEN = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*+)(?:"|\\?\Z)|(?P<sign>=>|[\[\]])|(?P<word>\w+)', re.S)
 # Early exports had true and false.
 _MEANS: dict[str, Decision] = {
     "included": "include",
@@ -65,18 +65,40 @@ def _record(record: Record) -> Foreign:
             record.urls,
         ),
         decisions=[
-            (_plain(name), _MEANS[word.casefold()])
-            for name, word in _DECISION.findall(parts.get("RAYYAN-INCLUSION", ""))
-            if word.casefold() in _MEANS
+            (_plain(name), decision)
+            for name, (said, *_) in _pairs(parts.get("RAYYAN-INCLUSION", ""))
+            if (decision := _MEANS.get(re.split(r"\W", said, maxsplit=1)[0].casefold()))
         ],
         reasons=_listed(parts.get("RAYYAN-EXCLUSION-REASONS", "")),
         labels=_listed(parts.get("RAYYAN-LABELS", "")),
         notes=[
             (_plain(name), _plain(note))
-            for name, notes, _ in _NOTES.findall(parts.get("USER-NOTES", ""))
-            for note in re.findall(_TEXT, notes)
+            for name, notes in _pairs(parts.get("USER-NOTES", ""))
+            for note in notes
         ],
     )
+
+
+def _pairs(text: str) -> Iterator[tuple[str, list[str]]]:
+    """``"Alice"=>"Included", "Bob"=>["rats", "mice"]``: each name with what stands for it, one or more."""
+    name, last = None, None
+    listed: list[str] | None = None
+    for token in _TOKEN.finditer(text):
+        if token["sign"] == "=>":
+            name, last, listed = last, None, None
+        elif token["sign"] == "[":
+            listed = []
+        elif token["sign"] == "]":
+            if name is not None and listed:
+                yield name, listed
+            name, listed = None, None
+        elif listed is not None:
+            listed.append(token["text"] or token["word"] or "")
+        elif name is not None:
+            yield name, [token["text"] or token["word"] or ""]
+            name = None
+        else:
+            last = token["text"]
 
 
 def _parts(notes: str) -> dict[str, str]:

@@ -32,7 +32,9 @@ _ACCENTS = {"¯": "\u0304", "‾": "\u0304", "^": "\u0302", "ˆ": "\u0302", "~":
     "→": "\u20d7",
 }
 # Something between signs that bind more loosely than a power or a fraction.
-_COMPOUND = re.compile(r"[^\W_].*[-+\u2212±×·∗*/=<>≤≥≈~,\s].*[^\W_]|^[-+\u2212±].")
+_BETWEEN = re.compile(r"[^\W_](.*)[^\W_]")
+_SIGN = re.compile(r"[-+\u2212±×·∗*/=<>≤≥≈~,\s]")
+_SIGNED = re.compile(r"[-+\u2212±].")
 _NUMBER_OR_NAME = re.compile(r"[0-9.,]+|[^\W\d]\w*")
 _PAIRS = {"(": ")", "[": "]", "{": "}", "⟨": "⟩"}
 _PARSER = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
@@ -77,7 +79,9 @@ def _runs_in(left: str, right: str) -> bool:
 
 def _grouped(text: str) -> str:
     """In brackets, where what follows would else hold for its last part only."""
-    return f"({text})" if _COMPOUND.search(text) and not _enclosed(text) else text
+    between = _BETWEEN.search(text)
+    is_compound = (between and _SIGN.search(between[1])) or _SIGNED.match(text)
+    return f"({text})" if is_compound and not _enclosed(text) else text
 
 
 def _enclosed(text: str) -> bool:

@@ -106,9 +106,9 @@ _LINE_END = re.compile(rb"\r*\n|\r")
 _FOLD = " " * 6
 _LOOKED_AT = 100
 _UTF8_CHARACTER = re.compile(rb"[\xc3-\xf4][\x80-\xbf]{1,3}(?![\x80-\xbf])")
-_PMID_OF_NOTICE = re.compile(r"\s*PMID:\s*([0-9]{1,10})\.?\s*$")
-_IDENTIFIER = re.compile(r"(.+?)\s*\[([a-z]+)\]$")
-_EVENT = re.compile(r"(.+?)\s*\[(.+)\]$")
+_PMID_OF_NOTICE = re.compile(r"PMID:\s*([0-9]{1,10})\.?\s*$")
+_IDENTIFIER = re.compile(r"(.*\S)\s*\[([a-z]+)\]$")
+_EVENT = re.compile(r"([^\[]*[^\[\s])\s*\[(.+)\]$")
 # The same number may be print and linking. Without a kind, it is as we write it.
 _ISSN = re.compile(r"([0-9]{4}-[0-9]{3}[0-9Xx])(?:\s*\((\w+)\))?")
 _REGISTRY = re.compile(r"(\S+)\s+\((.+)\)$", re.S)
@@ -547,7 +547,7 @@ def _registration(value: str) -> Registration:
 
 def _notice(line: _Line) -> Notice:
     found = _PMID_OF_NOTICE.search(line.value)
-    citation = line.value[: found.start()] if found else line.value
+    citation = line.value[: found.start()].rstrip() if found else line.value
     return Notice(_NOTICES[line.tag], parse_pmid(found[1]) if found else None, citation or None)
 
 
