@@ -11,6 +11,7 @@ from rich.console import Console as Rich
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tracker.clock import now
+from tracker.harmless import harmless
 
 Advance = Callable[[int], None]
 
@@ -25,6 +26,7 @@ class Console:
     def say(self, text: str) -> None:
         if self._quiet:
             return
+        text = harmless(text)
         if self._rich.is_terminal:
             self._rich.print(text)
         else:

@@ -6,7 +6,6 @@ import codecs
 import errno
 import json
 import os
-import re
 import signal
 import sqlite3
 import sys
@@ -22,6 +21,7 @@ import click
 
 from tracker import __version__
 from tracker.errors import TrackerError, UsageError
+from tracker.harmless import harmless, harmless_json
 from tracker.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 JOBS_NICENESS = 10
 EXIT_USAGE, EXIT_WORK_REMAINS = 2, 3
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 class Tracker(click.Group):
@@ -90,19 +89,14 @@ def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"Error: {message}", err=True)
+    click.echo(f"Error: {harmless(message)}", err=True)
     sys.exit(code)
-
-
-def harmless(text: str) -> str:
-    """Text from records without what would drive a terminal: control characters but line breaks, bidi overrides."""
-    return _CONTROLS.sub("", text)
 
 
 def print_json(data: Any, indent: int | None = 2) -> None:
     """JSON to stdout, in letters where its encoding has them all, so that nothing is ever replaced in it."""
     has_all = codecs.lookup(sys.stdout.encoding or "ascii").name.startswith("utf-")
-    click.echo(json.dumps(data, ensure_ascii=not has_all, indent=indent, default=str))
+    click.echo(harmless_json(json.dumps(data, ensure_ascii=not has_all, indent=indent, default=str)))
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON to stdout.")
@@ -234,7 +228,7 @@ def print_table(columns: Iterable[str], rows: Iterable[Sequence[str]], caption: 
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(harmless(each)) for each in row))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 1000

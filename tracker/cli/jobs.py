@@ -22,6 +22,7 @@ from tracker.cli.base import (
     questions_named,
 )
 from tracker.errors import UsageError, WorkRemains
+from tracker.harmless import harmless
 from tracker.settings import Settings
 
 if TYPE_CHECKING:
@@ -177,7 +178,8 @@ def load(settings: Settings, files: Sequence[Path], match: str | None, as_json: 
         for slug, number in report["matched"].items():
             click.echo(f"{slug}: {number:,} match")
     for refusal in report["refusals"]:
-        click.echo(f"{refusal['file']}: PMID {refusal['pmid'] or 'unknown'}: {refusal['reason']}", err=True)
+        said = f"{refusal['file']}: PMID {refusal['pmid'] or 'unknown'}: {refusal['reason']}"
+        click.echo(harmless(said), err=True)
     for stray in report["stray_lines"]:
         words = repr(stray["line"][:60])
         click.echo(f"{stray['file']}: PMID {stray['pmid']}: left out a line of no field: {words}", err=True)

@@ -11,7 +11,6 @@ import click
 
 from tracker.cli.base import (
     cell,
-    harmless,
     json_option,
     main,
     open_people,
@@ -21,6 +20,7 @@ from tracker.cli.base import (
     read_people,
 )
 from tracker.errors import UsageError
+from tracker.harmless import harmless
 from tracker.settings import Settings
 
 if TYPE_CHECKING:

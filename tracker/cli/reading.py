@@ -16,7 +16,6 @@ from tracker.cli.base import (
     EXIT_WORK_REMAINS,
     cell,
     evidence_with_annotations,
-    harmless,
     json_option,
     main,
     open_evidence,
@@ -26,6 +25,7 @@ from tracker.cli.base import (
     questions_named,
 )
 from tracker.errors import UsageError
+from tracker.harmless import harmless
 from tracker.settings import Settings
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def check(settings: Settings, slugs: Sequence[str], as_json: bool) -> None:
         print_json([problem._asdict() for problem in problems])
     else:
         for problem in problems:
-            click.echo(str(problem))
+            click.echo(harmless(str(problem)))
     serious = [problem for problem in problems if problem.severity != "note"]
     names = ", ".join(question.slug for question in chosen)
     click.echo(f"{names}: {len(serious)} to mend, {len(problems) - len(serious)} to note", err=True)

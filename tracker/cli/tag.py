@@ -15,7 +15,6 @@ from tracker.cli.base import (
     EXIT_WORK_REMAINS,
     check_people,
     evidence_if_any,
-    harmless,
     json_option,
     main,
     open_evidence,
@@ -26,6 +25,7 @@ from tracker.cli.base import (
     read_people,
 )
 from tracker.errors import UsageError
+from tracker.harmless import harmless
 from tracker.settings import Settings
 
 if TYPE_CHECKING:

@@ -6,10 +6,12 @@ names: whoever moves to it changes this module and ``plugin.py`` alone.
 
 from __future__ import annotations
 
+import csv
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, partial, wraps
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import datasette
@@ -21,6 +23,7 @@ from datasette.views.base import DatasetteError
 from itsdangerous import BadSignature
 from jinja2 import Environment
 
+from tracker.cite.clean import cell
 from tracker.site.below import base_path
 
 if TYPE_CHECKING:
@@ -94,6 +97,8 @@ def new_datasette(*files: str, **options: Any) -> Datasette:
         if getattr(plugin, "__name__", "") == "datasette_auth_passwords":
             pm.unregister(plugin)
     _keep_links_below()
+    _keep_quiet()
+    _keep_formulas_out()
     # It finds this out anew for each page of a table, by a connection that it never closes. Our schema needs JSON.
     facets.detect_json1 = lambda: True
     made = Datasette(files, **options)
@@ -102,6 +107,32 @@ def new_datasette(*files: str, **options: Any) -> Datasette:
     # A reader's slip in SQL is answered, not written to the log.
     made.execute = partial(made.execute, log_sql_errors=False)
     return made
+
+
+def _keep_quiet() -> None:
+    """Datasette prints errors past the log, with the words that were in the way; each is answered as well."""
+    from datasette import database
+    from datasette.views import base
+
+    nobody = SimpleNamespace(write=lambda text: None, flush=lambda: None)
+    database.sys = base.sys = SimpleNamespace(stderr=nobody)
+
+
+def _keep_formulas_out() -> None:
+    """Datasette's own CSV goes into spreadsheets as ours does."""
+    from datasette.views import base
+
+    base.csv = SimpleNamespace(writer=_HarmlessCsv)
+
+
+class _HarmlessCsv:
+    """``csv.writer``, for which no cell is a formula."""
+
+    def __init__(self, out: Any) -> None:
+        self._writer = csv.writer(out)
+
+    def writerow(self, row: Iterable[Any]) -> Any:
+        return self._writer.writerow([cell(value) if isinstance(value, str) else value for value in row])
 
 
 def _keep_links_below() -> None:

@@ -85,6 +85,10 @@ def _refusals(scope: dict[str, Any]) -> Iterator[_Refusal]:
             414,
             f"An address may have {LONGEST_ADDRESS:,} bytes; this one has {length:,}. Ask for less at once.",
         )
+    elif not (scope.get("raw_path") or b"").isascii():
+        yield _Refusal(
+            400, "An address has letters and digits, and anything else as % and two of them (RFC 3986)."
+        )
     elif scope["path"].startswith((f"/{EVIDENCE}/", f"/{EVIDENCE}.")) or scope["path"] == f"/{EVIDENCE}":
         names = [name for name, _ in parse_qsl(asked.decode("latin-1"), keep_blank_values=True)]
         for beginning, (most, called) in MOST_ASKED.items():

@@ -22,6 +22,7 @@ import yaml
 from tracker.errors import CorruptDatabase, UsageError
 from tracker.regular import open_regular, read_regular
 from tracker.settings import Settings, find_default
+from tracker.site import logs
 from tracker.site.compat import close, new_datasette
 from tracker.site.sandbox import SandboxedDatabase
 from tracker.site.security import EVIDENCE, SITE
@@ -74,6 +75,7 @@ def serve(
             datasette.app(),
             host=host,
             port=port,
+            log_config=logs.config(),
             log_level="warning",
             lifespan="on",
             server_header=False,
