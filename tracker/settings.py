@@ -27,7 +27,8 @@ class Settings:
     ``email`` and ``api_key`` identify us to NCBI (each user supplies their own; the key never
     appears in a repr, a log or an error). ``timeout`` is in seconds: how long to wait for a
     connection or for the next bytes of an answer. ``secret`` signs the site's cookies. A ``closed``
-    site shows nothing to those who are not signed in. ``base_path`` is where the site begins on its host.
+    site shows nothing to those who are not signed in. ``base_path`` is where the site begins on its host, and
+    ``site_url`` that host as readers reach it (``https://example.org``).
     """
 
     db_dir: Path = Path("db")
@@ -39,6 +40,7 @@ class Settings:
     secret: str | None = field(default=None, repr=False)
     closed: bool = False
     base_path: str = "/"
+    site_url: str | None = None
 
     @property
     def evidence_db(self) -> Path:
@@ -80,6 +82,7 @@ def load_settings(
         secret=get("TRACKER_SECRET"),
         closed=_yes("TRACKER_CLOSED", get("TRACKER_CLOSED") or "0"),
         base_path=base_path("TRACKER_BASE_PATH", get("TRACKER_BASE_PATH") or "/"),
+        site_url=_origin(get("TRACKER_SITE_URL")),
         timeout=_seconds("TRACKER_TIMEOUT", get("TRACKER_TIMEOUT") or "45"),
     )
 
@@ -147,6 +150,15 @@ def _base_url(name: str, value: str) -> str:
             f"{name}: {value!r} is not a base address. Give one such as http://127.0.0.1:8765/entrez/eutils/"
         )
     return value if value.endswith("/") else value + "/"
+
+
+def _origin(value: str | None) -> str | None:
+    if value and not re.fullmatch(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?", value):
+        raise UsageError(
+            f"TRACKER_SITE_URL: {value!r} is not the address of a host. Give one such as https://example.org; where "
+            "the site begins below it is TRACKER_BASE_PATH."
+        )
+    return value and value.rstrip("/")
 
 
 def base_path(name: str, value: str) -> str:

@@ -24,6 +24,7 @@ from itsdangerous import BadSignature
 from jinja2 import Environment
 
 from tracker.cite.clean import cell
+from tracker.site import address
 from tracker.site.below import base_path
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def new_datasette(*files: str, **options: Any) -> Datasette:
         _remember_connections(database)
     # A reader's slip in SQL is answered, not written to the log.
     made.execute = partial(made.execute, log_sql_errors=False)
+    made.absolute_url = partial(address.for_datasette, made)
     return made
 
 

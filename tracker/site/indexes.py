@@ -9,7 +9,7 @@ from datetime import date
 from html import escape
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracker.site import caching
+from tracker.site import address, caching
 from tracker.site.access import is_closed
 from tracker.site.compat import NotFound, Request, Response
 from tracker.site.security import EVIDENCE, SITE
@@ -65,9 +65,9 @@ async def robots(request: Request, datasette: Datasette) -> Response:
         f"Disallow: {path(f'/{EVIDENCE}.')}",
         f"Disallow: {path(f'/{EVIDENCE}/')}*.",
         "",
-        f"Sitemap: {datasette.absolute_url(request, path('/sitemap.xml'))}",
-        "",
     ]
+    if here := address.origin(datasette, request):
+        lines += [f"Sitemap: {here}{path('/sitemap.xml')}", ""]
     return Response.text("\n".join(lines), headers={"Cache-Control": "public, max-age=3600"})
 
 
@@ -120,11 +120,16 @@ async def _answer(
     entry: str,
     query: Callable[[sqlite3.Connection], list[Place]],
 ) -> Response:
+    here = address.origin(datasette, request)
+    if here is None:
+        raise NotFound(
+            "A sitemap has whole addresses, and this site does not know its own (TRACKER_SITE_URL)."
+        )
     tag = caching.state_tag(datasette, request)
     headers = {"ETag": tag, "Cache-Control": caching.CACHE_CONTROL}
     if caching.not_modified(request, tag):
         return Response("", 304, headers, XML)
-    site = datasette.absolute_url(request, datasette.urls.path("/")).removesuffix("/")
+    site = here + datasette.urls.path("/").removesuffix("/")
 
     def write(db: sqlite3.Connection) -> str | None:
         places = query(db)

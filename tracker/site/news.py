@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from tracker.cite import FORMATS, Citation, Listing
 from tracker.export import NEVER
 from tracker.reading.notices import describe
-from tracker.site import pages
+from tracker.site import address, pages
 from tracker.site.compat import NotFound, Request, Response
 from tracker.site.reader import read
 from tracker.store import browse, citations, news
@@ -115,7 +115,7 @@ async def feed(request: Request, datasette: Datasette) -> Response:
         cited = list(citations.of_articles(db, news.feed(db, slug), describe, slug))
         moments = [moment for each in cited for moment in (each.entered, each.changed) if moment]
         title = f"What changed: {titles[slug]}" if slug else "What changed"
-        home = datasette.absolute_url(request, datasette.urls.path(PATH + _query(question=slug)))
+        home = address.absolute(datasette, request, datasette.urls.path(PATH + _query(question=slug)))
         return Listing(f"changes/{slug or ''}", title, max(moments, default=NEVER), home=home), cited
 
     found = await read(datasette, query)

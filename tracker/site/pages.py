@@ -18,7 +18,7 @@ from tracker.article import MAX_PMID, Pmid
 from tracker.cite import FORMATS
 from tracker.cite.reference import references
 from tracker.reading.notices import describe
-from tracker.site import access, assets, charts, compat, filters, panels
+from tracker.site import access, address, assets, charts, compat, filters, panels
 from tracker.site.compat import NotFound, Request, Response
 from tracker.site.reader import read
 from tracker.site.security import HIDDEN
@@ -141,7 +141,7 @@ async def page(datasette: Datasette, request: Request, template: str, context: M
         "rights": await access.rights(datasette, request),
         "here": panels.here(request),
         "done": await panels.done(datasette, request),
-        "canonical": datasette.absolute_url(request, datasette.urls.path(request.path)),
+        "canonical": address.absolute(datasette, request, datasette.urls.path(request.path)),
         "urls": compat.Urls(datasette),
         "static_file": partial(assets.address, datasette),
         "actor": request.actor,

@@ -128,6 +128,7 @@ def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
         inspect_data={EVIDENCE: known, SITE: known} if known else None,
     )
     made.closed = settings.closed
+    made.origin = settings.site_url
     return made
 
 

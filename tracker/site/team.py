@@ -14,7 +14,7 @@ from tracker.cite import FORMATS, Citation, Listing
 from tracker.errors import NotThere, UsageError
 from tracker.export import NEVER
 from tracker.reading.notices import describe
-from tracker.site import access, pages
+from tracker.site import access, address, pages
 from tracker.site.access import Form, SignInNeeded, View, Writer, reading, write, writing
 from tracker.site.caching import kept
 from tracker.site.compat import BadRequest, Forbidden, Request, Response
@@ -128,7 +128,7 @@ async def feed(request: Request, datasette: Datasette) -> Response:
     def query(db: sqlite3.Connection) -> tuple[Listing, list[Citation]]:
         found = alerts.of_everybody(db, access.viewer(request))
         pmids = list(dict.fromkeys(Pmid(alert.pmid) for alert in found))
-        home = datasette.absolute_url(request, datasette.urls.path("/alerts"))
+        home = address.absolute(datasette, request, datasette.urls.path("/alerts"))
         latest = max((alert.noticed for alert in found), default=NEVER)
         return Listing("alerts", "Withdrawn since they were tagged", latest, home=home), list(
             citations.of_articles(db, pmids, describe)
