@@ -207,7 +207,9 @@ def test_the_pages_script_works_below_the_path(chromium: Browser, host: str) -> 
         assert [said for said in visit.complaints if "418" not in said] == []
 
 
-@pytest.mark.parametrize("path", ["a b", "/x//y/", "/../", "/a?b", "http://example.org/"])
+@pytest.mark.parametrize(
+    "path", ["a b", "/x//y/", "/../", "/a?b", "http://x.org/", "/evidence/", "/questions", "-"]
+)
 def test_what_is_no_path_is_refused(desk: Desk, path: str) -> None:
     done = desk.run("serve", "--base-path", path)
     assert done.code == 2

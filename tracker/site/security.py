@@ -28,6 +28,8 @@ OURS = (
     *("/my-work", "/log", "/alerts", "/tags", "/undo"),
 )
 OURS_BELOW = ("/questions/", "/articles/", "/account/", "/alerts/", "/tags/")
+# Beginnings of the site's own paths, which it cannot lie below as well.
+TAKEN = frozenset((*OURS_BELOW, f"/{EVIDENCE}/", "/sitemaps/", "/-/"))
 # Of a form; whatever sends more is not heard to its end, signed in or not.
 LONGEST_BODY = 256 * 1024
 # Of path and query. Pages repeat parts of their address in their links, so a long one makes a much longer page.

@@ -25,7 +25,7 @@ from tracker.settings import Settings, find_default
 from tracker.site import logs
 from tracker.site.compat import close, new_datasette
 from tracker.site.sandbox import SandboxedDatabase
-from tracker.site.security import EVIDENCE, SITE
+from tracker.site.security import EVIDENCE, SITE, TAKEN
 from tracker.store import articles, connect, schema, vocabulary
 from tracker.store.annotations import acting, open_annotations
 from tracker.store.annotations import migrations as annotations_schema
@@ -109,6 +109,11 @@ def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
 
     In a folder that cannot be written both are taken as they are, and nobody signs in or writes.
     """
+    if settings.base_path in TAKEN:
+        raise UsageError(
+            f"--base-path: pages of the site itself begin with {settings.base_path}. Take another, such as "
+            "/evidence-tracker/."
+        )
     evidence = settings.evidence_db
     with closing(connect.open_for_reading(evidence, schema.migrations)) as db:
         check_whole(db, evidence)
