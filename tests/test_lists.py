@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import FIXTURES, Desk, tiled
 from tracker.article import Pmid
-from tracker.store import lists, questions, search
+from tracker.store import lists, questions, schema, search
 from tracker.store.decisions import UNDECIDED
 from tracker.store.lists import TOP, Key, Selection
 
@@ -235,3 +235,22 @@ def test_the_first_page_of_any_list_is_read_from_an_index(db: sqlite3.Connection
         plan = " ".join(str(row[3]) for row in db.execute(f"explain query plan {asked[-1]}"))
         assert "SEARCH" in plan
         assert "TEMP B-TREE" not in plan
+
+
+_PIECES = st.sampled_from(
+    ["ket", "2", "10", "⁶", "₂", "^(", "_(", ")", " ", " … ", "\n", "é", "ﬁ", "«", "*", "CO", "x\u0301"]
+)
+_TEXT = st.lists(_PIECES, max_size=40).map("".join)
+
+
+@given(texts=st.lists(_TEXT, min_size=5, max_size=5), asked=_TEXT)
+def test_a_snippet_is_a_part_of_the_text_whatever_stands_in_it(texts: list[str], asked: str) -> None:
+    with closing(sqlite3.connect(":memory:")) as db:
+        columns = ", ".join(schema.SEARCHED)
+        db.execute(f"create table articles (pmid integer primary key, {columns})")
+        db.execute("insert into articles values (1, ?, ?, ?, ?, ?)", texts)
+        for snippet in search.snippets(db, asked, [Pmid(1)], ("\x02", "\x03")).values():
+            plain = snippet.replace("\x02", "").replace("\x03", "")
+            assert any(
+                plain.removeprefix(" … ").removesuffix(" … ") in text or plain in text for text in texts
+            )

@@ -190,15 +190,15 @@ def snippets(
             ((pmid, *_formed(found)) for pmid, found in texts.items()),
         )
         found = few.execute(
-            "select rowid, snippet(articles, -1, ?, ?, ' … ', 32) from articles where articles match ?",
-            (*_MARKS, match),
+            "select rowid, snippet(articles, -1, ?, ?, ?, 32) from articles where articles match ?",
+            (*_MARKS, _CUT, match),
         )
         return {Pmid(pmid): _as_it_stands(snippet, texts[pmid], marks) for pmid, snippet in found}
 
 
-# Around a match in an index of our own; no text has them, as no record may hold control characters.
-_MARKS = ("\x02", "\x03")
-_CUT = re.compile(r"^ … | … $")
+# Around a match, and where a text was cut, in an index of our own; no text has them, as no record may hold control
+# characters.
+_MARKS, _CUT = ("\x02", "\x03"), "\x04"
 
 
 def _formed(texts: Iterable[str]) -> Iterator[str]:
@@ -212,7 +212,7 @@ def _formed(texts: Iterable[str]) -> Iterator[str]:
 def _as_it_stands(snippet: str, texts: Iterable[str], marks: tuple[str, str]) -> str:
     """A snippet of a form of one of the texts as a snippet of the text itself, with these marks."""
     # Every second part is a match.
-    parts = re.split("|".join(_MARKS), _CUT.sub("", snippet))
+    parts = re.split("|".join(_MARKS), snippet.strip(_CUT))
     words = "".join(parts)
     text, form = next((text, form) for text in texts for form in forms(text) if words in form.text)
     at, bounds = form.text.index(words), [*form.places, len(text)]
@@ -221,7 +221,7 @@ def _as_it_stands(snippet: str, texts: Iterable[str], marks: tuple[str, str]) ->
         stands = text[bounds[at] : bounds[at + len(part)]]
         shown.append(f"{marks[0]}{stands}{marks[1]}" if number % 2 else stands)
         at += len(part)
-    before, after = (" … " if cut else "" for cut in (snippet.startswith(" … "), snippet.endswith(" … ")))
+    before, after = (" … " if cut else "" for cut in (snippet.startswith(_CUT), snippet.endswith(_CUT)))
     return before + "".join(shown) + after
 
 
@@ -243,12 +243,13 @@ def fts_query(text: str, db: sqlite3.Connection | None = None) -> str:
     words: list[str] = []
     begun: set[str] = set()
     for phrase, word in _PART.findall(flat(_without_borrowed(text))):
-        if word.endswith("*") and word.casefold() in begun:
-            continue
-        begun.add(word.casefold())
         if word and not word.endswith("*"):
             words += _WORD.findall(word)
             continue
+        # Beginnings are looked up: once each.
+        if word and word.casefold() in begun:
+            continue
+        begun.add(word.casefold())
         terms += _with_synonyms(words)
         words = []
         if parts := _WORD.findall(phrase or word):
