@@ -40,7 +40,7 @@ def launched() -> Iterator[Browser]:
 
 
 def missing(reason: str) -> NoReturn:
-    """A machine without a browser may skip these tests; continuous integration may not."""
+    """A machine without a browser, or what else a test needs, may skip it; continuous integration may not."""
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)

@@ -98,10 +98,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(desk: Desk, **environment: str) -> Iterator[str]:
+def served(desk: Desk, *options: str, **environment: str) -> Iterator[str]:
     """``tracker serve`` in a process of its own; yields its address, and sees that it ends as it should."""
     port = free_port()
-    server = desk.start("serve", "--port", str(port), **environment)
+    server = desk.start("serve", "--port", str(port), *options, **environment)
     try:
         wait_for(lambda: server.poll() is not None or _answers(port))
         assert server.poll() is None, server.communicate()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import FIXTURES, Desk, wait_for
-from tests.helpers_site import add_person, free_port
+from tests.conftest import FIXTURES, Desk
+from tests.helpers_browser import missing
+from tests.helpers_site import add_person, send, served, signed_in
 
 PUBMED = sorted((FIXTURES / "pubmed").glob("*.xml"))
 READING = (
@@ -46,9 +46,9 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def mounted(source: Path, *options: str) -> Iterator[None]:
     """The folder mounted onto itself with these options. Skips where this may not be done."""
     if os.geteuid() or not shutil.which("mount"):
-        pytest.skip("mounting takes root")
+        missing("mounting takes root")
     if subprocess.run(["mount", *options, str(source)], capture_output=True).returncode:
-        pytest.skip("nothing can be mounted here")
+        missing("nothing can be mounted here")
     try:
         yield
     finally:
@@ -69,28 +69,6 @@ def copied(desk: Desk, home: Path, *names: str) -> Desk:
     return Desk(home, desk.url)
 
 
-@contextmanager
-def served(desk: Desk, *options: str) -> Iterator[httpx.Client]:
-    port = free_port()
-    server = desk.start("serve", "--port", str(port), *options)
-
-    def answers() -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{port}/robots.txt").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    try:
-        wait_for(lambda: server.poll() is not None or answers())
-        assert server.poll() is None, server.communicate()
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-            yield client
-    finally:
-        server.send_signal(signal.SIGINT)
-        out, err = server.communicate(timeout=20)
-    assert (server.returncode, err) == (0, ""), (out, err)
-
-
 # -- a folder that cannot be written ---------------------------------------------------------------
 
 
@@ -108,7 +86,11 @@ def test_a_read_only_copy_is_served_and_nobody_writes(
     desk: Desk, tmp_path: Path, names: tuple[str, ...], options: tuple[str, ...]
 ) -> None:
     copy = copied(desk, tmp_path, *names)
-    with read_only(tmp_path / "db"), served(copy, *options) as client:
+    with (
+        read_only(tmp_path / "db"),
+        served(copy, *options) as address,
+        httpx.Client(base_url=address) as client,
+    ):
         paths = ("/", "/questions/cystitis", "/search?q=ketamine", "/articles/90000303", "/evidence/articles")
         for path in (*paths, "/questions/cystitis.ris", "/tags", "/evidence.json?sql=select+1"):
             assert client.get(path).status_code == 200, path
@@ -117,6 +99,22 @@ def test_a_read_only_copy_is_served_and_nobody_writes(
         answer = client.post("/sign-in", data=form)
     assert answer.status_code == 403
     assert "read-only copy" in answer.text
+
+
+def test_who_is_signed_in_elsewhere_reads_a_copy_with_the_same_secret_and_signs_out_of_this_browser(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """As behind one name: one node that is written, and copies of it."""
+    copy = copied(desk, tmp_path, "evidence.db", "annotations.db")
+    with served(desk, TRACKER_SECRET="one for all") as address, signed_in(address, "ada") as writer:
+        cookies = dict(writer.cookies)
+    with (
+        read_only(tmp_path / "db"),
+        served(copy, TRACKER_SECRET="one for all", TRACKER_CLOSED="1") as address,
+        httpx.Client(base_url=address, cookies=cookies) as reader,
+    ):
+        assert reader.get("/questions/cystitis").status_code == 200
+        assert send(reader, "/sign-out").status_code == 303
 
 
 def test_a_copy_that_lacks_what_only_its_log_holds_is_not_read_as_if_it_were_whole(

@@ -93,15 +93,16 @@ def begin_session(datasette: Datasette, request: Request, response: Response, pe
 
 
 async def end_session(datasette: Datasette, request: Request, response: Response) -> None:
-    """End the session of this browser, also for whoever else has its cookie."""
+    """End the session of this browser; also for whoever else has its cookie, but on a read-only copy."""
     _set_cookie(request, response, "", 0)
-    if said := _said_by(datasette, request):
+    annotations = datasette.get_database(ANNOTATIONS)
+    if annotations.is_mutable and (said := _said_by(datasette, request)):
 
         def end(db: sqlite3.Connection) -> None:
             with transaction(db):
                 people.end_session(db, said.name)
 
-        await datasette.get_database(ANNOTATIONS).execute_write_fn(end)
+        await annotations.execute_write_fn(end)
 
 
 def _set_cookie(request: Request, response: Response, value: str, seconds: int) -> None:

@@ -129,7 +129,7 @@ def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
         immutables=[str(path) for path in reversed(fixed) if fixed[path]],
         metadata=load_metadata(find_default("metadata.yml")),
         settings=DATASETTE_SETTINGS | {"base_url": settings.base_path},
-        secret=signing_secret(settings) if is_writable else secrets.token_hex(32),
+        secret=signing_secret(settings) if is_writable or settings.secret else secrets.token_hex(32),
         inspect_data={EVIDENCE: known, SITE: known} if known else None,
     )
     made.closed = settings.closed
