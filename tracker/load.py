@@ -105,10 +105,10 @@ def load(
             db.execute("pragma cache_size = -65536")
             for words in wrongclock.put_right(db):
                 console.say(words)
+            derive_if_due(db, settings, console)
             run = runs.start(db, "load", __version__, {"files": [path.name for path in paths]})
             tally = Tally()
             try:
-                derive_if_due(db, settings, console)
                 _prepare(db, match)
                 with Workers() as workers:
                     for path in paths:

@@ -38,8 +38,8 @@ _PRINTED = frozenset(
 # Embeddings, overrides and isolates (https://www.unicode.org/reports/tr9/): left open, they would turn around
 # the text that a reference is pasted into.
 _BIDI = re.compile("[\u202a-\u202e\u2066-\u2069]")
-# They enclose a group among Vancouver's names. No cleaned text has them, as they are no characters.
 _ET_AL = "et al"
+# They enclose a group among Vancouver's names. No cleaned text has them, as they are no characters.
 _GROUP, _GROUP_END = "\ufffe", "\uffff"
 # https://apastyle.apa.org/style-grammar-guidelines/references/elements-list-entry
 _APA_SUFFIXES = {"Jr": "Jr.", "Sr": "Sr.", "2nd": "II", "3rd": "III", "4th": "IV"}

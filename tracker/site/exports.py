@@ -391,8 +391,8 @@ def _uri(database: Database) -> str:
 
 # -- Datasette's tables and queries ----------------------------------------------------------------
 
-# An extension that Datasette finds in an address is one word.
 PART = "ONLY A PART"
+# An extension that Datasette finds in an address is one word.
 RENDERED = {"ris": "ris", "bib": "bibtex", "csl": "csl-json", "nbib": "nbib", "xlsx": "xlsx", "atom": "atom"}
 
 
