@@ -66,6 +66,7 @@ def test_show_search_and_status_say_so(desk: Desk) -> None:
     assert "*** RETRACTED, by its title (" in desk.run("show", "1").out
     assert "*** WITHDRAWN, by its title (" in desk.run("show", "2").out
     assert "***" not in desk.run("show", "3").out
+    assert "*** NOTICE ABOUT ANOTHER PUBLICATION, by its title\n" in desk.run("show", "4").out
     found = desk.run("search", "ketamine").out
     assert "[RETRACTED (by its title)] RETRACTED ARTICLE" in found
     assert "[WITHDRAWN (by its title)] WITHDRAWN" in found
@@ -122,6 +123,7 @@ def test_the_site_marks_them_in_lists_on_their_pages_and_among_the_news(desk: De
     assert_marked(site, "/questions/cystitis?notice=withdrawn", "Withdrawn (by its title)")
     assert_marked(site, "/articles/1", "RETRACTED, by its title")
     assert_marked(site, "/articles/2", "WITHDRAWN, by its title")
+    assert_marked(site, "/articles/4", "NOTICE ABOUT ANOTHER PUBLICATION, by its title")
     assert_marked(site, "/search?q=ketamine", "Withdrawn (by its title)")
     assert_marked(site, "/changes", "Retracted (by its title)")
     assert_marked(site, "/changes.atom", "RETRACTED (by its title)")

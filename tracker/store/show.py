@@ -7,6 +7,7 @@ from typing import Any
 
 from tracker.article import Pmid
 from tracker.citation import status_date
+from tracker.reading.notices import IS_NOTICE
 from tracker.store.articles import TABLES
 
 
@@ -14,7 +15,7 @@ def show(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
     """The record's columns and, under each table's name, its rows in order; None where it is not stored.
 
     ``warnings`` are sentences that must come before all else: a starter citation, retracted, withdrawn, under concern,
-    gone from PubMed.
+    corrected, itself a notice, gone from PubMed.
     """
     article = _rows(db, "select * from articles where pmid = ?", pmid)
     if not article:
@@ -59,6 +60,9 @@ def _warnings(record: dict[str, Any]) -> list[str]:
         found.append(f"EXPRESSION OF CONCERN{_where(record, 'ExpressionOfConcernIn')} ({checked})")
     if record["corrected"]:
         found.append(f"CORRECTED{_where(record, 'ErratumIn', 'CorrectedandRepublishedIn')} ({checked})")
+    if record["is_notice"]:
+        about = _where(record, *sorted(IS_NOTICE))
+        found.append(f"NOTICE ABOUT ANOTHER PUBLICATION{_by_title(record, 'notice')}{about}")
     if record["state"] and record["state"]["gone"]:
         found.append(f"GONE: PubMed no longer has this record (since {record['state']['missing_since']})")
     return found
