@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -109,6 +110,25 @@ def test_four_processes_that_open_at_once_all_succeed(tmp_path: Path, how: str) 
     assert [process.returncode for process in opening] == [0, 0, 0, 0], problems
     with closing(sqlite3.connect(tmp_path / "evidence.db")) as db:
         assert pragma(db, "integrity_check") == "ok"
+
+
+@pytest.mark.parametrize("only_ours", [False, True])
+def test_a_file_that_another_makes_while_it_is_looked_at_is_ours(tmp_path: Path, only_ours: bool) -> None:
+    path = tmp_path / "annotations.db"
+    other = Thread(target=lambda: annotations.open_annotations(path).close())
+
+    class Watched(Migrations):
+        def applied(self, db: Database) -> list[Migrations._AppliedMigration]:
+            found = super().applied(db)
+            if other.ident is None:
+                other.start()
+                other.join(1)
+            return found
+
+    ours = Watched(annotations.migrations.name)
+    ours._migrations = annotations.migrations._migrations
+    connect.open_for_writing(path, ours, "FULL", only_ours=only_ours).close()
+    other.join()
 
 
 def test_a_transaction_that_fails_leaves_nothing(db: sqlite3.Connection) -> None:

@@ -38,9 +38,10 @@ def open_for_writing(
         db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             # First of all: what is not ours is left as it is.
-            applied = applied_migrations(Database(db, execute_plugins=False), path, migrations)
-            if only_ours:
-                _refuse_foreign(db, path, migrations, applied)
+            with _one_moment(db):
+                applied = applied_migrations(Database(db, execute_plugins=False), path, migrations)
+                if only_ours:
+                    _refuse_foreign(db, path, migrations, applied)
             db.execute("pragma foreign_keys = on")
             if db.execute("pragma journal_mode = wal").fetchone()[0] != "wal":
                 raise UsageError(f"{path}: this disk cannot hold a write-ahead log. Use a local disk.")
@@ -65,7 +66,9 @@ def open_for_reading(path: Path, migrations: Migrations) -> sqlite3.Connection:
     with _plain_errors(path):
         db = connect_read_only(path)
         try:
-            if _pending(Database(db, execute_plugins=False), path, migrations):
+            with _one_moment(db):
+                is_due = _pending(Database(db, execute_plugins=False), path, migrations)
+            if is_due:
                 db.close()
                 open_for_writing(path, migrations, "NORMAL").close()
                 return open_for_reading(path, migrations)
@@ -134,6 +137,16 @@ def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
             db.execute("rollback")
         raise
     db.execute("commit")
+
+
+@contextmanager
+def _one_moment(db: sqlite3.Connection) -> Iterator[None]:
+    """What is read within is as of one moment: another process may be making the same file."""
+    db.execute("begin")
+    try:
+        yield
+    finally:
+        db.execute("rollback")
 
 
 def migrate(db: sqlite3.Connection, path: Path, migrations: Migrations) -> None:
