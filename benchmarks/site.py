@@ -47,7 +47,7 @@ import click
 
 from tracker.questions import Question, load_questions
 from tracker.store import annotations as people
-from tracker.store import connect, questions, schema
+from tracker.store import connect, derived, questions, schema
 from tracker.store.articles import TABLES, Row, Rows, write
 
 ROOT = Path(__file__).parents[1]
@@ -552,7 +552,7 @@ def build(folder: Path, articles: int) -> None:
                 _store(db, batch)
                 _progress(start + BATCH, articles)
             print("  facets and the full-text index ...", file=sys.stderr, flush=True)
-            questions.relabel_all(db)
+            derived.fill(db)
             _close_history(db, asked)
         db.execute("pragma analysis_limit = 1000")
         db.execute("analyze")

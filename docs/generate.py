@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 import textwrap
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -16,7 +17,9 @@ from sqlite_utils import Database
 
 from tracker.cli import main
 from tracker.store import annotations
-from tracker.store.schema import DERIVED, HISTORY, SEARCHED, TABLES, Table
+from tracker.store.fulltext import SEARCHED
+from tracker.store.schema import DERIVED, HISTORY, TABLES, Table
+from tracker.store.schema import migrations as schema
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "# begin: written by docs/generate.py", "# end"
@@ -126,8 +129,18 @@ def _table_section(table: Table) -> Iterator[str]:
     for name, (type, about) in table.columns.items():
         yield f"| {name} | {type} | {about.replace('|', chr(92) + '|')} |"
     yield ""
-    if table.rest:
-        yield from (f"{table.rest[0].upper()}{table.rest[1:]}.", "")
+    if key := _primary_key(table.name):
+        yield from (f"Primary key ({', '.join(key)}).", "")
+
+
+def _primary_key(table: str) -> list[str]:
+    """The columns that together tell its rows apart; empty where one column alone does, as its type says."""
+    made = schema.made(len(schema.steps), False)
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.execute(made[table].sql)
+        query = "select name from pragma_table_info(?) where pk order by pk"
+        names = [name for (name,) in db.execute(query, (table,))]
+    return names if len(names) > 1 else []
 
 
 def annotation_tables() -> dict[str, list[tuple[str, str]]]:

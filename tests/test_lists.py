@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import FIXTURES, Desk, tiled
 from tracker.article import Pmid
-from tracker.store import lists, questions, schema, search
+from tracker.store import derived, lists, schema, search
 from tracker.store.decisions import UNDECIDED
 from tracker.store.lists import TOP, Key, Selection
 
@@ -31,7 +31,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]
     desk.change("update question_articles set matching = 0, left_at = entered where pmid % 11 = 0")
     desk.annotate()
     with closing(sqlite3.connect(desk.db)) as found:
-        questions.relabel_all(found)
+        derived.fill(found)
         found.commit()
         found.execute("attach database ? as annotations", (str(desk.annotations),))
         found.executescript(

@@ -21,7 +21,7 @@ from tests.conftest import FIXTURES, Desk, tiled
 from tests.helpers_load import document, record
 from tests.helpers_site import QUESTIONS, RETRACTED, Site, articles_on, filled
 from tracker.article import Pmid
-from tracker.store import questions
+from tracker.store import derived
 from tracker.store.listed import listed as listed_rows
 
 NOW = datetime.now(UTC)
@@ -52,7 +52,7 @@ def change(desk: Desk, *statements: str) -> None:
     with closing(sqlite3.connect(desk.db)) as db, db:
         for statement in statements:
             db.execute(statement)
-        questions.relabel_all(db)
+        derived.fill(db)
 
 
 def label(desk: Desk, group: str, values: dict[int, str]) -> None:

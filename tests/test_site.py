@@ -37,7 +37,7 @@ from tests.helpers_site import (
 from tracker.settings import Settings
 from tracker.site import errors, pages, words
 from tracker.site.serve import open_site
-from tracker.store import questions
+from tracker.store import derived
 
 METADATA = yaml.safe_load((Path(__file__).parents[1] / "metadata.yml").read_text(encoding="utf-8"))
 SAVED = METADATA["databases"]["evidence"]["queries"]
@@ -118,7 +118,7 @@ def test_paging_by_key_shows_every_record_once_newest_first(desk: Desk) -> None:
     assert desk.run("load", "--match", "all", str(tiled(desk.home, 4))).code == 0
     desk.change("update articles set published = null where pmid % 1000000 in (36464, 301, 303)")
     with closing(sqlite3.connect(desk.db)) as db, db:
-        questions.relabel_all(db)
+        derived.fill(db)
     site, path = Site(desk), "/questions/cystitis"
     seen: list[int] = []
     named: set[int] = set()

@@ -15,14 +15,15 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sqlite_utils import Database, Migrations
+from sqlite_utils import Database
 
-from tests.conftest import FOLLOWING, Desk, dump
+from tests.conftest import FOLLOWING, Desk
 from tests.helpers_load import WHEN, open_evidence, put, record
 from tracker.article import Pmid
 from tracker.errors import CorruptDatabase, NewerSchema, TrackerError, UsageError
-from tracker.store import annotations, articles, connect, lists, questions, schema
+from tracker.store import annotations, articles, connect, derived, questions, schema
 from tracker.store.search import count, fts_query, search
+from tracker.store.steps import Schema, steps_of
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_a_new_database_has_every_table_of_the_data_dictionary(tmp_path: Path) -
     open_evidence(tmp_path / "made").close()
     found = definitions(tmp_path / "made" / "evidence.db")
     tables = {name for name, sql in found.items() if sql.lower().startswith("create table")}
-    ours = {name for name in tables if not name.startswith(("articles_fts", "_sqlite_", "sqlite_"))}
+    ours = {name for name in tables if not name.startswith(("articles_fts", "_", "sqlite_"))}
     assert ours == {table.name for table in schema.TABLES}
     assert "articles_fts" in found
 
@@ -117,16 +118,15 @@ def test_a_file_that_another_makes_while_it_is_looked_at_is_ours(tmp_path: Path,
     path = tmp_path / "annotations.db"
     other = Thread(target=lambda: annotations.open_annotations(path).close())
 
-    class Watched(Migrations):
-        def applied(self, db: Database) -> list[Migrations._AppliedMigration]:
+    class Watched(Schema):
+        def applied(self, db: Database) -> list[Schema._AppliedMigration]:
             found = super().applied(db)
             if other.ident is None:
                 other.start()
                 other.join(1)
             return found
 
-    ours = Watched(annotations.migrations.name)
-    ours._migrations = annotations.migrations._migrations
+    ours = Watched("annotations", steps_of("annotations"), alike="004_alike")
     connect.open_for_writing(path, ours, "FULL", only_ours=only_ours).close()
     other.join()
 
@@ -171,24 +171,21 @@ def test_a_reader_sees_one_state_while_another_writes(tmp_path: Path) -> None:
 # -- migrations ------------------------------------------------------------------------------------
 
 
-def steps(count: int, *, failing: bool = False) -> Migrations:
+STEPS = {
+    "001": "create table papers (title text);",
+    "002": "alter table papers add column year integer;",
+}
+
+
+def steps(count: int, *, failing: bool = False) -> Schema:
     """The first so many steps of a schema; the last may fail after it has begun."""
-    found = Migrations("test")
-
-    def m001(db: Database) -> None:
-        db.execute("create table papers (title text)")
-
-    def m002(db: Database) -> None:
-        db.execute("alter table papers add column year integer")
-        if failing:
-            raise sqlite3.OperationalError("no room")
-
-    for step in (m001, m002)[:count]:
-        found()(step)
-    return found
+    texts = dict(list(STEPS.items())[:count])
+    if failing:
+        texts["002"] += "\ninsert into nowhere values (1);"
+    return Schema("test", texts)
 
 
-def opened(path: Path, migrations: Migrations) -> sqlite3.Connection:
+def opened(path: Path, migrations: Schema) -> sqlite3.Connection:
     return connect.open_for_writing(path, migrations, "NORMAL")
 
 
@@ -225,7 +222,7 @@ def test_a_reader_finds_an_old_database_migrated(old: Path) -> None:
 
 def test_a_migration_that_fails_leaves_the_database_as_it_was(old: Path) -> None:
     before = definitions(old)
-    with pytest.raises(TrackerError, match="no room"):
+    with pytest.raises(TrackerError, match="no such table"):
         opened(old, steps(2, failing=True))
     assert definitions(old) == before
     assert copies(old) == []
@@ -563,7 +560,7 @@ def perform(db: sqlite3.Connection, step: int, operation: tuple[object, ...]) ->
                 questions.leave_all(db, pmids, WHEN)
         case _:
             with connect.transaction(db):
-                questions.relabel_all(db)
+                derived.fill(db)
 
 
 RECOUNT = f"""
@@ -606,49 +603,3 @@ def test_identifiers_of_affiliations_are_kept_as_json(db: sqlite3.Connection) ->
     put(db, record(1, author="Lee").replace("</LastName>", f"</LastName>{place}"))
     (found,) = db.execute("select identifiers from affiliations").fetchone()
     assert json.loads(found) == [["ROR", "r"]]
-
-
-def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path: Path) -> None:
-    """As the first release left it: the same articles are found, by their facets as well."""
-    with closing(open_evidence(tmp_path)) as db:
-        put(db, record(1, "Ketamine: a systematic review"), record(2, "Others"))
-        with connect.transaction(db), questions.relabelling(db, {Pmid(1)}):
-            questions.enter(db, "cystitis", "hash", {Pmid(1): "first search"}, WHEN)
-        path = Path(db.execute("pragma database_list").fetchone()[2])
-    new = dump(path)
-    with closing(sqlite3.connect(path)) as old:
-        for statement in (
-            "delete from _sqlite_migrations where name in ('m002_facets', 'm005_searched_texts', 'm007_titles')",
-            "drop table searched_texts",
-            "drop table articles_fts",
-            "drop view searched_articles",
-            "alter table articles drop column article_number",
-            "drop index articles_retracted",
-            "create index articles_retracted on articles (pmid) where retracted or expression_of_concern",
-            *(
-                f"alter table articles drop column {name}"
-                for name in ("medline_abbreviation", "withdrawn", "title_says", "by_title")
-            ),
-            "alter table investigators drop column valid",
-            "delete from question_labels where label_group not in (select label_group from labels)",
-            "drop index question_articles_created",
-            "drop index question_articles_left",
-            "drop index question_labels_pmid",
-            "drop index changes_standing",
-            "alter table questions drop column bottom_line",
-            "alter table questions drop column harms",
-            "alter table question_articles drop column created",
-            "create virtual table articles_fts using fts5 (title, abstract, keywords_text, mesh_text, authors_text, "
-            "content='articles', content_rowid='pmid')",
-            "insert into articles_fts (articles_fts) values ('rebuild')",
-            "create trigger articles_fts_delete after delete on articles begin select 1; end",
-            "create trigger articles_fts_update after update on articles begin select 1; end",
-        ):
-            old.execute(statement)
-        old.commit()
-    with closing(connect.open_for_writing(path, schema.migrations, "NORMAL")) as db:
-        check_index(db)
-        assert lists.page(
-            db, lists.Selection("cystitis", {"design": ["systematic review"]}, text="ketamine")
-        ).pmids == [1]
-    assert dump(path) == new

@@ -15,7 +15,7 @@ from tests.conftest import Desk, check_whole
 from tests.helpers_load import document, open_evidence, put, record
 from tracker import ingest
 from tracker.article import Pmid
-from tracker.store import connect, records, runs, schema
+from tracker.store import connect, records, runs
 from tracker.workers import BATCH
 
 RETRACTED = ("Journal Article", "Retracted Publication")
@@ -337,7 +337,7 @@ def wrong(desk: Desk) -> None:
     desk.change("update record_state set raw = ?", old)
     desk.change("delete from changes")
     desk.change("update articles set title = 'Ketamine, as entered', retracted = 0")
-    desk.change("pragma user_version = 0")
+    desk.change("update articles set rules_version = 1")
 
 
 def test_rebuild_shows_the_newest_of_what_is_kept_and_says_so(desk: Desk) -> None:
@@ -350,26 +350,31 @@ def test_rebuild_shows_the_newest_of_what_is_kept_and_says_so(desk: Desk) -> Non
 
 
 @pytest.mark.parametrize("command", [["load", "more"], ["refresh"]], ids=["load", "refresh"])
-def test_a_database_that_was_read_otherwise_is_read_again_first(desk: Desk, command: list[str]) -> None:
+def test_what_was_read_otherwise_is_named_and_read_again_by_rebuild_alone(
+    desk: Desk, command: list[str]
+) -> None:
     wrong(desk)
     (desk.home / "more").write_text(document(record(2)))
     done = desk.run(*command)
-    assert "all are read again first" in done.err
+    assert "1 record was read by an older version of evidence-tracker" in done.err
+    assert "run 'tracker rebuild'" in done.err
+    assert desk.column("select title from articles where pmid = 1") == ["Ketamine, as entered"]
+    assert desk.run("rebuild").code == 0
     assert desk.column("select title from articles where pmid = 1") == ["Ketamine, revised"]
-    assert "all are read again first" not in desk.run(*command).err
+    assert "tracker rebuild" not in desk.run(*command).err
 
 
 def test_whoever_only_reads_is_told_and_writes_nothing(desk: Desk) -> None:
     wrong(desk)
     before = desk.db.read_bytes()
     assert "tracker rebuild" in desk.run("status").err
-    assert desk.run("status", "--json").json["read_again"] is True
+    assert desk.run("status", "--json").json["read_by_older_rules"] == 1
     assert desk.run("search", "ketamine").code == 0
     assert desk.run("show", "1").code == 0
     assert desk.db.read_bytes() == before
 
 
-def test_a_new_database_is_never_due(desk: Desk) -> None:
+def test_what_is_loaded_is_read_by_today_s_rules(desk: Desk) -> None:
     load(desk, document(record(1)))
-    assert desk.column("pragma user_version") == [schema.DERIVATION]
+    assert desk.run("status", "--json").json["read_by_older_rules"] == 0
     assert "tracker rebuild" not in desk.run("status").err

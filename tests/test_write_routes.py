@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import Desk
 from tests.helpers_site import PASSWORD, add_person, add_token, filled, send, served, signed_in
 from tracker.site.plugin import register_routes
-from tracker.store.questions import relabel_all
+from tracker.store import derived
 
 ROLES = ("reader", "tagger", "lead", "admin")
 NUMBERS = count(1)
@@ -362,7 +362,7 @@ def test_ten_thousand_papers_at_once_are_done_and_one_more_is_refused(team: tupl
         db.execute(
             "delete from question_articles where question = 'tolerance' and pmid not between 10000001 and 10010000"
         )
-        relabel_all(db)
+        derived.fill(db)
     with signed_in(address, "lead") as client:
         page = client.get("/questions/tolerance/bulk").text
         assert "10,000 records" in " ".join(page.split()), page
@@ -376,7 +376,7 @@ def test_ten_thousand_papers_at_once_are_done_and_one_more_is_refused(team: tupl
                 values ('tolerance', 10010001, '2001', '2001-01-01T00:00:00Z', 'loaded from a file', 1, '2001-01-01')
                 """
             )
-            relabel_all(db)
+            derived.fill(db)
         before = written(desk)["events"]
         answer = send(client, "/questions/tolerance/bulk", **{**sent, "count": "10001"})
         assert (answer.status_code, "more than 10,000 papers" in answer.text) == (409, True)

@@ -20,9 +20,8 @@ from tracker.errors import RecordError, UnusableInput
 from tracker.lock import writing_job
 from tracker.pubmed import nbib
 from tracker.pubmed.records import RawRecord, open_file, split, utf8
-from tracker.rebuild import derive_if_due
 from tracker.settings import Settings
-from tracker.store import connect, records, runs, schema, wrongclock
+from tracker.store import articles, connect, records, runs, schema, wrongclock
 from tracker.store import questions as store
 from tracker.workers import BATCH, Parsed, Workers, packed
 
@@ -105,7 +104,8 @@ def load(
             db.execute("pragma cache_size = -65536")
             for words in wrongclock.put_right(db):
                 console.say(words)
-            derive_if_due(db, settings, console)
+            if older := articles.read_by_older_rules(db):
+                console.say(articles.say_older_rules(older))
             run = runs.start(db, "load", __version__, {"files": [path.name for path in paths]})
             tally = Tally()
             try:

@@ -1,4 +1,4 @@
-"""The derived tables made again from the raw records: by command, or first of all where another version made them."""
+"""The derived tables made again from the raw records."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from tracker.console import Console
 from tracker.errors import RecordError
 from tracker.lock import writing_job
 from tracker.settings import Settings
-from tracker.store import articles, connect, records, runs, schema
-from tracker.store import questions as store
+from tracker.store import articles, connect, derived, records, runs, schema
 from tracker.workers import Parsed, Workers, batches, packed
 
 
@@ -29,27 +28,14 @@ def rebuild(settings: Settings, console: Console) -> dict[str, Any]:
         connect.open_for_reading(settings.evidence_db, schema.migrations).close()
         db = connect.open_for_writing(settings.evidence_db, schema.migrations, "NORMAL")
         try:
-            return derive(db, settings, console)
+            return _derive(db, settings, console)
         except sqlite3.DatabaseError as error:
             raise connect.plain_error(settings.evidence_db, error) from None
         finally:
             db.close()
 
 
-def derive_if_due(db: sqlite3.Connection, settings: Settings, console: Console) -> None:
-    """Derive every table again where that was last done by a version of evidence-tracker that read records otherwise.
-
-    For a job that writes, and has the lock: what it adds must not stand beside what is read in the old way.
-    """
-    if not articles.is_due(db):
-        return
-    console.say("evidence-tracker reads records otherwise than before: all are read again first")
-    report = derive(db, settings, console)
-    console.say("; ".join(filter(None, (f"{report['records']:,} records read again", report["reason"]))))
-
-
-def derive(db: sqlite3.Connection, settings: Settings, console: Console) -> dict[str, Any]:
-    """What ``rebuild`` does, on a connection of a job that has the lock."""
+def _derive(db: sqlite3.Connection, settings: Settings, console: Console) -> dict[str, Any]:
     count = changed = refused = 0
     reader = connect.open_for_reading(settings.evidence_db, schema.migrations)
     try:
@@ -64,8 +50,7 @@ def derive(db: sqlite3.Connection, settings: Settings, console: Console) -> dict
                 changed += _show_newer(db, run, batch, readings, when)
                 count, refused = count + len(readings), refused + len(parsed.refused)
                 advance(len(batch))
-            store.relabel_all(db)
-            articles.mark_derived(db)
+            derived.fill(db)
     finally:
         reader.close()
     reason = f"{refused:,} record{'s' if refused > 1 else ''} cannot be read" if refused else None

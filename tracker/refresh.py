@@ -26,9 +26,8 @@ from tracker.pubmed.entrez import BATCH, FetchedBatch, PubMed, SearchResult
 from tracker.pubmed.records import split
 from tracker.query import Loss, QueryError, losses, parse
 from tracker.questions import Question
-from tracker.rebuild import derive_if_due
 from tracker.settings import Settings
-from tracker.store import connect, records, runs, schema, starter, wrongclock
+from tracker.store import articles, connect, records, runs, schema, starter, wrongclock
 from tracker.store import questions as store
 
 # What PubMed says was withdrawn; beside it ``[lr]`` is used, the day of NLM's last revision.
@@ -162,7 +161,8 @@ def refresh(
         try:
             for words in wrongclock.put_right(db):
                 console.say(words)
-            derive_if_due(db, settings, console)
+            if older := articles.read_by_older_rules(db):
+                console.say(articles.say_older_rules(older))
             with PubMed(settings, on_wait=console.waiting) as pubmed:
                 job = _open(db, pubmed, console, questions, full, recheck_days)
                 try:

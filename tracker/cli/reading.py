@@ -280,7 +280,7 @@ def check(settings: Settings, slugs: Sequence[str], as_json: bool) -> None:
 @pass_settings
 def status(settings: Settings, max_age: int, as_json: bool) -> None:
     """Say how complete each question is and how the last runs ended. Exit code 3 where something is stale."""
-    from tracker.store.articles import DUE
+    from tracker.store.articles import say_older_rules
     from tracker.store.status import status as store_status
 
     with closing(open_evidence(settings)) as db:
@@ -289,8 +289,8 @@ def status(settings: Settings, max_age: int, as_json: bool) -> None:
         print_json(found)
     else:
         _print_status(found)
-    if found["read_again"]:
-        click.echo(DUE, err=True)
+    if older := found["read_by_older_rules"]:
+        click.echo(say_older_rules(older), err=True)
     if found["stale"]:
         click.echo(f"Stale or incomplete: {', '.join(found['stale'])}.", err=True)
         sys.exit(EXIT_WORK_REMAINS)

@@ -164,6 +164,7 @@ def get_metadata() -> dict[str, Any]:
     """What is no reader's business is out of the list of tables; how tables are searched, sorted and counted."""
     tables = {
         "_sqlite_migrations": {"hidden": True},
+        "_derived": {"hidden": True},
         "articles": {"fts_table": "articles_fts", "fts_pk": "pmid"},
         # Tables that stay small, and so are counted in no time.
         "runs": {"facets": ["command", "outcome"], "sort_desc": "id"},

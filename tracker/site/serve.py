@@ -120,8 +120,8 @@ def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
         is_writable = connect.reading_mode(evidence) == "mode=ro"
         immutable = immutable or not is_writable
         known = inspected(db, evidence) if immutable else None
-        if articles.is_due(db):
-            print(articles.DUE, file=sys.stderr, flush=True)  # noqa: T201 - for whoever starts it
+        if older := articles.read_by_older_rules(db):
+            print(articles.say_older_rules(older), file=sys.stderr, flush=True)  # noqa: T201 - for whoever starts it
     annotations = people_of(settings) if is_writable else people_of_copy(settings)
     fixed = {evidence: immutable, annotations: not is_writable}
     made = new_datasette(

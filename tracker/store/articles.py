@@ -10,8 +10,12 @@ from typing import Any
 from tracker.article import Article, Author, Identifier, Pmid
 from tracker.citation import bare_doi
 from tracker.store import fulltext
-from tracker.store.schema import DERIVATION, DERIVED, SEARCHED
+from tracker.store.fulltext import SEARCHED
+from tracker.store.schema import DERIVED
 from tracker.superscript import forms, has_forms
+
+# Raised by whoever changes what is read from the same bytes, be it by parser or by rule.
+RULES_VERSION = 2
 
 Row = tuple[Any, ...]
 Rows = dict[str, list[Row]]
@@ -135,6 +139,7 @@ def _article_row(article: Article, standing: Sequence[bool | str | None]) -> Row
         article.article_number,
         journal.medline_abbreviation,
         *standing[7:],
+        RULES_VERSION,
     )
 
 
@@ -305,19 +310,14 @@ def forget_all(db: sqlite3.Connection) -> None:
         db.execute(f"delete from {name}")
 
 
-# For a person, where ``is_due``.
-DUE = (
-    "The records were read by an older version of evidence-tracker, which reads less. "
-    "The next refresh or load reads all of them again first; 'tracker rebuild' does it now."
-)
+def read_by_older_rules(db: sqlite3.Connection) -> int:
+    """How many records were read by an older version of the rules than ours."""
+    query = "select count(*) from articles where rules_version < ?"
+    found: int = db.execute(query, (RULES_VERSION,)).fetchone()[0]
+    return found
 
 
-def is_due(db: sqlite3.Connection) -> bool:
-    """Whether the derived tables were made by a version of evidence-tracker that read records otherwise."""
-    found: int = db.execute("pragma user_version").fetchone()[0]
-    return found < DERIVATION
-
-
-def mark_derived(db: sqlite3.Connection) -> None:
-    """Note that all of them are made as this version makes them; inside the caller's transaction."""
-    db.execute(f"pragma user_version = {DERIVATION}")
+def say_older_rules(records: int) -> str:
+    """For a person, where there are such records."""
+    are = "1 record was" if records == 1 else f"{records:,} records were"
+    return f"{are} read by an older version of evidence-tracker, which reads less: run 'tracker rebuild'."

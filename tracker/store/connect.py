@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from functools import cache
 from pathlib import Path
 from secrets import token_hex
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from sqlite_utils import Database, Migrations
+from sqlite_utils import Database
 
 from tracker.clock import now
 from tracker.errors import CorruptDatabase, NewerSchema, TrackerError, UsageError
+from tracker.store.steps import Schema, fingerprint
 
 BUSY_SECONDS = 30
 Mode = Literal["mode=ro", "immutable=1"]
-_BY_SQLITE = re.compile("sqlite_(sequence|stat[1-4])")
 
 
 def open_for_writing(
-    path: Path, migrations: Migrations, synchronous: Literal["NORMAL", "FULL"], *, only_ours: bool = False
+    path: Path, schema: Schema, synchronous: Literal["NORMAL", "FULL"], *, only_ours: bool = False
 ) -> sqlite3.Connection:
-    """A connection in WAL mode with every migration applied; the file and its folder are made where missing.
+    """A connection in WAL mode with every step of the schema taken, and what is derived as this version makes it.
 
-    Transactions are ours to open: use ``transaction(db)``. With ``only_ours`` a file that holds anything that our
-    migrations do not make is refused: it would act as whoever writes.
+    The file and its folder are made where missing. Transactions are ours to open: use ``transaction(db)``. With
+    ``only_ours`` a file that holds anything that the schema does not make is refused: it would act as whoever writes.
 
     Raises NewerSchema where a later version wrote the file, CorruptDatabase where it is damaged or no SQLite
     file, UsageError where it cannot be written.
@@ -39,22 +37,22 @@ def open_for_writing(
         try:
             # First of all: what is not ours is left as it is.
             with _one_moment(db):
-                applied = applied_migrations(Database(db, execute_plugins=False), path, migrations)
+                is_due = _is_due(db, path, schema)
                 if only_ours:
-                    _refuse_foreign(db, path, migrations, applied)
+                    _refuse_foreign(db, path, schema)
             db.execute("pragma foreign_keys = on")
             if db.execute("pragma journal_mode = wal").fetchone()[0] != "wal":
                 raise UsageError(f"{path}: this disk cannot hold a write-ahead log. Use a local disk.")
             db.execute(f"pragma synchronous = {synchronous}")
-            if len(applied) < len(migrations._migrations):
-                migrate(db, path, migrations)
+            if is_due:
+                migrate(db, path, schema)
         except BaseException:
             db.close()
             raise
     return db
 
 
-def open_for_reading(path: Path, migrations: Migrations) -> sqlite3.Connection:
+def open_for_reading(path: Path, schema: Schema) -> sqlite3.Connection:
     """A connection that cannot write.
 
     Raises UsageError where there is no such file yet, NewerSchema and CorruptDatabase as above.
@@ -67,11 +65,11 @@ def open_for_reading(path: Path, migrations: Migrations) -> sqlite3.Connection:
         db = connect_read_only(path)
         try:
             with _one_moment(db):
-                is_due = _pending(Database(db, execute_plugins=False), path, migrations)
+                is_due = _is_due(db, path, schema)
             if is_due:
                 db.close()
-                open_for_writing(path, migrations, "NORMAL").close()
-                return open_for_reading(path, migrations)
+                open_for_writing(path, schema, "NORMAL").close()
+                return open_for_reading(path, schema)
         except BaseException:
             db.close()
             raise
@@ -119,9 +117,9 @@ def reading_mode(path: Path) -> Mode:
     return "immutable=1"
 
 
-def attach(db: sqlite3.Connection, path: Path, migrations: Migrations, name: str) -> None:
+def attach(db: sqlite3.Connection, path: Path, schema: Schema, name: str) -> None:
     """Let a connection of ``open_for_reading`` read another file of ours, as schema ``name``. Raises as that does."""
-    open_for_reading(path, migrations).close()
+    open_for_reading(path, schema).close()
     with _plain_errors(path):
         db.execute(f"attach database ? as {name}", (reading_uri(path),))
 
@@ -149,13 +147,19 @@ def _one_moment(db: sqlite3.Connection) -> Iterator[None]:
         db.execute("rollback")
 
 
-def migrate(db: sqlite3.Connection, path: Path, migrations: Migrations) -> None:
-    """Bring the schema up to date, all or nothing; a copy of a file that holds anything is made before."""
+def migrate(db: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    """Take the steps that are missing and make again what is derived, all or nothing.
+
+    Before a step is taken, a copy is made of a file that holds anything.
+    """
     wrapped = Database(db, execute_plugins=False)
-    copy = _keep_copy(db, path) if migrations.applied(wrapped) else None
+    applied = schema.applied(wrapped)
+    copy = _keep_copy(db, path) if 0 < len(applied) < len(schema.steps) else None
     try:
         with transaction(db):
-            migrations.apply(wrapped)
+            schema.apply(wrapped)
+            if schema.derived and not schema.derived.is_made(db):
+                schema.derived.make(db)
     except BaseException:
         # The database is as it was: a copy at every attempt would only fill the disk.
         if copy:
@@ -163,60 +167,59 @@ def migrate(db: sqlite3.Connection, path: Path, migrations: Migrations) -> None:
         raise
 
 
-def _pending(db: Database, path: Path, migrations: Migrations) -> bool:
-    return {migration.name for migration in migrations._migrations} > applied_migrations(db, path, migrations)
+def _is_due(db: sqlite3.Connection, path: Path, schema: Schema) -> bool:
+    """Whether a step is missing, or what is derived is of another version."""
+    missing = len(applied_steps(db, path, schema)) < len(schema.steps)
+    return missing or bool(schema.derived and not schema.derived.is_made(db))
 
 
-def applied_migrations(db: Database, path: Path, migrations: Migrations) -> set[str]:
-    """The names of the schema's steps that the database has.
+def applied_steps(db: sqlite3.Connection, path: Path, schema: Schema) -> list[str]:
+    """The names of the schema's steps that the database has, in order.
 
     Raises NewerSchema where it has one that we do not know, CorruptDatabase where it is somebody else's.
     """
-    applied = {migration.name for migration in migrations.applied(db)}
-    if newer := sorted(applied - {migration.name for migration in migrations._migrations}):
+    wrapped = Database(db, execute_plugins=False)
+    applied = sorted(step.name for step in schema.applied(wrapped))
+    if newer := sorted(set(applied) - set(schema.steps)):
         raise NewerSchema(
             f"{path}: written by a later version of evidence-tracker (it has {newer[-1]}). Update, then try again."
         )
-    if not applied and any(name for name in db.table_names() if name != migrations.migrations_table):
+    if not applied and any(name for name in wrapped.table_names() if name != schema.migrations_table):
         raise CorruptDatabase(f"{path}: this is some other SQLite database, not ours. Give another --db-dir.")
     return applied
 
 
-def check_ours(db: sqlite3.Connection, migrations: Migrations, applied: Collection[str]) -> None:
-    """Raises CorruptDatabase for what is in the database beside, or instead of, what our migrations make."""
-    if problem := next(_foreign(db, migrations, applied), None):
+def check_ours(db: sqlite3.Connection, schema: Schema) -> None:
+    """Raises CorruptDatabase for what is in the database beside, or instead of, what our schema makes."""
+    if problem := next(_foreign(db, schema), None):
         raise CorruptDatabase(
             f"{problem}. Whatever stands there acts in our name when the file is used. If you know how it came there, "
             "put it right with sqlite3; if not, take a backup that you trust"
         )
 
 
-def _refuse_foreign(
-    db: sqlite3.Connection, path: Path, migrations: Migrations, applied: Collection[str]
-) -> None:
+def _refuse_foreign(db: sqlite3.Connection, path: Path, schema: Schema) -> None:
     try:
-        check_ours(db, migrations, applied)
+        check_ours(db, schema)
     except CorruptDatabase as error:
         raise CorruptDatabase(f"{path}: {error}.") from None
 
 
-class _Object(NamedTuple):
-    """A row of sqlite_master."""
+def _foreign(db: sqlite3.Connection, schema: Schema) -> Iterator[str]:
+    """The differences, in words. A trigger is the worst of them; but columns and indexes can compute, too.
 
-    type: str
-    name: str
-    table: str
-    sql: str
-
-
-def _foreign(db: sqlite3.Connection, migrations: Migrations, applied: Collection[str]) -> Iterator[str]:
-    """The differences, in words. A trigger is the worst of them; but columns and indexes can compute, too."""
-    known = [migration.name for migration in migrations._migrations]
-    if sorted(applied) != sorted(known[: len(applied)]):
+    What is derived is compared where this version made it; what another made is made again before it is used.
+    """
+    applied = sorted(step.name for step in schema.applied(Database(db, execute_plugins=False)))
+    if applied != schema.steps[: len(applied)]:
         yield "a step of its schema is missing"
         return
-    ours = _made_by(migrations, len(applied))
-    found = _objects(db, migrations)
+    is_derived = bool(schema.derived and schema.derived.is_made(db))
+    found, ours = schema.objects(db), schema.made(len(applied), is_derived)
+    if schema.derived and not is_derived:
+        found = {name: object for name, object in found.items() if not schema.derived.owns(name)}
+    if fingerprint(object.sql for _, object in sorted(found.items())) in schema.landed:
+        return
     for name in sorted(found.keys() - ours.keys()):
         yield f"it has a {found[name].type} {name!r} that is not ours"
     for name in sorted(ours.keys() - found.keys()):
@@ -224,29 +227,6 @@ def _foreign(db: sqlite3.Connection, migrations: Migrations, applied: Collection
     for name, object in ours.items():
         if found.get(name, object) != object:
             yield f"its {object.type} {name!r} is not as ours"
-
-
-@cache
-def _made_by(migrations: Migrations, steps: int) -> dict[str, _Object]:
-    """What the first ``steps`` migrations make."""
-    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
-        wrapped = Database(db, execute_plugins=False)
-        for migration in migrations._migrations[:steps]:
-            migration.fn(wrapped)
-        return _objects(db, migrations)
-
-
-def _objects(db: sqlite3.Connection, migrations: Migrations) -> dict[str, _Object]:
-    """By name. Left out is what SQLite (statistics, numbers given) and sqlite-utils (its log of steps) keep, which
-    differ by their versions and do nothing."""
-    rows = db.execute("select type, name, tbl_name, coalesce(sql, '') from sqlite_master").fetchall()
-    objects = (_Object(type, name, table, " ".join(sql.split())) for type, name, table, sql in rows)
-    return {
-        each.name: each
-        for each in objects
-        if not (each.type == "table" and _BY_SQLITE.fullmatch(each.name))
-        and not (each.type in ("table", "index") and each.table == migrations.migrations_table)
-    }
 
 
 def _keep_copy(db: sqlite3.Connection, path: Path) -> Path:

@@ -8,12 +8,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from sqlite_utils import Database, Migrations
-
 from tracker.errors import CorruptDatabase, LockHeld, UsageError
 from tracker.store import connect, schema
 from tracker.store.annotations import acting, open_annotations
 from tracker.store.annotations import migrations as annotations_schema
+from tracker.store.steps import Schema
 
 Name = Literal["evidence.db", "annotations.db"]
 PAGES_AT_A_TIME = 4096
@@ -26,7 +25,7 @@ BESIDE = ("-wal", "-shm", "-journal")
 class Kind(NamedTuple):
     """One of our databases: its schema, and the tables whose sizes tell a person what it holds."""
 
-    migrations: Migrations
+    schema: Schema
     counted: tuple[str, ...]
 
 
@@ -56,7 +55,7 @@ def snapshot(path: Path, name: Name) -> sqlite3.Connection:
         db = connect.connect_read_only(path)
         try:
             db.execute("begin")
-            connect.applied_migrations(Database(db, execute_plugins=False), path, KINDS[name].migrations)
+            connect.applied_steps(db, path, KINDS[name].schema)
         except BaseException:
             db.close()
             raise
@@ -102,17 +101,17 @@ def contents(path: Path, name: Name) -> Contents:
                 for problem, *_ in db.execute(check):
                     if problem != "ok":
                         raise CorruptDatabase(says.format(" ".join(str(problem).split())))
-            applied = connect.applied_migrations(Database(db, execute_plugins=False), path, kind.migrations)
+            applied = connect.applied_steps(db, path, kind.schema)
             if not applied:
                 raise CorruptDatabase("it has none of our tables")
-            connect.check_ours(db, kind.migrations, applied)
+            connect.check_ours(db, kind.schema)
             counts = {
                 table: int(db.execute(f"select count(*) from {table}").fetchone()[0])
                 for table in kind.counted
             }
     except sqlite3.DatabaseError as error:
         raise CorruptDatabase(f"damaged: {error}") from None
-    return Contents(sorted(applied), counts)
+    return Contents(applied, counts)
 
 
 def take_out_of_use(path: Path) -> None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from tracker.store.fulltext import SEARCHED
+
 # The group whose one value every article has: what is unfiltered is filtered by it.
 EVERYTHING = "all"
 QUESTION, YEAR = "question", "year"
@@ -62,6 +64,11 @@ _FACETS = (
     # Last, as it is no word of the index: what every article has narrows nothing.
     Facet(f"'{EVERYTHING}'", "''"),
 )
+# Of the index alone: lists of a question, and of a year, have tables in that order.
+_ONLY_WORDS = (
+    Facet(f"'{QUESTION}'", "x.question", "x.matching", "question_articles"),
+    Facet(f"'{YEAR}'", "substr(x.published, 1, 4)", "x.published <> ''"),
+)
 # Groups that are facts of PubMed's, with their titles; every other group was read by machine.
 FACTS = {
     "language": "Language",
@@ -86,6 +93,27 @@ def of_questions(source: str) -> str:
         f"select q.question, {facet.group}, {facet.value}, q.published, q.pmid from {source} "
         f"join {facet.table} x on x.pmid = q.pmid where q.matching and {facet.condition}"
         for facet in _FACETS
+    )
+
+
+def searched_articles() -> str:
+    """The view that the full-text index reads: an article's words, and its facets as words of their own."""
+    texts = ", ".join(f"coalesce(t.{name}, a.{name}) as {name}" for name in SEARCHED)
+    words = " ||\n    ".join(_words(facet) for facet in (*_FACETS[:-1], *_ONLY_WORDS))
+    return (
+        f"create view searched_articles as\nselect a.pmid, {texts},\n  {words} as facets\n"
+        "from articles a left join searched_texts t on t.pmid = a.pmid"
+    )
+
+
+def _words(facet: Facet) -> str:
+    """SQL for an article's values of a facet as words of the index (see ``word``)."""
+    word = f"'x' || hex({facet.group} || '=' || {facet.value}) || 'x '"
+    if facet.table == "articles":
+        return f"iif({facet.condition}, {word}, '')".replace("x.", "a.")
+    return (
+        f"coalesce((select group_concat(word, '') from (select distinct {word} as word from {facet.table} x "
+        f"where x.pmid = a.pmid and {facet.condition} order by 1)), '')"
     )
 
 

@@ -7,8 +7,9 @@ import sqlite3
 from collections.abc import Collection
 
 from tracker.article import Pmid
-from tracker.store.schema import SEARCHED
 
+SEARCHED = ("title", "abstract", "keywords_text", "mesh_text", "authors_text")
+TOKENIZER = "porter unicode61 remove_diacritics 2"
 _COLUMNS = ", ".join((*SEARCHED, "facets"))
 _GIVEN = "from searched_articles where pmid in (select value from json_each(?))"
 

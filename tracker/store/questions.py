@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.article import Pmid
-from tracker.store import facets, fulltext
+from tracker.store import derived, facets, fulltext
 
 if TYPE_CHECKING:
     from tracker.questions import Question
@@ -192,28 +192,14 @@ def relabelling(db: sqlite3.Connection, pmids: Collection[Pmid]) -> Iterator[Non
     fulltext.unindex(db, pmids)
     db.execute("delete from question_labels where pmid in (select value from json_each(:pmids))", given)
     yield
-    db.execute(f"{_DATE} where q.pmid in (select value from json_each(:pmids))", given)
+    derived.fill_dates(db, pmids)
     db.execute(f"insert into question_labels {_FACETS_OF_GIVEN}", given)
     fulltext.index(db, pmids)
-
-
-def relabel_all(db: sqlite3.Connection) -> None:
-    """Make question_labels, question_counts and the full-text index again from what is stored."""
-    db.execute("delete from question_labels")
-    db.execute("delete from question_counts")
-    db.execute(_DATE)
-    db.execute(f"insert into question_labels {facets.of_questions('question_articles q')}")
-    fulltext.rebuild(db)
 
 
 _FACETS_OF_GIVEN = facets.of_questions(
     "json_each(:pmids) given join question_articles q on q.pmid = given.value"
 )
-_DATE = """
-update question_articles as q set (published, created) = (
-  select coalesce(max(a.published), ''), coalesce(max(a.created), '') from articles a where a.pmid = q.pmid
-)
-"""
 
 
 def complete(db: sqlite3.Connection, question: Question, started: str, found: Collection[Pmid]) -> None:

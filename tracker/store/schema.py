@@ -1,71 +1,35 @@
-"""The schema of evidence.db: its tables, what each column means, and the numbered migrations.
+"""The schema of evidence.db: its tables, and what each column means.
 
 ``TABLES`` is the data dictionary's source as well: docs/data-dictionary.md and metadata.yml are checked
-against it. Derived tables are made again by ``tracker rebuild`` from the raw records; history tables never.
+against it, and so is what the migrations make (``migrations/evidence/``). Derived tables are made again by ``tracker
+rebuild`` from the raw records; history tables never.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from sqlite_utils import Database, Migrations
-
-from tracker.store import frozen
-
-# Columns that came after the first migration.
-_ADDED = (("questions", "bottom_line"), ("questions", "harms"), ("question_articles", "created"))
-_ADDED_FOR_REVIEW = (("questions", "dual"), ("questions", "reasons"))
-_ADDED_WITH_TEXTS = (("articles", "article_number"),)
-_ADDED_FOR_TITLES = (
-    ("articles", "medline_abbreviation"),
-    ("articles", "withdrawn"),
-    ("articles", "title_says"),
-    ("articles", "by_title"),
-    ("investigators", "valid"),
-)
-_LATER = (*_ADDED, *_ADDED_FOR_REVIEW, *_ADDED_WITH_TEXTS, *_ADDED_FOR_TITLES)
-_ADDED_TABLES = ("searched_texts",)
-
-
-SEARCHED = ("title", "abstract", "keywords_text", "mesh_text", "authors_text")
-
-# How derived tables are made of raw records, as a number: raised by whoever changes what comes out of the same bytes. A
-# database that was made by a lower one (pragma user_version) is derived again by the next job that writes.
-DERIVATION = 2
+from tracker.store import derived
+from tracker.store.fulltext import SEARCHED
+from tracker.store.steps import Schema, steps_of
 
 
 class Table(NamedTuple):
-    """``columns`` maps each column to (SQL type and constraints, what it means); ``rest`` ends the definition."""
+    """``columns`` maps each column to (SQL type and constraints, what it means)."""
 
     name: str
     kind: Literal["derived", "history"]
     about: str
     columns: dict[str, tuple[str, str]]
-    rest: str = ""
-    options: str = ""
-
-    @property
-    def sql(self) -> str:
-        """The table as the first migration makes it; the columns that were added come later."""
-        parts = [
-            f"{name} {type}" for name, (type, _) in self.columns.items() if (self.name, name) not in _LATER
-        ]
-        body = ",\n  ".join([*parts, self.rest] if self.rest else parts)
-        return f"create table {self.name} (\n  {body}\n) {self.options}".rstrip()
 
 
 _PMID = ("integer not null", "PMID of the article")
 _POSITION = ("integer not null", "Place in the record, from 1")
-_OF_ARTICLE = "primary key (pmid, position)"
-_CHILD = "without rowid"
 
 
 def _part(name: str, about: str, /, **columns: tuple[str, str]) -> Table:
     """A table of an article's repeated parts, in the record's order."""
-    return Table(
-        name, "derived", about, {"pmid": _PMID, "position": _POSITION, **columns}, _OF_ARTICLE, _CHILD
-    )
+    return Table(name, "derived", about, {"pmid": _PMID, "position": _POSITION, **columns})
 
 
 DERIVED = (
@@ -137,6 +101,10 @@ DERIVED = (
                 "What the title says of the record itself: retracted, withdrawn or notice",
             ),
             "by_title": ("integer not null default 0", "1 where nothing but the title says that"),
+            "rules_version": (
+                "integer not null default 1",
+                "Version of the rules by which evidence-tracker read the record",
+            ),
         },
     ),
     _part(
@@ -334,8 +302,6 @@ DERIVED = (
             "rule_version": ("integer not null", "Version of the rules"),
             "confidence": ("text not null", "How sure the rule is"),
         },
-        "primary key (pmid, label_group, value)",
-        "without rowid",
     ),
     Table(
         "question_labels",
@@ -348,8 +314,6 @@ DERIVED = (
             "published": ("text not null", "Publication date; empty where unknown"),
             "pmid": ("integer not null", "PMID"),
         },
-        "primary key (question, label_group, value, published, pmid)",
-        "without rowid",
     ),
     Table(
         "question_counts",
@@ -362,8 +326,6 @@ DERIVED = (
             "year": ("text not null", "Year of publication; empty where unknown"),
             "n": ("integer not null", "Articles"),
         },
-        "primary key (question, label_group, value, year)",
-        "without rowid",
     ),
 )
 
@@ -379,7 +341,6 @@ HISTORY = (
             "fetched": ("text not null", "When it first came (UTC)"),
             "body": ("blob not null", "The record's bytes, zstandard"),
         },
-        "primary key (pmid, sha256)",
     ),
     Table(
         "record_state",
@@ -452,8 +413,6 @@ HISTORY = (
             "found": ("integer", "1 where the last complete search found it; empty before one"),
             "record_title": ("text", "The record's title, where it differs from the file's"),
         },
-        "primary key (question, pmid)",
-        "without rowid",
     ),
     Table(
         "question_articles",
@@ -476,8 +435,6 @@ HISTORY = (
                 "Day the record was created in PubMed; empty where unknown",
             ),
         },
-        "primary key (question, pmid)",
-        "without rowid",
     ),
     Table(
         "runs",
@@ -552,153 +509,7 @@ HISTORY = (
 
 TABLES = DERIVED + HISTORY
 
-_INDEXES = """
-create index articles_doi on articles (doi);
-create index articles_published on articles (published desc, pmid desc);
-create index articles_created on articles (created desc, pmid desc);
-create index articles_retracted on articles (pmid) where retracted or expression_of_concern;
-create index authors_orcid on authors (orcid) where orcid is not null;
-create index registrations_number on registrations (number);
-create index labels_value on labels (label_group, value, pmid);
-create index record_state_next_check on record_state (next_check);
-create index record_state_starter on record_state (pmid) where source = 'starter';
-create index record_state_missing on record_state (missing_since) where missing_since is not null;
-create index question_articles_published on question_articles (question, published, pmid);
-create index question_articles_entered on question_articles (question, entered, pmid);
-create index question_articles_pmid on question_articles (pmid);
-create index searches_run on searches (run);
-create index searches_question on searches (question, id);
-create index fetches_run on fetches (run);
-create index changes_pmid on changes (pmid, noticed);
-create index changes_noticed on changes (noticed, pmid);
-create index changes_run on changes (run)
-"""
-
 # Changes of these fields say how a paper stands, as SQL.
 STANDING = "'retracted', 'withdrawn', 'expression_of_concern', 'corrected'"
-TOKENIZER = "porter unicode61 remove_diacritics 2"
 
-
-_SEARCHED, _NEW, _OLD = (", ".join(prefix + name for name in SEARCHED) for prefix in ("", "new.", "old."))
-_ADD = f"insert into articles_fts (rowid, {_SEARCHED}) values (new.pmid, {_NEW})"
-_REMOVE = f"insert into articles_fts (articles_fts, rowid, {_SEARCHED}) values ('delete', old.pmid, {_OLD})"
-_TEXT_CHANGED = " or ".join(f"new.{name} is not old.{name}" for name in SEARCHED)
-_FTS_DELETE = f"create trigger articles_fts_delete after delete on articles begin {_REMOVE}; end"
-_FTS = [
-    f"create virtual table articles_fts using fts5 ({_SEARCHED}, content='articles', content_rowid='pmid', "
-    f"tokenize='{TOKENIZER}')",
-    "insert into articles_fts (articles_fts, rank) values ('hashsize', 16777216)",
-    _FTS_DELETE,
-    f"create trigger articles_fts_update after update of {_SEARCHED} on articles when {_TEXT_CHANGED} "
-    f"begin {_REMOVE}; {_ADD}; end",
-]
-
-_COUNTS = [
-    """create trigger question_counts_up after insert on question_labels begin
-  insert into question_counts values (new.question, new.label_group, new.value, substr(new.published, 1, 4), 1)
-  on conflict do update set n = n + 1;
-end""",
-    """create trigger question_counts_down after delete on question_labels begin
-  update question_counts set n = n - 1
-  where question = old.question and label_group = old.label_group
-    and value = old.value and year = substr(old.published, 1, 4);
-  delete from question_counts
-  where question = old.question and label_group = old.label_group
-    and value = old.value and year = substr(old.published, 1, 4) and n = 0;
-end""",
-]
-
-migrations = Migrations("evidence")
-
-
-@migrations()
-def m001_first_schema(db: Database) -> None:
-    tables = [table.sql for table in TABLES if table.name not in _ADDED_TABLES]
-    statements = tables + _INDEXES.strip().split(";\n") + _FTS + _COUNTS
-    for statement in statements:
-        db.execute(statement)
-
-
-@migrations()
-def m002_facets(db: Database) -> None:
-    """Lists narrowed by any facet and any text, through the full-text index alone (store/facets.py)."""
-    _add_columns(db, _ADDED)
-    for statement in (
-        "create index question_articles_created on question_articles (question, created, pmid)",
-        "create index question_articles_left on question_articles (left_at, question, pmid) where left_at is not null",
-        "drop index changes_noticed",
-        "create index changes_noticed on changes (noticed, pmid, field)",
-        "create index changes_standing on changes (noticed, pmid) "
-        "where field in ('retracted', 'expression_of_concern', 'corrected')",
-        """update question_articles as q
-        set created = coalesce((select a.created from articles a where a.pmid = q.pmid), '')""",
-        # All of an article's facets in one place, to take them out by and to count them.
-        "create index question_labels_pmid on question_labels (pmid, question, label_group, value, published)",
-        "drop trigger articles_fts_delete",
-        "drop trigger articles_fts_update",
-        "drop table articles_fts",
-        frozen.SEARCHED_ARTICLES_2,
-        f"create virtual table articles_fts using fts5 ({_SEARCHED}, facets, content='searched_articles', "
-        f"content_rowid='pmid', tokenize='{TOKENIZER}')",
-        "insert into articles_fts (articles_fts, rank) values ('hashsize', 16777216)",
-        "insert into articles_fts (articles_fts) values ('rebuild')",
-        "delete from question_labels",
-        frozen.QUESTION_LABELS_2,
-    ):
-        db.execute(statement)
-
-
-@migrations()
-def m003_review(db: Database) -> None:
-    """How a question's records are screened, for the site, which reads no question files."""
-    _add_columns(db, _ADDED_FOR_REVIEW)
-
-
-@migrations()
-def m004_identifiers(db: Database) -> None:
-    """DOIs without regard to capitals, and PMCIDs, are found by an index."""
-    db.execute("create index articles_doi_folded on articles (lower(doi))")
-    db.execute("create index articles_pmcid on articles (pmcid) where pmcid is not null")
-
-
-@migrations()
-def m005_searched_texts(db: Database) -> None:
-    """What has superscripts is found by more than one form; articles that are stored get theirs when read again."""
-    for statement in (
-        "alter table articles add column article_number text",
-        """create table searched_texts (
-  pmid integer primary key, title text, abstract text, keywords_text text, mesh_text text, authors_text text
-)""",
-        "drop view searched_articles",
-        frozen.SEARCHED_ARTICLES_5,
-    ):
-        db.execute(statement)
-
-
-@migrations()
-def m006_derivation(db: Database) -> None:
-    """Only of a database without any record is it known how its derived tables are made."""
-    if db.execute("select not exists (select 1 from record_state)").fetchone()[0]:
-        db.execute(f"pragma user_version = {DERIVATION}")
-
-
-@migrations()
-def m007_titles(db: Database) -> None:
-    """What titles alone say of a paper, NLM's abbreviations of journals, and names that NLM marked as wrong."""
-    _add_columns(db, _ADDED_FOR_TITLES)
-    for statement in (
-        "drop view searched_articles",
-        frozen.SEARCHED_ARTICLES_7,
-        "drop index changes_standing",
-        "create index changes_standing on changes (noticed, pmid) "
-        "where field in ('retracted', 'withdrawn', 'expression_of_concern', 'corrected')",
-        "drop index articles_retracted",
-        "create index articles_retracted on articles (pmid) where retracted or withdrawn or expression_of_concern",
-    ):
-        db.execute(statement)
-
-
-def _add_columns(db: Database, added: Iterable[tuple[str, str]]) -> None:
-    columns = {(table.name, name): type for table in TABLES for name, (type, _) in table.columns.items()}
-    for table, column in added:
-        db.execute(f"alter table {table} add column {column} {columns[table, column]}")
+migrations = Schema("evidence", steps_of("evidence"), alike="008_alike", derived=derived)

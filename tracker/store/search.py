@@ -16,8 +16,8 @@ import yaml
 from tracker.article import Pmid
 from tracker.errors import UsageError
 from tracker.query.vocabulary import fields_by_tag
+from tracker.store.fulltext import SEARCHED, TOKENIZER
 from tracker.store.identifiers import named
-from tracker.store.schema import SEARCHED, TOKENIZER
 from tracker.superscript import flat, forms
 
 # Letters and digits make words, everything else parts them, as SQLite's unicode61 sees it.

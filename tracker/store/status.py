@@ -35,7 +35,8 @@ select (select count(*) from record_state where raw is not null and source <> 's
 
 def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
     """What ``tracker status --json`` prints; ``stale`` are the questions that are not complete as of
-    ``max_age`` days ago, or incomplete since; ``read_again`` says that the records are due to be read anew."""
+    ``max_age`` days ago, or incomplete since; ``read_by_older_rules`` counts records
+    that ``tracker rebuild`` would read anew."""
     today = datetime.now(UTC)
     given = {
         "month_ago": (today - timedelta(days=30)).strftime("%Y-%m-%d"),
@@ -63,7 +64,7 @@ def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
         "questions": questions,
         "runs": _rows(db, _RUNS, given),
         **_rows(db, _STOCK, given)[0],
-        "read_again": articles.is_due(db),
+        "read_by_older_rules": articles.read_by_older_rules(db),
         "stale": stale,
         "clock_was_ahead": latest_ahead(db),
     }

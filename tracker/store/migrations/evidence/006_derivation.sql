@@ -1,0 +1,2 @@
+-- This step kept the version of the reading rules for the whole database, in its user_version. Step 9 moved it to each
+-- record, so that nothing is left to do here.
