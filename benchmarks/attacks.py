@@ -1,6 +1,6 @@
 """What everybody else waits while one reader attacks the site, what memory it takes, and how soon it stops.
 
-    python benchmarks/attacks.py [--only 'instr|memory'] [--db-dir DIR] [--json FILE]
+    python -m benchmarks.attacks [--only 'instr|memory'] [--db-dir DIR] [--json FILE]
 
 Starts `tracker serve` on the loopback address over a small database (made from the records of the tests, or copied
 from --db-dir), and for each attack of the list below: sends it several times at once, again and again for a few
@@ -13,15 +13,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import math
 import os
 import re
 import shutil
 import signal
-import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -33,8 +30,9 @@ from urllib.parse import quote, urlencode
 import click
 import httpx
 
-ROOT = Path(__file__).parents[1]
-HOST = "127.0.0.1"
+from benchmarks.percentiles import nearest_rank
+from benchmarks.processes import HOST, ROOT, TRACKER, family, serving
+
 SECONDS = 4.0
 PAUSE = 0.02
 #: Whoever waits so long for a page is counted as not answered.
@@ -153,7 +151,7 @@ def _fill(home: Path, db_dir: Path | None) -> None:
         return
     files = sorted((ROOT / "tests" / "fixtures" / "pubmed").glob("*.xml"))
     subprocess.run(
-        [sys.executable, "-m", "tracker", "load", "--match", "all", *map(str, files)],
+        [TRACKER, "load", "--match", "all", *map(str, files)],
         cwd=home, env=_environment(home), check=True, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )  # fmt: skip
@@ -171,23 +169,11 @@ def _seen(home: Path, attack: Attack) -> Seen:
 
 @contextlib.contextmanager
 def _server(home: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    with contextlib.closing(socket.create_server((HOST, 0))) as probe:
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, "-m", "tracker", "serve", "--port", str(port)],
-        cwd=home, env=_environment(home), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
+    with serving(home / "db", cwd=home, env=_environment(home)) as (server, port):
         url = f"http://{HOST}:{port}"
-        for _ in range(300):
-            with contextlib.suppress(httpx.TransportError):
-                httpx.get(url + sql("select 1"), timeout=10)
-                break
-            time.sleep(0.1)
+        # What runs SQL starts with the first that is sent.
+        httpx.get(url + sql("select 1"), timeout=10)
         yield server, url
-    finally:
-        server.kill()
-        server.wait()
 
 
 async def _under_attack(server: subprocess.Popen[bytes], url: str, attack: Attack) -> Seen:
@@ -239,7 +225,7 @@ async def _under_attack(server: subprocess.Popen[bytes], url: str, attack: Attac
     waits.sort()
     return Seen(
         attack.name, counted.total(), " ".join(f"{status}×{n}" for status, n in sorted(counted.items())),
-        statistics.median(waits), waits[math.ceil(0.95 * len(waits)) - 1], waits[-1], lost, max(memory), stopped,
+        statistics.median(waits), nearest_rank(waits, 95), waits[-1], lost, max(memory), stopped,
     )  # fmt: skip
 
 
@@ -260,12 +246,8 @@ async def _an_article(client: httpx.AsyncClient) -> str:
 
 def _megabytes(pid: int) -> float:
     """What the process and its children have in memory, each page that they share counted once."""
-    pids = [pid]
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            pids += map(int, (task / "children").read_text().split())
     total = 0
-    for each in pids:
+    for each in family(pid):
         with contextlib.suppress(OSError):
             found = re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{each}/smaps_rollup").read_text(), re.MULTILINE)
             total += int(found[1]) if found else 0

@@ -3,7 +3,7 @@
 The labels are PsyNamic's (Ineichen-Group/PsyNamic: papers on psychedelics and ketamine), kept beside the
 project, not in it; all their PMIDs are even. Rules were written with the half whose ``pmid % 4 == 0`` in
 view (``--seen`` measures that half); the figures that count are those of the other half.
-Run: ``python benchmarks/design.py [--seen] [--errors]``
+Run: ``python -m benchmarks.design [--seen] [--errors]``
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import json
 import sys
 import time
 from collections import Counter
-from pathlib import Path
+from typing import Any
 
+from benchmarks.processes import ROOT
 from tracker.article import AbstractSection, Article, Text, parse_pmid
 from tracker.reading.design import read_design
 
-LABELS = Path(__file__).parents[1] / "../shared/data/labels.jsonl"
+LABELS = ROOT.parent / "shared" / "data" / "labels.jsonl"
 OTHER = "Other"
 # Their categories and ours. They call a survey of users "Real-world study", and put under Other whatever
 # was not done to test a treatment, randomised or not.
@@ -51,13 +52,13 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def article(record: dict[str, str]) -> Article:
+def article(record: dict[str, Any]) -> Article:
     title, abstract = record["title"], record["abstract"] or ""
     section = AbstractSection(None, None, Text(abstract, abstract))
     return Article(pmid=parse_pmid(record["pmid"]), title=Text(title, title), abstract=(section,))
 
 
-def category(record: dict[str, str]) -> str:
+def category(record: dict[str, Any]) -> str:
     design = next((label.value for label in read_design(article(record)) if label.group == "design"), "")
     return CATEGORIES.get(design, OTHER)
 
@@ -76,7 +77,7 @@ def report(pairs: list[tuple[str, str]]) -> None:
     print(f"{'accuracy':36} {len(pairs):4} {right.total() / len(pairs):24.3f}")
 
 
-def microseconds(records: list[dict[str, str]]) -> float:
+def microseconds(records: list[dict[str, Any]]) -> float:
     articles = [article(record) for record in records]
     start = time.perf_counter()
     for _ in range(20):
@@ -85,7 +86,7 @@ def microseconds(records: list[dict[str, str]]) -> float:
     return (time.perf_counter() - start) / 20 / len(articles) * 1e6
 
 
-def show_errors(records: list[dict[str, str]]) -> None:
+def show_errors(records: list[dict[str, Any]]) -> None:
     for record in records:
         gold = record["labels"]["study_type"][0]
         if category(record) != gold:

@@ -1,6 +1,6 @@
 """Our whole road from XML to searchable rows, against pubmed_parser's parsing alone, on the same files.
 
-    python benchmarks/load.py [--records 10000 40000]
+    python -m benchmarks.load [--records 10000 40000]
 
 Prints records a second for both, their ratio, and our peak memory (all processes together). Ours counts
 everything: starting the command, every derived table, labels, full-text index, compressed raw records,
@@ -18,8 +18,8 @@ import threading
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-from corpus import REAL, tiled
+from benchmarks.processes import TRACKER, family
+from benchmarks.records import REAL, tiled
 
 PARSE_ALONE = """
 import sys, pubmed_parser
@@ -43,9 +43,8 @@ def main() -> None:
 
 def compare(folder: Path, records: int) -> None:
     corpus = tiled(folder / f"{records}.xml.gz", records)
-    tracker = Path(sys.executable).with_name("tracker")
     theirs, _ = timed([sys.executable, "-c", PARSE_ALONE, str(corpus)])
-    ours, peak = timed([str(tracker), "--db-dir", str(folder / f"db{records}"), "load", str(corpus)])
+    ours, peak = timed([TRACKER, "--db-dir", str(folder / f"db{records}"), "load", str(corpus)])
     print(
         f"{records:,} records: pubmed_parser, parsing alone {records / theirs:,.0f}/s; "
         f"tracker load, end to end {records / ours:,.0f}/s; ratio {theirs / ours:.2f}; "
@@ -75,16 +74,8 @@ class _Watch(threading.Thread):
 
     def run(self) -> None:
         while not self.stop:
-            self.peak = max(self.peak, sum(map(_resident, _tree(self.pid))))
+            self.peak = max(self.peak, sum(map(_resident, family(self.pid))))
             time.sleep(0.1)
-
-
-def _tree(pid: int) -> list[int]:
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return [pid]
-    return [pid, *(below for child in children for below in _tree(int(child)))]
 
 
 def _resident(pid: int) -> int:

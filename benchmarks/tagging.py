@@ -1,6 +1,6 @@
 """Eight people tag on the site while many records are loaded: how long each tag takes, and whether any is lost.
 
-    python benchmarks/tagging.py [--people 8] [--records 20000] [--pace 0.5]
+    python -m benchmarks.tagging [--people 8] [--records 20000] [--pace 0.5]
 
 Prints the time from sending a tag to its answer (p50, p95, most), beside the same people writing into the file that
 is being loaded, as tools with one database do: straight into SQLite, without a site between. Then people go on
@@ -15,11 +15,9 @@ import os
 import random
 import shutil
 import signal
-import socket
 import sqlite3
 import statistics
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -30,13 +28,11 @@ from pathlib import Path
 import httpx
 from datasette_auth_passwords.utils import hash_password
 
-sys.path.insert(0, str(Path(__file__).parent))
-from corpus import REAL, tiled
-
+from benchmarks.processes import HOST, TRACKER, serving
+from benchmarks.records import REAL, tiled
 from tracker.store import people, vocabulary
 from tracker.store.annotations import acting, open_annotations
 
-TRACKER = Path(sys.executable).with_name("tracker")
 PASSWORD = "eight people at work"
 JSON = {"Accept": "application/json"}
 WARM = 5.0
@@ -78,13 +74,8 @@ class Bench:
             self.pmids = [pmid for (pmid,) in db.execute("select pmid from articles")]
         # The same load on the same records a second time, for those who write into its file.
         self.one_file = home_copy(self.db_dir)
-        server, address = self.serve()
-        try:
-            self.measure(server, address)
-        finally:
-            # Killed already, where all went well.
-            server.kill()
-            server.wait()
+        with serving(self.db_dir) as (server, port):
+            self.measure(server, f"http://{HOST}:{port}")
 
     def measure(self, server: subprocess.Popen[bytes], address: str) -> None:
         clients = [self.signed_in(address, name) for name in self.names]
@@ -99,24 +90,7 @@ class Bench:
         self.killed(server, clients)
 
     def tracker(self, *arguments: str) -> None:
-        subprocess.run(
-            [str(TRACKER), "--db-dir", str(self.db_dir), *arguments], check=True, capture_output=True
-        )
-
-    def serve(self) -> tuple[subprocess.Popen[bytes], str]:
-        with closing(socket.create_server(("127.0.0.1", 0))) as probe:
-            port = probe.getsockname()[1]
-        command = [str(TRACKER), "--db-dir", str(self.db_dir), "serve", "--port", str(port)]
-        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        address = f"http://127.0.0.1:{port}"
-        limit = time.monotonic() + 60
-        while time.monotonic() < limit:
-            try:
-                httpx.get(f"{address}/robots.txt")
-                return server, address
-            except httpx.TransportError:
-                time.sleep(0.1)
-        raise SystemExit("the site did not start")
+        subprocess.run([TRACKER, "--db-dir", str(self.db_dir), *arguments], check=True, capture_output=True)
 
     def signed_in(self, address: str, name: str) -> httpx.Client:
         client = httpx.Client(base_url=address, timeout=60)
@@ -132,11 +106,16 @@ class Bench:
         ended = threading.Event()
         started = time.perf_counter()
         loading = subprocess.Popen(
-            [str(TRACKER), "--db-dir", str(db_dir), "load", str(self.more)],
+            [TRACKER, "--db-dir", str(db_dir), "load", str(self.more)],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        threading.Thread(target=lambda: (loading.wait(), ended.set()), daemon=True).start()
+
+        def watch() -> None:
+            loading.wait()
+            ended.set()
+
+        threading.Thread(target=watch, daemon=True).start()
         times = work(ended)
         ended.wait()
         assert loading.returncode == 0

@@ -1,4 +1,4 @@
-"""A corpus of realistic size: the real records beside the project, tiled with fresh PMIDs."""
+"""Files of realistic size to load: the real records beside the project, tiled with fresh PMIDs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import gzip
 import re
 from pathlib import Path
 
-REAL = Path(__file__).parents[2] / "shared" / "data" / "pubmed_real.xml.gz"
+from benchmarks.processes import ROOT
+
+REAL = ROOT.parent / "shared" / "data" / "pubmed_real.xml.gz"
 _RECORD = re.compile(rb"<(PubmedArticle|PubmedBookArticle)[ >].*?</\1>", re.S)
 _PMID = re.compile(rb"(<PMID[^>]*>)\d+(</PMID>)")
 HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n<PubmedArticleSet>\n'

@@ -1,0 +1,182 @@
+"""How the databases are filled: articles, questions and what became of them, and what people wrote."""
+
+from __future__ import annotations
+
+import multiprocessing
+import random
+import sqlite3
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from benchmarks.processes import ROOT
+from benchmarks.site.corpus import FIRST_SEARCH, SEED, SHARES, TAG, Made, Maker
+from tracker.questions import Question, load_questions
+from tracker.store import connect, derived, questions, schema
+from tracker.store.annotations import open_annotations
+from tracker.store.articles import write
+
+BATCH = 2_500
+# Nothing is lost with a database that is made in vain, and each of these saves time.
+PRAGMAS = ("journal_mode = off", "synchronous = off", "cache_size = -1500000", "temp_store = memory")
+TAGGED = "2026-01-01T09:00:00Z"
+
+
+def say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def asked_questions() -> list[Question]:
+    return [question for question in load_questions(ROOT / "queries") if question.slug in SHARES]
+
+
+def build(folder: Path, articles: int) -> None:
+    with closing(connect.open_for_writing(folder / "evidence.db", schema.migrations, "NORMAL")) as db:
+        for pragma in PRAGMAS:
+            db.execute(f"pragma {pragma}")
+        with connect.transaction(db):
+            _fill(db, articles)
+        db.execute("pragma analysis_limit = 1000")
+        db.execute("analyze")
+        db.execute("pragma journal_mode = wal")
+        connect.tidy(db, say)
+        _fill_annotations(folder / "annotations.db", db)
+
+
+def _fill(db: sqlite3.Connection, articles: int) -> None:
+    asked = asked_questions()
+    today = datetime.now(UTC).date()
+    maker = Maker(articles, today, {question.slug: question.strategy_hash for question in asked})
+    _fill_history(db, asked, today)
+    for start, batch in _made_elsewhere(maker, articles):
+        _store(db, batch)
+        _progress(start + BATCH, articles)
+    say("  facets and the full-text index ...")
+    derived.fill(db)
+    _close_history(db, asked)
+
+
+def _made_elsewhere(maker: Maker, articles: int) -> Iterator[tuple[int, list[Made]]]:
+    """The articles, batch by batch, made on the other core meanwhile."""
+    ready: multiprocessing.Queue[list[Made]] = multiprocessing.Queue(maxsize=4)
+
+    def work() -> None:
+        for start in range(0, articles, BATCH):
+            ready.put([maker.make(n) for n in range(start, min(start + BATCH, articles))])
+
+    process = multiprocessing.get_context("fork").Process(target=work, daemon=True)
+    process.start()
+    try:
+        for start in range(0, articles, BATCH):
+            yield start, ready.get(timeout=300)
+    finally:
+        process.terminate()
+
+
+def _progress(done: int, of: int) -> None:
+    if done % (of // 10 or 1) < BATCH:
+        say(f"  {min(done, of):,} articles")
+
+
+def _store(db: sqlite3.Connection, batch: Sequence[Made]) -> None:
+    write(db, [made.rows for made in batch])
+    db.executemany(
+        "insert into record_state (pmid, raw, first_seen, checked, next_check, source) values (?, ?, ?, ?, ?, ?)",
+        [made.state for made in batch],
+    )
+    db.executemany(
+        """
+        insert into question_articles (question, pmid, published, entered, reason, strategy, left_at, matching)
+        values (?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        [place for made in batch for place in made.places],
+    )
+    db.executemany(
+        "insert into changes (pmid, field, before, after, noticed, run) values (?, ?, ?, ?, ?, ?)",
+        [change for made in batch for change in made.changes],
+    )
+
+
+def _fill_history(db: sqlite3.Connection, asked: Sequence[Question], today: date) -> None:
+    """Questions, their strategies, and a run and four searches for every night."""
+    questions.describe(db, asked)
+    for night in range(FIRST_SEARCH, -1, -1):
+        when = f"{(today - timedelta(night)).isoformat()}T03:00:00Z"
+        if night == FIRST_SEARCH:
+            for question in asked:
+                questions.keep_strategy(db, question, when)
+        _add_run(db, asked, when)
+
+
+def _add_run(db: sqlite3.Connection, asked: Sequence[Question], when: str) -> None:
+    run = db.execute(
+        "insert into runs (command, started, finished, outcome, version) values ('refresh', ?, ?, 'complete', '0')",
+        (when, when),
+    ).lastrowid
+    db.executemany(
+        """
+        insert into searches (run, question, purpose, strategy, query, translation, errors, warnings, count,
+          slices, entered, left_count, kept, reconciled, started, seconds)
+        values (?, ?, 'strategy', ?, ?, ?, '[]', '[]', 0, '[]', 0, 0, 0, 1, ?, 1.5)
+        """,
+        [
+            (run, question.slug, question.strategy_hash, question.strategy, question.strategy, when)
+            for question in asked
+        ],
+    )
+
+
+def _close_history(db: sqlite3.Connection, asked: Sequence[Question]) -> None:
+    """Make each question complete, and have its searches count what it holds."""
+    (when,) = db.execute("select max(started) from runs").fetchone()
+    for question in asked:
+        found = questions.matching(db, question.slug)
+        questions.complete(db, question, when, found)
+        db.execute(
+            "update searches set count = ?, kept = ? where question = ?",
+            (len(found), len(found), question.slug),
+        )
+
+
+def _fill_annotations(path: Path, evidence: sqlite3.Connection) -> None:
+    """Three people, 450 taggings, 600 decisions: on newer and older articles of each question."""
+    rng = random.Random(SEED)
+    with closing(open_annotations(path)) as db, connect.transaction(db):
+        _add_people(db)
+        for slug in SHARES:
+            found = evidence.execute(
+                "select pmid from question_articles where question = ? and matching", (slug,)
+            )
+            pmids = [pmid for (pmid,) in found]
+            _judge(db, slug, rng.sample(pmids, min(150, len(pmids))), rng)
+
+
+def _add_people(db: sqlite3.Connection) -> None:
+    db.executemany(
+        "insert into people (name, display_name, role, created) values (?, ?, 'tagger', ?)",
+        [(name, name.title(), TAGGED) for name in ("ada", "ben", "cleo")],
+    )
+    db.execute("insert into tag_groups (name) values ('reading')")
+    db.executemany(
+        "insert into tags (tag_group, name) values (1, ?)", [(TAG,), ("read",), ("ask the authors",)]
+    )
+
+
+def _judge(db: sqlite3.Connection, slug: str, pmids: Sequence[int], rng: random.Random) -> None:
+    """A decision on each, and a tag on three of four."""
+    db.executemany(
+        "insert into taggings (pmid, question, tag, person, tagged) values (?, ?, ?, ?, ?)",
+        [(pmid, slug, at % 3 + 1, at % 2 + 1, TAGGED) for at, pmid in enumerate(pmids) if at % 4],
+    )
+    db.executemany(
+        """
+        insert into decisions (pmid, question, stage, person, decision, decided)
+        values (?, ?, 'title-abstract', ?, ?, ?)
+        """,
+        [
+            (pmid, slug, at % 3 + 1, rng.choice(("include", "exclude", "exclude", "unsure")), TAGGED)
+            for at, pmid in enumerate(pmids)
+        ],
+    )
