@@ -35,8 +35,8 @@ select (select count(*) from record_state where raw is not null and source <> 's
 
 def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
     """What ``tracker status --json`` prints; ``stale`` are the questions that are not complete as of
-    ``max_age`` days ago, or incomplete since; ``read_by_older_rules`` counts records
-    that ``tracker rebuild`` would read anew."""
+    ``max_age`` days ago, or incomplete since; ``read_by_older_rules`` counts the
+    records that ``tracker rebuild`` would read anew, ``read_again`` says whether there are any."""
     today = datetime.now(UTC)
     given = {
         "month_ago": (today - timedelta(days=30)).strftime("%Y-%m-%d"),
@@ -60,11 +60,13 @@ def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
         or (question["complete_to"] or "") < given["oldest"]
         or is_ahead(question["complete_to"])
     ]
+    older = articles.read_by_older_rules(db)
     return {
         "questions": questions,
         "runs": _rows(db, _RUNS, given),
         **_rows(db, _STOCK, given)[0],
-        "read_by_older_rules": articles.read_by_older_rules(db),
+        "read_again": older > 0,
+        "read_by_older_rules": older,
         "stale": stale,
         "clock_was_ahead": latest_ahead(db),
     }
