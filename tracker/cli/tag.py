@@ -257,7 +257,7 @@ def _print_imported(report: ours.Report) -> None:
     for what, names in (("people added, disabled", report.people_added), ("tags added", report.tags_added)):
         if names:
             click.echo(harmless(f"{what}: {', '.join(names)}"), err=True)
-    _print_written(report.written, report.unchanged, len(report.conflicts), report.dry_run)
+    _print_counts(report.written, report.unchanged, len(report.conflicts), report.dry_run)
 
 
 def _print_brought_in(report: foreign.Report) -> None:
@@ -295,13 +295,13 @@ def _print_brought_in(report: foreign.Report) -> None:
         f"{report.undecided:,} with nothing said of them",
         err=True,
     )
-    _print_written(
+    _print_counts(
         report.written, report.unchanged, len(report.conflicts) + len(report.refused), report.dry_run
     )
 
 
-def _print_written(written: dict[str, int], unchanged: int, left: int, dry_run: bool) -> None:
-    said = ", ".join(f"{count:,} {what.removesuffix('s')}s" for what, count in written.items())
+def _print_counts(counts: dict[str, int], unchanged: int, left: int, dry_run: bool) -> None:
+    said = ", ".join(f"{count:,} {what.removesuffix('s')}s" for what, count in counts.items())
     verb = "would be written" if dry_run else "written"
     click.echo(
         f"{said or 'nothing new'} {verb}; {unchanged:,} there already, {left:,} left out as they contradict it",

@@ -17,7 +17,8 @@ from tracker.reading.notices import describe
 from tracker.site import address, pages
 from tracker.site.compat import NotFound, Request, Response
 from tracker.site.reader import read
-from tracker.store import browse, citations, news
+from tracker.store import citations, news
+from tracker.store.browse import has_starter
 from tracker.store.news import Field, Kind
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ async def changes(request: Request, datasette: Datasette) -> Response:
     slug, kind, before = request.args.get("question") or None, _kind(request), _day(request)
 
     def query(db: sqlite3.Connection) -> tuple[dict[str, str], news.Days, bool]:
-        return news.titles(db), news.days(db, before, slug, kind), browse.has_starter(db)
+        return news.titles(db), news.days(db, before, slug, kind), has_starter(db)
 
     questions, found, starter = await read(datasette, query)
     if slug and slug not in questions:

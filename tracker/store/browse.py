@@ -9,11 +9,25 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tracker.article import Pmid
-from tracker.store import annotated, decisions, facets, identifiers, lists, news, search
+from tracker.store import annotated, decisions, facets, identifiers, news, search
 from tracker.store.articles import present
 from tracker.store.kept import kept
 from tracker.store.listed import listed
-from tracker.store.lists import TOP, Key, Selection, Tallies
+from tracker.store.lists import (
+    NARROW,
+    TAGGED_FOR,
+    TOP,
+    Count,
+    Key,
+    Reader,
+    Selection,
+    Tallies,
+    count,
+    newest_with,
+    page,
+    tallies,
+    tallies_of,
+)
 from tracker.store.questions import STARTER
 from tracker.store.questions import has_starter as has_starter_of
 from tracker.store.show import show
@@ -45,12 +59,12 @@ def home(db: sqlite3.Connection) -> dict[str, Any]:
     for question in questions:
         slug = question["slug"]
         question |= _standing(db, slug)
-        question["by_year"] = by_year(lists.tallies_of(db, slug, facets.EVERYTHING).get("", {}))
+        question["by_year"] = by_year(tallies_of(db, slug, facets.EVERYTHING).get("", {}))
         for name, designs in (("review", REVIEWS), ("trial", TRIALS)):
-            found = lists.newest_with(db, slug, "design", designs, 1)
+            found = newest_with(db, slug, "design", designs, 1)
             question[name] = next(iter(listed(db, found, slug)), None)
         if not question["review"] and not question["trial"]:
-            question["newest"] = listed(db, lists.page(db, Selection(slug), size=2).pmids, slug)
+            question["newest"] = listed(db, page(db, Selection(slug), size=2).pmids, slug)
     return {"questions": questions, "standing": news.standing(db), "starter": has_starter(db)}
 
 
@@ -73,8 +87,8 @@ def question(
     about["pico"] = json.loads(about["pico"] or "{}")
     about["bottom_line"] = _bottom_line(db, about)
     first_page = after == TOP
-    whole = kept(db, ("tallies", slug), lambda: lists.tallies(db, Selection(slug)) or {})
-    reader = lists.Reader(db, selection)
+    whole = kept(db, ("tallies", slug), lambda: tallies(db, Selection(slug)) or {})
+    reader = Reader(db, selection)
     narrowed = whole if selection.is_whole else reader.tallies()
     counted = narrowed if narrowed is not None else whole
     return {
@@ -98,7 +112,7 @@ def question(
     }
 
 
-def _page(db: sqlite3.Connection, reader: lists.Reader, after: Key) -> dict[str, Any]:
+def _page(db: sqlite3.Connection, reader: Reader, after: Key) -> dict[str, Any]:
     """``articles`` of a list, how many there are (``count``), what they are sorted by, and the ``next`` key."""
     found = reader.page(after, PAGE)
     return {
@@ -121,7 +135,7 @@ def leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> Iterator[dict[
         for name, designs in (("reviews", REVIEWS), ("trials", TRIALS)):
             also = ("exposure", exposure) if exposure else None
             without = "exposure" if exposures and not exposure else None
-            newest = lists.newest_with(db, slug, "design", designs, size, also=also, without=without)
+            newest = newest_with(db, slug, "design", designs, size, also=also, without=without)
             articles = listed(db, newest, slug)
             if articles:
                 known = exposure or ("exposure not recognised" if exposures else None)
@@ -150,7 +164,7 @@ def tags_in_use(db: sqlite3.Connection, slug: str, viewer: int | None = None) ->
         select distinct t.name from annotations.tags t
         where t.retired is null and exists (
           select 1 from annotations.taggings g
-          where g.tag = t.id and {lists.TAGGED_FOR} and {decisions.visible("g")})
+          where g.tag = t.id and {TAGGED_FOR} and {decisions.visible("g")})
         order by t.name
         """,
         (slug, viewer),
@@ -195,7 +209,7 @@ def _choices(
     is_large = sum(whole.get(facets.EVERYTHING, {}).get("", {}).values()) > COUNTED_AGAIN
     for group in selection.labels:
         labels = {name: values for name, values in selection.labels.items() if name != group}
-        others = None if is_large else lists.tallies(db, selection._replace(labels=labels))
+        others = None if is_large else tallies(db, selection._replace(labels=labels))
         if others is not None:
             found[group] = {value: sum(years.values()) for value, years in others.get(group, {}).items()}
         elif is_large:
@@ -217,7 +231,7 @@ def _bottom_line(db: sqlite3.Connection, question: dict[str, Any]) -> dict[str, 
     ]
     for name, designs in (("newer_reviews", REVIEWS), ("newer_trials", TRIALS)):
         since = Selection(question["slug"], {"design": designs}, created_since=line["date"])
-        line[name] = lists.count(db, since)
+        line[name] = count(db, since)
     return line
 
 
@@ -255,7 +269,7 @@ def found(db: sqlite3.Connection, selection: Selection, after: Key = TOP) -> dic
     about = {"questions": questions, "starter": has_starter(db)}
     if not selection.text:
         return about
-    reader = lists.Reader(db, selection)
+    reader = Reader(db, selection)
     counts = reader.counts_within(question["slug"] for question in questions)
     for question in questions:
         question["count"] = counts and counts[question["slug"]]
@@ -312,12 +326,12 @@ def _standing_since(db: sqlite3.Connection, slug: str, recent: str) -> dict[str,
           select 1 from question_articles
           where question = ? and created >= ? and matching and reason <> ? limit ?)
         """,
-        (slug, recent, STARTER, lists.NARROW + 1),
+        (slug, recent, STARTER, NARROW + 1),
     ).fetchone()
     return {
-        "matching": lists.count(db, Selection(slug)).n,
+        "matching": count(db, Selection(slug)).n,
         "starter": has_starter_of(db, slug),
-        "new": lists.Count(min(new, lists.NARROW), new <= lists.NARROW),
+        "new": Count(min(new, NARROW), new <= NARROW),
         "recent": recent,
     }
 

@@ -19,8 +19,9 @@ from tracker.citation import (
     CitedOutcome,
     CitedTag,
 )
-from tracker.store import annotated, decisions, facets, lists
+from tracker.store import annotated, decisions, facets
 from tracker.store.lists import Selection
+from tracker.store.lists import pmids as pmids_of
 from tracker.store.questions import STARTER
 
 BATCH = 200
@@ -36,7 +37,7 @@ def of_selection(
     moment reads inside a transaction.
     """
     left = newest
-    for pmids in lists.pmids(db, selection, BATCH):
+    for pmids in pmids_of(db, selection, BATCH):
         batch = pmids[:left]
         yield from of_articles(db, batch, describe, selection.question)
         if left is not None:
