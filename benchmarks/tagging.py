@@ -30,8 +30,8 @@ from datasette_auth_passwords.utils import hash_password
 
 from benchmarks.processes import HOST, TRACKER, serving
 from benchmarks.records import REAL, tiled
-from tracker.store import people, vocabulary
-from tracker.store.annotations import acting, open_annotations
+from tracker.team import people, vocabulary
+from tracker.team.acts import acting, open_annotations
 
 PASSWORD = "eight people at work"
 JSON = {"Accept": "application/json"}

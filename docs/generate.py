@@ -16,10 +16,10 @@ import click
 from sqlite_utils import Database
 
 from tracker.cli import main
-from tracker.store import annotations
-from tracker.store.fulltext import SEARCHED
-from tracker.store.schema import DERIVED, HISTORY, TABLES, Table
-from tracker.store.schema import migrations as schema
+from tracker.evidence.fulltext import SEARCHED
+from tracker.evidence.schema import DERIVED, HISTORY, TABLES, Table
+from tracker.evidence.schema import migrations as schema
+from tracker.team import acts
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "# begin: written by docs/generate.py", "# end"
@@ -76,7 +76,7 @@ def dictionary_page() -> str:
         [
             "# Data dictionary",
             "",
-            "Written by `make docs` from `tracker/store/schema.py` and `tracker/store/annotations.py`.",
+            "Written by `make docs` from `tracker/evidence/schema.py` and `tracker/team/acts.py`.",
             "",
             *_wrapped(
                 "Two SQLite files. `evidence.db` is what was found: only the command line writes it. `annotations.db` "
@@ -146,7 +146,7 @@ def _primary_key(table: str) -> list[str]:
 def annotation_tables() -> dict[str, list[tuple[str, str]]]:
     """Each table of annotations.db with (column, type) of its columns, as SQLite has them."""
     db = sqlite3.connect(":memory:")
-    annotations.migrations.apply(Database(db, execute_plugins=False))
+    acts.migrations.apply(Database(db, execute_plugins=False))
     names = [
         name for (name,) in db.execute("select name from sqlite_master where type = 'table' order by rowid")
     ]

@@ -26,12 +26,12 @@ from click.testing import CliRunner
 
 import tests.datasettes_leaks  # noqa: F401 - by being imported
 from tests.eutils_server import StandIn
-from tracker import refresh
 from tracker.cli import main
+from tracker.jobs import refresh
 from tracker.pubmed import transport
 from tracker.pubmed.entrez import PubMed
 from tracker.pubmed.transport import Backoff
-from tracker.store import annotations
+from tracker.team import acts
 
 FIXTURES = Path(__file__).parent / "fixtures"
 QUERIES = Path(__file__).parents[1] / "queries"
@@ -158,7 +158,7 @@ class Desk:
 
     def annotate(self) -> bytes:
         """Let somebody tag a paper; returns the bytes of the file, which no refresh may touch."""
-        with closing(annotations.open_annotations(self.annotations)) as db:
+        with closing(acts.open_annotations(self.annotations)) as db:
             db.executescript(
                 """
                 insert into people (id, name, display_name, role, created)

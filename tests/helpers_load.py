@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from tracker import ingest
-from tracker.store import connect, runs, schema
+from tracker.evidence import connect, runs, schema
+from tracker.jobs import ingest
 
 WHEN = "2026-01-01T00:00:00Z"
 

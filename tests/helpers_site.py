@@ -21,11 +21,11 @@ from lxml import html
 from tests.conftest import FIXTURES, Desk, wait_for
 from tests.eutils_server import StandIn
 from tracker.settings import Settings
-from tracker.site.compat import close
-from tracker.site.serve import open_site
-from tracker.store import people
-from tracker.store.annotations import acting, open_annotations
-from tracker.store.people import Person
+from tracker.site.server.compat import close
+from tracker.site.server.serve import open_site
+from tracker.team import people
+from tracker.team.acts import acting, open_annotations
+from tracker.team.people import Person
 
 QUESTIONS = ("cognition", "tolerance", "cystitis", "psychotherapy")
 RETRACTED, CONCERN, MARKUP, MATHML, HOSTILE = 90000303, 90000102, 90000657, 90000658, 90000663

@@ -12,7 +12,7 @@ from tests.conftest import Desk
 from tests.helpers_site import RETRACTED, Site, add_person, filled
 from tracker.errors import UsageError
 from tracker.settings import Settings, load_settings
-from tracker.site.serve import open_site
+from tracker.site.server.serve import open_site
 
 EVIL = "evil.example"
 HEADERS = (

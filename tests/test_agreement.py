@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracker.store.agreement import EXCLUDED_OR_NOT, Agreement, excluded_or_not, of_pairs, of_table
+from tracker.team.agreement import EXCLUDED_OR_NOT, Agreement, excluded_or_not, of_pairs, of_table
 
 Table = list[list[int]]
 THREE = ("include", "unsure", "exclude")

@@ -24,9 +24,9 @@ import zstandard
 from tests.conftest import Desk, Result, check_whole, finish, program, wait_for
 from tests.eutils_server import StandIn
 from tests.helpers_load import open_evidence, put, record
-from tracker import backup as module
-from tracker.lock import backing_up, writing_job
-from tracker.store import copies
+from tracker.jobs import backup as module
+from tracker.jobs import copies
+from tracker.jobs.lock import backing_up, writing_job
 
 BOTH = ("evidence.db", "annotations.db")
 Tables = dict[str, list[tuple[Any, ...]]]
@@ -407,8 +407,7 @@ KILLED_WHILE = {
 def test_a_killed_backup_leaves_nothing_that_looks_like_one(desk: Desk, instant: str) -> None:
     script = f"""
 import time
-from tracker import backup
-from tracker.store import copies
+from tracker.jobs import backup, copies
 def wait(*arguments):
     print("now", flush=True)
     time.sleep(60)
@@ -432,7 +431,7 @@ main(["backup"])
 def test_a_backup_that_is_stopped_clears_up_behind_itself(desk: Desk) -> None:
     script = """
 import time
-from tracker.store import copies
+from tracker.jobs import copies
 def wait(*arguments):
     print("now", flush=True)
     time.sleep(60)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lxml import etree
 from markupsafe import Markup
 
-from tracker.site.charts import sparkline, year_by_label, year_table
+from tracker.site.parts.charts import sparkline, year_by_label, year_table
 
 DESIGNS = {
     "randomised controlled trial": {2019: 2, 2020: 5, 2023: 12},

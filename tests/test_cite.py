@@ -38,17 +38,17 @@ from tracker.citation import (
     CitedOutcome,
     CitedTag,
 )
-from tracker.cite import FORMATS, Listing
-from tracker.cite.clean import cell, kept_text, one_line
-from tracker.cite.nbib import NOTICES
-from tracker.cite.table import CELL_LIMIT
-from tracker.cite.titles import without_stop
 from tracker.errors import UsageError
+from tracker.evidence import connect, schema
+from tracker.export.clean import cell, kept_text, one_line
+from tracker.export.formats import FORMATS, Listing
+from tracker.export.nbib import NOTICES
+from tracker.export.table import CELL_LIMIT
+from tracker.export.titles import without_stop
+from tracker.lists import citations as store
+from tracker.lists.selection import Selection
 from tracker.pubmed import nbib as reader
 from tracker.reading.notices import describe
-from tracker.store import citations as store
-from tracker.store import connect, schema
-from tracker.store.lists import Selection
 
 LISTING = Listing("a-list", "A list", "2026-01-02T03:04:05Z", ("Complete to 2026-01-01.",), ("design",))
 RETRACTED, HOSTILE, BOOK, CHAPTER = 90000601, 90000663, 90000671, 90000672
@@ -686,7 +686,7 @@ def test_so_they_do_out_of_the_database(tmp_path: Path) -> None:
 
 
 def test_more_rows_than_a_sheet_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tracker.cite.table.ROW_LIMIT", 3)
+    monkeypatch.setattr("tracker.export.files.table.ROW_LIMIT", 3)
     with pytest.raises(UsageError, match="2 articles at most"):
         write("xlsx", *many(3))
 

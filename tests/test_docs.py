@@ -21,8 +21,8 @@ from sqlite_utils import Database
 
 from docs import generate
 from tracker.cli import main
+from tracker.evidence import schema
 from tracker.questions import load_questions
-from tracker.store import schema
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 
 from tests.conftest import FIXTURES, Desk
 from tracker.article import given_pmid
-from tracker.cite.clean import cell, guarded, printable, unguarded
 from tracker.exchange import asreview, matching, ours, rayyan
-from tracker.store import decisions, people, tagging, vocabulary
-from tracker.store.annotations import Act, acting, open_annotations
-from tracker.store.decisions import Review
+from tracker.export.clean import cell, guarded, printable, unguarded
+from tracker.team import decisions, people, tagging, vocabulary
+from tracker.team.acts import Act, acting, open_annotations
+from tracker.team.decisions import Review
 
 SCREENING = FIXTURES / "screening"
 REASONS = ("wrong population", "animal study")

@@ -16,16 +16,16 @@ import rispy
 
 from tests.conftest import FIXTURES, QUERIES, Desk, expected
 from tracker.article import Pmid
-from tracker.cite import FORMATS
 from tracker.cli import main
-from tracker.console import Console
-from tracker.export import parse_labels, parse_years, whole_file
+from tracker.export.files import parse_labels, parse_years, whole_file
+from tracker.export.formats import FORMATS
+from tracker.jobs.console import Console
+from tracker.jobs.starter import load_starter
 from tracker.questions import load_questions
 from tracker.settings import load_settings
-from tracker.starter import load_starter
-from tracker.store import people, tagging, vocabulary
-from tracker.store.annotations import Act, acting, open_annotations
-from tracker.store.decisions import Review, decide
+from tracker.team import people, tagging, vocabulary
+from tracker.team.acts import Act, acting, open_annotations
+from tracker.team.decisions import Review, decide
 
 
 @pytest.fixture(scope="module")

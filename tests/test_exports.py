@@ -36,12 +36,13 @@ from tests.helpers_load import document, open_evidence, put, record
 from tests.helpers_site import CONCERN, HOSTILE, RETRACTED, Site, filled, free_port
 from tests.test_cite import HOSTILE_TEXTS, READERS, SOUND
 from tracker.article import Pmid
-from tracker.cite import FORMATS, Listing
-from tracker.export import export
-from tracker.site import caching, exports, indexes
-from tracker.site.compat import Request
-from tracker.store import connect, schema
-from tracker.store.lists import Selection
+from tracker.evidence import connect, schema
+from tracker.export.files import export
+from tracker.export.formats import FORMATS, Listing
+from tracker.lists.selection import Selection
+from tracker.site.server import etag
+from tracker.site.server.compat import Request
+from tracker.site.views import exports, indexes
 
 ROUTES = [
     (rf"^/questions/(?P<slug>[a-z0-9-]+){exports.ENDING}", exports.question),
@@ -271,7 +272,7 @@ def test_a_program_gets_json_that_says_why(site: Site) -> None:
 def test_more_rows_than_a_sheet_holds_is_a_page_that_says_what_to_take(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tracker.cite.table.ROW_LIMIT", 3)
+    monkeypatch.setattr("tracker.export.files.table.ROW_LIMIT", 3)
     answer = site.get("/questions/cystitis.xlsx")
     assert answer.status_code == 400
     assert "An Excel sheet holds 2 articles at most. Take CSV instead." in answer.text
@@ -318,9 +319,9 @@ def request(*fields: str, method: str = "GET", path: str = "/") -> Request:
     ],
 )
 def test_a_tag_is_compared_weakly_among_those_given(fields: tuple[str, ...], same: bool) -> None:
-    assert caching.not_modified(request(*fields), 'W/"a,b"') is same
-    assert caching.not_modified(request(*fields, method="HEAD"), 'W/"a,b"') is same
-    assert caching.not_modified(request(*fields, method="POST"), 'W/"a,b"') is False
+    assert etag.not_modified(request(*fields), 'W/"a,b"') is same
+    assert etag.not_modified(request(*fields, method="HEAD"), 'W/"a,b"') is same
+    assert etag.not_modified(request(*fields, method="POST"), 'W/"a,b"') is False
 
 
 @pytest.mark.parametrize("path", ["/questions/cystitis.ris?q=bladder", "/search.xlsx?q=x", "/sitemap.xml"])
@@ -360,9 +361,9 @@ def test_a_tag_changes_with_what_the_answer_is_made_of(own: Desk, monkeypatch: p
             db.commit()
             # It is in the log alone.
             seen.append(tag())
-    monkeypatch.setattr(caching, "now", lambda: "2099-01-01T00:00:00Z")
+    monkeypatch.setattr(etag, "now", lambda: "2099-01-01T00:00:00Z")
     seen.append(tag())
-    monkeypatch.setattr(caching, "__version__", "later")
+    monkeypatch.setattr(etag, "__version__", "later")
     seen.append(tag())
     assert len(set(seen)) == len(seen)
 
@@ -374,10 +375,10 @@ def test_a_log_that_a_reader_left_empty_changes_no_tag(own: Desk) -> None:
         with closing(sqlite3.connect(desk_file)) as db:
             db.execute("pragma wal_checkpoint(truncate)").fetchall()
     fake = Request.fake("/")
-    before = caching.state_tag(site.datasette, fake)
+    before = etag.state_tag(site.datasette, fake)
     with closing(sqlite3.connect(f"file:{own.db}?mode=ro", uri=True)) as db:
         db.execute("select count(*) from articles").fetchone()
-        assert caching.state_tag(site.datasette, fake) == before
+        assert etag.state_tag(site.datasette, fake) == before
 
 
 # -- a reader who is slow, stalls or goes away -----------------------------------------------------

@@ -14,10 +14,10 @@ import pytest
 N = 500_000
 # What reads the text called x, by a name; each is tried with each of the texts.
 READERS = {
-    "a line of RIS": "from tracker.cite.clean import one_line; one_line(x)",
-    "a cell of CSV": "from tracker.cite.clean import cell; cell(x)",
-    "a cell that Excel may convert": "from tracker.cite.clean import kept_text; kept_text(x)",
-    "pages": "from tracker.cite.pages import written_out; written_out(x)",
+    "a line of RIS": "from tracker.export.clean import one_line; one_line(x)",
+    "a cell of CSV": "from tracker.export.clean import cell; cell(x)",
+    "a cell that Excel may convert": "from tracker.export.clean import kept_text; kept_text(x)",
+    "pages": "from tracker.export.pages import written_out; written_out(x)",
     "a title to match by": "from tracker.exchange.matching import plain_title; plain_title(x)",
     "a DOI to match by": "from tracker.exchange.matching import plain_doi; plain_doi(x)",
     "Rayyan's decisions": "from tracker.exchange.rayyan import _pairs; list(_pairs(x))",
@@ -29,7 +29,7 @@ READERS = {
     "a substance of MEDLINE": "from tracker.pubmed.nbib import _REGISTRY; _REGISTRY.fullmatch(x)",
     "a formula's part": "from tracker.pubmed.mathml import _grouped; _grouped(x)",
     "a date": "from tracker.pubmed.dates import parse_date; parse_date(x)",
-    "a search": "from tracker.store.search import fts_query; fts_query(x)",
+    "a search": "from tracker.evidence.search import fts_query; fts_query(x)",
 }
 UNITS = (
     *(
@@ -92,7 +92,7 @@ def test_no_text_is_read_for_ever(reader: str) -> None:
 
 def test_pages_of_very_many_digits_are_kept_as_they_are(tmp_path: Path) -> None:
     """Python refuses to make a number of more than 4,300 digits."""
-    from tracker.cite.pages import written_out
+    from tracker.export.pages import written_out
 
     pages = "1" * 5_000 + "-" + "2" * 5_000
     assert written_out(pages) == pages

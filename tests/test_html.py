@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.helpers_site import CONCERN, HOSTILE, MARKUP, MATHML, OURS, Site, add_person, add_token, filled
-from tracker.site.assets import FOLDER
+from tracker.site.server.assets import FOLDER
 
 JAR = os.environ.get("VNU_JAR", "")
 pytestmark = pytest.mark.skipif(

@@ -15,9 +15,9 @@ from lxml import html
 from tests.conftest import Desk
 from tests.helpers_load import document, record
 from tests.helpers_site import Site, add_person, articles_on, filled
-from tracker.site import compat
-from tracker.site.filters import MOST_VALUES
-from tracker.site.security import LONGEST_ADDRESS
+from tracker.site.parts.filters import MOST_VALUES
+from tracker.site.server import compat
+from tracker.site.server.security import LONGEST_ADDRESS
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def test_at_most_so_many_values_of_a_group_count_and_the_page_says_so(
 ) -> None:
     boxes = '//input[@type="checkbox" and @name="design"]/@value'
     one, two = map(quote_plus, html.fromstring(site.page("/questions/cystitis")).xpath(boxes)[:2])
-    monkeypatch.setattr("tracker.site.filters.MOST_VALUES", 1)
+    monkeypatch.setattr("tracker.site.parts.filters.MOST_VALUES", 1)
     page = site.page(f"/questions/cystitis?design={one}&design={two}")
     assert "Design: only the first 1 of 2 values count." in page
     assert articles_on(page) == articles_on(site.page(f"/questions/cystitis?design={one}")) != []

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from tests.conftest import FIXTURES, Desk, tiled
 from tracker.article import Pmid
-from tracker.store import derived, lists, schema, search
-from tracker.store.decisions import UNDECIDED
-from tracker.store.lists import TOP, Key, Selection
+from tracker.evidence import derived, schema, search
+from tracker.lists import selection
+from tracker.lists.selection import TOP, Key, Selection
+from tracker.team.decisions import UNDECIDED
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +143,7 @@ def sort_key(db: sqlite3.Connection, chosen: Selection, sort: str, pmid: int) ->
 @pytest.mark.parametrize("narrow", [1000, 20, 0])
 def test_a_list_is_what_its_filters_say_in_its_order(db: sqlite3.Connection, narrow: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lists, "NARROW", narrow)
+        patch.setattr(selection, "NARROW", narrow)
         compare(db)
 
 
@@ -156,37 +157,39 @@ def compare(db: sqlite3.Connection, chosen: Selection) -> None:
     seen: list[int] = []
     after: Key | None = TOP
     while after:
-        page = lists.page(db, chosen, after, size=7)
+        page = selection.page(db, chosen, after, size=7)
         seen += page.pmids
         after = page.next
-    sort = lists.Reader(db, chosen).sort
+    sort = selection.Reader(db, chosen).sort
     assert seen == sorted(expected, key=lambda pmid: sort_key(db, chosen, sort, pmid), reverse=True)
-    n, exact = lists.count(db, chosen, most=30)
+    n, exact = selection.count(db, chosen, most=30)
     assert n == len(expected) if exact else n == 30 < len(expected)
-    assert [pmid for batch in lists.pmids(db, chosen, 11) for pmid in batch] == seen
+    assert [pmid for batch in selection.pmids(db, chosen, 11) for pmid in batch] == seen
     for place, pmid in enumerate(seen[:3]):
-        before, behind = lists.neighbours(db, chosen, Pmid(pmid))
+        before, behind = selection.neighbours(db, chosen, Pmid(pmid))
         assert before == (seen[place - 1] if place else None)
         assert behind == (seen[place + 1] if place + 1 < len(seen) else None)
-    if chosen.question and (counted := lists.tallies(db, chosen)) is not None:
+    if chosen.question and (counted := selection.tallies(db, chosen)) is not None:
         assert sum(counted.get("all", {}).get("", {}).values()) == len(expected)
 
 
 def test_an_article_that_is_not_in_the_list_has_no_neighbours(db: sqlite3.Connection) -> None:
-    assert lists.neighbours(db, Selection("cystitis"), Pmid(1)) == (None, None)
-    assert lists.neighbours(db, Selection("nothing"), Pmid(90000301)) == (None, None)
+    assert selection.neighbours(db, Selection("cystitis"), Pmid(1)) == (None, None)
+    assert selection.neighbours(db, Selection("nothing"), Pmid(90000301)) == (None, None)
 
 
 def test_labels_narrow_a_search_over_everything(db: sqlite3.Connection) -> None:
-    found = lists.page(db, Selection(text="ketamine", labels={"design": ["cohort study"]}), size=1000).pmids
+    found = selection.page(
+        db, Selection(text="ketamine", labels={"design": ["cohort study"]}), size=1000
+    ).pmids
     assert set(found) == search_all(db, "ketamine") & column(
         db, "select pmid from labels where label_group = 'design' and value = 'cohort study'"
     )
 
 
 def test_no_word_that_a_reader_types_finds_a_facet(db: sqlite3.Connection) -> None:
-    assert lists.page(db, Selection(text="x6*")).pmids == []
-    assert lists.page(db, Selection("cystitis", text="x64*")).pmids == []
+    assert selection.page(db, Selection(text="x6*")).pmids == []
+    assert selection.page(db, Selection("cystitis", text="x64*")).pmids == []
 
 
 def test_a_beginning_finds_what_fts5_itself_would_find(db: sqlite3.Connection) -> None:
@@ -219,7 +222,7 @@ def test_a_beginning_of_very_many_words_is_left_to_fts5(
 
 
 def test_words_around_a_match_are_shown_with_marks(db: sqlite3.Connection) -> None:
-    (pmid, *_) = lists.page(db, Selection("cystitis", text="bladder")).pmids
+    (pmid, *_) = selection.page(db, Selection("cystitis", text="bladder")).pmids
     (snippet,) = search.snippets(db, "bladder", [pmid], ("[", "]")).values()
     assert "[" in snippet and "]" in snippet
     assert search.snippets(db, "!", [pmid], ("[", "]")) == {}
@@ -227,7 +230,7 @@ def test_words_around_a_match_are_shown_with_marks(db: sqlite3.Connection) -> No
 
 def test_the_first_page_of_any_list_is_read_from_an_index(db: sqlite3.Connection, tmp_path: Path) -> None:
     for sort in ("published", "entered"):
-        reader = lists.Reader(db, Selection("cystitis", sort=sort))  # type: ignore[arg-type]
+        reader = selection.Reader(db, Selection("cystitis", sort=sort))  # type: ignore[arg-type]
         asked: list[str] = []
         db.set_trace_callback(asked.append)
         reader.rows(TOP, 26)

@@ -23,8 +23,8 @@ from tests.conftest import (
     expected,
 )
 from tests.helpers_load import document, record
-from tracker.load import BATCH
-from tracker.lock import writing_job
+from tracker.jobs.load import BATCH
+from tracker.jobs.lock import writing_job
 
 DAY_ONE = [str(path) for path in sorted((FIXTURES / "pubmed").glob("*.xml"))]
 DAY_TWO = [str(path) for path in sorted((FIXTURES / "day2").glob("*.xml"))]

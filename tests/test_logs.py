@@ -31,15 +31,15 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 # A page that fails with what the reader sent in its exception, and one that fails in the middle of an answer.
 BROKEN = """
 import sqlite3, sys
-from tracker.site import pages, exports
-from tracker.store import browse
+from tracker.lists import pages
+from tracker.site.views import exports
 from tracker.cli import main
 def fail(db, selection, *rest):
     try:
         raise sqlite3.OperationalError("no such column: " + selection.text)
     except sqlite3.OperationalError as error:
         raise RuntimeError("searched for " + selection.text) from error
-browse.found = fail
+pages.found = fail
 exports.listing = fail
 sys.argv = ["tracker", "serve", "--port", sys.argv[1]]
 main()

@@ -18,10 +18,10 @@ from tests.conftest import FIXTURES, QUESTIONS, Desk, expected
 from tests.eutils_server import StandIn
 from tests.helpers_load import document, open_evidence, record
 from tests.helpers_site import CONCERN, HOSTILE, RETRACTED, Site
-from tracker.site.news import said
-from tracker.store import lists, news
-from tracker.store.lists import Count
-from tracker.store.news import KINDS, Field
+from tracker.lists import news, selection
+from tracker.lists.news import KINDS, Field
+from tracker.lists.selection import Count
+from tracker.site.views.news import said
 
 CORRECTED, CHANGED, RETITLED, DELETED, INDEXED = 90000101, 90000305, 90000204, 90000106, 90000513
 DAY_1, DAY_2 = "2026-06-01", "2026-06-02"
@@ -289,7 +289,7 @@ def test_a_long_way_between_two_days_of_a_question_ends_in_a_page_that_goes_on(
 
 # -- however much there is -------------------------------------------------------------------------
 
-MANY = lists.NARROW + 200
+MANY = selection.NARROW + 200
 
 
 def enter_many(db: sqlite3.Connection, **columns: str) -> None:

@@ -21,8 +21,8 @@ from tests.conftest import FIXTURES, Desk, tiled
 from tests.helpers_load import document, record
 from tests.helpers_site import QUESTIONS, RETRACTED, Site, articles_on, filled
 from tracker.article import Pmid
-from tracker.store import derived
-from tracker.store.listed import listed as listed_rows
+from tracker.evidence import derived
+from tracker.lists.entries import listed as listed_rows
 
 NOW = datetime.now(UTC)
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import Desk
 from tests.helpers_site import PASSWORD, add_person, add_token
-from tracker.site import passwords
+from tracker.site.server import passwords
 
 
 @pytest.fixture

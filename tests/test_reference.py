@@ -18,11 +18,11 @@ from tests.conftest import FIXTURES, Desk
 from tests.test_cite import HOSTILE_TEXTS, hostile
 from tracker.article import Pmid
 from tracker.citation import Citation, CitedAuthor, CitedBook
-from tracker.cite import reference
-from tracker.cite.reference import Reference, references
+from tracker.evidence import connect, schema
+from tracker.export.files import reference
+from tracker.export.reference import Reference, references
+from tracker.lists import citations as store
 from tracker.reading.notices import describe
-from tracker.store import citations as store
-from tracker.store import connect, schema
 
 ARTICLE = Citation(
     pmid=Pmid(90000001),

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 
 from tests.helpers_load import open_evidence
-from tracker import ingest
 from tracker.article import Article
 from tracker.citation import Citation
-from tracker.cite import FORMATS, Listing
-from tracker.cite.clean import one_line
+from tracker.evidence import articles, connect
+from tracker.export.clean import one_line
+from tracker.export.formats import FORMATS, Listing
+from tracker.jobs import ingest
+from tracker.lists import citations
 from tracker.pubmed import nbib
 from tracker.pubmed.records import open_file, split
 from tracker.reading.notices import describe
-from tracker.store import articles, citations, connect
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 FILES = [SHARED / "pubmed_real.xml.gz", SHARED / "ketamine.xml.gz"]

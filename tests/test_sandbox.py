@@ -21,7 +21,7 @@ from lxml import html
 
 from tests.conftest import FIXTURES, KEY, Desk, wait_for
 from tests.helpers_site import OURS, RETRACTED, Site, filled, free_port, served
-from tracker.site import sandbox
+from tracker.site.server import sandbox
 
 ROWS = "with recursive n(i) as (select 1 union all select i + 1 from n limit 1000)"
 FOR_EVER = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 
 from tracker.article import Pmid
 from tracker.errors import Refused, TrackerError, UsageError
-from tracker.store import agreement, annotated, decisions, people, screening, tagging
-from tracker.store.annotations import acting, open_annotations, undo
-from tracker.store.connect import open_for_writing
-from tracker.store.decisions import Review
-from tracker.store.schema import migrations
-from tracker.store.screening import Flow, Standing
+from tracker.evidence.connect import open_for_writing
+from tracker.evidence.schema import migrations
+from tracker.team import agreement, by_article, decisions, people, screening, tagging
+from tracker.team.acts import acting, open_annotations, undo
+from tracker.team.decisions import Review
+from tracker.team.screening import Flow, Standing
 
 FIRST, SECOND = "title-abstract", "full-text"
 REASONS = ("wrong population", "wrong drug")
@@ -146,10 +146,10 @@ class Team:
             standing = screening.standing(db, "bladder", who)
             assert standing is not None
             return (
-                annotated.of_articles(db, list(PAPERS), "bladder", who),
-                [annotated.of_article(db, Pmid(pmid), who) for pmid in PAPERS],
-                annotated.events(db, who, limit=1000),
-                list(annotated.final_decisions(db, self.review)),
+                by_article.of_articles(db, list(PAPERS), "bladder", who),
+                [by_article.of_article(db, Pmid(pmid), who) for pmid in PAPERS],
+                by_article.events(db, who, limit=1000),
+                list(by_article.final_decisions(db, self.review)),
                 standing._replace(progress=[]),
             )
 

@@ -38,9 +38,11 @@ from tests.helpers_site import (
 )
 from tracker.errors import UsageError
 from tracker.settings import load_settings
-from tracker.site import actors, passwords, plugin, signin
-from tracker.store import people
-from tracker.store.annotations import acting, open_annotations
+from tracker.site import plugin
+from tracker.site.server import actors, passwords
+from tracker.site.views import signin
+from tracker.team import people
+from tracker.team.acts import acting, open_annotations
 
 METADATA = Path(__file__).parents[1] / "metadata.yml"
 # Where 'make setup' puts what is too particular for every test: see the Makefile.

@@ -34,10 +34,12 @@ from tests.helpers_site import (
     free_port,
     served,
 )
+from tracker.evidence import derived
 from tracker.settings import Settings
-from tracker.site import errors, pages, words
-from tracker.site.serve import open_site
-from tracker.store import derived
+from tracker.site import words
+from tracker.site.server import errors
+from tracker.site.server.serve import open_site
+from tracker.site.views import pages
 
 METADATA = yaml.safe_load((Path(__file__).parents[1] / "metadata.yml").read_text(encoding="utf-8"))
 SAVED = METADATA["databases"]["evidence"]["queries"]

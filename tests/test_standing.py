@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Desk, check_whole
 from tests.helpers_load import document, record
 from tests.helpers_site import Site
-from tracker.store import facets
+from tracker.evidence import facets
 
 RETRACTED, WITHDRAWN, NOTHING, NOTICE = 1, 2, 3, 4
 TITLES = {

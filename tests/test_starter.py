@@ -13,14 +13,14 @@ import pytest
 from tests.conftest import EXPECTED, QUERIES, Desk, assert_same, check_whole, dump, expected
 from tests.eutils_server import StandIn
 from tests.helpers_load import document, record
-from tracker.console import Console
 from tracker.errors import LockHeld, RecordError, UnusableInput
-from tracker.lock import writing_job
+from tracker.evidence.questions import STARTER
+from tracker.jobs.console import Console
+from tracker.jobs.lock import writing_job
+from tracker.jobs.starter import load_starter, read_citations
 from tracker.pubmed.starter import FACTS, make_record, parse_record
 from tracker.questions import load_questions
 from tracker.settings import Settings
-from tracker.starter import load_starter, read_citations
-from tracker.store.questions import STARTER
 
 SHIPPED = Path(__file__).parents[1] / "db" / "starter"
 # What a search finds for this question, for another, for none; the last one PubMed does not have at all.

@@ -21,9 +21,10 @@ from tests.conftest import FOLLOWING, Desk
 from tests.helpers_load import WHEN, open_evidence, put, record
 from tracker.article import Pmid
 from tracker.errors import CorruptDatabase, NewerSchema, TrackerError, UsageError
-from tracker.store import annotations, articles, connect, derived, questions, schema
-from tracker.store.search import count, fts_query, search
-from tracker.store.steps import Schema, steps_of
+from tracker.evidence import articles, connect, derived, questions, schema
+from tracker.evidence.search import count, fts_query, search
+from tracker.evidence.steps import Schema, steps_of
+from tracker.team import acts
 
 
 @pytest.fixture
@@ -79,7 +80,7 @@ def test_a_connection_has_a_log_and_keeps_references(tmp_path: Path, synchronous
 
 
 def test_annotations_are_on_disk_before_a_commit_returns(tmp_path: Path) -> None:
-    with closing(annotations.open_annotations(tmp_path / "annotations.db")) as db:
+    with closing(acts.open_annotations(tmp_path / "annotations.db")) as db:
         assert pragma(db, "synchronous") == 2
 
 
@@ -116,7 +117,7 @@ def test_four_processes_that_open_at_once_all_succeed(tmp_path: Path, how: str) 
 @pytest.mark.parametrize("only_ours", [False, True])
 def test_a_file_that_another_makes_while_it_is_looked_at_is_ours(tmp_path: Path, only_ours: bool) -> None:
     path = tmp_path / "annotations.db"
-    other = Thread(target=lambda: annotations.open_annotations(path).close())
+    other = Thread(target=lambda: acts.open_annotations(path).close())
 
     class Watched(Schema):
         def applied(self, db: Database) -> list[Schema._AppliedMigration]:
@@ -126,7 +127,7 @@ def test_a_file_that_another_makes_while_it_is_looked_at_is_ours(tmp_path: Path,
                 other.join(1)
             return found
 
-    ours = Watched("annotations", steps_of("annotations"), alike="004_alike")
+    ours = Watched("annotations", steps_of("tracker.team"), alike="004_alike")
     connect.open_for_writing(path, ours, "FULL", only_ours=only_ours).close()
     other.join()
 
@@ -324,7 +325,7 @@ def test_a_file_that_is_no_database_is_told_from_one_that_is_not_ours(tmp_path: 
     ],
 )
 def test_events_are_only_ever_added_to(tmp_path: Path, statement: str) -> None:
-    with closing(annotations.open_annotations(tmp_path / "annotations.db")) as db:
+    with closing(acts.open_annotations(tmp_path / "annotations.db")) as db:
         for action in ("tagged", "untagged"):
             db.execute("insert into events (happened, origin, action) values (?, 'cli', ?)", (WHEN, action))
         with pytest.raises(sqlite3.IntegrityError, match="only ever added to"):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import FIXTURES, Desk
-from tracker.store import people, vocabulary
-from tracker.store.annotations import acting, open_annotations
+from tracker.team import people, vocabulary
+from tracker.team.acts import acting, open_annotations
 
 PMID = "90000301"
 

@@ -25,9 +25,9 @@ import pytest
 
 from tests.conftest import QUERIES, QUESTIONS, Desk, dump, expected, finish, wait_for
 from tests.eutils_server import StandIn
-from tracker.lock import writing_job
+from tracker.jobs.lock import writing_job
+from tracker.jobs.up import keep_email
 from tracker.settings import load_settings
-from tracker.up import keep_email
 
 # Nobody listens there: as good as no network, and found out at once.
 NOWHERE = "http://127.0.0.1:9/entrez/eutils/"

@@ -18,12 +18,13 @@ from sqlite_utils import Database
 
 from tests.conftest import FIXTURES, Desk, Result
 from tests.fixtures.landed import make
-from tracker.store import annotations, derived, schema
-from tracker.store.annotations import open_annotations
-from tracker.store.steps import Schema
+from tracker.evidence import derived, schema
+from tracker.evidence.steps import Schema
+from tracker.team import acts
+from tracker.team.acts import open_annotations
 
 ROOT = Path(__file__).parents[1]
-SCHEMAS = {"evidence": schema.migrations, "annotations": annotations.migrations}
+SCHEMAS = {"evidence": schema.migrations, "annotations": acts.migrations}
 WORDS = ("ketamine", "bladder", "cystitis rat", '"urinary tract"', "10^6", "nothing-has-this")
 MORE = str(FIXTURES / "pubmed" / "cognition.xml")
 
@@ -230,7 +231,7 @@ def test_a_facet_and_a_column_added_later_are_found_in_databases_made_before(
         '            "nation": ("text", "Country, as a test has it"),\n',
     )
     add(changed / "articles.py", "        RULES_VERSION,\n    )", '        "somewhere",\n')
-    (changed / "migrations" / "evidence" / "999_nation.sql").write_text(STEP, encoding="utf-8")
+    (changed / "migrations" / "999_nation.sql").write_text(STEP, encoding="utf-8")
 
     def run(*arguments: str) -> str:
         done = subprocess.run(

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from tests.conftest import Desk, check_whole
 from tests.helpers_load import document, open_evidence, put, record
-from tracker import ingest
 from tracker.article import Pmid
-from tracker.store import connect, records, runs
-from tracker.workers import BATCH
+from tracker.evidence import connect, records, runs
+from tracker.jobs import ingest
+from tracker.jobs.workers import BATCH
 
 RETRACTED = ("Journal Article", "Retracted Publication")
 FILLERS = [record(pmid, f"Filler {pmid}") for pmid in range(1000, 1000 + BATCH)]

@@ -14,8 +14,8 @@ import pytest
 
 from tests.conftest import Desk
 from tests.helpers_site import PASSWORD, add_person, add_token, filled, send, served, signed_in
+from tracker.evidence import derived
 from tracker.site.plugin import register_routes
-from tracker.store import derived
 
 ROLES = ("reader", "tagger", "lead", "admin")
 NUMBERS = count(1)

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import FIXTURES, Desk
 from tests.eutils_server import StandIn
 from tests.helpers_site import Site, add_person, send, served, signed_in
-from tracker.store.wrongclock import NOTED
+from tracker.evidence.wrongclock import NOTED
 
 # Of each of these a part may lie ahead.
 TIMES = (*NOTED, ("questions", "complete_to"), ("record_state", "checked"), ("record_state", "next_check"))

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from benchmarks.processes import ROOT
 from benchmarks.site.corpus import FIRST_SEARCH, SEED, SHARES, TAG, Made, Maker
+from tracker.evidence import connect, derived, questions, schema
+from tracker.evidence.articles import write
 from tracker.questions import Question, load_questions
-from tracker.store import connect, derived, questions, schema
-from tracker.store.annotations import open_annotations
-from tracker.store.articles import write
+from tracker.team.acts import open_annotations
 
 BATCH = 2_500
 # Nothing is lost with a database that is made in vain, and each of these saves time.

@@ -9,7 +9,7 @@ from functools import cache
 from typing import NamedTuple
 
 from benchmarks.site.material import Author, Material, Term, parts
-from tracker.store.articles import TABLES, Row, Rows
+from tracker.evidence.articles import TABLES, Row, Rows
 
 SEED = 20_000
 SHARES = {"cognition": 0.3, "tolerance": 0.03, "cystitis": 0.003, "psychotherapy": 0.0003}

@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from benchmarks.site.build import asked_questions, build, say
-from tracker.store import connect, questions, schema
-from tracker.store.annotations import open_annotations
+from tracker.evidence import connect, questions, schema
+from tracker.team.acts import open_annotations
 
 RECIPE = 1  # another number where what is built changes: an older database is built anew
 

@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from tracker.store.articles import TABLES, Row
+from tracker.evidence.articles import TABLES, Row
 
 DESIGNS = {
     "narrative review": 18, "randomised controlled trial": 12, "animal study": 22, "case report": 11, "cohort study": 8,

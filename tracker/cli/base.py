@@ -140,7 +140,7 @@ def pmid_of(text: str) -> Pmid:
 
 
 def check_people(db: sqlite3.Connection, *names: str | None) -> None:
-    from tracker.store.people import named
+    from tracker.team.people import named
 
     for name in names:
         if name is not None:
@@ -149,12 +149,13 @@ def check_people(db: sqlite3.Connection, *names: str | None) -> None:
 
 def evidence_with_annotations(settings: Settings) -> sqlite3.Connection:
     """evidence.db with annotations.db attached where there is one, neither to be written."""
-    from tracker.store import annotations, connect
+    from tracker.evidence import connect
+    from tracker.team import acts
 
     db = open_evidence(settings)
     try:
         if settings.annotations_db.is_file():
-            connect.attach(db, settings.annotations_db, annotations.migrations, "annotations")
+            connect.attach(db, settings.annotations_db, acts.migrations, "annotations")
     except BaseException:
         db.close()
         raise
@@ -172,18 +173,19 @@ def evidence_if_any(settings: Settings) -> Iterator[sqlite3.Connection | None]:
 
 def open_people(settings: Settings) -> sqlite3.Connection:
     """annotations.db to be written, made where missing."""
-    from tracker.store.annotations import open_annotations
+    from tracker.team.acts import open_annotations
 
     return open_annotations(settings.annotations_db)
 
 
 def read_people(settings: Settings) -> sqlite3.Connection:
     """annotations.db to be read only, so that a read-only copy will do."""
-    from tracker.store import annotations, connect
+    from tracker.evidence import connect
+    from tracker.team import acts
 
     if not settings.annotations_db.is_file():
         raise UsageError(f"{settings.annotations_db}: there is none yet, as nobody has written anything.")
-    return connect.open_for_reading(settings.annotations_db, annotations.migrations)
+    return connect.open_for_reading(settings.annotations_db, acts.migrations)
 
 
 def after_readers() -> None:
@@ -205,7 +207,7 @@ def questions_named(settings: Settings, slugs: Sequence[str]) -> Any:
 
 
 def open_evidence(settings: Settings) -> sqlite3.Connection:
-    from tracker.store import connect, schema
+    from tracker.evidence import connect, schema
 
     return connect.open_for_reading(settings.evidence_db, schema.migrations)
 

@@ -26,7 +26,7 @@ from tracker.harmless import harmless
 from tracker.settings import Settings
 
 if TYPE_CHECKING:
-    from tracker.store.copies import Name
+    from tracker.jobs.copies import Name
 
 
 @main.command()
@@ -47,8 +47,8 @@ def refresh(
     Every strategy is searched in full; what entered is fetched, what left is noted, and stored records are
     re-checked in rotation for corrections and retractions. Safe to stop and to run again at any time.
     """
-    from tracker.console import Console
-    from tracker.refresh import refresh as run_refresh
+    from tracker.jobs.console import Console
+    from tracker.jobs.refresh import refresh as run_refresh
 
     after_readers()
     report = run_refresh(
@@ -95,8 +95,8 @@ def up(settings: Settings, host: str, port: int) -> None:
     Without a network or an e-mail address it says so and serves what there is; a database without any record
     gets the starter citations first. On a terminal it asks for the address once and keeps it in .env.
     """
-    from tracker.console import Console
-    from tracker.up import up as run_up
+    from tracker.jobs.console import Console
+    from tracker.jobs.up import up as run_up
 
     run_up(settings, questions_named(settings, ()), Console(), host=host, port=port)
 
@@ -117,7 +117,7 @@ def serve(
 ) -> None:
     """Serve the site until Ctrl-C. Refreshes may run meanwhile."""
     from tracker.settings import base_path as checked
-    from tracker.site.serve import serve as run_site
+    from tracker.site.server.serve import serve as run_site
 
     if base_path is not None:
         settings = replace(settings, base_path=checked("--base-path", base_path))
@@ -141,7 +141,7 @@ def serve(
 @pass_settings
 def schedule(settings: Settings, scheduler: str, output: Path | None, backups: Path | None) -> None:
     """Print what makes this installation refresh, then back up, every night, unattended, by cron or systemd."""
-    from tracker.schedule import recipe, remarks
+    from tracker.jobs.schedule import recipe, remarks
 
     for name, text in recipe(settings, scheduler, backups).items():
         if output:
@@ -164,8 +164,8 @@ def load(settings: Settings, files: Sequence[Path], match: str | None, as_json: 
 
     Each file is stored whole or, where it cannot be read to its end, not at all.
     """
-    from tracker.console import Console
-    from tracker.load import load as run_load
+    from tracker.jobs.console import Console
+    from tracker.jobs.load import load as run_load
 
     chosen = questions_named(settings, () if match == "all" else (match,)) if match else ()
     after_readers()
@@ -193,8 +193,8 @@ def load(settings: Settings, files: Sequence[Path], match: str | None, as_json: 
 @pass_settings
 def rebuild(settings: Settings, as_json: bool) -> None:
     """Derive every derived table again from the stored raw records. Needs no network."""
-    from tracker.console import Console
-    from tracker.rebuild import rebuild as run_rebuild
+    from tracker.jobs.console import Console
+    from tracker.jobs.rebuild import rebuild as run_rebuild
 
     after_readers()
     report = run_rebuild(settings, Console())
@@ -227,8 +227,8 @@ def backup(settings: Settings, folder: Path | None, keep: int, as_json: bool) ->
     A given folder has to be there, and is for this installation alone. Exit code 3: the backup is made, and there is
     something to look at.
     """
-    from tracker.backup import backup as run_backup
-    from tracker.backup import megabytes
+    from tracker.jobs.backup import backup as run_backup
+    from tracker.jobs.backup import megabytes
 
     report = run_backup(settings, folder, keep=keep)
     if as_json:
@@ -256,8 +256,8 @@ def restore(settings: Settings, backup: str, only: str | None, yes: bool, as_jso
     Stop the site first. Everything is checked before anything is touched, and what is there now is kept beside it
     under another name. 'latest' and names are looked for in 'backups' in the database folder.
     """
-    from tracker.backup import find
-    from tracker.backup import restore as run_restore
+    from tracker.jobs.backup import find
+    from tracker.jobs.backup import restore as run_restore
 
     database = cast("Name", f"{only}.db") if only else None
     found = find(settings, backup, database)

@@ -24,7 +24,7 @@ from tracker.harmless import harmless
 from tracker.settings import Settings
 
 if TYPE_CHECKING:
-    from tracker.store.annotations import Act
+    from tracker.team.acts import Act
 
 
 @main.group()
@@ -54,9 +54,9 @@ def people_add(
     no_password: bool,
 ) -> None:
     """Add NAME, and ask for a password: twice on a terminal, else one line of standard input."""
-    from tracker.site.actors import tidy_identity
-    from tracker.site.passwords import hashed
-    from tracker.store import people as store
+    from tracker.site.server.actors import tidy_identity
+    from tracker.site.server.passwords import hashed
+    from tracker.team import people as store
 
     # Wrong words are told before anybody thinks of a password.
     with _writing_people(settings, "add") as act:
@@ -72,8 +72,8 @@ def people_add(
 @pass_settings
 def people_passwd(settings: Settings, name: str) -> None:
     """Give NAME a new password, asked for as by 'add'. Whoever is signed in with the old one is signed out."""
-    from tracker.site.passwords import hashed
-    from tracker.store import people as store
+    from tracker.site.server.passwords import hashed
+    from tracker.team import people as store
 
     with _writing_people(settings, "passwd") as act:
         person = store.named(act.db, name)
@@ -101,7 +101,7 @@ def people_role(settings: Settings, name: str, role: str) -> None:
 @pass_settings
 def people_change(settings: Settings, name: str, display_name: str | None, identity: str | None) -> None:
     """Change how NAME is shown, or who they are to another way of signing in. The name itself stays."""
-    from tracker.site.actors import tidy_identity
+    from tracker.site.server.actors import tidy_identity
 
     if display_name is None and identity is None:
         raise UsageError("say what to change: --display-name, --identity or both.")
@@ -129,7 +129,7 @@ def people_enable(settings: Settings, name: str) -> None:
 @pass_settings
 def people_list(settings: Settings, as_json: bool) -> None:
     """List everybody, disabled ones included."""
-    from tracker.store import people as store
+    from tracker.team import people as store
 
     with closing(read_people(settings)) as db:
         found = [
@@ -164,7 +164,7 @@ def people_token() -> None:
 @pass_settings
 def people_token_add(settings: Settings, name: str, scopes: Sequence[str], days: int, label: str) -> None:
     """Make a token of NAME's and print it to stdout: once, as only its hash is kept."""
-    from tracker.store import people as store
+    from tracker.team import people as store
 
     with _writing_people(settings, "token add") as act:
         person = store.named(act.db, name)
@@ -179,7 +179,7 @@ def people_token_add(settings: Settings, name: str, scopes: Sequence[str], days:
 @pass_settings
 def people_token_list(settings: Settings, name: str, as_json: bool) -> None:
     """List the tokens of NAME, the newest first, without what they are."""
-    from tracker.store import people as store
+    from tracker.team import people as store
 
     with closing(read_people(settings)) as db:
         found = [token._asdict() for token in store.tokens(db, store.named(db, name))]
@@ -197,7 +197,7 @@ def people_token_list(settings: Settings, name: str, as_json: bool) -> None:
 @pass_settings
 def people_token_revoke(settings: Settings, name: str, id: int) -> None:
     """Revoke NAME's token with this ID ('token list' shows it), from the next request on."""
-    from tracker.store import people as store
+    from tracker.team import people as store
 
     with _writing_people(settings, "token revoke") as act:
         store.revoke_token(act, store.named(act.db, name), id)
@@ -205,7 +205,7 @@ def people_token_revoke(settings: Settings, name: str, id: int) -> None:
 
 
 def _change_person(settings: Settings, command: str, name: str, **changes: Any) -> None:
-    from tracker.store import people as store
+    from tracker.team import people as store
 
     with _writing_people(settings, command) as act:
         after = store.change(act, name, **changes)
@@ -216,7 +216,7 @@ def _change_person(settings: Settings, command: str, name: str, **changes: Any) 
 
 def _new_password(*names: str) -> str:
     """Raises UsageError for one that must not be. It never comes as an argument: other users can see those."""
-    from tracker.site.passwords import check_new
+    from tracker.site.server.passwords import check_new
 
     if sys.stdin.isatty():
         given: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
@@ -228,7 +228,7 @@ def _new_password(*names: str) -> str:
 
 @contextmanager
 def _writing_people(settings: Settings, command: str) -> Iterator[Act]:
-    from tracker.store.annotations import acting
+    from tracker.team.acts import acting
 
     with closing(open_people(settings)) as db, acting(db, None, f"tracker people {command}") as act:
         yield act

@@ -149,7 +149,7 @@ def tag_export(
     Also what a blind review still hides: give it to nobody who has yet to decide.
     """
     from tracker.exchange.ours import export as run_export
-    from tracker.export import whole_file
+    from tracker.export.files import whole_file
 
     to_stdout = output is None or str(output) == "-"
     chosen = format or ("jsonl" if output and output.suffix == ".jsonl" else "csv")
@@ -330,12 +330,12 @@ def tag_log(
 
     Also what a blind review still hides: show it to nobody who has yet to decide.
     """
-    from tracker.store import written
+    from tracker.team import statements
 
     with closing(read_people(settings)) as db:
         check_people(db, person)
         chosen = f"{day:%Y-%m-%d}" if day else None
-        for event in written.log(db, pmid=pmid, person=person, day=chosen, question=question):
+        for event in statements.log(db, pmid=pmid, person=person, day=chosen, question=question):
             if as_json:
                 print_json(event, indent=None)
             else:
@@ -373,8 +373,8 @@ def tag_vocabulary() -> None:
 @pass_settings
 def tag_vocabulary_export(settings: Settings, output: Path | None) -> None:
     """Export the groups and tags as YAML."""
-    from tracker.export import whole_file
-    from tracker.store.vocabulary import exported
+    from tracker.export.files import whole_file
+    from tracker.team.vocabulary import exported
 
     with closing(read_people(settings)) as db:
         text = exported(db)
@@ -395,8 +395,8 @@ def tag_vocabulary_import(settings: Settings, file: Path, as_json: bool) -> None
     Nothing is deleted: what the file does not name stays.
     """
     from tracker.exchange.files import read_text
-    from tracker.store.annotations import acting
-    from tracker.store.vocabulary import imported
+    from tracker.team.acts import acting
+    from tracker.team.vocabulary import imported
 
     text = read_text(file)
     with closing(open_people(settings)) as db, acting(db, None, "tracker tag vocabulary import") as act:

@@ -14,9 +14,9 @@ from typing import Any
 from tracker.article import Pmid
 from tracker.errors import NotThere, UsageError
 from tracker.exchange.matching import Match, Sought, match
-from tracker.store import decisions, people, tagging, vocabulary
-from tracker.store.annotations import Act, acting, current
-from tracker.store.decisions import Decision, Review, Stage
+from tracker.team import decisions, people, tagging, vocabulary
+from tracker.team.acts import Act, acting, current
+from tracker.team.decisions import Decision, Review, Stage
 
 
 @dataclass(slots=True)

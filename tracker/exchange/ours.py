@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
 from tracker.article import given_pmid
-from tracker.cite.clean import guarded, unguarded
 from tracker.errors import UnusableInput, UsageError
 from tracker.exchange.files import read_text, table
+from tracker.export.clean import guarded, unguarded
 from tracker.questions import SLUG
-from tracker.store import people, vocabulary
-from tracker.store.annotations import Act, acting, current, next_event
-from tracker.store.decisions import DECISIONS, REVIEWERS, STAGES
-from tracker.store.tagging import LONGEST_NOTE
-from tracker.store.written import Row, rows
+from tracker.team import people, vocabulary
+from tracker.team.acts import Act, acting, current, next_event
+from tracker.team.decisions import DECISIONS, REVIEWERS, STAGES
+from tracker.team.statements import Row, rows
+from tracker.team.tagging import LONGEST_NOTE
 
 COLUMNS = Row._fields
 Format = Literal["csv", "jsonl"]

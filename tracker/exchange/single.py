@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from tracker.article import Pmid
 from tracker.errors import NotThere
-from tracker.store import decisions, people, tagging, vocabulary, written
-from tracker.store.annotations import Act, acting
-from tracker.store.written import Row
+from tracker.team import decisions, people, statements, tagging, vocabulary
+from tracker.team.acts import Act, acting
+from tracker.team.statements import Row
 
 
 def tag(
@@ -62,8 +62,8 @@ class Listed:
         self, pmid: Pmid | None = None, question: str | None = None, person: str | None = None
     ) -> Iterator[Row]:
         """Those of one paper, question or person, where given."""
-        for row in written.rows(self._db, pmid=pmid, question=question, person=person):
-            if written.is_hidden(self._db, row, self._viewer, self._single):
+        for row in statements.rows(self._db, pmid=pmid, question=question, person=person):
+            if statements.is_hidden(self._db, row, self._viewer, self._single):
                 self.hidden += 1
             else:
                 yield row

@@ -12,28 +12,15 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from tracker.citation import status_date
+from tracker.evidence.connect import Mode, reading_uri
+from tracker.evidence.wrongclock import is_ahead
 from tracker.reading.notices import words as notice_words
-from tracker.site import (
-    access,
-    actors,
-    assets,
-    exports,
-    filters,
-    indexes,
-    news,
-    pages,
-    review,
-    sandbox,
-    sandbox_child,
-    signin,
-    tagging,
-    team,
-    words,
-)
-from tracker.site.access import View, reading
-from tracker.site.below import below
-from tracker.site.caching import kept
-from tracker.site.compat import (
+from tracker.site import words
+from tracker.site.parts import filters
+from tracker.site.server import access, actors, assets, sandbox, sandbox_child
+from tracker.site.server.access import View, reading
+from tracker.site.server.below import below
+from tracker.site.server.compat import (
     Database,
     Forbidden,
     Request,
@@ -42,11 +29,11 @@ from tracker.site.compat import (
     hook,
     replace_database,
 )
-from tracker.site.errors import error_response
-from tracker.site.security import ANNOTATIONS, EVIDENCE, SITE, NonceLoader, secured
-from tracker.site.turns import TurnsTemplate, after_a_cell
-from tracker.store.connect import Mode, reading_uri
-from tracker.store.wrongclock import is_ahead
+from tracker.site.server.errors import error_response
+from tracker.site.server.etag import kept
+from tracker.site.server.security import ANNOTATIONS, EVIDENCE, SITE, NonceLoader, secured
+from tracker.site.server.turns import TurnsTemplate, after_a_cell
+from tracker.site.views import exports, indexes, news, pages, review, signin, tagging, team
 
 if TYPE_CHECKING:
     from datasette.app import Datasette

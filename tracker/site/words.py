@@ -15,10 +15,10 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
 from tracker.citation import bare_doi
+from tracker.lists.entries import MARKS
 from tracker.pubmed.markup import marked, plain_of
 from tracker.reading.notices import Flags
 from tracker.reading.notices import words as notice_words
-from tracker.store.listed import MARKS
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 # Parts of a logged entry that say nothing to a reader.

@@ -1,0 +1,327 @@
+"""Commands that tell what is stored: search, show, export, questions, status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
+
+import click
+
+from tracker.cli.base import (
+    EXIT_WORK_REMAINS,
+    cell,
+    evidence_with_annotations,
+    json_option,
+    main,
+    open_evidence,
+    pass_settings,
+    print_json,
+    print_table,
+    questions_named,
+)
+from tracker.errors import UsageError
+from tracker.harmless import harmless
+from tracker.settings import Settings
+
+if TYPE_CHECKING:
+    pass
+
+
+@main.command()
+@click.argument("text", nargs=-1, required=True)
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Most to show.")
+@json_option
+@pass_settings
+def search(settings: Settings, text: Sequence[str], limit: int, as_json: bool) -> None:
+    """Search the stored articles for TEXT: every word, "phrases", a word's beginning*. Newest first.
+
+    A PMID, PMCID, DOI or NCT number, or several, find their papers.
+    """
+    from tracker.evidence import identifiers
+    from tracker.evidence import search as store
+
+    words = " ".join(text)
+    if not identifiers.identifiers(words):
+        words = " ".join(f'"{part}"' if _is_phrase(part) else part for part in text)
+    store.check(words)
+    with closing(open_evidence(settings)) as db:
+        hits, found = store.search(db, words, limit), store.count(db, words)
+        named = identifiers.named(db, words) or identifiers.identifiers(words)
+    for one in named:
+        if not one.pmids:
+            click.echo(
+                f"no paper is stored under {one.kind} {one.value}; at PubMed: {one.at_pubmed}", err=True
+            )
+    if not named and (borrowed := store.borrowed(words)):
+        click.echo(
+            harmless(
+                f"{', '.join(borrowed)} left out: this search finds what holds all words and phrases. "
+                f"The same at PubMed: {identifiers.PUBMED}?term={quote(words, safe='')}"
+            ),
+            err=True,
+        )
+    if as_json:
+        print_json({"count": min(found, 1000), "more": found > 1000, "hits": [hit._asdict() for hit in hits]})
+        return
+    for hit in hits:
+        _print_hit(hit._asdict())
+    click.echo(f"{'1,000+' if found > 1000 else f'{found:,}'} found, {len(hits)} shown", err=True)
+
+
+def _is_phrase(part: str) -> bool:
+    """One argument with spaces is a phrase, as the shell took its quotes; not where it is a whole search."""
+    from tracker.evidence.search import borrowed
+
+    return " " in part and '"' not in part and not borrowed(part)
+
+
+def _mark(mark: str, hit: dict[str, Any]) -> str:
+    by_title = " (by its title)" if hit["by_title"] and hit["title_says"] == mark else ""
+    return f"{mark.replace('_', ' ').upper()}{by_title}"
+
+
+def _print_hit(hit: dict[str, Any]) -> None:
+    marks = ("retracted", "withdrawn", "expression_of_concern")
+    warning = "".join(f"[{_mark(mark, hit)}] " for mark in marks if hit[mark])
+    source = ". ".join(part for part in (hit["authors"], hit["journal"], hit["published"]) if part)
+    snippet = " ".join(hit["snippet"].split())
+    click.echo(harmless(f"{hit['pmid']}  {warning}{hit['title']}\n  {source}\n  {snippet}\n"))
+
+
+@main.command()
+@click.argument("pmid")
+@json_option
+@pass_settings
+def show(settings: Settings, pmid: str, as_json: bool) -> None:
+    """Show everything that is stored about the record PMID."""
+    from tracker.article import given_pmid
+    from tracker.evidence.show import show as store_show
+
+    try:
+        number = given_pmid(pmid)
+    except ValueError as error:
+        raise UsageError(f"{error}.") from None
+    with closing(open_evidence(settings)) as db:
+        record = store_show(db, number)
+    if record is None:
+        raise UsageError(f"PMID {number} is not stored. 'tracker search' finds what is.")
+    if as_json:
+        print_json(record)
+    else:
+        click.echo(harmless(_record_text(record)))
+
+
+def _record_text(record: dict[str, Any]) -> str:
+    lines = [f"PMID {record['pmid']}  {record['title'] or '[no title]'}"]
+    lines += [f"*** {text}" for text in record["warnings"]]
+    source = (record["journal"], record["published"] or record["published_raw"])
+    lines += [record["authors_text"] or "", ". ".join(part for part in source if part)]
+    lines += [f"{name} {record[key]}" for name, key in (("DOI", "doi"), ("PMC", "pmcid")) if record[key]]
+    lines += ["", record["abstract"] or "[no abstract]", ""]
+    for name, key in (("MeSH", "mesh_text"), ("Keywords", "keywords_text")):
+        if record[key]:
+            lines.append(f"{name}: {record[key]}")
+    lines += [f"Registered: {entry['bank']} {entry['number'] or ''}" for entry in record["registrations"]]
+    lines += [
+        f"{label['label_group']}: {label['value']} (read by machine from the {label['basis']}: {label['quote']})"
+        for label in record["labels"]
+    ]
+    lines += [f"Question: {entry['question']} ({entry['reason']})" for entry in record["questions"]]
+    lines += [
+        f"Changed {change['noticed']}: {change['field']}: {change['before']} -> {change['after']}"
+        for change in record["changes"]
+    ]
+    return "\n".join(line for line in lines if line is not None)
+
+
+@main.command()
+@click.argument("question")
+@click.option(
+    "--format",
+    "format",
+    required=True,
+    type=click.Choice(("ris", "bibtex", "csl-json", "nbib", "csv", "xlsx", "json", "atom")),
+    help="What to write.",
+)
+@click.option(
+    "--filter",
+    "filters",
+    metavar="GROUP=VALUE",
+    multiple=True,
+    help="Only articles with this label, say design=cohort. May be repeated: any value of a group, every group.",
+)
+@click.option(
+    "--years", metavar="FROM-TO", help="Only articles published in these years: 2015-2020, 2015-, -2020."
+)
+@click.option("--search", "text", default="", metavar="TEXT", help="Only articles that hold these words.")
+@click.option(
+    "--since",
+    type=click.DateTime(("%Y-%m-%d",)),
+    help="Only articles that PubMed created on this day or later.",
+)
+@click.option(
+    "--sort",
+    type=click.Choice(("published", "entered")),
+    default="published",
+    show_default=True,
+    help="Newest publication, or newest entry into the question, first.",
+)
+@click.option("--newest", type=click.IntRange(min=1), metavar="N", help="Only the first N.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="File to write, whole or not at all; without it, or as -, stdout.",
+)
+@pass_settings
+def export(
+    settings: Settings,
+    question: str,
+    format: str,
+    filters: Sequence[str],
+    years: str | None,
+    text: str,
+    since: datetime | None,
+    sort: Literal["published", "entered"],
+    newest: int | None,
+    output: Path | None,
+) -> None:
+    """Export all articles of QUESTION for a reference manager, spreadsheet, program or feed reader.
+
+    Retractions, expressions of concern and corrections go with every article, in every format; so do tags, what came
+    of screening, and what people make of the machine's labels, as far as the site shows them to everybody.
+    """
+    from tracker.export.files import export as run_export
+    from tracker.export.files import parse_labels, parse_years, whole_file
+    from tracker.lists.selection import Selection
+
+    first, last = parse_years(years)
+    created = f"{since:%Y-%m-%d}" if since else None
+    wanted = Selection(question, parse_labels(filters), first, last, text, created, sort=sort)
+    to_stdout = output is None or str(output) == "-"
+    if to_stdout and format == "xlsx" and sys.stdout.isatty():
+        raise UsageError("an Excel file is nothing for a terminal. Give a file with -o.")
+    with closing(evidence_with_annotations(settings)) as db:
+        if to_stdout:
+            count = run_export(db, wanted, format, sys.stdout.buffer, newest)
+        else:
+            assert output is not None
+            with whole_file(output) as out:
+                count = run_export(db, wanted, format, out, newest)
+    where = "" if to_stdout else f" to {output}"
+    click.echo(f"{question}: {count:,} articles written{where}", err=True)
+
+
+@main.group(invoke_without_command=True)
+@json_option
+@click.pass_context
+def questions(context: click.Context, as_json: bool) -> None:
+    """List the questions, or check their files."""
+    if context.invoked_subcommand:
+        return
+    settings = context.find_object(Settings)
+    assert settings is not None
+    found = questions_named(settings, ())
+    if as_json:
+        print_json(
+            [
+                {
+                    "slug": q.slug,
+                    "title": q.title,
+                    "question": q.question,
+                    "strategy": q.strategy,
+                    "strategy_hash": q.strategy_hash,
+                    "seeds": {int(pmid): title for pmid, title in q.seeds.items()},
+                    "recheck_days": q.recheck_days,
+                }
+                for q in found
+            ]
+        )
+    else:
+        print_table(("question", "title", "asks"), [[q.slug, q.title, q.question] for q in found])
+
+
+@questions.command()
+@click.argument("slugs", metavar="[QUESTION]...", nargs=-1)
+@json_option
+@pass_settings
+def check(settings: Settings, slugs: Sequence[str], as_json: bool) -> None:
+    """Check question files: is the YAML right, and would PubMed search for what is meant?"""
+    from tracker.questions import check as check_question
+
+    chosen = questions_named(settings, slugs)
+    problems = [problem for question in chosen for problem in check_question(question)]
+    if as_json:
+        print_json([problem._asdict() for problem in problems])
+    else:
+        for problem in problems:
+            click.echo(harmless(str(problem)))
+    serious = [problem for problem in problems if problem.severity != "note"]
+    names = ", ".join(question.slug for question in chosen)
+    click.echo(f"{names}: {len(serious)} to mend, {len(problems) - len(serious)} to note", err=True)
+    if serious:
+        sys.exit(EXIT_WORK_REMAINS)
+
+
+@main.command()
+@click.option(
+    "--max-age",
+    type=click.IntRange(1, 3650),
+    default=8,
+    show_default=True,
+    help="Days after which a question that was not refreshed counts as stale.",
+)
+@json_option
+@pass_settings
+def status(settings: Settings, max_age: int, as_json: bool) -> None:
+    """Say how complete each question is and how the last runs ended. Exit code 3 where something is stale."""
+    from tracker.evidence.articles import say_older_rules
+    from tracker.evidence.status import status as store_status
+
+    with closing(open_evidence(settings)) as db:
+        found = store_status(db, max_age)
+    if as_json:
+        print_json(found)
+    else:
+        _print_status(found)
+    if older := found["read_by_older_rules"]:
+        click.echo(say_older_rules(older), err=True)
+    if found["stale"]:
+        click.echo(f"Stale or incomplete: {', '.join(found['stale'])}.", err=True)
+        sys.exit(EXIT_WORK_REMAINS)
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    columns = (
+        "question",
+        "matching",
+        "new_in_30_days",
+        "complete_to",
+        "incomplete_since",
+        "incomplete_reason",
+    )
+    print_table(columns, [[cell(row[column]) for column in columns] for row in found["questions"]])
+    for row in found["questions"]:
+        if row["starter_citations"]:
+            click.echo(f"{row['question']}: {row['starter_citations']} starter citations, not search results")
+        if row["seeds_missing"]:
+            missing = ", ".join(str(seed["pmid"]) for seed in row["seeds_missing"])
+            click.echo(f"{row['question']}: seed papers not found: {missing}")
+        for seed in row["seeds_with_another_title"]:
+            click.echo(f"{row['question']}: seed {seed['pmid']} is called {seed['record_title']!r} in PubMed")
+    if found["clock_was_ahead"]:
+        click.echo(
+            f"Times up to {found['clock_was_ahead']} are stored, which are yet to come: a clock was wrong, then or "
+            "now. The next refresh puts them right"
+        )
+    columns = ("run", "command", "started", "finished", "outcome", "reason")
+    print_table(columns, [[cell(row[column]) for column in columns] for row in found["runs"]])
+    click.echo(
+        f"{found['records']:,} records stored, {found['withdrawn']:,} retracted, withdrawn or under concern, "
+        f"{found['due']:,} due for a check, {found['gone']:,} gone from PubMed"
+    )

@@ -1,0 +1,323 @@
+"""Records in evidence.db: an Article as rows, and the rows written."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tracker.article import Article, Author, Identifier, Pmid
+from tracker.citation import bare_doi
+from tracker.evidence import fulltext
+from tracker.evidence.fulltext import SEARCHED
+from tracker.evidence.schema import DERIVED
+from tracker.superscript import forms, has_forms
+
+# Raised by whoever changes what is read from the same bytes, be it by parser or by rule.
+RULES_VERSION = 2
+
+Row = tuple[Any, ...]
+Rows = dict[str, list[Row]]
+
+# Of the derived tables, those that hold rows of one article; the other two follow from question_articles.
+TABLES = {table.name: table for table in DERIVED if not table.name.startswith("question_")}
+_CHILDREN = tuple(name for name in TABLES if name != "articles")
+
+
+def rows(article: Article, standing: Sequence[bool | str | None], labels: Iterable[Row]) -> Rows:
+    """The article's row in every derived table that it has something for.
+
+    ``standing`` are the notice flags and what the title says, as the table's columns are; ``labels`` are (group, value,
+    basis, quote, rule, rule version, confidence).
+    """
+    pmid = article.pmid
+    authors = list(enumerate(article.authors, 1))
+    found: Rows = {
+        "articles": [_article_row(article, standing)],
+        "abstract_sections": [
+            (pmid, n, label, category, text.plain, text.html)
+            for n, (label, category, text) in enumerate(article.abstract, 1)
+        ],
+        "authors": [(pmid, n, *_author_row(author)) for n, author in authors],
+        "mesh_headings": [(pmid, n, *row) for n, row in enumerate(_mesh_rows(article), 1)],
+        "publication_types": [(pmid, n, *type) for n, type in enumerate(article.publication_types, 1)],
+        "keywords": [(pmid, n, *keyword) for n, keyword in enumerate(article.keywords, 1)],
+        "identifiers": [(pmid, n, *id) for n, id in enumerate(article.ids, 1)],
+        "article_history": [(pmid, n, *event) for n, event in enumerate(article.history, 1)],
+        "cited_references": [(pmid, n, *row) for n, row in enumerate(_reference_rows(article), 1)],
+        "labels": [(pmid, *label) for label in labels],
+    }
+    affiliations = [
+        (n, affiliation.text, _pairs(affiliation.identifiers))
+        for n, author in authors
+        for affiliation in author.affiliations
+    ]
+    found["affiliations"] = [(pmid, n, *row) for n, row in enumerate(affiliations, 1)]
+    if article.other_abstracts:
+        sections = [
+            (other.type, other.language, s.label, s.category, s.text.plain, s.text.html, other.copyright)
+            for other in article.other_abstracts
+            for s in other.sections
+        ]
+        found["other_abstracts"] = [(pmid, n, *row) for n, row in enumerate(sections, 1)]
+    if article.investigators:
+        found["investigators"] = [
+            (
+                pmid,
+                n,
+                i.last_name,
+                i.fore_name,
+                i.initials,
+                i.suffix,
+                i.orcid,
+                _names(i.affiliations),
+                int(i.valid),
+            )
+            for n, i in enumerate(article.investigators, 1)
+        ]
+    for table, parts in (
+        ("supplementary_concepts", article.supplementary_concepts),
+        ("substances", article.substances),
+        ("grants", article.grants),
+        ("registrations", article.registrations),
+        ("notices", article.notices),
+        ("other_fields", article.other_fields),
+    ):
+        if parts:
+            found[table] = [(pmid, n, *part) for n, part in enumerate(parts, 1)]
+    if article.book:
+        found["books"] = [_book_row(article)]
+    if texts := _searched_texts(found["articles"][0]):
+        found["searched_texts"] = [(pmid, *texts)]
+    return found
+
+
+def _article_row(article: Article, standing: Sequence[bool | str | None]) -> Row:
+    journal, published, book = article.journal, article.published, article.book
+    return (
+        article.pmid,
+        article.title.plain,
+        article.abstract_text or None,
+        article.title.html,
+        article.abstract_html or None,
+        journal.title or (book.title.plain if book else None),
+        journal.iso_abbreviation,
+        journal.nlm_id,
+        journal.issn,
+        journal.volume or (book.volume if book else None),
+        journal.issue,
+        article.pages,
+        published.iso if published else None,
+        published.precision if published else None,
+        article.published_raw,
+        article.created,
+        article.entered,
+        article.revised,
+        article.completed,
+        article.status,
+        article.indexing_method,
+        ",".join(article.languages) or None,
+        article.vernacular_title,
+        bare_doi(article.id("doi") or "") or None,
+        article.id("pmc"),
+        article.id("pii"),
+        article.copyright,
+        article.conflict_of_interest,
+        article.kind,
+        article.version,
+        article.publication_model,
+        article.publication_status,
+        article.electronic.iso if article.electronic else None,
+        journal.country,
+        journal.issn_linking,
+        article.authors_complete,
+        *standing[:7],
+        ", ".join(_names_of(article)) or None,
+        _mesh_text(article) or None,
+        "; ".join([keyword.term for keyword in article.keywords]) or None,
+        article.article_number,
+        journal.medline_abbreviation,
+        *standing[7:],
+        RULES_VERSION,
+    )
+
+
+_SEARCHED_AT = [list(TABLES["articles"].columns).index(name) for name in SEARCHED]
+
+
+def _searched_texts(article: Row) -> Row | None:
+    """The searched columns with their other forms behind them, empty where there are none; None without any."""
+    texts = [text if (text := article[at]) and has_forms(text) else "" for at in _SEARCHED_AT]
+    if not any(texts):
+        return None
+    return tuple("\n".join((text, *(form.text for form in forms(text)))) if text else "" for text in texts)
+
+
+def _names_of(article: Article) -> list[str]:
+    names = [author.display for author in article.authors if author.valid]
+    return names if article.authors_complete else [*names, "et al"]
+
+
+def _mesh_text(article: Article) -> str:
+    terms = [
+        f"{heading.descriptor}/{'/'.join([q.name for q in heading.qualifiers])}"
+        if heading.qualifiers
+        else heading.descriptor
+        for heading in article.mesh_headings
+    ]
+    terms += [concept.name for concept in article.supplementary_concepts]
+    terms += [substance.name for substance in article.substances]
+    return "; ".join(terms)
+
+
+def _author_row(author: Author) -> Row:
+    last_name, fore_name, initials, suffix, group, orcid, identifiers, equal, valid, role, _ = author
+    return (
+        last_name or "",
+        fore_name or "",
+        initials or "",
+        suffix or "",
+        group or "",
+        orcid or "",
+        json.dumps(identifiers) if identifiers else "",
+        int(equal),
+        int(valid),
+        role,
+    )
+
+
+def _mesh_rows(article: Article) -> Iterable[Row]:
+    for name, ui, major, type, qualifiers in article.mesh_headings:
+        if qualifiers:
+            for qualifier, qualifier_ui, qualifier_major in qualifiers:
+                yield (
+                    name,
+                    ui or "",
+                    qualifier,
+                    qualifier_ui or "",
+                    int(qualifier_major),
+                    int(major),
+                    type or "",
+                )
+        else:
+            yield name, ui or "", "", "", int(major), int(major), type or ""
+
+
+def _reference_rows(article: Article) -> Iterable[Row]:
+    for citation, section, ids in article.references:
+        pmid: int | str = ""
+        doi = ""
+        others = []
+        for type, value, _ in ids:
+            if type == "pubmed" and not pmid and value.isdecimal():
+                pmid = int(value)
+            elif type == "doi" and not doi:
+                doi = value
+            else:
+                others.append((type, value))
+        yield citation, pmid, doi, json.dumps(others) if others else "", section or ""
+
+
+def _book_row(article: Article) -> Row:
+    book = article.book
+    assert book is not None
+    return (
+        article.pmid,
+        book.title.plain,
+        book.title.html,
+        book.publisher,
+        book.publisher_location,
+        book.collection,
+        book.edition,
+        book.volume,
+        book.volume_title,
+        json.dumps(book.isbns) if book.isbns else None,
+        book.medium,
+        book.report_number,
+        *(date.iso if date else None for date in (book.beginning, book.ending, book.contributed)),
+        json.dumps(book.sections) if book.sections else None,
+    )
+
+
+def _pairs(identifiers: tuple[Identifier, ...]) -> str | None:
+    return json.dumps(identifiers) if identifiers else None
+
+
+def _names(affiliations: Sequence[Any]) -> str | None:
+    return json.dumps([affiliation.text for affiliation in affiliations]) if affiliations else None
+
+
+def _insert(name: str) -> str:
+    """Rows may have an empty string for NULL: binding None takes sqlite3 five times as long (measured)."""
+    columns = TABLES[name].columns
+    marks = ", ".join("?" if "not null" in type else "nullif(?, '')" for type, _ in columns.values())
+    return f"insert into {name} ({', '.join(columns)}) values ({marks})"
+
+
+_INSERTS = {name: _insert(name) for name in TABLES}
+_COLUMNS = tuple(TABLES["articles"].columns)
+_UPDATE_ARTICLE = (
+    f"update articles set {', '.join(f'{name} = :{name}' for name in _COLUMNS)} where pmid = :pmid"
+)
+
+
+def write(db: sqlite3.Connection, batch: Sequence[Rows]) -> None:
+    """Put the rows of many articles in place, those that are there before included.
+
+    The full-text index and the counts are the caller's: see ``relabelling``.
+    """
+    known = present(db, [rows["articles"][0][0] for rows in batch])
+    forget_parts(db, known)
+    added: list[Row] = []
+    changed: list[Row] = []
+    for rows in batch:
+        article = rows["articles"][0]
+        (changed if article[0] in known else added).append(article)
+    db.executemany(_INSERTS["articles"], added)
+    db.executemany(_UPDATE_ARTICLE, [dict(zip(_COLUMNS, row, strict=True)) for row in changed])
+    for name in _CHILDREN:
+        if found := [row for rows in batch if name in rows for row in rows[name]]:
+            db.executemany(_INSERTS[name], found)
+
+
+def present(db: sqlite3.Connection, pmids: Iterable[Pmid]) -> set[Pmid]:
+    """Those of the articles that have a row."""
+    rows = db.execute(
+        "select pmid from articles where pmid in (select value from json_each(?))", (json.dumps(list(pmids)),)
+    )
+    return {Pmid(pmid) for (pmid,) in rows}
+
+
+def forget_parts(db: sqlite3.Connection, pmids: set[Pmid]) -> None:
+    """Remove all of these articles' rows but the one in ``articles``, which is updated in place."""
+    if pmids:
+        for name in _CHILDREN:
+            db.executemany(f"delete from {name} where pmid = ?", [(pmid,) for pmid in pmids])
+
+
+def forget(db: sqlite3.Connection, pmids: set[Pmid]) -> None:
+    """Remove these articles from every derived table but those of questions, and from the full-text index."""
+    fulltext.unindex(db, pmids)
+    forget_parts(db, pmids)
+    db.executemany("delete from articles where pmid = ?", [(pmid,) for pmid in pmids])
+
+
+def forget_all(db: sqlite3.Connection) -> None:
+    """Empty every derived table of articles, and the full-text index."""
+    fulltext.empty(db)
+    for name in TABLES:
+        db.execute(f"delete from {name}")
+
+
+def read_by_older_rules(db: sqlite3.Connection) -> int:
+    """How many records were read by an older version of the rules than ours."""
+    query = "select count(*) from articles where rules_version < ?"
+    found: int = db.execute(query, (RULES_VERSION,)).fetchone()[0]
+    return found
+
+
+def say_older_rules(records: int) -> str:
+    """For a person, where there are such records."""
+    are = "1 record was" if records == 1 else f"{records:,} records were"
+    return f"{are} read by an older version of evidence-tracker, which reads less: run 'tracker rebuild'."

@@ -1,0 +1,285 @@
+"""Opening a database the way every part of the tracker must: WAL, foreign keys, migrations, honest errors."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import Literal
+
+from sqlite_utils import Database
+
+from tracker.clock import now
+from tracker.errors import CorruptDatabase, NewerSchema, TrackerError, UsageError
+from tracker.evidence.steps import Schema, fingerprint
+
+BUSY_SECONDS = 30
+Mode = Literal["mode=ro", "immutable=1"]
+
+
+def open_for_writing(
+    path: Path, schema: Schema, synchronous: Literal["NORMAL", "FULL"], *, only_ours: bool = False
+) -> sqlite3.Connection:
+    """A connection in WAL mode with every step of the schema taken, and what is derived as this version makes it.
+
+    The file and its folder are made where missing. Transactions are ours to open: use ``transaction(db)``. With
+    ``only_ours`` a file that holds anything that the schema does not make is refused: it would act as whoever writes.
+
+    Raises NewerSchema where a later version wrote the file, CorruptDatabase where it is damaged or no SQLite
+    file, UsageError where it cannot be written.
+    """
+    with _plain_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            # First of all: what is not ours is left as it is.
+            with _one_moment(db):
+                is_due = _is_due(db, path, schema)
+                if only_ours:
+                    _refuse_foreign(db, path, schema)
+            db.execute("pragma foreign_keys = on")
+            if db.execute("pragma journal_mode = wal").fetchone()[0] != "wal":
+                raise UsageError(f"{path}: this disk cannot hold a write-ahead log. Use a local disk.")
+            db.execute(f"pragma synchronous = {synchronous}")
+            if is_due:
+                migrate(db, path, schema)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def open_for_reading(path: Path, schema: Schema) -> sqlite3.Connection:
+    """A connection that cannot write.
+
+    Raises UsageError where there is no such file yet, NewerSchema and CorruptDatabase as above.
+    """
+    if not path.is_file():
+        raise UsageError(
+            f"{path}: there is no database yet. Run 'tracker refresh' (or 'tracker load FILE') first."
+        )
+    with _plain_errors(path):
+        db = connect_read_only(path)
+        try:
+            with _one_moment(db):
+                is_due = _is_due(db, path, schema)
+            if is_due:
+                db.close()
+                open_for_writing(path, schema, "NORMAL").close()
+                return open_for_reading(path, schema)
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def connect_read_only(path: Path, mode: Mode | None = None) -> sqlite3.Connection:
+    """A bare connection that cannot write, in the mode that ``reading_mode`` finds unless it is given.
+
+    Raises sqlite3.DatabaseError, UsageError as ``reading_mode``.
+    """
+    return sqlite3.connect(reading_uri(path, mode), uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def reading_uri(path: Path, mode: Mode | None = None) -> str:
+    """How SQLite is told to open the file without ever writing. Raises as ``reading_mode``."""
+    return f"{path.absolute().as_uri()}?{mode or reading_mode(path)}"
+
+
+def reading_mode(path: Path) -> Mode:
+    """``mode=ro``, or ``immutable=1`` where the file lies in a folder that we cannot write, such as a read-only mount.
+
+    A database in WAL mode has two files beside it, which SQLite makes even to read. Where it can't, nobody here
+    writes to the file either, and it is whole once its log is empty
+    (https://www.sqlite.org/wal.html#read_only_databases).
+
+    Raises UsageError where the copy was made while somebody wrote, so that it lacks what only its log holds;
+    sqlite3.DatabaseError for what else is wrong with the file.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    with closing(sqlite3.connect(reading_uri(path, "mode=ro"), uri=True, timeout=BUSY_SECONDS)) as db:
+        try:
+            db.execute("pragma schema_version").fetchone()
+            return "mode=ro"
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                raise
+            if not (path.is_file() and os.access(path, os.R_OK)):
+                raise
+    if log.exists() and log.stat().st_size:
+        raise UsageError(
+            f"{path}: it cannot be read here, as {log.name} beside it holds changes that are not in it yet and this "
+            "folder cannot be written. Copy it to a folder that can, or take the copy with 'tracker backup'."
+        )
+    return "immutable=1"
+
+
+def attach(db: sqlite3.Connection, path: Path, schema: Schema, name: str) -> None:
+    """Let a connection of ``open_for_reading`` read another file of ours, as schema ``name``. Raises as that does."""
+    open_for_reading(path, schema).close()
+    with _plain_errors(path):
+        db.execute(f"attach database ? as {name}", (reading_uri(path),))
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One write transaction, begun IMMEDIATE: a deferred one fails at once where another writes (measured)."""
+    db.execute("begin immediate")
+    try:
+        yield db
+    except BaseException:
+        if db.in_transaction:
+            db.execute("rollback")
+        raise
+    db.execute("commit")
+
+
+@contextmanager
+def _one_moment(db: sqlite3.Connection) -> Iterator[None]:
+    """What is read within is as of one moment: another process may be making the same file."""
+    db.execute("begin")
+    try:
+        yield
+    finally:
+        db.execute("rollback")
+
+
+def migrate(db: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    """Take the steps that are missing and make again what is derived, all or nothing.
+
+    Before a step is taken, a copy is made of a file that holds anything.
+    """
+    wrapped = Database(db, execute_plugins=False)
+    applied = schema.applied(wrapped)
+    copy = _keep_copy(db, path) if 0 < len(applied) < len(schema.steps) else None
+    try:
+        with transaction(db):
+            schema.apply(wrapped)
+            if schema.derived and not schema.derived.is_made(db):
+                schema.derived.make(db)
+    except BaseException:
+        # The database is as it was: a copy at every attempt would only fill the disk.
+        if copy:
+            copy.unlink(missing_ok=True)
+        raise
+
+
+def _is_due(db: sqlite3.Connection, path: Path, schema: Schema) -> bool:
+    """Whether a step is missing, or what is derived is of another version."""
+    missing = len(applied_steps(db, path, schema)) < len(schema.steps)
+    return missing or bool(schema.derived and not schema.derived.is_made(db))
+
+
+def applied_steps(db: sqlite3.Connection, path: Path, schema: Schema) -> list[str]:
+    """The names of the schema's steps that the database has, in order.
+
+    Raises NewerSchema where it has one that we do not know, CorruptDatabase where it is somebody else's.
+    """
+    wrapped = Database(db, execute_plugins=False)
+    applied = sorted(step.name for step in schema.applied(wrapped))
+    if newer := sorted(set(applied) - set(schema.steps)):
+        raise NewerSchema(
+            f"{path}: written by a later version of evidence-tracker (it has {newer[-1]}). Update, then try again."
+        )
+    if not applied and any(name for name in wrapped.table_names() if name != schema.migrations_table):
+        raise CorruptDatabase(f"{path}: this is some other SQLite database, not ours. Give another --db-dir.")
+    return applied
+
+
+def check_ours(db: sqlite3.Connection, schema: Schema) -> None:
+    """Raises CorruptDatabase for what is in the database beside, or instead of, what our schema makes."""
+    if problem := next(_foreign(db, schema), None):
+        raise CorruptDatabase(
+            f"{problem}. Whatever stands there acts in our name when the file is used. If you know how it came there, "
+            "put it right with sqlite3; if not, take a backup that you trust"
+        )
+
+
+def _refuse_foreign(db: sqlite3.Connection, path: Path, schema: Schema) -> None:
+    try:
+        check_ours(db, schema)
+    except CorruptDatabase as error:
+        raise CorruptDatabase(f"{path}: {error}.") from None
+
+
+def _foreign(db: sqlite3.Connection, schema: Schema) -> Iterator[str]:
+    """The differences, in words. A trigger is the worst of them; but columns and indexes can compute, too.
+
+    What is derived is compared where this version made it; what another made is made again before it is used.
+    """
+    applied = sorted(step.name for step in schema.applied(Database(db, execute_plugins=False)))
+    if applied != schema.steps[: len(applied)]:
+        yield "a step of its schema is missing"
+        return
+    is_derived = bool(schema.derived and schema.derived.is_made(db))
+    found, ours = schema.objects(db), schema.made(len(applied), is_derived)
+    if schema.derived and not is_derived:
+        found = {name: object for name, object in found.items() if not schema.derived.owns(name)}
+    if fingerprint(object.sql for _, object in sorted(found.items())) in schema.landed:
+        return
+    for name in sorted(found.keys() - ours.keys()):
+        yield f"it has a {found[name].type} {name!r} that is not ours"
+    for name in sorted(ours.keys() - found.keys()):
+        yield f"its {ours[name].type} {name!r} is missing"
+    for name, object in ours.items():
+        if found.get(name, object) != object:
+            yield f"its {object.type} {name!r} is not as ours"
+
+
+def _keep_copy(db: sqlite3.Connection, path: Path) -> Path:
+    # Not the time alone: others may be about to migrate it in the same second.
+    stamp = f"{now().replace(':', '').replace('-', '')}-{token_hex(3)}"
+    copy = path.with_name(f"{path.stem}-before-{stamp}.db")
+    db.execute("vacuum into ?", (str(copy),))
+    return copy
+
+
+@contextmanager
+def _plain_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise plain_error(path, error) from None
+    except OSError as error:
+        raise UsageError(
+            f"{path}: cannot be opened ({error.strerror}). Check the folder and its owner."
+        ) from None
+
+
+def plain_error(path: Path, error: sqlite3.DatabaseError) -> TrackerError:
+    """What a SQLite error means to a person, with what to do."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return CorruptDatabase(
+            f"{path}: the file is damaged or is no SQLite database ({error}). "
+            "Put it aside and restore a backup, or refresh into a new folder."
+        )
+    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+        return UsageError(f"{path}: cannot be written ({error}). Check the folder, its owner and free space.")
+    if code == sqlite3.SQLITE_FULL:
+        return TrackerError(f"{path}: the disk is full. Nothing was half-written; make room and run again.")
+    if code == sqlite3.SQLITE_BUSY:
+        return TrackerError(
+            f"{path}: another process held it for {BUSY_SECONDS} seconds. Try again when it is done."
+        )
+    return TrackerError(f"{path}: {error}")
+
+
+def tidy(db: sqlite3.Connection, say: Callable[[str], None]) -> None:
+    """After a job: the log is emptied (it grows without bound while readers hold on), statistics refreshed.
+
+    What the job did is committed by then: a disk without room for this is told by ``say``, and is no failure.
+    """
+    try:
+        db.execute("pragma optimize")
+        db.execute("pragma wal_checkpoint(truncate)").fetchall()
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
+            raise
+        say(
+            f"Everything is stored, and nothing need be run again. But the disk is full ({error}): make room before "
+            "the next job."
+        )

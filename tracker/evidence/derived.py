@@ -1,0 +1,96 @@
+"""What is derived of evidence.db's tables, and changes with the code: the full-text index, and facets and their counts.
+
+No migration makes any of it. It is kept right record by record (``questions.relabelling``), and made again as a whole
+by ``tracker rebuild`` and wherever a database is opened for writing that another version made otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+
+from tracker.article import Pmid
+from tracker.evidence import facets, fulltext
+from tracker.evidence.steps import fingerprint
+
+_COUNTS = (
+    """
+create trigger question_counts_up after insert on question_labels begin
+  insert into question_counts values (new.question, new.label_group, new.value, substr(new.published, 1, 4), 1)
+  on conflict do update set n = n + 1;
+end""",
+    """
+create trigger question_counts_down after delete on question_labels begin
+  update question_counts set n = n - 1
+  where question = old.question and label_group = old.label_group
+    and value = old.value and year = substr(old.published, 1, 4);
+  delete from question_counts
+  where question = old.question and label_group = old.label_group
+    and value = old.value and year = substr(old.published, 1, 4) and n = 0;
+end""",
+)
+_DATES = """
+update question_articles as q set (published, created) = (
+  select coalesce(max(a.published), ''), coalesce(max(a.created), '') from articles a where a.pmid = q.pmid
+)"""
+
+
+def owns(name: str) -> bool:
+    """Whether a table, view or trigger of this name is derived, by whatever version."""
+    return name == "searched_articles" or name.startswith(("articles_fts", "question_counts_"))
+
+
+def is_made(db: sqlite3.Connection) -> bool:
+    """Whether what is there was made as this version makes it."""
+    found = db.execute("select 1 from sqlite_master where name = '_derived'").fetchone()
+    return bool(found) and db.execute("select fingerprint from _derived").fetchall() == [(_fingerprint(),)]
+
+
+def make(db: sqlite3.Connection) -> None:
+    """Make all of it again; inside the caller's transaction."""
+    standing = db.execute("select type, name from sqlite_master where type <> 'index'").fetchall()
+    for type in ("trigger", "view", "table"):
+        for name in (name for kind, name in standing if kind == type and owns(name)):
+            # The tables that belong to a full-text index go with it.
+            if type != "table" or name == "articles_fts":
+                db.execute(f"drop {type} {name}")
+    for statement in _definitions():
+        db.execute(statement)
+    fill(db)
+    db.execute("delete from _derived")
+    db.execute("insert into _derived values (?)", (_fingerprint(),))
+
+
+def fill(db: sqlite3.Connection) -> None:
+    """Make question_labels, question_counts and the full-text index again from what is stored."""
+    db.execute("delete from question_labels")
+    db.execute("delete from question_counts")
+    db.execute(_DATES)
+    db.execute(_labels())
+    fulltext.rebuild(db)
+
+
+def fill_dates(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
+    """Carry the dates of these articles over to where they match."""
+    given = {"pmids": json.dumps(list(pmids))}
+    db.execute(f"{_DATES} where q.pmid in (select value from json_each(:pmids))", given)
+
+
+def _definitions() -> tuple[str, ...]:
+    columns = ", ".join((*fulltext.SEARCHED, "facets"))
+    return (
+        facets.searched_articles(),
+        f"create virtual table articles_fts using fts5 ({columns}, content='searched_articles', "
+        f"content_rowid='pmid', tokenize='{fulltext.TOKENIZER}')",
+        "insert into articles_fts (articles_fts, rank) values ('hashsize', 16777216)",
+        *_COUNTS,
+    )
+
+
+def _labels() -> str:
+    return f"insert into question_labels {facets.of_questions('question_articles q')}"
+
+
+def _fingerprint() -> str:
+    return fingerprint((*_definitions(), _labels(), _DATES))

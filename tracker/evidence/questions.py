@@ -1,0 +1,242 @@
+"""Questions in evidence.db: their strategies, what matches, their seeds, and how complete each is."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracker.article import Pmid
+from tracker.evidence import derived, facets, fulltext
+
+if TYPE_CHECKING:
+    from tracker.questions import Question
+
+# The reason by which a question holds a starter citation: a sample, which no search has found.
+STARTER = "starter citation"
+
+
+class Standing(NamedTuple):
+    """How complete a question is; dates are UTC moments."""
+
+    complete_to: str | None
+    strategy: str | None
+    incomplete_since: str | None
+    incomplete_reason: str | None
+
+
+def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
+    """Write down what the question files say, and which seeds they name."""
+    for question in questions:
+        db.execute(
+            """
+            insert into questions (slug, position, title, question, claim, pico, recheck_days, bottom_line,
+              harms, dual, reasons)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            on conflict (slug) do update set position = excluded.position, title = excluded.title,
+              question = excluded.question, claim = excluded.claim, pico = excluded.pico,
+              recheck_days = excluded.recheck_days, bottom_line = excluded.bottom_line,
+              harms = excluded.harms, dual = excluded.dual, reasons = excluded.reasons
+            """,
+            (
+                question.slug,
+                question.order,
+                question.title,
+                question.question,
+                question.claim,
+                json.dumps(dict(question.pico), ensure_ascii=False),
+                question.recheck_days,
+                question.bottom_line and question.bottom_line.model_dump_json(),
+                question.harms,
+                question.review.dual,
+                json.dumps(question.review.reasons, ensure_ascii=False),
+            ),
+        )
+        db.execute(
+            "delete from seeds where question = ? and pmid not in (select value from json_each(?))",
+            (question.slug, json.dumps(list(question.all_seeds))),
+        )
+        db.executemany(
+            """
+            insert into seeds (question, pmid, title) values (?, ?, ?)
+            on conflict (question, pmid) do update set title = excluded.title
+            """,
+            [(question.slug, pmid, title) for pmid, title in question.all_seeds.items()],
+        )
+
+
+def standing(db: sqlite3.Connection, slug: str) -> Standing:
+    found = db.execute(
+        "select complete_to, strategy, incomplete_since, incomplete_reason from questions where slug = ?",
+        (slug,),
+    ).fetchone()
+    return Standing(*found) if found else Standing(None, None, None, None)
+
+
+def keep_strategy(db: sqlite3.Connection, question: Question, when: str) -> None:
+    db.execute(
+        """
+        insert into strategies (hash, question, strategy, first_run) values (?, ?, ?, ?)
+        on conflict (hash) do nothing
+        """,
+        (question.strategy_hash, question.slug, question.strategy, when),
+    )
+
+
+def matching(db: sqlite3.Connection, slug: str) -> set[Pmid]:
+    """PMIDs that the last complete search found; starter citations are none of them."""
+    rows = db.execute(
+        "select pmid from question_articles where question = ? and matching and reason <> ?", (slug, STARTER)
+    )
+    return {Pmid(pmid) for (pmid,) in rows}
+
+
+def has_starter(db: sqlite3.Connection, slug: str) -> bool:
+    """Whether the question holds starter citations."""
+    # Few records are any; left to itself, SQLite goes through the question's articles instead.
+    found = db.execute(
+        """
+        select exists (
+          select 1 from record_state s cross join question_articles q on q.question = ? and q.pmid = s.pmid
+          where s.source = 'starter' and q.matching and q.reason = ?)
+        """,
+        (slug, STARTER),
+    ).fetchone()
+    return bool(found[0])
+
+
+def newest_revision(db: sqlite3.Connection, slug: str) -> str | None:
+    """The latest day on which NLM revised a record that matches the question, as we hold it."""
+    found = db.execute(
+        """
+        select max(revised) from question_articles join articles using (pmid)
+        where question = ? and matching and reason <> ? and length(revised) = 10
+        """,
+        (slug, STARTER),
+    ).fetchone()
+    return found[0] if found else None
+
+
+def newest_created(db: sqlite3.Connection, when: str) -> str | None:
+    """The latest day on which a record was created in PubMed, of those that were in a question by ``when``."""
+    found = db.execute(
+        "select max(created) from question_articles where entered <= ?",
+        (when,),
+    ).fetchone()
+    return found[0] or None
+
+
+def enter(
+    db: sqlite3.Connection, slug: str, strategy: str | None, reasons: Mapping[Pmid, str], when: str
+) -> None:
+    """Let stored articles into a question, each with its reason; what is there as a starter citation, too."""
+    db.executemany(
+        """
+        insert into question_articles (question, pmid, published, entered, reason, strategy, matching)
+        select ?, pmid, coalesce(published, ''), ?, ?, ?, 1 from articles where pmid = ?
+        on conflict (question, pmid) do update set published = excluded.published, entered = excluded.entered,
+          reason = excluded.reason, strategy = excluded.strategy, left_at = null, matching = 1
+        where not matching or reason = ?
+        """,
+        [(slug, when, reason, strategy, pmid, STARTER) for pmid, reason in reasons.items()],
+    )
+
+
+def leave(db: sqlite3.Connection, slug: str, pmids: Collection[Pmid], when: str) -> None:
+    """Note that a complete search no longer finds these."""
+    db.execute(
+        """
+        update question_articles set matching = 0, left_at = ?
+        where question = ? and matching and pmid in (select value from json_each(?))
+        """,
+        (when, slug, json.dumps(list(pmids))),
+    )
+
+
+def leave_all(db: sqlite3.Connection, pmids: Collection[Pmid], when: str) -> None:
+    """Note that these records are gone, and so match nothing."""
+    db.execute(
+        """
+        update question_articles set matching = 0, left_at = ?
+        where matching and pmid in (select value from json_each(?))
+        """,
+        (when, json.dumps(list(pmids))),
+    )
+
+
+def questions_of(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, set[str]]:
+    """The questions that each article has ever been in, but for starter citations."""
+    found: dict[Pmid, set[str]] = {}
+    rows = db.execute(
+        """
+        select pmid, question from question_articles
+        where reason <> ? and pmid in (select value from json_each(?))
+        """,
+        (STARTER, json.dumps(list(pmids))),
+    )
+    for pmid, question in rows:
+        found.setdefault(Pmid(pmid), set()).add(question)
+    return found
+
+
+@contextmanager
+def relabelling(db: sqlite3.Connection, pmids: Collection[Pmid]) -> Iterator[None]:
+    """Whatever changes inside in these articles, their labels and where they match: keep counts and index right.
+
+    What is counted and indexed is taken out by key before and put back after, so that no table is ever walked.
+    """
+    given = {"pmids": json.dumps(list(pmids))}
+    fulltext.unindex(db, pmids)
+    db.execute("delete from question_labels where pmid in (select value from json_each(:pmids))", given)
+    yield
+    derived.fill_dates(db, pmids)
+    db.execute(f"insert into question_labels {_FACETS_OF_GIVEN}", given)
+    fulltext.index(db, pmids)
+
+
+_FACETS_OF_GIVEN = facets.of_questions(
+    "json_each(:pmids) given join question_articles q on q.pmid = given.value"
+)
+
+
+def complete(db: sqlite3.Connection, question: Question, started: str, found: Collection[Pmid]) -> None:
+    """Move the question's watermark: everything up to ``started`` is here."""
+    db.execute(
+        """
+        update questions set complete_to = ?, strategy = ?, incomplete_since = null, incomplete_reason = null
+        where slug = ?
+        """,
+        (started, question.strategy_hash, question.slug),
+    )
+    for pmid, title in question.all_seeds.items():
+        row = db.execute("select title from articles where pmid = ?", (pmid,)).fetchone()
+        other = row[0] if row and not same_title(title, row[0]) else None
+        db.execute(
+            "update seeds set found = ?, record_title = ? where question = ? and pmid = ?",
+            (pmid in found, other, question.slug, pmid),
+        )
+
+
+def same_title(given: str, recorded: str) -> bool:
+    """Whether a title as a person wrote it down is plausibly the record's: most of its words are there."""
+    ours, theirs = (set(re.findall(r"\w+", title.casefold())) for title in (given, recorded))
+    return not ours or len(ours & theirs) >= len(ours) / 2
+
+
+def seeds(db: sqlite3.Connection, slug: str) -> list[tuple[Pmid, str, int | None, str | None]]:
+    """(pmid, title in the file, found, the record's title where it differs) of each seed."""
+    rows = db.execute(
+        "select pmid, title, found, record_title from seeds where question = ? order by pmid", (slug,)
+    )
+    return [(Pmid(pmid), *rest) for pmid, *rest in rows]
+
+
+def incomplete(db: sqlite3.Connection, slug: str, started: str, reason: str) -> None:
+    """Leave the watermark where it is, and say since when and why."""
+    db.execute(
+        "update questions set incomplete_since = coalesce(incomplete_since, ?), incomplete_reason = ? where slug = ?",
+        (started, reason, slug),
+    )

@@ -1,0 +1,263 @@
+"""The history of records: every version as it came, each record's standing, and what changed."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import zstandard
+
+from tracker.article import Pmid
+from tracker.evidence.questions import STARTER
+
+_DECOMPRESSOR = zstandard.ZstdDecompressor()
+_MAX_BODY = 64 * 2**20
+DEFAULT_RECHECK_DAYS = 30
+
+
+class State(NamedTuple):
+    """A record's standing; ``raw`` is the hash of the version shown, None before one was received.
+
+    ``stored`` says whether there is one: a starter citation only stands in for it.
+    """
+
+    raw: str | None
+    format: str | None
+    source: str
+    missing_since: str | None
+    gone: str | None
+
+    @property
+    def stored(self) -> bool:
+        return self.raw is not None and self.format != "starter"
+
+
+class RawVersion(NamedTuple):
+    """One version of a record; ``body`` is compressed."""
+
+    pmid: Pmid
+    sha256: str
+    format: str
+    body: bytes
+
+
+def states(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, State]:
+    """The standing of those of the records that we have heard of."""
+    found = db.execute(
+        """
+        select s.pmid, s.raw, r.format, s.source, s.missing_since, s.gone
+        from record_state s
+        left join raw_records r on r.pmid = s.pmid and r.sha256 = s.raw
+        where s.pmid in (select value from json_each(?))
+        """,
+        (json.dumps(list(pmids)),),
+    )
+    return {Pmid(pmid): State(*rest) for pmid, *rest in found}
+
+
+def stored(db: sqlite3.Connection, pmids: Collection[Pmid]) -> set[Pmid]:
+    """Those of the records of which a version is stored."""
+    return {pmid for pmid, state in states(db, pmids).items() if state.stored}
+
+
+def keep(db: sqlite3.Connection, versions: Iterable[RawVersion], when: str) -> None:
+    """Keep each version that is not kept already."""
+    db.executemany(
+        """
+        insert into raw_records (pmid, sha256, format, fetched, body) values (?, ?, ?, ?, ?)
+        on conflict (pmid, sha256) do nothing
+        """,
+        [(pmid, sha256, format, when, body) for pmid, sha256, format, body in versions],
+    )
+
+
+def body(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> tuple[str, bytes]:
+    """Format and bytes of a version that is kept. Raises KeyError where it is not."""
+    found = db.execute(
+        "select format, body from raw_records where pmid = ? and sha256 = ?", (pmid, sha256)
+    ).fetchone()
+    if found is None:
+        raise KeyError(pmid)
+    return found[0], unpack(found[1])
+
+
+def has_version(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> bool:
+    found = db.execute("select 1 from raw_records where pmid = ? and sha256 = ?", (pmid, sha256))
+    return found.fetchone() is not None
+
+
+def versions(db: sqlite3.Connection, pmid: Pmid, shown: str | None) -> list[tuple[str, str, bytes]]:
+    """(hash, format, bytes) of all versions of a record as they came, the one that is shown last of all."""
+    rows = db.execute(
+        """
+        select sha256, format, body from raw_records where pmid = :pmid and format <> 'starter'
+        order by sha256 is :shown, fetched, rowid
+        """,
+        {"pmid": pmid, "shown": shown},
+    )
+    return [(sha256, format, unpack(packed)) for sha256, format, packed in rows]
+
+
+def unpack(body: bytes) -> bytes:
+    return _DECOMPRESSOR.decompress(body, max_output_size=_MAX_BODY)
+
+
+def received(
+    db: sqlite3.Connection, shown: Iterable[tuple[Pmid, str]], when: str, recheck_days: int, source: str
+) -> None:
+    """Note that PubMed (or a file) has just given these records, and which version is shown now.
+
+    A starter citation comes from neither, so PubMed has not been asked yet.
+    """
+    checked = None if source == "starter" else when
+    db.executemany(
+        """
+        insert into record_state (pmid, raw, first_seen, checked, next_check, source) values (?, ?, ?, ?, ?, ?)
+        on conflict (pmid) do update set raw = excluded.raw, checked = excluded.checked,
+          next_check = excluded.next_check, missing_since = null, gone = null, source = excluded.source
+        """,
+        [
+            (pmid, raw, when, checked, checked and next_check(pmid, when, recheck_days), source)
+            for pmid, raw in shown
+        ],
+    )
+
+
+def answered(db: sqlite3.Connection, pmids: Iterable[Pmid], when: str, recheck_days: int) -> None:
+    """Note that PubMed has just given these, though in a version that is older than the one shown.
+
+    How they stand is still known as of then, so ``checked`` stays as it is.
+    """
+    db.executemany(
+        "update record_state set next_check = ?, missing_since = null, gone = null where pmid = ?",
+        [(next_check(pmid, when, recheck_days), pmid) for pmid in pmids],
+    )
+
+
+def next_check(pmid: Pmid, checked: str, recheck_days: int) -> str:
+    """When a record is due again: between half of the interval and all of it, spread by PMID."""
+    moment = datetime.fromisoformat(checked) + timedelta(days=recheck_days * (0.5 + pmid % 97 / 194))
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def check_at_once(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
+    """Make these due, whatever their interval, until PubMed has answered for them."""
+    db.execute(
+        "update record_state set next_check = checked where pmid in (select value from json_each(?))",
+        (json.dumps(list(pmids)),),
+    )
+
+
+def missing(
+    db: sqlite3.Connection, pmids: Collection[Pmid], when: str, recheck_days: int, source: str
+) -> list[Pmid]:
+    """Note that PubMed did not return these; those that were missing before are gone, and are returned.
+
+    What is gone is asked for as seldom as everything else; what is missing for the first time stays due.
+    """
+    gone = [pmid for pmid, state in states(db, pmids).items() if state.missing_since and not state.gone]
+    db.executemany(
+        """
+        insert into record_state (pmid, first_seen, missing_since, source) values (:pmid, :when, :when, :source)
+        on conflict (pmid) do update set missing_since = coalesce(missing_since, :when),
+          gone = case when missing_since is not null then coalesce(gone, :when) end,
+          checked = case when missing_since is not null then :when else checked end,
+          next_check = case when missing_since is not null then :next_check else next_check end
+        """,
+        [
+            {"pmid": p, "when": when, "source": source, "next_check": next_check(p, when, recheck_days)}
+            for p in pmids
+        ],
+    )
+    return gone
+
+
+def deleted(db: sqlite3.Connection, deletions: Iterable[tuple[Pmid, int]], when: str) -> list[Pmid]:
+    """Note that NLM has deleted these, each up to a version; returns those of them that were here and not yet gone."""
+    went = []
+    for pmid, version in deletions:
+        cursor = db.execute(
+            """
+            update record_state set missing_since = coalesce(missing_since, :when), gone = :when
+            where pmid = :pmid and gone is null
+              and not exists (select 1 from articles a where a.pmid = :pmid and a.version > :version)
+            """,
+            {"when": when, "pmid": pmid, "version": version},
+        )
+        if cursor.rowcount:
+            went.append(pmid)
+    return went
+
+
+def note_changes(
+    db: sqlite3.Connection,
+    changes: Iterable[tuple[Pmid, str, str | None, str | None]],
+    when: str,
+    run: int | None,
+) -> None:
+    """Add (pmid, field, before, after) to the list of changes."""
+    db.executemany(
+        "insert into changes (pmid, field, before, after, noticed, run) values (?, ?, ?, ?, ?, ?)",
+        [(*change, when, run) for change in changes],
+    )
+
+
+def due(
+    db: sqlite3.Connection, when: str, questions: Sequence[str], recheck_days: int | None, full: bool
+) -> list[Pmid]:
+    """The stored records of these questions that are due to be asked for again, the longest unchecked first.
+
+    Records of no question are nobody's to check. ``recheck_days`` replaces each record's own interval.
+    """
+    rows: Iterator[Any] = db.execute(
+        """
+        select pmid, checked, next_check, missing_since, gone from record_state s
+        where raw is not null and source <> 'starter' and pmid in (
+          select pmid from question_articles
+          where question in (select value from json_each(?)) and reason <> ?
+        )
+        order by checked, pmid
+        """,
+        (json.dumps(list(questions)), STARTER),
+    )
+    return [
+        Pmid(pmid)
+        for pmid, checked, next_time, missing_since, gone in rows
+        if full
+        or (missing_since and not gone)
+        or next_time <= checked
+        or (next_check(pmid, checked, recheck_days) if recheck_days else next_time) <= when
+    ]
+
+
+class Versions(NamedTuple):
+    """All versions of a record: (hash, format, bytes) as they came, the one that is ``shown`` last."""
+
+    pmid: Pmid
+    shown: str
+    kept: list[tuple[str, str, bytes]]
+
+
+def all_versions(db: sqlite3.Connection) -> Iterator[Versions]:
+    """Every record that shows a version, with all that are kept of it, by PMID."""
+    rows = db.execute(
+        """
+        select s.pmid, s.raw, r.sha256, r.format, r.body from record_state s
+        join raw_records r on r.pmid = s.pmid
+        where s.raw is not null
+        order by s.pmid, r.sha256 is s.raw, r.fetched, r.rowid
+        """
+    )
+    for (pmid, shown), versions in groupby(rows, key=lambda row: (row[0], row[1])):
+        yield Versions(
+            Pmid(pmid), shown, [(sha256, format, unpack(packed)) for *_, sha256, format, packed in versions]
+        )
+
+
+def show(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> None:
+    """Note that the record shows another of the versions that are kept."""
+    db.execute("update record_state set raw = ? where pmid = ?", (sha256, pmid))

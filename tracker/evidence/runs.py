@@ -1,0 +1,98 @@
+"""The run log: what each run did, each search as it was sent and answered, each batch that was fetched."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tracker.article import Pmid
+from tracker.clock import now
+from tracker.evidence.connect import transaction
+
+RUNNING, COMPLETE, INCOMPLETE, FAILED = "running", "complete", "incomplete", "failed"
+
+
+def start(db: sqlite3.Connection, command: str, version: str, details: Mapping[str, Any]) -> int:
+    """Open a run, in a transaction of its own, and return its id.
+
+    A run that is still open was killed (the lock says that nobody else is running): it is closed as failed.
+    """
+    with transaction(db):
+        db.execute(
+            "update runs set outcome = ?, finished = ?, reason = 'stopped before its end' where outcome = ?",
+            (FAILED, now(), RUNNING),
+        )
+        cursor = db.execute(
+            "insert into runs (command, started, outcome, version, details) values (?, ?, ?, ?, ?)",
+            (command, now(), RUNNING, version, json.dumps(details)),
+        )
+    assert cursor.lastrowid is not None
+    return cursor.lastrowid
+
+
+def finish(
+    db: sqlite3.Connection, run: int, outcome: str, reason: str | None, details: Mapping[str, Any]
+) -> None:
+    """Close a run; inside the caller's transaction."""
+    db.execute(
+        "update runs set finished = ?, outcome = ?, reason = ?, details = ? where id = ?",
+        (now(), outcome, reason, json.dumps(details, ensure_ascii=False), run),
+    )
+
+
+def log_search(db: sqlite3.Connection, run: int, question: str, purpose: str, **columns: Any) -> None:
+    """Write down one search; lists are kept as JSON."""
+    row = {"run": run, "question": question, "purpose": purpose} | columns
+    _insert(db, "searches", row)
+
+
+def log_fetch(
+    db: sqlite3.Connection,
+    run: int,
+    *,
+    asked: int,
+    returned: int,
+    missing: Sequence[int],
+    refused: Mapping[Pmid, str],
+    bytes: int,
+    started: str,
+    seconds: float,
+) -> None:
+    """Write down one batch that was asked for."""
+    _insert(
+        db,
+        "fetches",
+        {
+            "run": run,
+            "asked": asked,
+            "returned": returned,
+            "missing": missing,
+            "refused": refused,
+            "bytes": bytes,
+            "started": started,
+            "seconds": seconds,
+        },
+    )
+
+
+def last_count(db: sqlite3.Connection, question: str, strategy: str) -> int | None:
+    """How many records the latest search of this strategy counted; None before the first."""
+    found = db.execute(
+        """
+        select count from searches where question = ? and strategy = ? and purpose = 'strategy'
+        order by id desc limit 1
+        """,
+        (question, strategy),
+    ).fetchone()
+    return found[0] if found else None
+
+
+def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> None:
+    values = [
+        json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple | dict | Mapping) else value
+        for value in row.values()
+    ]
+    columns, marks = ", ".join(row), ", ".join("?" * len(row))
+    db.execute(f"insert into {table} ({columns}) values ({marks})", values)

@@ -1,0 +1,515 @@
+"""The schema of evidence.db: its tables, and what each column means.
+
+``TABLES`` is the data dictionary's source as well: docs/data-dictionary.md and metadata.yml are checked
+against it, and so is what the migrations make (``migrations/evidence/``). Derived tables are made again by ``tracker
+rebuild`` from the raw records; history tables never.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from tracker.evidence import derived
+from tracker.evidence.fulltext import SEARCHED
+from tracker.evidence.steps import Schema, steps_of
+
+
+class Table(NamedTuple):
+    """``columns`` maps each column to (SQL type and constraints, what it means)."""
+
+    name: str
+    kind: Literal["derived", "history"]
+    about: str
+    columns: dict[str, tuple[str, str]]
+
+
+_PMID = ("integer not null", "PMID of the article")
+_POSITION = ("integer not null", "Place in the record, from 1")
+
+
+def _part(name: str, about: str, /, **columns: tuple[str, str]) -> Table:
+    """A table of an article's repeated parts, in the record's order."""
+    return Table(name, "derived", about, {"pmid": _PMID, "position": _POSITION, **columns})
+
+
+DERIVED = (
+    Table(
+        "articles",
+        "derived",
+        "One row a PubMed record: article, book or chapter",
+        {
+            "pmid": ("integer primary key", "PubMed's identifier"),
+            "title": ("text not null", "Title, without markup"),
+            "abstract": ("text", "Abstract without markup, a labelled section a line"),
+            "title_html": ("text not null", "Title as sanitised HTML"),
+            "abstract_html": ("text", "Abstract as sanitised HTML, a labelled section a paragraph"),
+            "journal": ("text", "Journal's full title; for a chapter the book's"),
+            "iso_abbreviation": ("text", "Journal's ISO abbreviation"),
+            "nlm_id": ("text", "NLM's unique identifier of the journal"),
+            "issn": ("text", "ISSN as in the record"),
+            "volume": ("text", "Volume"),
+            "issue": ("text", "Issue"),
+            "pages": ("text", "Pages as MEDLINE prints them"),
+            "published": ("text", "Date of the issue or book as far as known: YYYY, YYYY-MM or YYYY-MM-DD"),
+            "published_precision": ("text", "year, season, month or day"),
+            "published_raw": ("text", "Publication date as the record has it"),
+            "created": ("text", "Day the record was created in PubMed ([crdt])"),
+            "entered": ("text", "Day it entered PubMed ([edat])"),
+            "revised": ("text", "Day NLM last revised it"),
+            "completed": ("text", "Day NLM completed it"),
+            "status": ("text", "MEDLINE status: MEDLINE, In-Process, Publisher, PubMed-not-MEDLINE, ..."),
+            "indexing_method": ("text", "How MeSH was assigned: Automated, Curated; empty for by hand"),
+            "languages": ("text", "Language codes of the text, comma between"),
+            "vernacular_title": ("text", "Title in the original language"),
+            "doi": ("text", "DOI"),
+            "pmcid": ("text", "PubMed Central identifier, where there is free full text"),
+            "pii": ("text", "Publisher's item identifier"),
+            "copyright": ("text", "Copyright statement of the abstract"),
+            "conflict_of_interest": ("text", "Authors' conflict of interest statement"),
+            "kind": ("text not null", "article or book"),
+            "version": ("integer not null", "Version of the PMID"),
+            "publication_model": ("text", "Print, Electronic, Print-Electronic, ..."),
+            "publication_status": ("text", "ppublish, epublish, aheadofprint, ..."),
+            "electronic": ("text", "Date of electronic publication"),
+            "country": ("text", "Country of the journal"),
+            "issn_linking": ("text", "Linking ISSN"),
+            "authors_complete": ("integer not null", "1 where the author list is complete"),
+            "retracted": ("integer not null", "1 where the article has been retracted"),
+            "expression_of_concern": ("integer not null", "1 where an expression of concern was published"),
+            "corrected": ("integer not null", "1 where an erratum or a corrected republication exists"),
+            "updated": ("integer not null", "1 where an update exists"),
+            "commented": ("integer not null", "1 where a comment exists"),
+            "republished": ("integer not null", "1 where it was published again"),
+            "is_notice": (
+                "integer not null",
+                "1 where the record is itself a notice: retraction, erratum, ...",
+            ),
+            "authors_text": (
+                "text",
+                "Authors as MEDLINE prints them, for search; without names that NLM marked as wrong",
+            ),
+            "mesh_text": ("text", "MeSH, supplementary concepts and substances, for search"),
+            "keywords_text": ("text", "Keywords, for search"),
+            "article_number": ("text", "Article number, where it stands in place of pages"),
+            "medline_abbreviation": ("text", "NLM's own abbreviation of the journal (MedlineTA)"),
+            "withdrawn": (
+                "integer not null default 0",
+                "1 where the title says that it was withdrawn or removed (WITHDRAWN: ..., as Cochrane does)",
+            ),
+            "title_says": (
+                "text",
+                "What the title says of the record itself: retracted, withdrawn or notice",
+            ),
+            "by_title": ("integer not null default 0", "1 where nothing but the title says that"),
+            "rules_version": (
+                "integer not null default 1",
+                "Version of the rules by which evidence-tracker read the record",
+            ),
+        },
+    ),
+    _part(
+        "abstract_sections",
+        "Paragraphs of the abstract",
+        label=("text", "Label as printed (METHODS)"),
+        category=("text", "NLM's category: BACKGROUND, OBJECTIVE, METHODS, RESULTS, CONCLUSIONS, UNASSIGNED"),
+        text=("text not null", "Without markup"),
+        html=("text not null", "As sanitised HTML"),
+    ),
+    _part(
+        "other_abstracts",
+        "Paragraphs of abstracts in other languages or from other sources",
+        type=("text", "Publisher, plain-language-summary, ..."),
+        language=("text", "Language code"),
+        label=("text", "Label as printed"),
+        category=("text", "NLM's category"),
+        text=("text not null", "Without markup"),
+        html=("text not null", "As sanitised HTML"),
+        copyright=("text", "Copyright statement"),
+    ),
+    _part(
+        "authors",
+        "Authors and editors, persons and groups",
+        last_name=("text", "Family name"),
+        fore_name=("text", "Given names"),
+        initials=("text", "Initials"),
+        suffix=("text", "Suffix (Jr, 3rd)"),
+        collective_name=("text", "Name of a group"),
+        orcid=("text", "ORCID iD, bare"),
+        identifiers=("text", "All identifiers, JSON list of [source, value]"),
+        equal_contribution=("integer not null", "1 where marked as having contributed equally"),
+        valid=("integer not null", "0 where NLM marked the name as wrong"),
+        role=("text not null", "author or editor"),
+    ),
+    _part(
+        "affiliations",
+        "Every affiliation of every author",
+        author=("integer not null", "Position of the author"),
+        affiliation=("text not null", "Affiliation as printed"),
+        identifiers=("text", "Identifiers (ROR, GRID, ISNI), JSON list of [source, value]"),
+    ),
+    _part(
+        "investigators",
+        "Members of study groups who are not authors",
+        last_name=("text", "Family name"),
+        fore_name=("text", "Given names"),
+        initials=("text", "Initials"),
+        suffix=("text", "Suffix"),
+        orcid=("text", "ORCID iD, bare"),
+        affiliations=("text", "Affiliations, JSON list"),
+        valid=("integer not null default 1", "0 where NLM marked the name as wrong"),
+    ),
+    _part(
+        "mesh_headings",
+        "MeSH headings, one row a descriptor and qualifier",
+        descriptor=("text not null", "Descriptor"),
+        descriptor_ui=("text", "Descriptor's UI (D012345)"),
+        qualifier=("text", "Qualifier (subheading)"),
+        qualifier_ui=("text", "Qualifier's UI (Q000123)"),
+        major=("integer not null", "1 where this descriptor, or this qualifier of it, is a main point"),
+        descriptor_major=("integer not null", "1 where the descriptor itself is starred"),
+        type=("text", "Geographic, for places"),
+    ),
+    _part(
+        "supplementary_concepts",
+        "Supplementary MeSH concepts: diseases, protocols, organisms",
+        name=("text not null", "Name"),
+        ui=("text", "UI"),
+        type=("text", "Disease, Protocol, Organism, ..."),
+    ),
+    _part(
+        "publication_types",
+        "Publication types",
+        name=("text not null", "Publication type"),
+        ui=("text", "UI"),
+    ),
+    _part(
+        "keywords",
+        "Keywords of authors (NOTNLM) and of other owners",
+        term=("text not null", "Keyword"),
+        owner=("text", "Who assigned it"),
+        major=("integer not null", "1 where it is a main point"),
+    ),
+    _part(
+        "substances",
+        "Chemicals",
+        name=("text not null", "Name of the substance"),
+        ui=("text", "UI"),
+        registry_number=("text", "CAS or UNII number; 0 where there is none"),
+    ),
+    _part(
+        "grants",
+        "Grants",
+        id=("text", "Grant number"),
+        acronym=("text", "Acronym of the institute"),
+        agency=("text", "Agency"),
+        country=("text", "Country"),
+    ),
+    _part(
+        "registrations",
+        "Trial registrations and other data-bank numbers",
+        bank=("text not null", "Data bank (ClinicalTrials.gov, ISRCTN, ...)"),
+        number=("text", "Number there"),
+    ),
+    _part(
+        "notices",
+        "The CommentsCorrections list: retractions, concerns, errata, updates, comments, and Cites",
+        type=(
+            "text not null",
+            "NLM's RefType: RetractionIn, ErratumIn, ExpressionOfConcernIn, CommentIn, ...",
+        ),
+        other_pmid=("integer", "PMID of the other publication"),
+        citation=("text", "Citation of the other publication"),
+        note=("text", "NLM's note"),
+    ),
+    _part(
+        "cited_references",
+        "The article's reference list",
+        citation=("text not null", "Citation as printed"),
+        cited_pmid=("integer", "PMID of the cited work"),
+        doi=("text", "DOI of the cited work"),
+        ids=("text", "Other identifiers, JSON list of [type, value]"),
+        section=("text", "Heading of the list, where there are several"),
+    ),
+    _part(
+        "identifiers",
+        "Every identifier of the article",
+        type=("text not null", "doi, pmc, pii, pubmed, mid, bookaccession, ..."),
+        value=("text not null", "Identifier"),
+        valid=("integer not null", "0 where NLM marked it as wrong"),
+    ),
+    _part(
+        "article_history",
+        "Dates in the article's life",
+        event=("text not null", "received, revised, accepted, aheadofprint, entrez, pubmed, medline, ..."),
+        date=("text not null", "Date"),
+    ),
+    _part(
+        "other_fields",
+        "Rarely used fields under their NLM names",
+        field=(
+            "text not null",
+            "NLM's element: GeneSymbol, GeneralNote, SpaceFlightMission, CitationSubset, ...",
+        ),
+        value=("text not null", "Value"),
+        detail=("text", "Owner or source"),
+    ),
+    Table(
+        "books",
+        "derived",
+        "What book and chapter records add",
+        {
+            "pmid": ("integer primary key", "PMID"),
+            "title": ("text not null", "Title of the book"),
+            "title_html": ("text not null", "As sanitised HTML"),
+            "publisher": ("text", "Publisher"),
+            "publisher_location": ("text", "Place"),
+            "collection": ("text", "Collection"),
+            "edition": ("text", "Edition"),
+            "volume": ("text", "Volume"),
+            "volume_title": ("text", "Title of the volume"),
+            "isbns": ("text", "ISBNs, JSON list"),
+            "medium": ("text", "Medium"),
+            "report_number": ("text", "Report number"),
+            "beginning": ("text", "First published"),
+            "ending": ("text", "Last published"),
+            "contributed": ("text", "Chapter contributed"),
+            "sections": ("text", "Sections, JSON list of [label, title]"),
+        },
+    ),
+    Table(
+        "searched_texts",
+        "derived",
+        "What the search index holds instead of an article's own texts where these have superscripts or subscripts",
+        {
+            "pmid": ("integer primary key", "PMID"),
+            **{
+                name: ("text", f"{name}, and again as 106 and as 10 6 for 10⁶; empty where it has none")
+                for name in SEARCHED
+            },
+        },
+    ),
+    Table(
+        "labels",
+        "derived",
+        "What was read from a record by rule: study design, evidence level and the like, each with its basis",
+        {
+            "pmid": _PMID,
+            "label_group": ("text not null", "Group: design, evidence_level, ..."),
+            "value": ("text not null", "Value"),
+            "basis": ("text not null", "Field that it was read from"),
+            "quote": ("text", "The words that it was read from"),
+            "rule": ("text not null", "Name of the rule"),
+            "rule_version": ("integer not null", "Version of the rules"),
+            "confidence": ("text not null", "How sure the rule is"),
+        },
+    ),
+    Table(
+        "question_labels",
+        "derived",
+        "Labels and other facets of the articles that a question matches now: what filters read",
+        {
+            "question": ("text not null", "Question's slug"),
+            "label_group": ("text not null", "Label group"),
+            "value": ("text not null", "Label value"),
+            "published": ("text not null", "Publication date; empty where unknown"),
+            "pmid": ("integer not null", "PMID"),
+        },
+    ),
+    Table(
+        "question_counts",
+        "derived",
+        "Numbers of articles by question, label and year: what charts read; kept by triggers on question_labels",
+        {
+            "question": ("text not null", "Question's slug"),
+            "label_group": ("text not null", "Label group"),
+            "value": ("text not null", "Label value"),
+            "year": ("text not null", "Year of publication; empty where unknown"),
+            "n": ("integer not null", "Articles"),
+        },
+    ),
+)
+
+HISTORY = (
+    Table(
+        "raw_records",
+        "history",
+        "Every distinct version of every record, as it came",
+        {
+            "pmid": ("integer not null", "PMID"),
+            "sha256": ("text not null", "SHA-256 of the record's bytes"),
+            "format": ("text not null", "xml, nbib or starter"),
+            "fetched": ("text not null", "When it first came (UTC)"),
+            "body": ("blob not null", "The record's bytes, zstandard"),
+        },
+    ),
+    Table(
+        "record_state",
+        "history",
+        "What we know of each record's standing in PubMed",
+        {
+            "pmid": ("integer primary key", "PMID"),
+            "raw": (
+                "text",
+                "SHA-256 of the version that the derived tables show; empty before it was received",
+            ),
+            "first_seen": ("text not null", "When it was first asked for or loaded (UTC)"),
+            "checked": ("text", "When PubMed last answered for it (UTC)"),
+            "next_check": ("text", "When it is due to be asked for again (UTC)"),
+            "missing_since": ("text", "When PubMed first failed to return it (UTC); empty once it does"),
+            "gone": ("text", "When it was missing a second time, or NLM said it was deleted (UTC)"),
+            "source": ("text not null", "pubmed, file or starter"),
+        },
+    ),
+    Table(
+        "questions",
+        "history",
+        "The questions, as their files say, and how complete each is",
+        {
+            "slug": ("text primary key", "Name of the file in queries/"),
+            "position": ("integer not null", "Order"),
+            "title": ("text not null", "Title"),
+            "question": ("text not null", "The question"),
+            "claim": ("text", "What the source article claims, in our words"),
+            "pico": ("text", "Population, intervention, comparison, outcome (JSON)"),
+            "strategy": ("text references strategies", "Hash of the strategy last run to completion"),
+            "complete_to": (
+                "text",
+                "Start of the last complete refresh (UTC): nothing up to then is missing",
+            ),
+            "incomplete_since": (
+                "text",
+                "Start of the first of the refreshes since that did not complete (UTC)",
+            ),
+            "incomplete_reason": ("text", "Why the last one did not"),
+            "recheck_days": ("integer not null", "Every record is asked for again about this often"),
+            "bottom_line": ("text", "What people concluded: text, author, date, pmids (JSON)"),
+            "harms": ("integer not null default 0", "1 where it asks for harms, which abstracts often omit"),
+            "dual": (
+                "integer not null default 0",
+                "1 where two people decide on every record, blind to each other",
+            ),
+            "reasons": ("text not null default '[]'", "Reasons for leaving a record out (JSON list)"),
+        },
+    ),
+    Table(
+        "strategies",
+        "history",
+        "Every version of every search strategy ever run",
+        {
+            "hash": ("text primary key", "SHA-256 of the strategy"),
+            "question": ("text not null", "Question's slug"),
+            "strategy": ("text not null", "The strategy as sent to PubMed"),
+            "first_run": ("text not null", "When it was first run (UTC)"),
+        },
+    ),
+    Table(
+        "seeds",
+        "history",
+        "Papers that a question's search must find, and whether it did",
+        {
+            "question": ("text not null", "Question's slug"),
+            "pmid": ("integer not null", "PMID"),
+            "title": ("text not null", "Title as the question file has it"),
+            "found": ("integer", "1 where the last complete search found it; empty before one"),
+            "record_title": ("text", "The record's title, where it differs from the file's"),
+        },
+    ),
+    Table(
+        "question_articles",
+        "history",
+        "Which article matches which question, since when and why, and which left",
+        {
+            "question": ("text not null", "Question's slug"),
+            "pmid": ("integer not null", "PMID"),
+            "published": ("text not null", "Publication date; empty where unknown"),
+            "entered": ("text not null", "When the search first found it (UTC)"),
+            "reason": (
+                "text not null",
+                "first search, newly published, newly indexed, strategy changed, loaded from a file, starter citation",
+            ),
+            "strategy": ("text", "Hash of the strategy that found it"),
+            "left_at": ("text", "When a complete search no longer found it (UTC)"),
+            "matching": ("integer not null", "1 where the last complete search found it"),
+            "created": (
+                "text not null default ''",
+                "Day the record was created in PubMed; empty where unknown",
+            ),
+        },
+    ),
+    Table(
+        "runs",
+        "history",
+        "Every run that wrote: refresh, load, rebuild, starter (citations loaded)",
+        {
+            "id": ("integer primary key", "Run"),
+            "command": ("text not null", "refresh, load, rebuild or starter"),
+            "started": ("text not null", "Start (UTC)"),
+            "finished": ("text", "End (UTC); empty where it was killed"),
+            "outcome": ("text not null", "running, complete, incomplete or failed"),
+            "reason": ("text", "Why it is not complete"),
+            "version": ("text not null", "evidence-tracker's version"),
+            "details": ("text", "Counts and options (JSON)"),
+        },
+    ),
+    Table(
+        "searches",
+        "history",
+        "Every search: what was sent, what PubMed made of it, what it found",
+        {
+            "id": ("integer primary key", "Search"),
+            "run": ("integer not null references runs", "Run"),
+            "question": ("text not null", "Question's slug"),
+            "purpose": ("text not null", "strategy, or altered (withdrawn or revised since)"),
+            "strategy": ("text", "Hash of the strategy"),
+            "query": ("text not null", "Query as sent"),
+            "translation": ("text", "PubMed's translation of it"),
+            "errors": ("text not null", "PubMed's errors (JSON list)"),
+            "warnings": ("text not null", "PubMed's warnings (JSON list)"),
+            "count": ("integer", "Records that PubMed counted"),
+            "slices": ("text not null", "Slices of PMIDs, JSON list of [first, last, count]"),
+            "entered": ("integer", "PMIDs that were not matching before"),
+            "left_count": ("integer", "PMIDs that no longer match"),
+            "kept": ("integer", "PMIDs that matched before and still do"),
+            "reconciled": ("integer not null", "1 where the PMIDs received add up to the count"),
+            "reason": ("text", "Why it was not used"),
+            "started": ("text not null", "Start (UTC)"),
+            "seconds": ("real", "Duration"),
+        },
+    ),
+    Table(
+        "fetches",
+        "history",
+        "Every batch of records asked for",
+        {
+            "id": ("integer primary key", "Fetch"),
+            "run": ("integer not null references runs", "Run"),
+            "asked": ("integer not null", "PMIDs asked for"),
+            "returned": ("integer not null", "Records stored"),
+            "missing": ("text not null", "PMIDs not returned (JSON list)"),
+            "refused": ("text not null", "Records that could not be read, JSON object PMID: reason"),
+            "bytes": ("integer not null", "Size of the answers"),
+            "started": ("text not null", "Start (UTC)"),
+            "seconds": ("real not null", "Duration"),
+        },
+    ),
+    Table(
+        "changes",
+        "history",
+        "What changed in a record since it was first stored, field by field",
+        {
+            "pmid": ("integer not null", "PMID"),
+            "field": ("text not null", "Field (record: whether PubMed still has it)"),
+            "before": ("text", "Before; of a list the entries that went, as JSON"),
+            "after": ("text", "After; of a list the entries that came, as JSON"),
+            "noticed": ("text not null", "When we noticed (UTC)"),
+            "run": ("integer references runs", "Run"),
+        },
+    ),
+)
+
+TABLES = DERIVED + HISTORY
+
+# Changes of these fields say how a paper stands, as SQL.
+STANDING = "'retracted', 'withdrawn', 'expression_of_concern', 'corrected'"
+
+migrations = Schema("evidence", steps_of(__package__), alike="008_alike", derived=derived)

@@ -1,0 +1,327 @@
+"""Full-text search over articles, as readers type it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import closing
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+import yaml
+
+from tracker.article import Pmid
+from tracker.errors import UsageError
+from tracker.evidence.fulltext import SEARCHED, TOKENIZER
+from tracker.evidence.identifiers import named
+from tracker.query.vocabulary import fields_by_tag
+from tracker.superscript import flat, forms
+
+# Letters and digits make words, everything else parts them, as SQLite's unicode61 sees it.
+_PART = re.compile(r'"([^"]*)"?|(\S+)')
+_WORD = re.compile(r"[^\W_]+")
+# What belongs to PubMed's way of searching, and to other databases': operators, and a field's tag.
+_BORROWED = re.compile(
+    r"""
+    "[^"]*"?
+    | (?P<tag>\[[^\[\]"]{0,60}\])
+    | (?<!\S)\(*(?P<operator>AND|OR|NOT|(?:NEAR|ADJ)(?:/?[0-9]+)?)\)*(?!\S)
+    """,
+    re.VERBOSE,
+)
+Words = tuple[str, ...]
+# Stored words that one beginning stands for, at most, to be asked for one by one.
+MOST_WORDS = 1000
+# In one search: words, repeats merged; beginnings; beginnings so short that many words begin so. Each is looked for in
+# the whole index (measured on a million articles: one letter takes five seconds).
+MOST_DIFFERENT, MOST_BEGINNINGS, MOST_SHORT = 50, 5, 1
+SHORT = 3
+# Of each field, what is looked through for a snippet: FTS5 compares every match with every other.
+SNIPPETS_FROM = 20_000
+# Each is found from the one before: their list is sorted, and what stands under them need not be read.
+_BEGINNING_SO = """
+with recursive found (term) as (
+  select (select term from temp.articles_terms where term >= :beginning limit 1)
+  union all
+  select (select term from temp.articles_terms where term >= found.term || char(1) limit 1)
+  from found where found.term < :beyond
+)
+select term from found where term < :beyond limit :most
+"""
+
+
+class Hit(NamedTuple):
+    pmid: Pmid
+    title: str
+    authors: str | None
+    journal: str | None
+    published: str | None
+    retracted: bool
+    withdrawn: bool
+    expression_of_concern: bool
+    title_says: str | None
+    by_title: bool
+    snippet: str
+
+
+_HIT = """a.pmid, a.title, a.authors_text, coalesce(a.iso_abbreviation, a.medline_abbreviation, a.journal), a.published,
+  a.retracted, a.withdrawn, a.expression_of_concern, a.title_says, a.by_title"""
+
+
+def check(text: str) -> None:
+    """Raises UsageError for what would take the index from everybody else."""
+    beginnings = {word.casefold() for _, word in _PART.findall(text) if word.endswith("*")}
+    different = len({word.casefold() for word in _WORD.findall(text)})
+    if different > MOST_DIFFERENT:
+        raise UsageError(
+            f"a search may have {MOST_DIFFERENT} different words; this one has {different}. Leave some out."
+        )
+    if len(beginnings) > MOST_BEGINNINGS:
+        raise UsageError(
+            f"a search may have {MOST_BEGINNINGS} words that end in *; this one has {len(beginnings)}. "
+            "Write some of them out."
+        )
+    if sum(len(word.rstrip("*")) < SHORT for word in beginnings) > MOST_SHORT:
+        raise UsageError(
+            f"too many words begin so: of those that end in *, give all but one at least {SHORT} letters."
+        )
+
+
+def search(db: sqlite3.Connection, text: str, limit: int = 20) -> list[Hit]:
+    """Articles that hold every word and every "quoted phrase" of the text, the newest PMID first.
+
+    A word may end in ``*``. Words are matched by their stem, without accents, and with their synonyms
+    (synonyms.yml); 10⁶ also as 106, 10^6 and 10(6). A text of identifiers alone finds their papers. A text without
+    any word finds nothing. Snippets mark what matched with « and ».
+    """
+    if found := named(db, text):
+        return _hits(db, [pmid for one in found for pmid in one.pmids][:limit])
+    match = fts_query(text, db)
+    if not match:
+        return []
+    rows = db.execute(
+        f"""
+        select {_HIT}
+        from articles_fts join articles a on a.pmid = articles_fts.rowid
+        where articles_fts match ? order by articles_fts.rowid desc limit ?
+        """,
+        (_of_words(match), limit),
+    ).fetchall()
+    around = snippets(db, text, [row[0] for row in rows], ("«", "»"))
+    return [Hit._make((*row, around.get(row[0], ""))) for row in rows]
+
+
+def count(db: sqlite3.Connection, text: str, most: int = 1000) -> int:
+    """How many articles ``search`` would find, counted no further than ``most`` + 1."""
+    if by_name := named(db, text):
+        return len({pmid for one in by_name for pmid in one.pmids})
+    match = fts_query(text, db)
+    if not match:
+        return 0
+    query = "select count(*) from (select 1 from articles_fts where articles_fts match ? limit ?)"
+    found: int = db.execute(query, (_of_words(match), most + 1)).fetchone()[0]
+    return found
+
+
+def _hits(db: sqlite3.Connection, pmids: Sequence[Pmid]) -> list[Hit]:
+    rows = db.execute(
+        f"""
+        select {_HIT}, ''
+        from articles a where pmid in (select value from json_each(?)) order by pmid desc
+        """,
+        (json.dumps(pmids),),
+    )
+    return [Hit(*row) for row in rows]
+
+
+def borrowed(text: str) -> list[str]:
+    """What in a text is PubMed's operator or field tag, and does not work as such here; each once, as it stands."""
+    found = (match["tag"] or match["operator"] for match in _BORROWED.finditer(text))
+    return list(dict.fromkeys(part for part in found if part and (part[0] != "[" or _is_tag(part))))
+
+
+def _is_tag(text: str) -> bool:
+    return " ".join(text[1:-1].partition(":")[0].lower().split()) in fields_by_tag()
+
+
+def _without_borrowed(text: str) -> str:
+    """Of PubMed's own signs none is looked for as a word."""
+    return _BORROWED.sub(
+        lambda found: " " if found["operator"] or (found["tag"] and _is_tag(found["tag"])) else found[0], text
+    )
+
+
+def expression(db: sqlite3.Connection, text: str = "", facets: Iterable[Collection[str]] = ()) -> str:
+    """An FTS5 query for all of the text, and for one of each collection of ``facets.word``; empty for neither."""
+    parts = [f"facets : ({' OR '.join(words)})" for words in facets]
+    match = fts_query(text, db)
+    return " AND ".join([*parts, _of_words(match)] if match else parts)
+
+
+def snippets(
+    db: sqlite3.Connection, text: str, pmids: Collection[Pmid], marks: tuple[str, str]
+) -> dict[Pmid, str]:
+    """Where the text stands in these articles: some words around it, and each match between the two marks.
+
+    Taken from an index of these few alone: in the large one FTS5 begins anew for each of them (measured for a page:
+    4 ms instead of 5 to 25, and to twelve seconds for a word's beginning). It holds each form of a text, and what is
+    found in one is shown as it stands in the text.
+    """
+    match = fts_query(text)
+    if not match:
+        return {}
+    beginnings = ", ".join(f"substr({column}, 1, {SNIPPETS_FROM})" for column in SEARCHED)
+    rows = db.execute(
+        f"select pmid, {beginnings} from articles where pmid in (select value from json_each(?))",
+        (json.dumps(list(pmids)),),
+    )
+    texts = {pmid: tuple(each or "" for each in found) for pmid, *found in rows}
+    columns = [f"{name}_{form}" for name in SEARCHED for form in ("joined", "parted")]
+    with closing(sqlite3.connect(":memory:")) as few:
+        few.execute(
+            f"create virtual table articles using fts5 ({', '.join(columns)}, tokenize='{TOKENIZER}')"
+        )
+        places = ", ".join("?" * (1 + len(columns)))
+        few.executemany(
+            f"insert into articles (rowid, {', '.join(columns)}) values ({places})",
+            ((pmid, *_formed(found)) for pmid, found in texts.items()),
+        )
+        found = few.execute(
+            "select rowid, snippet(articles, -1, ?, ?, ?, 32) from articles where articles match ?",
+            (*_MARKS, _CUT, match),
+        )
+        return {Pmid(pmid): _as_it_stands(snippet, texts[pmid], marks) for pmid, snippet in found}
+
+
+# Around a match, and where a text was cut, in an index of our own; no text has them, as no record may hold control
+# characters.
+_MARKS, _CUT = ("\x02", "\x03"), "\x04"
+
+
+def _formed(texts: Iterable[str]) -> Iterator[str]:
+    """The two forms of each text, the second only where it differs."""
+    for text in texts:
+        joined, *parted = forms(text)
+        yield joined.text
+        yield parted[0].text if parted else ""
+
+
+def _as_it_stands(snippet: str, texts: Iterable[str], marks: tuple[str, str]) -> str:
+    """A snippet of a form of one of the texts as a snippet of the text itself, with these marks."""
+    # Every second part is a match.
+    parts = re.split("|".join(_MARKS), snippet.strip(_CUT))
+    words = "".join(parts)
+    text, form = next((text, form) for text in texts for form in forms(text) if words in form.text)
+    at, bounds = form.text.index(words), [*form.places, len(text)]
+    shown = []
+    for number, part in enumerate(parts):
+        stands = text[bounds[at] : bounds[at + len(part)]]
+        shown.append(f"{marks[0]}{stands}{marks[1]}" if number % 2 else stands)
+        at += len(part)
+    before, after = (" … " if cut else "" for cut in (snippet.startswith(_CUT), snippet.endswith(_CUT)))
+    return before + "".join(shown) + after
+
+
+def _of_words(match: str) -> str:
+    """The query asked of an article's own words: its facets are words of the index as well."""
+    return f"{{{' '.join(SEARCHED)}}} : ({match})"
+
+
+def fts_query(text: str, db: sqlite3.Connection | None = None) -> str:
+    """The text as an FTS5 query in which every word is quoted, so that nothing a reader types is syntax; repeats are
+    merged.
+
+    What is raised or lowered is asked for in the form in which it is joined to its word: ``10⁶`` as ``106``.
+
+    With the database, a word's beginning is put as the words in it that begin so: FTS5 itself first gathers all that
+    stands under them (on a million articles up to five seconds, where the words take milliseconds).
+    """
+    terms: list[str] = []
+    words: list[str] = []
+    begun: set[str] = set()
+    for phrase, word in _PART.findall(flat(_without_borrowed(text))):
+        if word and not word.endswith("*"):
+            words += _WORD.findall(word)
+            continue
+        # Beginnings are looked up: once each.
+        if word and word.casefold() in begun:
+            continue
+        begun.add(word.casefold())
+        terms += _with_synonyms(words)
+        words = []
+        if parts := _WORD.findall(phrase or word):
+            terms.append(_begun(parts, db) if word else _quoted(parts))
+    return " AND ".join({term.casefold(): term for term in terms + _with_synonyms(words)}.values())
+
+
+def _begun(words: list[str], db: sqlite3.Connection | None) -> str:
+    """Words of which the last may go on."""
+    if db and (found := _beginning(db, words[-1])):
+        return "(" + " OR ".join(_quoted([*words[:-1], last]) for last in found) + ")"
+    return _quoted(words) + " *"
+
+
+def _beginning(db: sqlite3.Connection, text: str) -> list[str]:
+    """Words whose stems are all those stored that begin with the text's; none where they are many, or not to be had."""
+    db.execute(
+        "create virtual table if not exists temp.articles_terms using fts5vocab (main, articles_fts, instance)"
+    )
+    with closing(sqlite3.connect(":memory:")) as scratch:
+        scratch.execute(f"create virtual table words using fts5 (word, tokenize='{TOKENIZER}')")
+        scratch.execute("create virtual table stems using fts5vocab (words, instance)")
+        (stems,) = _stems(scratch, [text])
+        if len(stems) != 1:
+            return []
+        given = {"beginning": stems[0], "beyond": f"{stems[0]}\U0010ffff", "most": MOST_WORDS + 1}
+        stored = [term for (term,) in db.execute(_BEGINNING_SO, given)]
+        if len(stored) > MOST_WORDS:
+            return []
+        # What is asked for is stemmed again, which makes another word of some stems: diseas, of disease, disea.
+        words = [*(f"{term}e" for term in stored), *stored]
+        found = zip(words, _stems(scratch, words), strict=True)
+        by_stem = {stems[0]: word for word, stems in found if len(stems) == 1}
+    return [by_stem[term] for term in stored] if by_stem.keys() >= set(stored) else []
+
+
+def _stems(scratch: sqlite3.Connection, texts: Sequence[str]) -> list[list[str]]:
+    """How the index would hold each of the texts."""
+    scratch.execute("delete from words")
+    scratch.executemany("insert into words (rowid, word) values (?, ?)", enumerate(texts))
+    found: list[list[str]] = [[] for _ in texts]
+    for place, stem in scratch.execute("select doc, term from stems order by doc, offset"):
+        found[place].append(stem)
+    return found
+
+
+def _with_synonyms(words: list[str]) -> list[str]:
+    """Each run of words that has synonyms as one group, every other word alone."""
+    groups, longest = _synonyms()
+    terms, at = [], 0
+    while at < len(words):
+        for length in range(min(longest, len(words) - at), 0, -1):
+            key = tuple(word.casefold() for word in words[at : at + length])
+            if group := groups.get(key):
+                terms.append("(" + " OR ".join(map(_quoted, group)) + ")")
+                at += length
+                break
+        else:
+            terms.append(_quoted([words[at]]))
+            at += 1
+    return terms
+
+
+def _quoted(words: list[str] | Words) -> str:
+    return '"' + " ".join(words) + '"'
+
+
+@cache
+def _synonyms() -> tuple[dict[Words, list[Words]], int]:
+    lines = yaml.safe_load(files(__package__).joinpath("synonyms.yml").read_text("utf-8"))
+    groups: dict[Words, list[Words]] = {}
+    for line in lines:
+        group = [tuple(_WORD.findall(phrase.casefold())) for phrase in line]
+        groups |= dict.fromkeys(group, group)
+    return groups, max(map(len, groups))

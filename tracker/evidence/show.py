@@ -1,0 +1,85 @@
+"""Everything that is stored about one record."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from tracker.article import Pmid
+from tracker.citation import status_date
+from tracker.evidence.articles import TABLES
+from tracker.reading.notices import IS_NOTICE
+
+
+def show(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
+    """The record's columns and, under each table's name, its rows in order; None where it is not stored.
+
+    ``warnings`` are sentences that must come before all else: a starter citation, retracted, withdrawn, under concern,
+    corrected, itself a notice, gone from PubMed.
+    """
+    article = _rows(db, "select * from articles where pmid = ?", pmid)
+    if not article:
+        return None
+    record = article[0]
+    for table in TABLES:
+        if table not in ("articles", "searched_texts"):
+            found = _rows(db, f"select * from {table} where pmid = ?", pmid)
+            record[table] = [
+                {key: row[key] for key in row if key not in ("pmid", "position")} for row in found
+            ]
+    record["questions"] = _rows(
+        db,
+        "select question, entered, reason, left_at, matching from question_articles where pmid = ? order by question",
+        pmid,
+    )
+    record["changes"] = _rows(
+        db, "select field, before, after, noticed from changes where pmid = ? order by noticed, field", pmid
+    )
+    state = _rows(
+        db,
+        "select first_seen, checked, next_check, missing_since, gone, source from record_state where pmid = ?",
+        pmid,
+    )
+    record["state"] = state[0] if state else None
+    record["warnings"] = list(_warnings(record))
+    return record
+
+
+def _warnings(record: dict[str, Any]) -> list[str]:
+    state = record["state"] or {"source": "pubmed", "checked": None}
+    checked = status_date(state["source"], state["checked"])
+    found = []
+    if record["state"] and record["state"]["source"] == "starter":
+        found.append("STARTER CITATION, not a search result: a few facts, until a refresh brings the record")
+    if record["retracted"]:
+        where = _where(record, "RetractionIn", "RetractedandRepublishedIn")
+        found.append(f"RETRACTED{_by_title(record, 'retracted')}{where} ({checked})")
+    if record["withdrawn"]:
+        found.append(f"WITHDRAWN{_by_title(record, 'withdrawn')} ({checked})")
+    if record["expression_of_concern"]:
+        found.append(f"EXPRESSION OF CONCERN{_where(record, 'ExpressionOfConcernIn')} ({checked})")
+    if record["corrected"]:
+        found.append(f"CORRECTED{_where(record, 'ErratumIn', 'CorrectedandRepublishedIn')} ({checked})")
+    if record["is_notice"]:
+        about = _where(record, *sorted(IS_NOTICE))
+        found.append(f"NOTICE ABOUT ANOTHER PUBLICATION{_by_title(record, 'notice')}{about}")
+    if record["state"] and record["state"]["gone"]:
+        found.append(f"GONE: PubMed no longer has this record (since {record['state']['missing_since']})")
+    return found
+
+
+def _by_title(record: dict[str, Any], kind: str) -> str:
+    return ", by its title" if record["by_title"] and record["title_says"] == kind else ""
+
+
+def _where(record: dict[str, Any], *types: str) -> str:
+    places = [
+        notice["citation"] for notice in record["notices"] if notice["type"] in types and notice["citation"]
+    ]
+    return f": {'; '.join(places)}" if places else ""
+
+
+def _rows(db: sqlite3.Connection, query: str, pmid: Pmid) -> list[dict[str, Any]]:
+    cursor = db.execute(query, (pmid,))
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]

@@ -1,0 +1,74 @@
+"""Starter citations in evidence.db: what marks them, and how they go.
+
+A record is one while ``record_state.source`` is 'starter'; a question holds one as such while
+``question_articles.reason`` is STARTER, even where the record itself has been replaced for another question.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection
+
+from tracker.article import Pmid
+from tracker.evidence import articles
+from tracker.evidence.questions import STARTER, relabelling
+
+
+def is_untouched(db: sqlite3.Connection) -> bool:
+    """Whether no record has ever been asked for or loaded, and no question has ever been complete."""
+    found = db.execute(
+        """
+        select not exists (select 1 from record_state)
+          and not exists (select 1 from questions where complete_to is not null)
+        """
+    ).fetchone()
+    return bool(found[0])
+
+
+def leave_question(db: sqlite3.Connection, slug: str) -> None:
+    """Take the starter citations out of a question, and out of the database where no other question has them."""
+    rows = db.execute("select pmid from question_articles where question = ? and reason = ?", (slug, STARTER))
+    pmids = {Pmid(pmid) for (pmid,) in rows}
+    if not pmids:
+        return
+    with relabelling(db, pmids):
+        db.execute("delete from question_articles where question = ? and reason = ?", (slug, STARTER))
+    _remove(db, pmids)
+
+
+def _remove(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
+    """Remove those of the records that are starter citations and that no question holds any more."""
+    rows = db.execute(
+        """
+        select pmid from record_state
+        where source = 'starter' and pmid in (select value from json_each(?))
+          and pmid not in (select pmid from question_articles)
+        """,
+        (json.dumps(list(pmids)),),
+    )
+    orphans = {Pmid(pmid) for (pmid,) in rows}
+    articles.forget(db, orphans)
+    forget_records(db, orphans)
+
+
+def forget_records(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
+    """Forget what these starter citations said; of a record that PubMed did not deliver, that stays known."""
+    given = (json.dumps(list(pmids)),)
+    db.execute(
+        "delete from raw_records where format = 'starter' and pmid in (select value from json_each(?))", given
+    )
+    db.execute(
+        """
+        delete from record_state
+        where source = 'starter' and missing_since is null and pmid in (select value from json_each(?))
+        """,
+        given,
+    )
+    db.execute(
+        """
+        update record_state set raw = null, source = 'pubmed'
+        where source = 'starter' and pmid in (select value from json_each(?))
+        """,
+        given,
+    )

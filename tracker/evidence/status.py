@@ -1,0 +1,78 @@
+"""How things stand: each question, the last runs, the stock of records."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from tracker.clock import now
+from tracker.evidence import articles
+from tracker.evidence.questions import STARTER, seeds
+from tracker.evidence.wrongclock import is_ahead, latest_ahead
+
+_QUESTIONS = """
+select slug as question, title, complete_to, incomplete_since, incomplete_reason,
+  (select count(*) from question_articles a
+   where a.question = q.slug and matching and reason <> :starter) as matching,
+  (select count(*) from question_articles a
+   where a.question = q.slug and matching and reason = :starter) as starter_citations,
+  (select count(*) from question_articles a
+   where a.question = q.slug and matching and reason <> :starter and created >= :month_ago) as new_in_30_days
+from questions q order by position, slug
+"""
+_RUNS = """
+select id as run, command, started, finished, outcome, reason from runs order by id desc limit 5
+"""
+_STOCK = """
+select (select count(*) from record_state where raw is not null and source <> 'starter') as records,
+  (select count(*) from record_state where source = 'starter') as starter_citations,
+  (select count(*) from articles where retracted or withdrawn or expression_of_concern) as withdrawn,
+  (select count(*) from record_state where raw is not null and next_check <= :now) as due,
+  (select count(*) from record_state where gone is not null) as gone
+"""
+
+
+def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
+    """What ``tracker status --json`` prints; ``stale`` are the questions that are not complete as of
+    ``max_age`` days ago, or incomplete since; ``read_by_older_rules`` counts the
+    records that ``tracker rebuild`` would read anew, ``read_again`` says whether there are any."""
+    today = datetime.now(UTC)
+    given = {
+        "month_ago": (today - timedelta(days=30)).strftime("%Y-%m-%d"),
+        "now": now(),
+        "starter": STARTER,
+        "oldest": (today - timedelta(days=max_age)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    questions = _rows(db, _QUESTIONS, given)
+    for question in questions:
+        found = seeds(db, question["question"])
+        question["seeds_missing"] = [
+            {"pmid": pmid, "title": title} for pmid, title, here, _ in found if here == 0
+        ]
+        question["seeds_with_another_title"] = [
+            {"pmid": pmid, "title": title, "record_title": other} for pmid, title, _, other in found if other
+        ]
+    stale = [
+        question["question"]
+        for question in questions
+        if question["incomplete_since"]
+        or (question["complete_to"] or "") < given["oldest"]
+        or is_ahead(question["complete_to"])
+    ]
+    older = articles.read_by_older_rules(db)
+    return {
+        "questions": questions,
+        "runs": _rows(db, _RUNS, given),
+        **_rows(db, _STOCK, given)[0],
+        "read_again": older > 0,
+        "read_by_older_rules": older,
+        "stale": stale,
+        "clock_was_ahead": latest_ahead(db),
+    }
+
+
+def _rows(db: sqlite3.Connection, query: str, given: dict[str, str]) -> list[dict[str, Any]]:
+    cursor = db.execute(query, given)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]

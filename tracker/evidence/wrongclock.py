@@ -1,0 +1,114 @@
+"""Times that were stored while this machine's clock was ahead: found, told, and put right.
+
+A clock that said 2027 once and then went back puts re-checks off for months, and lets a question be complete to a day
+that has not come. What was stored was stored before now, that much is known; where more is known, that is taken.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from tracker.clock import now
+from tracker.evidence.connect import transaction
+
+# Clocks of machines that share a disk differ a little.
+TOLERANCE = timedelta(minutes=5)
+# PubMed's own days are those of its time zone.
+A_DAY_AND_ZONES = timedelta(days=2)
+# When something happened, as we noted it; what depends on it is put right apart.
+NOTED = (
+    *(("runs", "started"), ("runs", "finished"), ("searches", "started"), ("fetches", "started")),
+    *(("strategies", "first_run"), ("questions", "incomplete_since"), ("changes", "noticed")),
+    *(("question_articles", "entered"), ("question_articles", "left_at")),
+    *(("raw_records", "fetched"), ("record_state", "first_seen")),
+    *(("record_state", "missing_since"), ("record_state", "gone")),
+)
+_LATEST = """
+select max(moment) from (
+  select max(started) as moment from runs union all select max(finished) from runs
+  union all select max(complete_to) from questions)
+"""
+
+
+def is_ahead(moment: str | None) -> bool:
+    """Whether a stored time (UTC) has yet to come."""
+    return bool(moment) and str(moment) > _limit()
+
+
+def latest_ahead(db: sqlite3.Connection) -> str | None:
+    """The latest time that a job noted and that has yet to come; None where there is none.
+
+    Every job notes when it ran, so no other table has to be looked through.
+    """
+    (latest,) = db.execute(_LATEST).fetchone()
+    return latest if is_ahead(latest) else None
+
+
+def put_right(db: sqlite3.Connection) -> Iterator[str]:
+    """Put right what a clock that was ahead has left in evidence.db, in one transaction; says what was done.
+
+    Records become due, since when PubMed last answered for them is unknown; a question is complete to its last complete
+    search of before. Where PubMed's own dates are later than now, it is the clock of now that is wrong, and nothing is
+    touched.
+    """
+    latest = latest_ahead(db)
+    if latest is None:
+        return
+    if later := _pubmed_is_later(db):
+        yield (
+            f"This machine's clock says {now()}, but PubMed has records of {later}: set the clock. Until then neither "
+            "re-checks nor dates can be relied on"
+        )
+        return
+    given = {"now": now(), "limit": _limit()}
+    with transaction(db):
+        given["known"] = _last_run_before(db) or given["now"]
+        due = db.execute(
+            """
+            update record_state set
+              checked = case when first_seen <= :limit then first_seen else :known end,
+              next_check = case when first_seen <= :limit then first_seen else :known end
+            where checked > :limit
+            """,
+            given,
+        ).rowcount
+        questions = _complete_to_what_is_known(db, given)
+        for table, column in NOTED:
+            db.execute(f"update {table} set {column} = :now where {column} > :limit", given)
+    yield (
+        f"This machine's clock was wrong once: times up to {latest} were stored, and it is {given['now']}. Put right; "
+        f"{due:,} record{'' if due == 1 else 's'} will be checked again"
+    )
+    for slug, moment in questions:
+        yield f"{slug}: complete to {moment}" if moment else f"{slug}: not known to be complete to any day"
+
+
+def _limit() -> str:
+    return f"{datetime.now(UTC) + TOLERANCE:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _pubmed_is_later(db: sqlite3.Connection) -> str | None:
+    """PubMed's newest day of creation, where it has yet to come by our clock."""
+    (newest,) = db.execute("select max(created) from articles").fetchone()
+    return newest if newest and newest > f"{datetime.now(UTC) + A_DAY_AND_ZONES:%Y-%m-%d}" else None
+
+
+def _last_run_before(db: sqlite3.Connection) -> str | None:
+    found: str | None = db.execute("select max(started) from runs where started <= ?", (now(),)).fetchone()[0]
+    return found
+
+
+def _complete_to_what_is_known(db: sqlite3.Connection, given: dict[str, str]) -> list[tuple[str, str | None]]:
+    """Each question that is complete to a time ahead is so to its last complete search of before, if there was one."""
+    return db.execute(
+        """
+        update questions set complete_to = (
+          select max(s.started) from searches s join runs r on r.id = s.run
+          where s.question = slug and s.purpose = 'strategy' and s.reason is null and s.reconciled
+            and r.outcome = 'complete' and s.started <= :limit)
+        where complete_to > :limit returning slug, complete_to
+        """,
+        given,
+    ).fetchall()

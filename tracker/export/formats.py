@@ -1,0 +1,53 @@
+"""Citations in the formats that reference managers, spreadsheets and feed readers take.
+
+Every format has one function, ``write(listing, citations, out)``, which takes the citations one at a time and
+holds none of them back (XLSX: in a temporary folder), so that a list may be of any length. The same citations
+always give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import BinaryIO, NamedTuple, Protocol
+
+from tracker.citation import Citation
+from tracker.export import atom, bibtex, csl, json_, nbib, ris, table
+from tracker.export.listing import Listing
+
+
+class Write(Protocol):
+    """Writes a list; raises what ``out.write`` raises."""
+
+    def __call__(self, listing: Listing, citations: Iterable[Citation], out: BinaryIO, /) -> None: ...
+
+
+class Format(NamedTuple):
+    """``name`` is what ``tracker export --format`` takes, ``extension`` what the site's addresses end with.
+
+    A ``binary`` format is nothing for a terminal.
+    """
+
+    name: str
+    title: str
+    media_type: str
+    extension: str
+    write: Write
+    binary: bool = False
+
+
+_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+FORMATS: dict[str, Format] = {
+    format.name: format
+    for format in (
+        Format("ris", "RIS", "application/x-research-info-systems", "ris", ris.write),
+        Format("bibtex", "BibTeX", "application/x-bibtex; charset=utf-8", "bib", bibtex.write),
+        Format("csl-json", "CSL-JSON", "application/vnd.citationstyles.csl+json", "csl.json", csl.write),
+        Format("nbib", "PubMed (NBIB)", "application/nbib; charset=utf-8", "nbib", nbib.write),
+        Format("csv", "CSV", "text/csv; charset=utf-8", "csv", table.write_csv),
+        Format("xlsx", "Excel", _XLSX, "xlsx", table.write_xlsx, binary=True),
+        Format("json", "JSON", "application/json", "json", json_.write),
+        Format("atom", "Atom feed", "application/atom+xml; charset=utf-8", "atom", atom.write),
+    )
+}
+
+__all__ = ["FORMATS", "Citation", "Format", "Listing", "Write"]

@@ -1,0 +1,198 @@
+"""Tables: CSV and XLSX, a row an article, the same columns in both.
+
+CSV is UTF-8 with a byte order mark, without which Excel takes it for the system's old character set, and every
+cell is quoted. Pages and issues that Excel would make a date of have an apostrophe before them in CSV. Text that a
+spreadsheet could take for a formula has one in XLSX too, where every cell is text as well: a table that is saved as
+CSV there must not come to life.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from datetime import datetime
+from io import TextIOWrapper
+from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
+
+import xlsxwriter
+
+from tracker.citation import Citation, day
+from tracker.errors import UsageError
+from tracker.export.clean import cell, kept_text
+from tracker.export.listing import Listing
+
+# https://support.microsoft.com/office/excel-specifications-and-limits-1672b34d-7043-467e-8e27-269d656771c3
+CELL_LIMIT, ROW_LIMIT = 32_767, 1_048_576
+CUT = " … [cut: longer than a cell can hold]"
+
+COLUMNS = (
+    "pmid",
+    "standing",
+    "title",
+    "authors",
+    "journal",
+    "iso_abbreviation",
+    "medline_abbreviation",
+    "published",
+    "volume",
+    "issue",
+    "pages",
+    "doi",
+    "pmcid",
+    "issn",
+    "url",
+    "kind",
+    "publication_types",
+    "languages",
+    "registrations",
+    "retracted",
+    "withdrawn",
+    "expression_of_concern",
+    "corrected",
+    "updated",
+    "is_notice",
+    "by_title",
+    "notices",
+    "pubmed_status",
+    "question",
+    "entered",
+    "reason",
+    "keywords",
+    "mesh",
+    "book",
+    "publisher",
+    "isbns",
+    "tags",
+    "screening",
+    "abstract",
+)
+_NUMBERED = frozenset(COLUMNS.index(name) for name in ("volume", "issue", "pages"))
+_BEFORE_ABSTRACT = len(COLUMNS) - 1
+
+
+def header(listing: Listing) -> list[str]:
+    groups = [
+        f"{group} ({by})" for group in listing.label_groups for by in ("read by machine", "said by people")
+    ]
+    return [*COLUMNS[:_BEFORE_ABSTRACT], *groups, COLUMNS[-1]]
+
+
+def row(c: Citation, groups: Sequence[str]) -> list[int | str]:
+    """The cells of one article; lists are joined by semicolons, flags are 0 or 1, what is unknown is empty."""
+    book = c.book
+    values: list[int | str | None] = [
+        c.pmid,
+        "; ".join(c.standing),
+        c.title,
+        "; ".join(author.inverted for author in c.authors),
+        c.journal,
+        c.iso_abbreviation,
+        c.medline_abbreviation,
+        c.published,
+        c.volume,
+        c.issue,
+        c.location,
+        c.doi_name or c.doi,
+        c.pmcid,
+        c.issn,
+        c.url,
+        c.kind,
+        "; ".join(c.publication_types),
+        "; ".join(c.languages),
+        "; ".join(f"{bank} {number or ''}".strip() for bank, number in c.registrations),
+        int(c.retracted),
+        int(c.withdrawn),
+        int(c.expression_of_concern),
+        int(c.corrected),
+        int(c.updated),
+        int(c.is_notice),
+        int(c.by_title),
+        "; ".join(notice.sentence for notice in c.notices),
+        c.status_date,
+        c.question,
+        day(c.entered),
+        c.reason,
+        "; ".join(c.keywords),
+        "; ".join(c.mesh),
+        book and book.title,
+        book and book.publisher,
+        book and "; ".join(book.isbns),
+        "; ".join(tag.removeprefix("tag: ") for tag in c.tag_terms),
+        "; ".join(outcome.sentence for outcome in c.screening),
+        *(text for group in groups for text in _of_group(c, group)),
+        c.abstract,
+    ]
+    return [value if isinstance(value, int) else cell(value or "") for value in values]
+
+
+def _of_group(c: Citation, group: str) -> tuple[str, str]:
+    """The machine's labels of a group, and what people make of them."""
+    machine = (label.value for label in c.labels if label.group == group)
+    people = (judgement.words for judgement in c.judgements if judgement.group == group)
+    return "; ".join(machine), "; ".join(people)
+
+
+def write_csv(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:
+    text = TextIOWrapper(out, encoding="utf-8-sig", newline="", write_through=True)
+    try:
+        table = csv.writer(text, quoting=csv.QUOTE_ALL)
+        table.writerow(map(cell, header(listing)))
+        table.writerows(_for_csv(row(citation, listing.label_groups)) for citation in citations)
+    finally:
+        text.detach()
+
+
+def _for_csv(cells: list[int | str]) -> list[int | str]:
+    """CSV says nothing of types, so that Excel would make dates of pages and issues."""
+    return [
+        kept_text(value) if number in _NUMBERED and isinstance(value, str) else value
+        for number, value in enumerate(cells)
+    ]
+
+
+def write_xlsx(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:
+    """Two sheets: the articles, and what is to be said of the list. Raises UsageError beyond Excel's rows."""
+    # In a folder of its own, so that whatever fails leaves neither open files behind nor half a workbook in out.
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "list.xlsx"
+        options = {"constant_memory": True, "tmpdir": folder}
+        with closing(xlsxwriter.Workbook(str(path), options)) as book:
+            # Without a date of its own, the file would differ with every writing.
+            book.set_properties({"created": datetime.fromisoformat(listing.updated).replace(tzinfo=None)})
+            _fill_articles(
+                book.add_worksheet("articles"), book.add_format({"bold": True}), listing, citations
+            )
+            about = book.add_worksheet("about")
+            for number, text in enumerate((listing.title, f"Updated {listing.updated}", *listing.remarks)):
+                about.write_string(number, 0, _short(cell(text)))
+        with path.open("rb") as file:
+            copyfileobj(file, out)
+
+
+def _fill_articles(sheet: Any, bold: Any, listing: Listing, citations: Iterable[Citation]) -> None:
+    for column, name in enumerate(header(listing)):
+        sheet.write_string(0, column, _short(cell(name)), bold)
+    sheet.freeze_panes(1, 1)
+    for number, citation in enumerate(citations, 1):
+        if number >= ROW_LIMIT:
+            raise UsageError(f"an Excel sheet holds {ROW_LIMIT - 1:,} articles at most. Take CSV instead.")
+        for column, value in enumerate(row(citation, listing.label_groups)):
+            if isinstance(value, int):
+                sheet.write_number(number, column, value)
+            elif value:
+                # Never write(), which would make formulas and links of texts.
+                sheet.write_string(number, column, _short(value))
+
+
+def _short(text: str) -> str:
+    """What a cell can hold of it. Excel counts in UTF-16, where characters beyond the first plane are two."""
+    if len(text) <= CELL_LIMIT // 2:
+        return text
+    units = text.encode("utf-16-le")
+    if len(units) <= 2 * CELL_LIMIT:
+        return text
+    return units[: 2 * (CELL_LIMIT - len(CUT))].decode("utf-16-le", "ignore") + CUT

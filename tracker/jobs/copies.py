@@ -1,0 +1,156 @@
+"""Either database as a file to keep: copied while others write, checked, and taken out of use."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from tracker.errors import CorruptDatabase, LockHeld, UsageError
+from tracker.evidence import connect, schema
+from tracker.evidence.steps import Schema
+from tracker.team.acts import acting, open_annotations
+from tracker.team.acts import migrations as annotations_schema
+
+Name = Literal["evidence.db", "annotations.db"]
+PAGES_AT_A_TIME = 4096
+# How long a command that is just ending is waited for, in seconds.
+PATIENCE = 5.0
+# What SQLite keeps beside a database that is in use, and would apply to any file of that name.
+BESIDE = ("-wal", "-shm", "-journal")
+
+
+class Kind(NamedTuple):
+    """One of our databases: its schema, and the tables whose sizes tell a person what it holds."""
+
+    schema: Schema
+    counted: tuple[str, ...]
+
+
+# In the order in which they are copied.
+KINDS: dict[Name, Kind] = {
+    "evidence.db": Kind(schema.migrations, ("articles", "raw_records", "question_articles", "runs")),
+    "annotations.db": Kind(
+        annotations_schema, ("people", "taggings", "decisions", "notes", "label_reviews", "events")
+    ),
+}
+
+
+class Contents(NamedTuple):
+    """What is in a database: the steps of its schema, and how many rows."""
+
+    migrations: list[str]
+    counts: dict[str, int]
+
+
+def snapshot(path: Path, name: Name) -> sqlite3.Connection:
+    """A read-only connection that sees the database ``name`` as it is now, for as long as it is open.
+
+    Nobody waits for it: in WAL mode a reader holds up no writer. Raises UsageError where it cannot be opened,
+    CorruptDatabase where it is damaged or not ours, NewerSchema where a later version wrote it.
+    """
+    try:
+        db = connect.connect_read_only(path)
+        try:
+            db.execute("begin")
+            connect.applied_steps(db, path, KINDS[name].schema)
+        except BaseException:
+            db.close()
+            raise
+    except sqlite3.DatabaseError as error:
+        raise connect.plain_error(path, error) from None
+    return db
+
+
+def size(db: sqlite3.Connection) -> int:
+    """How many bytes a copy takes."""
+    (pages,), (page,) = (db.execute(f"pragma {name}").fetchone() for name in ("page_count", "page_size"))
+    return int(pages * page)
+
+
+def copy(db: sqlite3.Connection, target: Path) -> None:
+    """Copy what a ``snapshot`` sees into a new file that its owner alone can read. Raises sqlite3.DatabaseError.
+
+    By SQLite's backup API, not by VACUUM INTO: it copies page by page, so that a check of the copy is one of the
+    original (VACUUM would read around a damaged index and write a sound one), and leaves row ids alone. In small
+    steps, so that Ctrl-C is heard; the open snapshot keeps it from beginning again whenever somebody writes.
+    """
+    target.touch(0o600, exist_ok=False)
+    # Without locks, which fail on some network disks: nobody else knows of the file.
+    uri = f"{target.absolute().as_uri()}?nolock=1"
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as new:
+        # It is only ever read again if it was written to its end.
+        new.execute("pragma synchronous = off")
+        db.backup(new, pages=PAGES_AT_A_TIME)
+
+
+def contents(path: Path, name: Name) -> Contents:
+    """Check a copy that nobody else has open, as the database ``name``, and say what is in it.
+
+    Raises CorruptDatabase with what was found wrong, NewerSchema where a later version wrote it.
+    """
+    kind = KINDS[name]
+    try:
+        with closing(connect.connect_read_only(path, "immutable=1")) as db:
+            for check, says in (
+                ("pragma integrity_check(1)", "damaged: {}"),
+                ("pragma foreign_key_check", "damaged: a row of {} refers to one that is not there"),
+            ):
+                for problem, *_ in db.execute(check):
+                    if problem != "ok":
+                        raise CorruptDatabase(says.format(" ".join(str(problem).split())))
+            applied = connect.applied_steps(db, path, kind.schema)
+            if not applied:
+                raise CorruptDatabase("it has none of our tables")
+            connect.check_ours(db, kind.schema)
+            counts = {
+                table: int(db.execute(f"select count(*) from {table}").fetchone()[0])
+                for table in kind.counted
+            }
+    except sqlite3.DatabaseError as error:
+        raise CorruptDatabase(f"damaged: {error}") from None
+    return Contents(applied, counts)
+
+
+def take_out_of_use(path: Path) -> None:
+    """Fold the log into the database and be sure that nobody has it open, which is what this pragma takes.
+
+    A damaged file is left as it is. Raises LockHeld where another process has it open, UsageError where it cannot
+    be written.
+    """
+    deadline = time.monotonic() + PATIENCE
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            while True:
+                try:
+                    db.execute("pragma journal_mode = delete").fetchone()
+                    return
+                except sqlite3.OperationalError as error:
+                    # SQLite's own time-out does not apply to this; a passing command is waited for.
+                    if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                        raise
+                    if time.monotonic() > deadline:
+                        raise LockHeld(
+                            f"{path}: another process has it open, most likely the site. Stop it ('tracker serve'), "
+                            "then restore. Nothing was changed."
+                        ) from None
+                    time.sleep(0.1)
+    except sqlite3.DatabaseError as error:
+        told = connect.plain_error(path, error)
+        if isinstance(told, UsageError):
+            raise told from None
+
+
+def note_restored(path: Path, backup: str, moment: str, kept_as: str | None) -> None:
+    """In a copy of annotations.db that is about to be put back: say so in its log, and end all sessions.
+
+    Sessions, because the numbers that ended older ones are of the past again. Raises what opening it raises.
+    """
+    with closing(open_annotations(path)) as db:
+        with acting(db, None, "tracker restore") as act:
+            db.execute("update people set session = max(session + 1, cast(strftime('%s') as integer))")
+            before = {"kept_as": kept_as} if kept_as else None
+            act.log("restore", "backup", {"backup": backup}, before, {"moment": moment})
+        db.execute("pragma journal_mode = delete")

@@ -1,0 +1,267 @@
+"""Raw bytes -> Article -> labels -> rows: the one road into the database, for refresh, load and rebuild."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from typing import NamedTuple
+
+import zstandard
+
+from tracker.article import Article, Pmid
+from tracker.errors import RecordError
+from tracker.evidence import articles, questions, records
+from tracker.evidence.starter import forget_records
+from tracker.pubmed import nbib, starter, xml
+from tracker.reading import read_labels
+from tracker.reading.changes import Change, changes_between
+from tracker.reading.notices import Flags, flags, standing
+
+_COMPRESSOR = zstandard.ZstdCompressor(level=1)
+PARSERS: dict[str, Callable[[bytes], Article]] = {
+    "starter": starter.parse_record,
+    "nbib": nbib.parse_record,
+    "xml": xml.parse_record,
+}
+# From the poorest to the fullest.
+FORMATS = ("starter", "nbib", "xml")
+
+
+class Edition(NamedTuple):
+    """What of one version of a record decides whether it is the one that is shown.
+
+    ``version`` is that of the PMID, 0 where the format has none; ``dated`` is the last day on which NLM worked on it;
+    ``notices`` says whether it is retracted or withdrawn, under concern, corrected.
+    """
+
+    sha256: str
+    format: str
+    version: int
+    dated: str
+    notices: tuple[bool, bool, bool]
+
+
+class Reading(NamedTuple):
+    """What one raw record comes to; everything that the database needs, and plain to send between processes."""
+
+    pmid: Pmid
+    sha256: str
+    format: str
+    body: bytes
+    rows: articles.Rows
+
+
+class Stored(NamedTuple):
+    """What became of a batch: PMIDs that are new, that changed (with a notice or without), that did not."""
+
+    new: list[Pmid]
+    changed: list[Pmid]
+    noticed: list[Pmid]
+    unchanged: list[Pmid]
+
+
+def read(body: bytes, format: str = "xml") -> Reading:
+    """Parse a record and label it. Raises RecordError where it cannot be read."""
+    return reading_of(parse(body, format), body, format)
+
+
+def parse(body: bytes, format: str) -> Article:
+    """The record's Article. Raises RecordError where it cannot be read."""
+    return PARSERS[format](body)
+
+
+def reading_of(article: Article, body: bytes, format: str) -> Reading:
+    return Reading(
+        article.pmid,
+        hashlib.sha256(body).hexdigest(),
+        format,
+        _COMPRESSOR.compress(body),
+        articles.rows(article, standing(article).columns, read_labels(article)),
+    )
+
+
+# -- which version is shown ----------------------------------------------------------------------
+
+
+def newest(editions: Sequence[Edition], today: date) -> Edition:
+    """The version to show, of all that there are of a record, in the order in which they came.
+
+    A higher version of the PMID supersedes a lower one, then what NLM worked on later does
+    (https://www.nlm.nih.gov/pubs/techbull/jf12/jf12_pm_versioning.html). Of the same day, the graver notice counts, as
+    a warning too many is the lesser harm; then what came last, as NLM also changes records without a new date. A
+    poorer format is shown only where it is as new and has the graver notice.
+
+    Text has no version: PubMed gives it of the latest only. A day that has not come yet says nothing.
+    """
+    latest = max(edition.version for edition in editions) or 1
+    tomorrow = (today + timedelta(days=1)).isoformat()
+
+    def age(edition: Edition) -> tuple[int, str]:
+        return edition.version or latest, edition.dated if edition.dated <= tomorrow else ""
+
+    def of_format(format: str) -> Edition | None:
+        found = [edition for edition in reversed(editions) if edition.format == format]
+        return max(found, key=lambda edition: (age(edition), edition.notices), default=None)
+
+    chosen, *poorer = [edition for edition in map(of_format, reversed(FORMATS)) if edition]
+    for edition in poorer:
+        if age(edition) >= age(chosen) and edition.notices > chosen.notices:
+            chosen = edition
+    return chosen
+
+
+def newest_of(versions: records.Versions, today: date) -> tuple[Reading | None, list[str]]:
+    """Of all versions of a record the one to show, read; and why those that cannot be read any more cannot be.
+
+    None where no version can be read.
+    """
+    bodies = {sha256: (format, body) for sha256, format, body in versions.kept}
+    editions, problems = [], []
+    for sha256, version in bodies.items():
+        try:
+            editions.append(edition_of(sha256, *version))
+        except RecordError as error:
+            problems.append(str(error))
+    if not editions:
+        return None, problems
+    format, body = bodies[newest(editions, today).sha256]
+    return read(body, format), problems
+
+
+def edition_of(sha256: str, format: str, body: bytes) -> Edition:
+    """The edition that a stored version is. Raises RecordError where it cannot be read."""
+    article = parse(body, format)
+    days = (article.revised, article.completed, article.created)
+    found = flags(article)
+    return Edition(
+        sha256,
+        format,
+        article.version if format == "xml" else 0,
+        max(day or "" for day in days),
+        (found.retracted or found.withdrawn, found.expression_of_concern, found.corrected),
+    )
+
+
+# -- storing ---------------------------------------------------------------------------------------
+
+
+def store(
+    db: sqlite3.Connection,
+    readings: Iterable[Reading],
+    *,
+    run: int,
+    when: str,
+    recheck_days: int = records.DEFAULT_RECHECK_DAYS,
+    source: str = "pubmed",
+) -> Stored:
+    """Write a batch inside the caller's transaction.
+
+    Each version is kept, and the newest is shown (see ``newest``), wherever it came from and whatever came first. A
+    record that comes twice is stored twice, one after the other. A starter citation leaves no trace once its record
+    comes, which counts as new.
+    """
+    stored = Stored([], [], [], [])
+    for came in _rounds(readings):
+        for pmids, more in zip(stored, _store_round(db, came, run, when, recheck_days, source), strict=True):
+            pmids += more
+    return stored
+
+
+def _rounds(readings: Iterable[Reading]) -> Iterator[dict[Pmid, Reading]]:
+    """The readings in order, each record once in a round: the second of the same record in the second, and so on."""
+    rounds: list[dict[Pmid, Reading]] = []
+    seen: dict[Pmid, int] = {}
+    for reading in readings:
+        place = seen[reading.pmid] = seen.get(reading.pmid, -1) + 1
+        if place == len(rounds):
+            rounds.append({})
+        rounds[place][reading.pmid] = reading
+    yield from rounds
+
+
+def _store_round(
+    db: sqlite3.Connection,
+    came: dict[Pmid, Reading],
+    run: int,
+    when: str,
+    recheck_days: int,
+    source: str,
+) -> Stored:
+    states = records.states(db, came.keys())
+    shown = {
+        pmid: newer
+        for pmid, reading in came.items()
+        if (newer := _to_show(db, reading, states.get(pmid), when))
+    }
+    fresh = {pmid: reading for pmid, reading in shown.items() if _differs(reading, states.get(pmid))}
+    known = {pmid for pmid, state in states.items() if state.raw}
+    stored = {pmid for pmid in known if states[pmid].stored}
+    changes = {
+        pmid: note_changes(db, fresh[pmid], raw, run, when)
+        for pmid in sorted(fresh.keys() & stored)
+        if (raw := states[pmid].raw)
+    }
+    changed = [pmid for pmid, found in changes.items() if found]
+    forget_records(db, [pmid for pmid in fresh.keys() & known if not states[pmid].stored])
+    versions = (records.RawVersion(r.pmid, r.sha256, r.format, r.body) for r in came.values())
+    records.keep(db, versions, when)
+    with questions.relabelling(db, fresh.keys()):
+        articles.write(db, [reading.rows for reading in fresh.values()])
+    present = came.keys() if source == "pubmed" else shown.keys()
+    returned = [pmid for pmid in present if pmid in states and states[pmid].gone]
+    records.note_changes(db, ((pmid, "record", "gone", "present") for pmid in returned), when, run)
+    if source == "pubmed":
+        records.answered(db, came.keys() - shown.keys(), when, recheck_days)
+    brought = [
+        (pmid, reading.sha256)
+        for pmid, reading in shown.items()
+        if pmid in fresh or source == "pubmed" or not _is_pubmeds(states[pmid])
+    ]
+    records.received(db, brought, when, recheck_days, source)
+    return Stored(
+        new=[pmid for pmid in came if pmid not in stored],
+        changed=changed,
+        noticed=[pmid for pmid in changed if any(change.field in Flags._fields for change in changes[pmid])],
+        unchanged=[pmid for pmid in came if pmid in stored and pmid not in changed],
+    )
+
+
+def _to_show(
+    db: sqlite3.Connection, reading: Reading, state: records.State | None, when: str
+) -> Reading | None:
+    """What is to be shown now that this reading came; None where what is shown stays."""
+    if state is None or state.raw is None or not state.stored or not _differs(reading, state):
+        return reading
+    kept = records.versions(db, reading.pmid, state.raw)
+    came = (reading.sha256, reading.format, records.unpack(reading.body))
+    others = [version for version in kept if version[0] != reading.sha256]
+    # What cannot be read any more is for a rebuild to say.
+    chosen, _ = newest_of(
+        records.Versions(reading.pmid, state.raw, [*others, came]), date.fromisoformat(when[:10])
+    )
+    return chosen if chosen and _differs(chosen, state) else None
+
+
+def _is_pubmeds(state: records.State) -> bool:
+    """Whether PubMed's own answer is shown: that a file says the same is no later word on its standing."""
+    return state.source == "pubmed" and not state.gone
+
+
+def _differs(reading: Reading, state: records.State | None) -> bool:
+    return state is None or state.raw != reading.sha256
+
+
+def note_changes(db: sqlite3.Connection, reading: Reading, before: str, run: int, when: str) -> list[Change]:
+    """Log how the reading differs from the version of that hash, field by field; returns what was logged."""
+    old = stored_article(db, reading.pmid, before)
+    found = list(changes_between(old, parse(records.unpack(reading.body), reading.format)))
+    records.note_changes(db, ((reading.pmid, *change) for change in found), when, run)
+    return found
+
+
+def stored_article(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> Article:
+    """The Article of a version that is kept. Raises KeyError where it is not."""
+    format, body = records.body(db, pmid, sha256)
+    return parse(body, format)

@@ -1,0 +1,575 @@
+"""The main job: bring the database up to date with PubMed, so that no paper is ever lost.
+
+Read ``refresh`` from top to bottom: search in full, compare, fetch, enrich, close. The watermark of a
+question moves last, and only where everything before it succeeded; whatever fails leaves the question
+incomplete, with the reason, and the next refresh makes it good.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from io import BytesIO
+from typing import Any
+
+from tracker import __version__
+from tracker.article import Pmid
+from tracker.clock import now
+from tracker.errors import RecordError, ServiceError, UsageError
+from tracker.evidence import articles, connect, records, runs, schema, starter, wrongclock
+from tracker.evidence import questions as store
+from tracker.jobs import ingest
+from tracker.jobs.console import Console
+from tracker.jobs.lock import writing_job
+from tracker.pubmed.entrez import BATCH, FetchedBatch, PubMed, SearchResult
+from tracker.pubmed.records import split
+from tracker.query import Loss, QueryError, losses, parse
+from tracker.questions import Question
+from tracker.settings import Settings
+
+# What PubMed says was withdrawn; beside it ``[lr]`` is used, the day of NLM's last revision.
+WITHDRAWN = '"retracted publication"[pt] OR "expression of concern"[pt]'
+# PubMed dropped these words, or searched a quoted phrase word by word: whether that matters, the strategy says.
+DROPPED, BROKEN = ("PhraseNotFound", "PhraseIgnored"), ("QuotedPhraseNotFound",)
+# What PubMed may remark without having changed what was searched for.
+HARMLESS = "OutputMessage: No items found"
+# A search that suddenly finds less than half is believed when the next one finds as few.
+PLAUSIBLE_DROP, SMALL = 0.5, 20
+SECONDS_A_BATCH = 3.0
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a refresh has done for one question so far."""
+
+    question: Question
+    before: store.Standing
+    newest_held: str | None = None
+    search: SearchResult | None = None
+    found: frozenset[Pmid] = frozenset()
+    entering: frozenset[Pmid] = frozenset()
+    left: frozenset[Pmid] = frozenset()
+    kept: frozenset[Pmid] = frozenset()
+    altered: frozenset[Pmid] = frozenset()
+    entered: int = 0
+    fetched: int = 0
+    changed: int = 0
+    notices: int = 0
+    seeds_missing: list[Pmid] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def slug(self) -> str:
+        return self.question.slug
+
+    @property
+    def complete(self) -> bool:
+        return not self.failures
+
+    def fail(self, reason: str) -> None:
+        if reason not in self.failures:
+            self.failures.append(reason)
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "question": self.slug,
+            "counted": self.search.count if self.search else None,
+            "entered": self.entered,
+            "left": len(self.left),
+            "kept": len(self.kept),
+            "fetched": self.fetched,
+            "changed": self.changed,
+            "notices": self.notices,
+            "seeds": len(self.question.all_seeds),
+            "seeds_missing": self.seeds_missing,
+            "complete": self.complete,
+            "reasons": self.failures,
+            "remarks": self.remarks,
+        }
+
+
+@dataclass(slots=True)
+class Refresh:
+    """A refresh under way; ``report`` is what it comes to."""
+
+    db: sqlite3.Connection
+    pubmed: PubMed
+    console: Console
+    run: int
+    started: str
+    questions: list[Progress]
+    recheck_days: int | None = None
+    full: bool = False
+    interrupted: bool = False
+    due: int = 0
+    totals: dict[str, int] = field(
+        default_factory=lambda: dict.fromkeys(
+            ("fetched", "new", "changed", "notices", "missing", "refused"), 0
+        )
+    )
+    clock: float = field(default_factory=time.monotonic)
+
+    @property
+    def complete(self) -> bool:
+        return not self.interrupted and all(progress.complete for progress in self.questions)
+
+    @property
+    def reason(self) -> str | None:
+        reasons = ["interrupted"] if self.interrupted else []
+        reasons += [f"{p.slug}: {reason}" for p in self.questions for reason in p.failures]
+        return "; ".join(reasons) or None
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "run": self.run,
+            "started": self.started,
+            "outcome": runs.COMPLETE if self.complete else runs.INCOMPLETE,
+            "reason": self.reason,
+            "interrupted": self.interrupted,
+            "seconds": round(time.monotonic() - self.clock, 1),
+            "requests": self.pubmed.requests,
+            "due": self.due,
+            **self.totals,
+            "questions": [progress.summary() for progress in self.questions],
+        }
+
+
+def refresh(
+    settings: Settings,
+    questions: Sequence[Question],
+    console: Console,
+    *,
+    full: bool = False,
+    recheck_days: int | None = None,
+) -> dict[str, Any]:
+    """Bring these questions up to date and return the report that ``tracker refresh --json`` prints.
+
+    ``full`` fetches every stored record again; ``recheck_days`` replaces the interval of the question files.
+    Raises UsageError without an e-mail address, LockHeld where another job runs, and what opening the
+    database raises. A service that fails is no exception: the report says what is incomplete, and why.
+    """
+    if not settings.email:
+        raise UsageError(
+            "NCBI asks for an e-mail address with every request. Set TRACKER_EMAIL, in the environment or in .env."
+        )
+    with writing_job(settings.db_dir):
+        db = connect.open_for_writing(settings.evidence_db, schema.migrations, "NORMAL")
+        try:
+            for words in wrongclock.put_right(db):
+                console.say(words)
+            if older := articles.read_by_older_rules(db):
+                console.say(articles.say_older_rules(older))
+            with PubMed(settings, on_wait=console.waiting) as pubmed:
+                job = _open(db, pubmed, console, questions, full, recheck_days)
+                try:
+                    search_in_full(job)
+                    compare(job)
+                    fetch(job)
+                except KeyboardInterrupt:
+                    job.interrupted = True
+                except BaseException as error:
+                    _abandon(job, error)
+                    raise
+                close(job)
+                return job.report()
+        except sqlite3.DatabaseError as error:
+            raise connect.plain_error(settings.evidence_db, error) from None
+        finally:
+            db.close()
+
+
+def _open(
+    db: sqlite3.Connection,
+    pubmed: PubMed,
+    console: Console,
+    questions: Sequence[Question],
+    full: bool,
+    recheck_days: int | None,
+) -> Refresh:
+    options = {"questions": [q.slug for q in questions], "full": full, "recheck_days": recheck_days}
+    run = runs.start(db, "refresh", __version__, options)
+    with connect.transaction(db):
+        store.describe(db, questions)
+    progress = [_progress(db, question) for question in questions]
+    return Refresh(db, pubmed, console, run, now(), progress, recheck_days, full)
+
+
+def _progress(db: sqlite3.Connection, question: Question) -> Progress:
+    before = store.standing(db, question.slug)
+    # Of what came in since, by a run that did not end well, nothing may make the rest look old.
+    held = store.newest_created(db, before.complete_to) if before.complete_to else None
+    return Progress(question, before, held)
+
+
+# -- 1. search each question in full ---------------------------------------------------------------
+
+
+def search_in_full(job: Refresh) -> None:
+    for progress in job.questions:
+        started = now()
+        try:
+            progress.search = job.pubmed.search(progress.question.strategy)
+        except ServiceError as error:
+            progress.fail(str(error))
+            _log_failed_search(job, progress, started, str(error))
+            continue
+        job.console.say(f"{progress.slug}: PubMed counts {progress.search.count:,} records")
+        for problem in _problems(job, progress, progress.search):
+            progress.fail(problem)
+        progress.found = frozenset(progress.search.pmids)
+
+
+def _problems(job: Refresh, progress: Progress, search: SearchResult) -> Iterable[str]:
+    """Why the answer must not be used; what PubMed merely remarked is kept for the report."""
+    if search.reason:
+        yield search.reason
+    phrases: dict[str, list[str]] = {}
+    for remark in (*search.errors, *search.warnings):
+        kind, _, phrase = remark.partition(": ")
+        if kind in (*DROPPED, *BROKEN):
+            phrases.setdefault(kind, []).append(phrase)
+            progress.remarks.append(remark)
+        elif remark.startswith(HARMLESS):
+            progress.remarks.append(remark)
+        else:
+            yield f"PubMed did not search for what was meant ({remark}). Check the strategy"
+    yield from _lost_parts(progress.question, phrases)
+    before = len(store.matching(job.db, progress.slug))
+    if before < SMALL or search.count >= before * PLAUSIBLE_DROP:
+        return
+    strategy = progress.question.strategy_hash
+    last = runs.last_count(job.db, progress.slug, strategy)
+    if strategy == progress.before.strategy and (last is None or last >= before * PLAUSIBLE_DROP):
+        yield (
+            f"PubMed counted {search.count:,} records where {before:,} matched before. "
+            "That will be believed if the next search says the same"
+        )
+
+
+def _lost_parts(question: Question, phrases: Mapping[str, Sequence[str]]) -> Iterable[str]:
+    """Why each part of the strategy that rests on words unknown to PubMed was not searched for as it stands."""
+    if not phrases:
+        return
+    dropped, broken = ([p for kind in kinds for p in phrases.get(kind, ())] for kinds in (DROPPED, BROKEN))
+    try:
+        lost = losses(parse(question.strategy), dropped, broken)
+    except QueryError:
+        lost = [Loss((*dropped, *broken), None)]
+    for words, part in lost:
+        named = f"PubMed does not know {', '.join(words)}"
+        if part is None:
+            yield f"{named}, and what it searched for instead cannot be told. Check the strategy"
+            continue
+        text = question.strategy[part.start : part.end]
+        line = next((f"search.{name}" for name, query in question.search if text in query), "the strategy")
+        yield f"{named}, so that it searched for something else than {line} says. Correct or remove the words"
+
+
+def _log_failed_search(job: Refresh, progress: Progress, started: str, reason: str) -> None:
+    with connect.transaction(job.db):
+        runs.log_search(
+            job.db,
+            job.run,
+            progress.slug,
+            "strategy",
+            query=progress.question.strategy,
+            errors=[],
+            warnings=[],
+            slices=[],
+            reconciled=False,
+            reason=reason,
+            started=started,
+        )
+
+
+# -- 2. compare with what matched before -----------------------------------------------------------
+
+
+def compare(job: Refresh) -> None:
+    for progress in job.questions:
+        if progress.search and progress.complete:
+            before = store.matching(job.db, progress.slug)
+            progress.entering = progress.found - before
+            progress.left = frozenset(before - progress.found)
+            progress.kept = frozenset(before & progress.found)
+        with connect.transaction(job.db):
+            _log_comparison(job, progress)
+            if progress.complete:
+                store.keep_strategy(job.db, progress.question, job.started)
+                with store.relabelling(job.db, progress.left):
+                    store.leave(job.db, progress.slug, progress.left, job.started)
+                # Why they left is news too: they may have been changed, or deleted.
+                records.check_at_once(job.db, progress.left)
+                _enter(job, progress, records.stored(job.db, progress.entering))
+        if progress.complete and progress.kept:
+            _look_for_altered(job, progress)
+
+
+def _log_comparison(job: Refresh, progress: Progress) -> None:
+    search = progress.search
+    if search is None:
+        return
+    runs.log_search(
+        job.db,
+        job.run,
+        progress.slug,
+        "strategy",
+        strategy=progress.question.strategy_hash,
+        entered=len(progress.entering),
+        left_count=len(progress.left),
+        kept=len(progress.kept),
+        reason="; ".join(progress.failures) or None,
+        started=job.started,
+        **_answer(search),
+    )
+
+
+def _answer(search: SearchResult) -> dict[str, Any]:
+    return {
+        "query": search.query,
+        "translation": search.translation,
+        "errors": search.errors,
+        "warnings": search.warnings,
+        "count": search.count,
+        "slices": [(part.first, part.last, part.count) for part in search.slices],
+        "reconciled": search.reconciled,
+        "seconds": round(search.seconds, 3),
+    }
+
+
+def _look_for_altered(job: Refresh, progress: Progress) -> None:
+    """One search for what changed in records that we have: withdrawn, or revised after any that we hold.
+
+    It is a quick look (PubMed knows the day of revision of completed records only); what it cannot see, the
+    re-checks in rotation will.
+    """
+    wanted = WITHDRAWN
+    if newest := store.newest_revision(job.db, progress.slug):
+        wanted += f" OR {date.fromisoformat(newest) + timedelta(days=1):%Y/%m/%d}:3000[lr]"
+    try:
+        search = job.pubmed.search(f"({progress.question.strategy}) AND ({wanted})")
+    except ServiceError as error:
+        progress.fail(f"retractions could not be looked for: {error}")
+        return
+    if search.reason:
+        progress.fail(f"retractions could not be looked for: {search.reason}")
+    with connect.transaction(job.db):
+        runs.log_search(
+            job.db,
+            job.run,
+            progress.slug,
+            "altered",
+            reason=search.reason,
+            started=job.started,
+            **_answer(search),
+        )
+    known = job.db.execute(
+        "select distinct pmid from publication_types where lower(name) in "
+        "('retracted publication', 'expression of concern') and pmid in (select value from json_each(?))",
+        (json.dumps(search.pmids),),
+    )
+    progress.altered = progress.kept & (frozenset(search.pmids) - {Pmid(pmid) for (pmid,) in known})
+
+
+def _enter(job: Refresh, progress: Progress, pmids: Collection[Pmid]) -> None:
+    """Let stored records into the question, each with its reason; inside the caller's transaction."""
+    rows = job.db.execute(
+        "select pmid, coalesce(created, entered, '') from articles where pmid in (select value from json_each(?))",
+        (json.dumps(list(pmids)),),
+    )
+    reasons = {Pmid(pmid): _reason(progress, created) for pmid, created in rows}
+    with store.relabelling(job.db, reasons.keys()):
+        store.enter(job.db, progress.slug, progress.question.strategy_hash, reasons, job.started)
+    progress.entered += len(reasons)
+
+
+def _reason(progress: Progress, created: str) -> str:
+    """Why a record enters: was it created in PubMed since we were last complete?
+
+    Where PubMed's dates lag behind our clock, they count: what is newer than all that we held then is new.
+    """
+    before = progress.before
+    if before.complete_to is None:
+        return "first search"
+    if not created or created >= min(before.complete_to[:10], progress.newest_held or created):
+        return "newly published"
+    return "newly indexed" if before.strategy == progress.question.strategy_hash else "strategy changed"
+
+
+# -- 3. fetch what entered and what is due, a batch a transaction ----------------------------------
+
+
+def fetch(job: Refresh) -> None:
+    wanted = _wanted(job)
+    if not wanted:
+        job.console.say("nothing to fetch")
+        return
+    batches = [wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)]
+    job.console.say(
+        f"{len(wanted):,} records to fetch, in {_plural(len(batches), 'request')}: "
+        f"about {_duration(len(batches) * SECONDS_A_BATCH)}"
+    )
+    failed_in_a_row = 0
+    with job.console.progress("records", len(wanted)) as advance:
+        for number, batch in enumerate(batches):
+            try:
+                _store(job, job.pubmed.fetch_batch(batch))
+                failed_in_a_row = 0
+            except ServiceError as error:
+                _blame(job, batch, str(error))
+                failed_in_a_row += 1
+            advance(len(batch))
+            if failed_in_a_row == 2:
+                rest = [pmid for left_over in batches[number + 1 :] for pmid in left_over]
+                _blame(job, rest, "not fetched, as PubMed kept failing")
+                return
+
+
+def _wanted(job: Refresh) -> list[Pmid]:
+    """Newest first: what entered and is not stored (or was gone), what was altered, then what is due."""
+    slugs = [progress.slug for progress in job.questions]
+    entering = {pmid for progress in job.questions for pmid in progress.entering}
+    altered = {pmid for progress in job.questions for pmid in progress.altered}
+    states = records.states(job.db, entering)
+    new = {p for p in entering if p not in states or states[p].gone or not states[p].stored}
+    due = records.due(job.db, job.started, slugs, job.recheck_days, job.full)
+    job.due = len(due)
+    urgent = sorted(new, reverse=True) + sorted(altered, reverse=True)
+    return list(dict.fromkeys((*urgent, *due)))
+
+
+def _store(job: Refresh, batch: FetchedBatch) -> None:
+    started = now()
+    readings, refused = _read(batch)
+    pmids = {reading.pmid for reading in readings}
+    with connect.transaction(job.db) as db:
+        stored = ingest.store(
+            db, readings, run=job.run, when=started, recheck_days=_recheck_days(job), source="pubmed"
+        )
+        gone = records.missing(db, batch.missing, started, _recheck_days(job), "pubmed")
+        records.note_changes(db, ((pmid, "record", "present", "gone") for pmid in gone), started, job.run)
+        for progress in job.questions:
+            _enter(job, progress, progress.entering & pmids)
+        runs.log_fetch(
+            db,
+            job.run,
+            asked=len(batch.asked),
+            returned=len(pmids),
+            missing=batch.missing,
+            refused=refused,
+            bytes=batch.bytes,
+            started=started,
+            seconds=round(batch.seconds, 3),
+        )
+    _count(job, stored, pmids)
+    job.totals["missing"] += len(batch.missing)
+    job.totals["refused"] += len(refused)
+    for pmid, reason in refused.items():
+        _blame(job, [pmid], f"PMID {pmid} cannot be read: {reason}")
+    _note_undelivered(job, batch.missing)
+
+
+def _note_undelivered(job: Refresh, pmids: Sequence[Pmid]) -> None:
+    """What a search lists and no fetch brings: missing at first, and once that is confirmed, a remark."""
+    states = records.states(job.db, pmids)
+    entering = {pmid for progress in job.questions for pmid in progress.entering}
+    hoped_for = [pmid for pmid in pmids if pmid in entering and not states[pmid].gone]
+    _blame(job, hoped_for, "listed but not delivered")
+    for progress in job.questions:
+        for pmid in progress.entering.intersection(pmids).difference(hoped_for):
+            progress.remarks.append(f"PubMed lists PMID {pmid}, but again did not deliver it")
+
+
+def _read(batch: FetchedBatch) -> tuple[list[ingest.Reading], dict[Pmid, str]]:
+    readings, refused = [], dict(batch.refused)
+    for document in batch.bodies:
+        for raw in split(BytesIO(document)):
+            try:
+                readings.append(ingest.read(raw.body))
+            except RecordError as error:
+                if pmid := raw.pmid:
+                    refused[pmid] = str(error)
+    return readings, refused
+
+
+def _recheck_days(job: Refresh) -> int:
+    return job.recheck_days or min(progress.question.recheck_days for progress in job.questions)
+
+
+def _count(job: Refresh, stored: ingest.Stored, pmids: set[Pmid]) -> None:
+    job.totals["fetched"] += len(pmids)
+    job.totals["new"] += len(stored.new)
+    job.totals["changed"] += len(stored.changed)
+    job.totals["notices"] += len(stored.noticed)
+    belongs = store.questions_of(job.db, pmids)
+    for progress in job.questions:
+        mine = {pmid for pmid in pmids if progress.slug in belongs.get(pmid, ())}
+        progress.fetched += len(mine)
+        progress.changed += len(mine.intersection(stored.changed))
+        progress.notices += len(mine.intersection(stored.noticed))
+
+
+def _blame(job: Refresh, pmids: Sequence[Pmid], reason: str) -> None:
+    """What could not be had leaves each question that it belongs to incomplete."""
+    if not pmids:
+        return
+    belongs = store.questions_of(job.db, pmids)
+    for progress in job.questions:
+        mine = [p for p in pmids if p in progress.entering or progress.slug in belongs.get(p, ())]
+        if mine:
+            progress.fail(f"{_plural(len(mine), 'record')} missing ({reason})")
+
+
+# -- 4. enrichment has its own issue; 5. close: the watermark last ---------------------------------
+
+
+def close(job: Refresh) -> None:
+    with connect.transaction(job.db) as db:
+        for progress in job.questions:
+            if job.interrupted:
+                progress.fail("interrupted")
+            if progress.complete and progress.before.complete_to is None:
+                starter.leave_question(db, progress.slug)
+        for progress in job.questions:
+            if progress.complete:
+                store.complete(db, progress.question, job.started, progress.found)
+                _check_seeds(job, progress)
+            else:
+                store.incomplete(db, progress.slug, job.started, "; ".join(progress.failures))
+        report = job.report()
+        runs.finish(db, job.run, report["outcome"], job.reason, report)
+    connect.tidy(job.db, job.console.say)
+
+
+def _check_seeds(job: Refresh, progress: Progress) -> None:
+    for pmid, _, found, record_title in store.seeds(job.db, progress.slug):
+        if not found:
+            progress.seeds_missing.append(pmid)
+        elif record_title:
+            progress.remarks.append(f"seed {pmid} has another title in PubMed: {record_title}")
+
+
+def _abandon(job: Refresh, error: BaseException) -> None:
+    """Something that we did not foresee: the run says so, and no watermark moves."""
+    try:
+        with connect.transaction(job.db) as db:
+            for progress in job.questions:
+                store.incomplete(
+                    db, progress.slug, job.started, f"the refresh failed ({type(error).__name__})"
+                )
+            runs.finish(db, job.run, runs.FAILED, f"{type(error).__name__}: {error}", job.report())
+    except sqlite3.DatabaseError:
+        job.console.say("the run log could not be written either")
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds < 90 else f"{seconds / 60:.0f} minutes"

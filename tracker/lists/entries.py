@@ -1,0 +1,179 @@
+"""What a list shows of each article: what it is, how it stands, what was read from it, and what belongs with it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from tracker.article import Pmid
+from tracker.evidence import facets, search
+
+# Enough to see that there are more; a registry number that hundreds share is no trial.
+MOST_REPORTS = 6
+# PubMed links a preprint and its article by these, from either side.
+_PAIRING = "'UpdateIn', 'UpdateOf'"
+
+_ARTICLES = """
+select a.pmid, a.title, a.title_html, a.authors_text,
+  coalesce(a.iso_abbreviation, a.medline_abbreviation, a.journal) as journal,
+  a.published, a.created, a.doi, a.pmcid, a.retracted, a.withdrawn, a.expression_of_concern, a.corrected, a.is_notice,
+  a.title_says, a.by_title,
+  q.entered, q.reason, (select s.checked from record_state s where s.pmid = a.pmid) as checked,
+  (select s.source from record_state s where s.pmid = a.pmid) as source
+from json_each(:pmids) given
+join articles a on a.pmid = given.value
+left join question_articles q on q.question = :question and q.pmid = a.pmid
+"""
+_LABELS = """
+select pmid, label_group, value from labels
+where pmid in (select value from json_each(:pmids)) order by pmid, label_group, value
+"""
+_REGISTRATIONS = f"""
+select distinct pmid, bank, number from registrations
+where pmid in (select value from json_each(:pmids)) and number <> ''
+  and bank in ({", ".join(f"'{bank}'" for bank in facets.REGISTRIES)})
+order by pmid, number
+"""
+# Of the same question where there is one: what a reader of the list would find beside it.
+_IN_LIST = """(:question is null or exists (
+  select 1 from question_articles m where m.question = :question and m.pmid = a.pmid and m.matching))"""
+# What is named under another record bears its marks as well.
+_NAMED = (
+    "a.pmid, a.title_html, a.published, a.retracted, a.withdrawn, a.expression_of_concern, a.corrected, a.is_notice, "
+    "a.title_says, a.by_title"
+)
+_REPORTS = f"""
+select r.number, {_NAMED}
+from json_each(:numbers) given
+join registrations r on r.number = given.value
+join articles a on a.pmid = r.pmid
+where {_IN_LIST} limit 1000
+"""
+_PAIRS = f"""
+select n.pmid as of, {_NAMED},
+  exists (select 1 from labels l where l.pmid = n.pmid and l.label_group = 'publication' and l.value = 'preprint')
+    as preprint,
+  exists (select 1 from labels l where l.pmid = a.pmid and l.label_group = 'publication' and l.value = 'preprint')
+    as other_is_preprint
+from notices n join articles a on a.pmid = n.other_pmid
+where n.pmid in (select value from json_each(:pmids)) and a.pmid <> n.pmid and n.type in ({_PAIRING}) and {_IN_LIST}
+"""
+
+
+def listed(
+    db: sqlite3.Connection,
+    pmids: Sequence[Pmid],
+    question: str | None = None,
+    text: str = "",
+    *,
+    fold: bool = True,
+) -> list[dict[str, Any]]:
+    """The articles in this order, each with ``labels`` (values by group), ``trials`` and its ``snippet``.
+
+    ``trials`` are its registrations, each with the other ``reports`` of the trial in the same question;
+    ``preprint_of`` and ``preprints`` are the other side of a preprint and its article. With ``fold``, an article of
+    the list that stands under another one there is left out.
+    """
+    given = {"pmids": json.dumps(list(pmids)), "question": question}
+    rows = {row["pmid"]: row for row in _rows(db, _ARTICLES, given)}
+    articles = [rows[pmid] for pmid in pmids if pmid in rows]
+    labels = _by_pmid(_rows(db, _LABELS, given))
+    snippets = search.snippets(db, text, pmids, MARKS) if text else {}
+    for article in articles:
+        article["labels"] = {
+            group: [row["value"] for row in found]
+            for group, found in groupby(labels.get(article["pmid"], []), key=lambda row: row["label_group"])
+        }
+        article["snippet"] = snippets.get(article["pmid"])
+    _add_trials(db, articles, given)
+    _add_preprints(db, articles, given)
+    return list(_unfolded(articles)) if fold else articles
+
+
+# Around what a search matched; no text has them, as no record may hold control characters.
+MARKS = ("\x02", "\x03")
+
+
+def _add_trials(db: sqlite3.Connection, articles: Iterable[dict[str, Any]], given: dict[str, Any]) -> None:
+    registered = _by_pmid(_rows(db, _REGISTRATIONS, given))
+    numbers = sorted({row["number"] for rows in registered.values() for row in rows})
+    reports: dict[str, list[dict[str, Any]]] = {}
+    if numbers:
+        for row in _rows(db, _REPORTS, given | {"numbers": json.dumps(numbers)}):
+            reports.setdefault(row["number"], []).append(row)
+    for found in reports.values():
+        found.sort(key=lambda row: (row["published"] or "", row["pmid"]), reverse=True)
+    for article in articles:
+        article["trials"] = [
+            {
+                "bank": row["bank"],
+                "number": row["number"],
+                "reports": [
+                    report for report in reports.get(row["number"], []) if report["pmid"] != article["pmid"]
+                ],
+            }
+            for row in registered.get(article["pmid"], [])
+        ]
+
+
+def _add_preprints(db: sqlite3.Connection, articles: Sequence[dict[str, Any]], given: dict[str, Any]) -> None:
+    pairs: dict[int, list[dict[str, Any]]] = {}
+    for row in _rows(db, _PAIRS, given):
+        pairs.setdefault(row["of"], []).append(row)
+    for article in articles:
+        found = pairs.get(article["pmid"], [])
+        article["preprint_of"] = [row for row in found if row["preprint"] and not row["other_is_preprint"]]
+        article["preprints"] = [row for row in found if row["other_is_preprint"] and not row["preprint"]]
+    # PubMed may know of the pair on one side only.
+    by_pmid = {article["pmid"]: article for article in articles}
+    for article in articles:
+        for row in article["preprint_of"]:
+            other = by_pmid.get(row["pmid"])
+            if other and all(known["pmid"] != article["pmid"] for known in other["preprints"]):
+                other["preprints"].append(article)
+        for row in article["preprints"]:
+            other = by_pmid.get(row["pmid"])
+            if other and all(known["pmid"] != article["pmid"] for known in other["preprint_of"]):
+                other["preprint_of"].append(article)
+
+
+def _unfolded(articles: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    """Those that stand for themselves: a preprint stands under its article, a later report of a trial under the first.
+
+    Whoever is left out is named by one who is not: so an article that has its preprint under it stays.
+    """
+    shown = {article["pmid"] for article in articles}
+    hosts = {article["pmid"]: {row["pmid"] for row in article["preprint_of"]} & shown for article in articles}
+    under = {pmid for pmid, found in hosts.items() if found}
+    staying = set().union(*hosts.values())
+    for article in articles:
+        if article["pmid"] not in under:
+            staying.add(article["pmid"])
+            under |= {report["pmid"] for trial in article["trials"] for report in trial["reports"]} - staying
+    for article in articles:
+        if article["pmid"] in under:
+            continue
+        named = {row["pmid"] for row in article["preprints"]}
+        for trial in article["trials"]:
+            others = [report for report in trial["reports"] if report["pmid"] not in named]
+            # What is left out on this page must be named on it.
+            trial["reports"] = [
+                report
+                for place, report in enumerate(others)
+                if place < MOST_REPORTS or report["pmid"] in shown
+            ]
+            trial["more"] = len(others) - len(trial["reports"])
+        yield article
+
+
+def _by_pmid(rows: Iterable[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    return {pmid: list(found) for pmid, found in groupby(rows, key=lambda row: int(row["pmid"]))}
+
+
+def _rows(db: sqlite3.Connection, query: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+    cursor = db.execute(query, values)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]

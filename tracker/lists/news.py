@@ -1,0 +1,537 @@
+"""What is news: papers that entered a question, left it, were withdrawn or corrected, or changed, day by day.
+
+Everything is read newest first along an index, and no further than ``LOOKED`` rows: where that does not reach, the
+number says that there are more. Starter citations are never news.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import groupby, islice
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple
+
+from tracker.article import Pmid
+from tracker.evidence.questions import STARTER
+from tracker.evidence.schema import STANDING
+from tracker.lists.selection import NARROW, Count
+
+Kind = Literal["new", "changed", "withdrawn", "left"]
+KINDS: tuple[Kind, ...] = ("new", "changed", "withdrawn", "left")
+# Why an article enters, the reasons that make it news first; what a first search finds is told by its number alone.
+FIRST_SEARCH = "first search"
+REASONS = ("newly published", "newly indexed", "loaded from a file", "strategy changed", FIRST_SEARCH)
+# An edit of a strategy floods no feed.
+FED = REASONS[:3]
+
+LOOKED, FEW = 1000, 1000
+LOOKED_AT_DAYS = 30
+SHOWN, SHOWN_WITHDRAWN, SHOWN_CHANGED = 10, 50, 20
+# Papers on a page; the last of its days may go beyond it.
+FULL = 80
+SINCE, SINCE_CHANGED = 5, 100
+
+# What a notice changes in a record by itself, and says nothing more.
+_OF_NOTICES = frozenset({"notices", "publication_types", "revised"})
+# Of these fields it matters which way they turned; their values are short.
+_TURNING = f"{STANDING}, 'record', 'updated', 'commented', 'republished', 'is_notice'"
+_STANDING_FIELDS = frozenset({"retracted", "withdrawn", "expression_of_concern", "corrected"})
+
+
+class Paper(NamedTuple):
+    """An article as news names it.
+
+    ``questions`` are the slugs of all that it is or was in; ``labels`` say of what kind the publication is.
+    """
+
+    pmid: Pmid
+    title_html: str
+    authors_text: str | None
+    journal: str | None
+    published: str | None
+    retracted: int
+    withdrawn: int
+    expression_of_concern: int
+    corrected: int
+    is_notice: int
+    title_says: str | None
+    by_title: int
+    questions: Sequence[str]
+    labels: Mapping[str, Sequence[str]]
+
+
+class Entered(NamedTuple):
+    """What entered a question: how many for each reason, and the newest of those that are news."""
+
+    question: str
+    title: str
+    reasons: Mapping[str, Count]
+    newest: Sequence[Paper]
+
+    @property
+    def more(self) -> bool:
+        """Whether there are others than the newest."""
+        return sum(count.n for count in self.reasons.values()) > len(self.newest)
+
+
+class Left(NamedTuple):
+    """What left a question: how many, and the newest of them."""
+
+    question: str
+    title: str
+    number: Count
+    newest: Sequence[Paper]
+
+
+class Notice(NamedTuple):
+    """``field`` (retracted, withdrawn, expression_of_concern or corrected) turned to 1; ``noticed`` is when."""
+
+    paper: Paper
+    noticed: str
+    field: str
+    before: str | None
+    after: str | None
+
+
+class Field(NamedTuple):
+    """A field that changed; ``turned`` is what a flag came to be, or ``record``: present or gone."""
+
+    name: str
+    turned: str | None
+
+
+class Changed(NamedTuple):
+    """A record that changed in other fields than those of a Notice, and when we last noticed."""
+
+    paper: Paper
+    fields: Sequence[Field]
+    noticed: str
+
+
+class Day(NamedTuple):
+    """What happened on a day (UTC); of what is long the first, beside how many there are."""
+
+    day: str
+    entered: Sequence[Entered]
+    left: Sequence[Left]
+    withdrawn: Sequence[Notice]
+    withdrawn_number: Count
+    changed: Sequence[Changed]
+    changed_number: Count
+
+    @property
+    def is_empty(self) -> bool:
+        # Where not all was looked at, nothing was found, but not nothing is there.
+        numbers = (self.withdrawn_number, self.changed_number)
+        return not (self.entered or self.left or any(number.n or not number.exact for number in numbers))
+
+    @property
+    def shown(self) -> int:
+        """How many papers are named."""
+        lists = [*(entry.newest for entry in self.entered), *(entry.newest for entry in self.left)]
+        return sum(map(len, lists)) + len(self.withdrawn) + len(self.changed)
+
+
+class Days(NamedTuple):
+    """``earlier`` is the day before which to go on, None where nothing happened before."""
+
+    days: Sequence[Day]
+    earlier: str | None
+
+
+class Warned(NamedTuple):
+    """An article that is retracted, withdrawn, under concern or corrected; ``noticed`` is None where it came so."""
+
+    pmid: Pmid
+    title_html: str
+    retracted: int
+    withdrawn: int
+    expression_of_concern: int
+    corrected: int
+    title_says: str | None
+    by_title: int
+    noticed: str | None
+
+
+class Since(NamedTuple):
+    """What happened in a question after a moment.
+
+    ``entered`` says how many for each reason, of what is still there; ``standing`` are the first of those that were
+    noticed as retracted, under concern or corrected, ``standing_number`` is how many such notices there were.
+    """
+
+    moment: str
+    entered: Mapping[str, Count]
+    newest: Sequence[Paper]
+    left: Count
+    standing: Sequence[Warned]
+    standing_number: Count
+    changed: Count
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.entered or self.left.n or self.standing_number.n or self.changed.n)
+
+
+class _Span(NamedTuple):
+    """Between two moments, neither included; a day comes before all of its moments."""
+
+    after: str
+    before: str
+
+
+_EVER = _Span("", "~")
+
+
+class _Record(NamedTuple):
+    """What was noticed in a record at one moment."""
+
+    pmid: Pmid
+    noticed: str
+    fields: list[Field]
+
+
+def days(
+    db: sqlite3.Connection,
+    before: str | None = None,
+    question: str | None = None,
+    kind: Kind | None = None,
+    size: int = 7,
+) -> Days:
+    """The latest days before the given one (all, without) on which something of the kind happened in the question.
+
+    There may be fewer than ``size``, and more to come, where much is to be shown of each, or much happened that was
+    not asked for.
+    """
+    asked = titles(db, question)
+    found: list[Day] = []
+    end = before or _EVER.before
+    latest = _latest(db, end, asked, kind)
+    for _ in range(LOOKED_AT_DAYS):
+        if latest is None or len(found) == size or sum(day.shown for day in found) >= FULL:
+            break
+        end = latest[:10]
+        day = _day(db, end, asked, question, kind)
+        if not day.is_empty:
+            found.append(day)
+        latest = _latest(db, end, asked, kind)
+    return Days(found, end if latest else None)
+
+
+def since(db: sqlite3.Connection, slug: str, moment: str) -> Since:
+    """What happened in a question after a moment, or from a day on."""
+    span = _Span(moment, _EVER.before)
+    entered, reasons = _entered(db, slug, span, matching=True)
+    notices, number = _withdrawn(db, slug, span)
+    noticed: dict[Pmid, str] = {}
+    for pmid, when, *_ in notices:
+        noticed.setdefault(pmid, when)
+    standing = list(noticed)[:SINCE]
+    changed = _changed(*_records(db, slug, span))[1]
+    papers = _papers(db, [*entered[:SINCE], *standing])
+    return Since(
+        moment,
+        reasons,
+        _those(papers, entered[:SINCE]),
+        _capped(_left(db, slug, _moments_left(db, span))),
+        [_warned(paper, noticed[paper.pmid]) for paper in _those(papers, standing)],
+        number,
+        Count(min(changed.n, SINCE_CHANGED), changed.exact and changed.n <= SINCE_CHANGED),
+    )
+
+
+def standing(db: sqlite3.Connection, most: int = 5) -> list[Warned]:
+    """Articles of any question that were lately noticed as retracted, under concern or corrected, and still are.
+
+    Where those are fewer, more that are retracted or under concern, though it was never noticed that they became so.
+    """
+    found: dict[Pmid, Warned] = {}
+    for query in (_LATELY_NOTICED, _EVER_WITHDRAWN):
+        for row in db.execute(query, {"looked": LOOKED}):
+            if len(found) == most:
+                return list(found.values())
+            warned = Warned(*row)
+            found.setdefault(warned.pmid, warned)
+    return list(found.values())
+
+
+def feed(db: sqlite3.Connection, question: str | None = None, size: int = 50) -> list[Pmid]:
+    """The articles that entered lately or whose record changed, newest news first.
+
+    What a first search or an edit of a strategy brings is no news here.
+    """
+    latest: dict[Pmid, str] = {}
+    for slug in titles(db, question):
+        rows = db.execute(_ENTERED, (slug, *_EVER, LOOKED))
+        for pmid, entered in islice(((row[0], row[1]) for row in rows if row[2] in FED), size):
+            latest[pmid] = max(entered, latest.get(pmid, ""))
+    for record in _records(db, question, _EVER)[0]:
+        latest[record.pmid] = max(record.noticed, latest.get(record.pmid, ""))
+    return sorted(latest, key=lambda pmid: (latest[pmid], pmid), reverse=True)[:size]
+
+
+def titles(db: sqlite3.Connection, question: str | None = None) -> dict[str, str]:
+    """Titles of all questions by slug, in their order, or of this one alone."""
+    rows = db.execute("select slug, title from questions order by position, slug")
+    return {slug: title for slug, title in rows if question in (None, slug)}
+
+
+# -- a day -----------------------------------------------------------------------------------------
+
+
+def _latest(db: sqlite3.Connection, before: str, slugs: Collection[str], kind: Kind | None) -> str | None:
+    """The last moment before which something of the kind may have happened: one step into each index."""
+    asked: list[tuple[str, tuple[str, ...]]] = []
+    only = next(iter(slugs)) if len(slugs) == 1 else None
+    if kind in (None, "new"):
+        query = "select max(entered) from question_articles where question = ? and entered < ?"
+        asked += [(query, (slug, before)) for slug in slugs]
+    if kind in (None, "left"):
+        asked.append(("select max(left_at) from question_articles where left_at < ?", (before,)))
+    if kind in (None, "changed"):
+        if only and _is_small(db, only):
+            asked.append((_LATEST_OF_FEW, (before, only)))
+        else:
+            asked.append(("select max(noticed) from changes where noticed < ?", (before,)))
+    if kind == "withdrawn":
+        asked.append((_LATEST_STANDING, (before,)))
+    moments = [db.execute(query, values).fetchone()[0] for query, values in asked]
+    return max(filter(None, moments), default=None)
+
+
+def _day(
+    db: sqlite3.Connection, day: str, asked: Mapping[str, str], question: str | None, kind: Kind | None
+) -> Day:
+    span = _Span(day, f"{day}~")
+    entered = {slug: _entered(db, slug, span) for slug in asked if kind in (None, "new")}
+    moments = _moments_left(db, span) if kind in (None, "left") else []
+    left = {slug: _left(db, slug, moments) for slug in asked if moments}
+    notices, withdrawn = _withdrawn(db, question, span) if kind in (None, "withdrawn") else ([], Count(0))
+    records = _records(db, question, span) if kind in (None, "changed") else ([], True)
+    changed, changed_number = _changed(*records)
+    notices, changed = notices[:SHOWN_WITHDRAWN], changed[:SHOWN_CHANGED]
+    wanted = [pmid for pmids, _ in entered.values() for pmid in pmids[:SHOWN]]
+    wanted += [pmid for pmids in left.values() for pmid in pmids[:SHOWN]]
+    wanted += [pmid for pmid, *_ in notices] + [record.pmid for record in changed]
+    papers = _papers(db, wanted)
+    return Day(
+        day,
+        [
+            Entered(slug, asked[slug], reasons, _those(papers, pmids[:SHOWN]))
+            for slug, (pmids, reasons) in entered.items()
+            if reasons
+        ],
+        [
+            Left(slug, asked[slug], _capped(pmids), _those(papers, pmids[:SHOWN]))
+            for slug, pmids in left.items()
+            if pmids
+        ],
+        [Notice(papers[pmid], *rest) for pmid, *rest in notices if pmid in papers],
+        withdrawn,
+        [Changed(papers[r.pmid], r.fields, r.noticed) for r in changed if r.pmid in papers],
+        changed_number,
+    )
+
+
+# -- what entered and what left --------------------------------------------------------------------
+
+_ENTERED = """
+select pmid, entered, reason, matching from question_articles
+where question = ? and entered > ? and entered < ?
+order by entered desc, pmid desc limit ?
+"""
+# Step by step from one moment to the one before, whatever left at each.
+_MOMENTS_LEFT = """
+with recursive moments (moment) as (
+  select max(left_at) from question_articles where left_at > :after and left_at < :before
+  union all
+  select (select max(left_at) from question_articles where left_at > :after and left_at < moment)
+  from moments where moment is not null
+)
+select moment from moments where moment is not null limit :looked
+"""
+_LEFT = """
+select pmid from question_articles indexed by question_articles_left
+where left_at = ? and question = ? and reason <> ? order by pmid desc limit ?
+"""
+
+
+def _entered(
+    db: sqlite3.Connection, slug: str, span: _Span, *, matching: bool = False
+) -> tuple[list[Pmid], dict[str, Count]]:
+    """What entered and is news, by reason and then the newest first; and how many for each reason."""
+    rows = db.execute(_ENTERED, (slug, *span, NARROW + 1)).fetchall()
+    exact = len(rows) <= NARROW
+    by_reason: dict[str, list[Pmid]] = {}
+    for pmid, _, reason, still in rows[:NARROW]:
+        if reason != STARTER and (still or not matching):
+            by_reason.setdefault(reason, []).append(pmid)
+    reasons = sorted(by_reason, key=lambda reason: (*REASONS, reason).index(reason))
+    told = [pmid for reason in reasons if reason != FIRST_SEARCH for pmid in by_reason[reason]]
+    return told, {reason: Count(len(by_reason[reason]), exact) for reason in reasons}
+
+
+def _moments_left(db: sqlite3.Connection, span: _Span) -> list[str]:
+    given = {**span._asdict(), "looked": LOOKED}
+    return [moment for (moment,) in db.execute(_MOMENTS_LEFT, given)]
+
+
+def _left(db: sqlite3.Connection, slug: str, moments: Iterable[str]) -> list[Pmid]:
+    """What left the question at these moments, up to one more than is counted."""
+    found: list[Pmid] = []
+    for moment in moments:
+        rows = db.execute(_LEFT, (moment, slug, STARTER, NARROW + 1 - len(found)))
+        found += [pmid for (pmid,) in rows]
+        if len(found) > NARROW:
+            break
+    return found
+
+
+def _capped(pmids: Collection[Pmid]) -> Count:
+    return Count(min(len(pmids), NARROW), len(pmids) <= NARROW)
+
+
+# -- what changed ----------------------------------------------------------------------------------
+
+# What is wanted of a change, and what else it must be: of any record, and of those of a small question.
+_LOOKED_THROUGH = """
+select {columns} from changes c where c.noticed > :after and c.noticed < :before {condition}
+order by c.noticed desc, c.pmid desc, c.rowid desc limit :looked
+"""
+_OF_FEW = f"""
+select {{columns}} from question_articles q cross join changes c on c.pmid = q.pmid
+where q.question = :question and q.reason <> '{STARTER}' and c.noticed > :after and c.noticed < :before {{condition}}
+order by c.noticed desc, c.pmid desc, c.rowid desc limit :looked
+"""
+_IN_QUESTION = """
+select given.value from json_each(:pmids) given
+where exists (
+  select 1 from question_articles q
+  where q.pmid = given.value and (:question is null or q.question = :question) and q.reason <> :starter)
+"""
+_CHANGES = {
+    # Of most changes the index says all that is asked.
+    "columns": f"""c.pmid, c.noticed, c.field,
+      iif(c.field in ({_TURNING}), (select x.after from changes x where x.rowid = c.rowid), null)""",
+    "condition": "",
+}
+_NOTICES = {
+    "columns": "c.pmid, c.noticed, c.field, c.before, c.after",
+    "condition": f"and c.field in ({STANDING})",
+}
+_LATEST_OF_FEW = """
+select max((select max(c.noticed) from changes c where c.pmid = q.pmid and c.noticed < ?))
+from question_articles q where q.question = ?
+"""
+_LATEST_STANDING = f"select max(noticed) from changes where field in ({STANDING}) and noticed < ?"
+_MATCHING = "exists (select 1 from question_articles q where q.pmid = a.pmid and q.matching)"
+_FLAGGED = "a.retracted, a.withdrawn, a.expression_of_concern, a.corrected"
+_WARNED = f"a.pmid, a.title_html, {_FLAGGED}, a.title_says, a.by_title"
+_LATELY_NOTICED = f"""
+select {_WARNED}, newest.noticed
+from (
+  select pmid, field, after, noticed from changes where field in ({STANDING}) and noticed > ''
+  order by noticed desc, pmid desc limit :looked) newest
+cross join articles a on a.pmid = newest.pmid
+where newest.after = '1' and {_MATCHING} and case newest.field
+  when 'retracted' then a.retracted when 'withdrawn' then a.withdrawn when 'corrected' then a.corrected
+  else a.expression_of_concern end
+"""
+_EVER_WITHDRAWN = f"""
+select {_WARNED}, null
+from (
+  select pmid from articles indexed by articles_retracted
+  where retracted or withdrawn or expression_of_concern
+  order by pmid desc limit :looked) newest
+cross join articles a on a.pmid = newest.pmid
+where {_MATCHING}
+"""
+
+
+def _noticed(
+    db: sqlite3.Connection, what: Mapping[str, str], question: str | None, span: _Span
+) -> tuple[list[Any], bool]:
+    """Changes in records of the question (of any, without), the newest first; and whether that is all of them."""
+    given = {"question": question, **span._asdict(), "looked": LOOKED + 1}
+    # Of a small question it is quicker to go by its own articles.
+    query = _OF_FEW if question and _is_small(db, question) else _LOOKED_THROUGH
+    rows = db.execute(query.format(**what), given).fetchall()
+    pmids = json.dumps(list({pmid for pmid, *_ in rows}))
+    found = db.execute(_IN_QUESTION, {"pmids": pmids, "question": question, "starter": STARTER})
+    ours = {pmid for (pmid,) in found}
+    return [row for row in rows if row[0] in ours], len(rows) <= LOOKED
+
+
+def _records(db: sqlite3.Connection, question: str | None, span: _Span) -> tuple[list[_Record], bool]:
+    """What was noticed in records of the question, the newest first; and whether that is all."""
+    rows, exact = _noticed(db, _CHANGES, question, span)
+    found = [
+        # Within a record they came newest first as well.
+        _Record(pmid, noticed, [Field(*field) for _, _, *field in group][::-1])
+        for (pmid, noticed), group in groupby(rows, key=itemgetter(0, 1))
+    ]
+    # Where not all was read, the last record may not be whole.
+    return (found if exact else found[:-1]), exact
+
+
+def _changed(records: Iterable[_Record], exact: bool) -> tuple[list[_Record], Count]:
+    """One entry a record, without what its notices say already; and how many."""
+    found: dict[Pmid, _Record] = {}
+    for record in records:
+        others = [field for field in record.fields if not _says_standing(field)]
+        if len(others) < len(record.fields):
+            others = [field for field in others if field.name not in _OF_NOTICES]
+        if not others:
+            continue
+        known = found.setdefault(record.pmid, _Record(record.pmid, record.noticed, []))
+        names = {field.name for field in known.fields}
+        known.fields.extend(field for field in others if field.name not in names)
+    return list(found.values()), Count(min(len(found), NARROW), exact and len(found) <= NARROW)
+
+
+def _says_standing(field: Field) -> bool:
+    return field.name in _STANDING_FIELDS and field.turned == "1"
+
+
+def _withdrawn(db: sqlite3.Connection, question: str | None, span: _Span) -> tuple[list[Any], Count]:
+    """(pmid, noticed, field, before, after) where papers were noticed as withdrawn or corrected; and how many."""
+    rows, exact = _noticed(db, _NOTICES, question, span)
+    found = [row for row in rows[:LOOKED] if row[-1] == "1"]
+    return found, Count(len(found), exact)
+
+
+def _is_small(db: sqlite3.Connection, slug: str) -> bool:
+    query = "select count(*) from (select 1 from question_articles where question = ? limit ?)"
+    size: int = db.execute(query, (slug, FEW + 1)).fetchone()[0]
+    return size <= FEW
+
+
+# -- the papers themselves -------------------------------------------------------------------------
+
+_PAPERS = f"""
+select a.pmid, a.title_html, a.authors_text,
+  coalesce(a.iso_abbreviation, a.medline_abbreviation, a.journal), a.published,
+  a.retracted, a.withdrawn, a.expression_of_concern, a.corrected, a.is_notice, a.title_says, a.by_title,
+  (select json_group_array(q.question) from question_articles q where q.pmid = a.pmid and q.reason <> '{STARTER}'),
+  (select json_group_array(l.value) from labels l where l.pmid = a.pmid and l.label_group = 'publication')
+from json_each(?) given join articles a on a.pmid = given.value
+"""
+
+
+def _papers(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, Paper]:
+    rows = db.execute(_PAPERS, (json.dumps(sorted(set(pmids))),))
+    papers = (
+        Paper._make([*values, json.loads(questions), {"publication": json.loads(kinds)}])
+        for *values, questions, kinds in rows
+    )
+    return {paper.pmid: paper for paper in papers}
+
+
+def _those(papers: Mapping[Pmid, Paper], pmids: Iterable[Pmid]) -> list[Paper]:
+    return [papers[pmid] for pmid in pmids if pmid in papers]
+
+
+def _warned(paper: Paper, noticed: str) -> Warned:
+    return Warned(**{name: getattr(paper, name) for name in Warned._fields[:-1]}, noticed=noticed)

@@ -1,0 +1,222 @@
+"""What a list shows, as its address says it: from the query string to a Selection, and back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from tracker.errors import UsageError
+from tracker.evidence import search
+from tracker.evidence.facets import FACTS
+from tracker.lists.selection import TOP, Key, Selection, Sort
+from tracker.site.server import access
+from tracker.site.server.compat import BadRequest, Request
+from tracker.team.decisions import TODO, TODO_FULL, UNDECIDED
+
+MOST_CHARACTERS = 300
+# Of one group; each is a filter to take off again, with the address of the list without it.
+MOST_VALUES = 20
+DECISIONS = {
+    "include": "judged relevant",
+    "exclude": "judged not relevant",
+    "unsure": "judged unsure",
+    UNDECIDED: "not looked at",
+}
+# What is left for whoever looks.
+MINE = {TODO: "for me to decide by title and abstract", TODO_FULL: "for me to decide by full text"}
+SORTS: dict[Sort, str] = {
+    "published": "date of publication",
+    "entered": "date of entry into this list",
+}
+_KEY = re.compile(r"([0-9TZ:-]{0,20}),(\d{1,10})")
+
+
+class Chip(NamedTuple):
+    """A filter that is on: what it says, and the address of the list without it."""
+
+    text: str
+    without: str
+
+
+def selection(
+    request: Request, question: str | None, choices: Mapping[str, Collection[str]], *, strict: bool = False
+) -> Selection:
+    """What the address asks for. ``choices`` are the facets there are, by group; other parameters are none of ours.
+
+    What a page cannot filter by is left out, and ``ignored`` says so. ``strict`` is for what has no place to say it, as
+    a file: then unknown values are kept, which fit nothing, and too many are refused.
+
+    Raises BadRequest where a value has not the form of its field.
+    """
+    args = request.args
+    text = (args.get("q") or "").strip()
+    if len(text) > MOST_CHARACTERS:
+        raise BadRequest(
+            f"A search may have {MOST_CHARACTERS} characters; this one has {len(text):,}. Shorten it."
+        )
+    try:
+        search.check(text)
+    except UsageError as error:
+        raise BadRequest(f"Too much to search for at once: {error}") from None
+    sort = args.get("sort") or "published"
+    if sort not in SORTS:
+        raise BadRequest(f"sort={sort!r} is no order. There are: {', '.join(SORTS)}.")
+    decision = args.get("decision") or None
+    if decision and question is None:
+        raise BadRequest("decision: people decide for a question. Take one question's page.")
+    viewer = access.viewer(request)
+    known = DECISIONS | (MINE if viewer else {})
+    if decision and decision not in known:
+        raise BadRequest(f"decision={decision!r} is no decision. There are: {', '.join(known)}.")
+    tag = args.get("tag") or None
+    given = {group: _given(args.getlist(group)) for group in choices}
+    if strict and (crowded := [group for group, values in given.items() if len(values) > MOST_VALUES]):
+        raise BadRequest(f"{crowded[0]}: a list is filtered by at most {MOST_VALUES} values of a group.")
+    return Selection(
+        question,
+        {
+            group: tuple(values)
+            for group, asked in given.items()
+            if (values := asked if strict else _known(asked, choices[group])[:MOST_VALUES])
+        },
+        _year(request, "from"),
+        _year(request, "to"),
+        text,
+        _day(request, "new"),
+        tag=tag,
+        decision=decision,
+        viewer=viewer if tag or decision else None,
+        sort=sort if question else "published",
+    )
+
+
+def ignored(request: Request, choices: Mapping[str, Collection[str]]) -> list[str]:
+    """What of the address's filters a page leaves out, in sentences."""
+    args = request.args
+    given = {group: _given(args.getlist(group)) for group in choices}
+    known = {group: _known(values, choices[group]) for group, values in given.items()}
+    unknown = sum(len(values) - len(known[group]) for group, values in given.items())
+    found = [
+        f"{group_title(group)}: only the first {MOST_VALUES} of {len(values)} values count."
+        for group, values in known.items()
+        if len(values) > MOST_VALUES
+    ]
+    if unknown:
+        found.append(
+            "One filter value is unknown here and was ignored."
+            if unknown == 1
+            else f"{unknown:,} filter values are unknown here and were ignored."
+        )
+    return found
+
+
+def _given(values: Sequence[str]) -> list[str]:
+    """What the address says of a group, each value once."""
+    return list(dict.fromkeys(filter(None, values)))
+
+
+def _known(values: Sequence[str], choices: Collection[str]) -> list[str]:
+    known = frozenset(choices)
+    return [value for value in values if value in known]
+
+
+def after(request: Request) -> Key:
+    """Where in the list the page starts; anything but a key of ours means the top."""
+    found = _KEY.fullmatch(request.args.get("after") or "")
+    return (found[1], int(found[2])) if found else TOP
+
+
+def query(chosen: Selection, **more: str | None) -> str:
+    """The list as a query string, ``?`` included where there is anything to say; ``more`` goes with it."""
+    pairs = [*_pairs(chosen), *((name, value) for name, value in more.items() if value)]
+    return f"?{urlencode(pairs)}" if pairs else ""
+
+
+def only(chosen: Selection, group: str, *values: str) -> str:
+    """The query string of the whole question with these values of one group."""
+    return query(Selection(chosen.question, {group: values}))
+
+
+def chips(chosen: Selection, path: str) -> list[Chip]:
+    """Every filter that is on."""
+    return [Chip(text, path + query(without)) for text, without in _parts(chosen)]
+
+
+def _parts(chosen: Selection) -> Iterator[tuple[str, Selection]]:
+    if chosen.text:
+        yield f"“{chosen.text}”", chosen._replace(text="")
+    for group, values in chosen.labels.items():
+        for value in values:
+            rest = {group: tuple(other for other in values if other != value)}
+            labels = {name: each for name, each in {**chosen.labels, **rest}.items() if each}
+            yield f"{group_title(group)}: {value_title(group, value)}", chosen._replace(labels=labels)
+    if chosen.first_year is not None:
+        yield f"from {chosen.first_year}", chosen._replace(first_year=None)
+    if chosen.last_year is not None:
+        yield f"to {chosen.last_year}", chosen._replace(last_year=None)
+    if chosen.created_since:
+        yield f"in PubMed since {chosen.created_since}", chosen._replace(created_since=None)
+    if chosen.tag:
+        yield f"tag: {chosen.tag}", chosen._replace(tag=None)
+    if chosen.decision:
+        yield (DECISIONS | MINE)[chosen.decision], chosen._replace(decision=None)
+
+
+def group_title(group: str) -> str:
+    return FACTS.get(group) or group.replace("_", " ").capitalize()
+
+
+def value_title(group: str, value: str) -> str:
+    return LANGUAGES.get(value, value) if group == "language" else value
+
+
+def _pairs(chosen: Selection) -> Iterator[tuple[str, Any]]:
+    fields: Mapping[str, Any] = {
+        "q": chosen.text,
+        "from": chosen.first_year,
+        "to": chosen.last_year,
+        "new": chosen.created_since,
+        "tag": chosen.tag,
+        "decision": chosen.decision,
+        "sort": chosen.sort if chosen.sort != "published" else None,
+    }
+    for group, values in chosen.labels.items():
+        yield from ((group, value) for value in values)
+    yield from ((name, value) for name, value in fields.items() if value not in (None, ""))
+
+
+def _year(request: Request, name: str) -> int | None:
+    text = (request.args.get(name) or "").strip()
+    if not text:
+        return None
+    if not re.fullmatch("[12][0-9]{3}", text):
+        raise BadRequest(f"{name}={text!r} is no year. Write four digits, say 2015.")
+    return int(text)
+
+
+def _day(request: Request, name: str) -> str | None:
+    text = (request.args.get(name) or "").strip()
+    if not text:
+        return None
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise BadRequest(f"{name}={text!r} is no day. Write it as 2026-01-31.") from None
+
+
+# MARC's codes as MEDLINE uses them: https://www.nlm.nih.gov/bsd/language_table.html
+LANGUAGES = dict(
+    pair.split("=")
+    for pair in (
+        "afr=Afrikaans alb=Albanian ara=Arabic arm=Armenian aze=Azerbaijani bos=Bosnian bul=Bulgarian cat=Catalan "
+        "chi=Chinese cze=Czech dan=Danish dut=Dutch eng=English epo=Esperanto est=Estonian fin=Finnish fre=French "
+        "geo=Georgian ger=German gle=Irish gre=Greek heb=Hebrew hin=Hindi hrv=Croatian hun=Hungarian ice=Icelandic "
+        "ind=Indonesian ita=Italian jpn=Japanese kin=Kinyarwanda kor=Korean lat=Latin lav=Latvian lit=Lithuanian "
+        "mac=Macedonian mal=Malayalam mul=several may=Malay nor=Norwegian per=Persian pol=Polish por=Portuguese "
+        "rum=Romanian rus=Russian san=Sanskrit slo=Slovak slv=Slovenian spa=Spanish srp=Serbian swe=Swedish "
+        "tha=Thai tur=Turkish ukr=Ukrainian und=unknown urd=Urdu vie=Vietnamese wel=Welsh"
+    ).split()
+)

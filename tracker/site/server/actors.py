@@ -1,0 +1,200 @@
+"""Who asks: looked up in annotations.db at every request, so that a role that was taken away is gone at once.
+
+An actor, as Datasette calls it, of ours is ``{"id": name, "name": display name, "role": role, "person": id}``, and of
+a token ``"scopes"`` and ``"token"`` besides. Whoever signed in by another plugin is one of ours where an identity of
+ours says so, and a reader otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tracker.evidence.connect import transaction
+from tracker.site.server.below import base_path
+from tracker.site.server.compat import BadSignature, Request, Response, settled
+from tracker.site.server.security import ANNOTATIONS
+from tracker.team import people
+from tracker.team.people import Person, Token
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+Actor = dict[str, Any]
+LASTS = int(people.SESSION_LASTS.total_seconds())
+# A token's last use is noted once in this time.
+NOTED_EVERY = timedelta(hours=1)
+# What is signed for one purpose must not serve another.
+_NAMESPACE = "tracker-session"
+# What only we say of somebody, whatever another plugin says.
+_OURS = ("person", "role", "scopes", "token")
+
+
+async def find(datasette: Datasette, request: Request, others: Sequence[Any]) -> Actor | None:
+    """Who asks; ``others`` is what other plugins answered to that. A token that does not count is nobody."""
+    bearer = bearer_of(request)
+    if bearer and bearer.startswith(people.TOKEN_PREFIX):
+        return await _of_token(datasette, bearer)
+    # Whatever came with a key of its own is not taken for the browser's owner as well.
+    if bearer is None and (person := await of_session(datasette, request)):
+        return actor(person)
+    for answer in others:
+        if found := await settled(answer):
+            return await _of_another(datasette, found)
+    return None
+
+
+def actor(person: Person, token: Token | None = None) -> Actor:
+    found = {"id": person.name, "name": person.display_name, "role": person.role, "person": person.id}
+    if token:
+        found |= {"scopes": list(token.scopes), "token": token.id}
+    return found
+
+
+def bearer_of(request: Request) -> str | None:
+    """What came as ``Authorization: Bearer`` (RFC 6750)."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else None
+
+
+# -- our session's cookie --------------------------------------------------------------------------
+
+
+def cookie_name(request: Request) -> str:
+    """Over HTTPS by a name that no other host, and nobody who reads along, can set (RFC 6265bis, 4.1.3.2).
+
+    Below a path the cookie goes to that path alone, and only ``__Secure-`` allows that (4.1.3.1).
+    """
+    if request.scheme != "https":
+        return "tracker"
+    return "__Host-tracker" if base_path(request.scope) == "/" else "__Secure-tracker"
+
+
+class _Session(NamedTuple):
+    """What a cookie says: ``session`` is the person's number when it began, ``name`` tells it from their others."""
+
+    person: int
+    session: int
+    began: int
+    name: str
+
+
+def begin_session(datasette: Datasette, request: Request, response: Response, person: Person) -> None:
+    said = {"person": person.id, "session": person.session, "began": int(time.time())}
+    # Two that begin in the same second are two.
+    value = datasette.sign(said | {"id": secrets.token_urlsafe(16)}, _NAMESPACE)
+    _set_cookie(request, response, value, LASTS)
+
+
+async def end_session(datasette: Datasette, request: Request, response: Response) -> None:
+    """End the session of this browser; also for whoever else has its cookie, but on a read-only copy."""
+    _set_cookie(request, response, "", 0)
+    annotations = datasette.get_database(ANNOTATIONS)
+    if annotations.is_mutable and (said := _said_by(datasette, request)):
+
+        def end(db: sqlite3.Connection) -> None:
+            with transaction(db):
+                people.end_session(db, said.name)
+
+        await annotations.execute_write_fn(end)
+
+
+def _set_cookie(request: Request, response: Response, value: str, seconds: int) -> None:
+    response.set_cookie(
+        cookie_name(request),
+        value,
+        max_age=seconds,
+        path="/",
+        httponly=True,
+        secure=request.scheme == "https",
+        samesite="lax",
+    )
+
+
+def has_session(request: Request) -> bool:
+    return cookie_name(request) in request.cookies
+
+
+async def of_session(datasette: Datasette, request: Request) -> Person | None:
+    """Whose session the cookie says this is, where it still counts."""
+    said = _said_by(datasette, request)
+    # Another process of ours may have a clock that is a little ahead.
+    if said is None or not -60 < time.time() - said.began < LASTS:
+        return None
+    person: Person | None = await _read(
+        datasette, lambda db: people.in_session(db, said.person, said.session, said.name)
+    )
+    return person
+
+
+def _said_by(datasette: Datasette, request: Request) -> _Session | None:
+    """What the cookie of a session says, where we signed it."""
+    name = cookie_name(request)
+    if name not in request.headers.get("cookie", "") or not (value := request.cookies.get(name)):
+        return None
+    try:
+        said = datasette.unsign(value, _NAMESPACE)
+        person, session, began = (int(said[key]) for key in ("person", "session", "began"))
+    except (BadSignature, KeyError, TypeError, ValueError):
+        return None
+    # Of what was signed, and not of the cookie: base64 writes the same in more ways than one.
+    name = sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return _Session(person, session, began, name)
+
+
+# -- tokens, and other plugins ---------------------------------------------------------------------
+
+
+async def _of_token(datasette: Datasette, bearer: str) -> Actor | None:
+    found: tuple[Person, Token] | None = await _read(datasette, lambda db: people.by_token(db, bearer))
+    if not found:
+        return None
+    person, token = found
+    annotations = datasette.get_database(ANNOTATIONS)
+    if (
+        annotations.is_mutable
+        and (token.used or "") < f"{datetime.now(UTC) - NOTED_EVERY:%Y-%m-%dT%H:%M:%SZ}"
+    ):
+
+        def note(db: sqlite3.Connection) -> None:
+            with transaction(db):
+                people.note_use(db, token)
+
+        # Nobody waits for it.
+        await annotations.execute_write_fn(note, block=False)
+    return actor(person, token)
+
+
+async def _of_another(datasette: Datasette, found: Actor) -> Actor:
+    person: Person | None = await _read(datasette, lambda db: people.by_identity(db, identities(found)))
+    if person and not person.disabled:
+        return actor(person)
+    return {key: value for key, value in found.items() if key not in _OURS}
+
+
+def identities(found: Actor) -> list[str]:
+    """What somebody whom another plugin signed in may be called in ``people.identity``, the surest first."""
+    called = str(found.get("id") or "")
+    login = found.get("gh_login")
+    # A login of digits alone would be taken for somebody else's number.
+    by_login = isinstance(login, str) and called.startswith("github:") and not login.isdigit()
+    return [name for name in (called, f"github:{str(login).lower()}" if by_login else "") if name]
+
+
+def tidy_identity(identity: str | None) -> str | None:
+    """An identity as it is compared: GitHub's logins are the same in capitals."""
+    if identity and identity.lower().startswith("github:"):
+        return identity.strip().lower()
+    return identity and identity.strip()
+
+
+async def _read(datasette: Datasette, look: Callable[[sqlite3.Connection], Any]) -> Any:
+    if ANNOTATIONS not in datasette.databases:
+        return None
+    return await datasette.get_database(ANNOTATIONS).execute_fn(look)

@@ -1,0 +1,109 @@
+"""What lets browsers and proxies keep an answer: a tag that changes with whatever the answer is made of.
+
+The tag comes from the state of the database files, not from the answer, so that "not modified" is said before any
+work is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import re
+from collections.abc import Awaitable, Callable
+from functools import cache, wraps
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tracker import __version__
+from tracker.clock import now
+from tracker.evidence.cache import state
+from tracker.site.server.compat import Request, Response
+from tracker.site.server.security import ANNOTATIONS, EVIDENCE
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+View = Callable[..., Awaitable[Response]]
+# For a minute nobody need ask again: a refresh, or a tag, may show that much later.
+CACHE_CONTROL = "public, max-age=60"
+# What a cookie has a part in is one reader's own, and asked for again each time.
+PRIVATE = "private, no-cache"
+# An opaque tag may hold commas; what stands between the tags of a list does not matter.
+_GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
+_TAG = re.compile(r'(?:W/)?("[^"]*")')
+
+
+def kept(view: View) -> View:
+    """The view, with what lets its answers be kept: asked for again while nothing has changed, it is not called.
+
+    Only what was found (200) is kept.
+    """
+
+    @wraps(view)
+    async def answer(request: Request, datasette: Datasette) -> Response:
+        tag = state_tag(datasette, request)
+        headers = {
+            "ETag": tag,
+            "Cache-Control": PRIVATE if request.cookies or request.actor else CACHE_CONTROL,
+            "Vary": "Accept-Encoding, Cookie, Authorization",
+        }
+        if not_modified(request, tag):
+            return Response("", 304, headers)
+        response: Response = await view(request, datasette)
+        if response.status == 200:
+            response.headers |= headers
+            await asyncio.to_thread(_compress, request, response)
+        return response
+
+    return answer
+
+
+def _compress(request: Request, response: Response) -> None:
+    """A page is mostly words, and a phone is often far away: a fifth of it goes out."""
+    if _GZIP.search(request.headers.get("accept-encoding", "")):
+        body = response.body if isinstance(response.body, bytes) else response.body.encode()
+        response.body = gzip.compress(body, compresslevel=5, mtime=0)
+        response.headers["Content-Encoding"] = "gzip"
+
+
+def state_tag(datasette: Datasette, request: Request) -> str:
+    """A weak ETag (RFC 9110, 8.8.3) of what this request is answered with.
+
+    It changes with either database, with the hour (pages count back from now), with our version, and with whatever
+    in the request tells one reader from another. Take it before reading: then a write in between makes it too old,
+    and never too new.
+    """
+    parts = [
+        __version__,
+        _looks(),
+        now()[:13],
+        request.url,
+        # Who is signed in, by whatever way and for how long; their messages and the token of their forms.
+        repr(request.actor),
+        *(request.headers.get(name, "") for name in ("cookie", "authorization")),
+    ]
+    for name in (EVIDENCE, ANNOTATIONS):
+        if (database := datasette.databases.get(name)) and database.path:
+            parts += (state(database.path), state(f"{database.path}-wal"))
+    return f'W/"{sha256(chr(0).join(parts).encode()).hexdigest()[:32]}"'
+
+
+def not_modified(request: Request, tag: str) -> bool:
+    """Whether the reader has this answer already: If-None-Match by weak comparison (RFC 9110, 13.1.2).
+
+    ``*`` asks whether there is any, which is not known before it is looked for: it is answered in full.
+    """
+    if request.method not in ("GET", "HEAD"):
+        return False
+    # Not request.headers, which keeps one of several.
+    fields = request.scope.get("headers") or ()
+    given = ", ".join(value.decode("latin-1") for name, value in fields if name == b"if-none-match")
+    return tag.removeprefix("W/") in _TAG.findall(given)
+
+
+@cache
+def _looks() -> str:
+    """Of the templates that pages are made with: they may change where the version does not."""
+    files = sorted(Path(__file__).parents[1].glob("templates/*"))
+    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

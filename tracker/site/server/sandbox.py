@@ -1,0 +1,525 @@
+"""Readers' SQL, run by processes that can be killed: a thread inside one long step of SQLite cannot.
+
+``evidence`` is answered by two child processes (``sandbox_child.py``). What Datasette asks about the schema, and our
+own pages, stay in the server and never wait for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+import logging
+import os
+import re
+import select
+import signal
+import sqlite3
+import struct
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from contextvars import ContextVar
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from urllib.parse import parse_qsl
+
+from tracker.evidence.connect import reading_uri
+from tracker.site.server import sandbox_child
+from tracker.site.server.compat import Base400, Database, QueryInterrupted, Results, asks_for_schema, traced
+from tracker.site.server.sandbox_child import packed, unpacked
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+log = logging.getLogger("tracker.site")
+
+CHILDREN = 2
+# Readers who may wait for one of them; whoever comes then is asked to come again.
+WAITING = 16
+COME_AGAIN_SECONDS = 5
+# Python starts in 0.1 s where nothing else runs.
+START_SECONDS = 20.0
+# After the limit of a query: its process has ended itself by then, or is killed.
+MARGIN_SECONDS = 0.3
+# A result that was begun to be sent is sent by then.
+SEND_SECONDS = 10.0
+# Of SQL's result as a page; Datasette takes 20 microseconds and more to make one of them.
+MOST_CELLS = 20_000
+# JSON takes up to six bytes for one.
+LARGEST_ANSWER = 6 * max(sandbox_child.LARGEST_RESULT.values())
+# What a process needs to find its libraries; nothing else of the environment is its business.
+ENVIRONMENT = ("DYLD_LIBRARY_PATH", "LD_LIBRARY_PATH")
+
+_NAMED = re.compile(r"[:@$](\w+)")
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+
+class Unavailable(Base400):  # type: ignore[misc]
+    """Nobody can run the query now."""
+
+    status = 503
+    headers: ClassVar = {"Retry-After": str(COME_AGAIN_SECONDS)}
+
+
+class Query(NamedTuple):
+    sql: str
+    params: Mapping[str, Any] | Sequence[Any]
+    seconds: float
+    #: Rows after which the result counts as truncated.
+    most: int | None
+    #: Whether a reader wrote it, or part of it.
+    own: bool
+    #: Whether it may be truncated before that, where it is too large; else that is an error.
+    ends_early: bool
+    #: Cells after which it is.
+    most_cells: int | None
+
+
+class Answer(NamedTuple):
+    rows: list[sqlite3.Row]
+    truncated: bool
+    description: Sequence[tuple[Any, ...]]
+
+
+def is_possible() -> bool:
+    """Whether this system has the signals and bounds that it stands on. Windows does not."""
+    return hasattr(signal, "setitimer") and importlib.util.find_spec("resource") is not None
+
+
+# -- who asks --------------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Of one request: what in it is SQL, and whether anybody still waits for the answer."""
+
+    def __init__(self, scope: dict[str, Any], receive: Receive) -> None:
+        self._scope = scope
+        self._receive = receive
+        #: Whether a query of this request was taken. The others of it are then, too: a page, or a file that is being
+        #: sent, is whole.
+        self.has_begun = False
+
+    @cached_property
+    def wrote(self) -> frozenset[str]:
+        """The parameters with which SQL was sent."""
+        query = parse_qsl(self._scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+        return frozenset(name for name, _ in query) & {"sql", "_where"}
+
+    @property
+    def wants_page(self) -> bool:
+        """Whether it is answered with a page, and not with a file."""
+        return "." not in str(self._scope["path"]).rpartition("/")[2]
+
+    async def gone(self) -> None:
+        """Until nobody waits any more. What is sent with a form is for others to hear."""
+        if self._scope["method"] in ("GET", "HEAD"):
+            # One message says that the request has no body; what comes next is its end.
+            for _ in range(2):
+                if (await self._receive())["type"] == "http.disconnect":
+                    return
+        await asyncio.Event().wait()
+
+
+_reader: ContextVar[_Reader | None] = ContextVar("reader", default=None)
+# Set while Datasette asks something for itself.
+_for_itself: ContextVar[bool] = ContextVar("for_itself", default=False)
+
+
+def attended(app: Any) -> Any:
+    """The ASGI application, for whose requests it is known who waits."""
+
+    async def answer(scope: dict[str, Any], receive: Receive, send: Any) -> None:
+        if scope["type"] == "http":
+            _reader.set(_Reader(scope, receive))
+        await app(scope, receive, send)
+
+    return answer
+
+
+# -- the database ----------------------------------------------------------------------------------
+
+
+class SandboxedDatabase(Database):  # type: ignore[misc]
+    """A database whose SQL is run by other processes, unless Datasette wrote all of it."""
+
+    def __init__(self, datasette: Datasette, path: str, is_mutable: bool) -> None:
+        super().__init__(datasette, path=path, is_mutable=is_mutable)
+        self._sandbox = Sandbox(reading_uri(Path(path), "mode=ro" if is_mutable else "immutable=1"))
+
+    def warm(self) -> None:
+        """Start the processes, so that the first reader need not wait for that."""
+        self._sandbox.warm()
+
+    def stop(self) -> None:
+        """End the processes. Whoever waits is told that nothing is answered any more."""
+        self._sandbox.stop()
+
+    def close(self) -> None:
+        self.stop()
+        super().close()
+
+    async def execute(
+        self,
+        sql: str,
+        params: Mapping[str, Any] | Sequence[Any] | None = None,
+        truncate: bool = False,
+        custom_time_limit: int | None = None,
+        page_size: int | None = None,
+        log_sql_errors: bool = True,
+    ) -> Any:
+        """As Datasette's, but that a reader's slip is never logged.
+
+        Raises QueryInterrupted for a query that outlasts its limit, sqlite3.OperationalError with SQLite's words for
+        one that fails, Unavailable where too many wait already.
+        """
+        if _for_itself.get() or asks_for_schema(sql):
+            return await super().execute(
+                sql, params, truncate, custom_time_limit, page_size, log_sql_errors=log_sql_errors
+            )
+        reader = _reader.get()
+        wrote = reader.wrote if reader else frozenset(("sql",))
+        milliseconds = min(custom_time_limit or self.ds.sql_time_limit_ms, self.ds.sql_time_limit_ms)
+        query = Query(
+            sql,
+            _bound(sql, params),
+            max(milliseconds, 1) / 1000,
+            self._most(page_size or self.ds.page_size) if truncate else None,
+            own=bool(wrote),
+            ends_early=truncate and "sql" in wrote,
+            most_cells=MOST_CELLS if reader and reader.wants_page else None,
+        )
+        with traced("sql", database=self.name, sql=sql.strip(), params=params):
+            found = await self._sandbox.ask(query, reader)
+        return Results(found.rows, found.truncated, found.description)
+
+    def _most(self, page_size: int) -> int | None:
+        most: int = self.ds.max_returned_rows
+        return (most + 1 if most == page_size else most) or None
+
+    async def table_counts(self, limit: int = 10) -> Any:
+        # The names of the tables are all there is in it.
+        token = _for_itself.set(True)
+        try:
+            return await super().table_counts(limit)
+        finally:
+            _for_itself.reset(token)
+
+
+def _bound(sql: str, params: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, Any] | list[Any]:
+    """The parameters that the SQL names. Of those of a saved query Datasette computes some when they are asked for."""
+    if params is None:
+        return {}
+    if not isinstance(params, Mapping):
+        return list(params)
+    bound = {}
+    for name in set(_NAMED.findall(sql)):
+        with suppress(KeyError):
+            bound[name] = params[name]
+    return bound
+
+
+# -- the processes ---------------------------------------------------------------------------------
+
+
+class Sandbox:
+    """Two processes that run SQL on one database, a thread for each, and the line before them."""
+
+    def __init__(self, uri: str) -> None:
+        self._threads = ThreadPoolExecutor(CHILDREN, "readers-sql")
+        self._children = tuple(_Child(uri) for _ in range(CHILDREN))
+        self._idle = list(self._children)
+        self._in_line = 0
+        self._lock = threading.Lock()
+        #: Also where nobody stopped it.
+        self.stop = weakref.finalize(self, _stop, self._threads, self._children)
+
+    def warm(self) -> None:
+        for child in self._children:
+            child.start()
+
+    async def ask(self, query: Query, reader: _Reader | None) -> Answer:
+        """The answer to the query. Raises as ``SandboxedDatabase.execute`` does."""
+        has_begun = reader is not None and reader.has_begun
+        try:
+            request = packed(query._asdict())
+        except TypeError as error:
+            raise sqlite3.OperationalError(str(error)) from None
+        with self._lock:
+            if self._in_line >= CHILDREN + WAITING and not has_begun:
+                raise Unavailable(
+                    "Many readers' queries are waiting already, as many as this site lets wait. "
+                    "Try again in a few seconds. Pages that need no SQL are answered meanwhile."
+                )
+            self._in_line += 1
+        if reader:
+            reader.has_begun = True
+        job = _Job(request, query)
+        try:
+            running = self._threads.submit(self._run, job)
+        except RuntimeError:
+            self._leave()
+            raise _stopping() from None
+        running.add_done_callback(lambda _: self._leave())
+        return await _answer(asyncio.wrap_future(running), job, reader)
+
+    def _run(self, job: _Job) -> Answer:
+        # There are as many threads as children.
+        with self._lock:
+            child = self._idle.pop()
+        try:
+            return job.run(child)
+        finally:
+            with self._lock:
+                self._idle.append(child)
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._in_line -= 1
+
+
+def _stop(threads: ThreadPoolExecutor, children: Sequence[_Child]) -> None:
+    threads.shutdown(wait=False, cancel_futures=True)
+    for child in children:
+        child.stop()
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("The site is being stopped. Try again in a few seconds.")
+
+
+async def _answer(answer: asyncio.Future[Answer], job: _Job, reader: _Reader | None) -> Answer:
+    """What comes first: the answer, or that nobody waits for it. Then, and where the request is given up, it ends."""
+    gone = asyncio.ensure_future(reader.gone()) if reader else None
+    try:
+        await asyncio.wait(
+            [waited for waited in (answer, gone) if waited], return_when=asyncio.FIRST_COMPLETED
+        )
+        if not answer.done():
+            raise Unavailable("Nobody waits for the answer.")
+        if answer.cancelled():
+            raise _stopping()
+        return answer.result()
+    finally:
+        if gone:
+            gone.cancel()
+        if not answer.done():
+            answer.cancel()
+            job.give_up()
+
+
+class _Job:
+    """A query in line, or being run."""
+
+    def __init__(self, request: bytes, query: Query) -> None:
+        self._request = request
+        self._query = query
+        self._child: _Child | None = None
+        self._is_given_up = False
+        self._lock = threading.Lock()
+
+    def run(self, child: _Child) -> Answer:
+        """Have it answered. Raises as ``SandboxedDatabase.execute`` does."""
+        query = self._query
+        child.prepare()
+        with self._lock:
+            if self._is_given_up:
+                raise Unavailable("Nobody waits for the answer.")
+            self._child = child
+        try:
+            answer = child.ask(self._request, query.seconds)
+        except TimeoutError as error:
+            raise QueryInterrupted(error, query.sql, query.params) from None
+        finally:
+            with self._lock:
+                self._child = None
+        about, *lines = answer.split(b"\n")
+        found = json.loads(about)
+        if "error" in found:
+            if found.get("spent"):
+                # Memory comes back whole to a new process only.
+                child.restart()
+            failure = sqlite3.OperationalError(found["error"])
+            interrupted = found["error"] == "interrupted"
+            raise QueryInterrupted(failure, query.sql, query.params) if interrupted else failure
+        rows, description = _as_rows(found["columns"], lines)
+        return Answer(rows, bool(found["truncated"]), description)
+
+    def give_up(self) -> None:
+        with self._lock:
+            self._is_given_up = True
+            if self._child:
+                self._child.kill()
+
+
+def _as_rows(columns: Sequence[str], lines: Sequence[bytes]) -> tuple[list[sqlite3.Row], Any]:
+    """SQLite's own kind of rows, which it makes for a cursor with these columns."""
+    names = ", ".join('null as "{}"'.format(name.replace('"', '""')) for name in columns)
+    with closing(sqlite3.connect(":memory:")) as db:
+        cursor = db.execute(f"select {names or 'null'}")
+        rows = [sqlite3.Row(cursor, tuple(json.loads(line, object_hook=unpacked))) for line in lines]
+        return rows, cursor.description if columns else ()
+
+
+class _Child:
+    """One process, started when it is needed and again after it was killed. One thread at a time asks it."""
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._process: subprocess.Popen[bytes] | None = None
+        self._is_ready = False
+        self._is_stopped = False
+        self._lock = threading.RLock()
+        # Held while somebody reads from its pipes, which must not be closed then.
+        self._asked = threading.RLock()
+
+    def prepare(self) -> None:
+        """Wait until the process can be asked. Raises Unavailable where it cannot be started."""
+        with self._asked:
+            self._prepare()
+
+    def ask(self, request: bytes, seconds: float) -> bytes:
+        """The answer to the request.
+
+        Raises TimeoutError where there is none in time, sqlite3.OperationalError where the process came to an end,
+        Unavailable where nothing is answered any more.
+        """
+        with self._asked:
+            return self._ask(request, seconds)
+
+    def _prepare(self) -> None:
+        with self._lock:
+            if self._process and self._process.poll() is not None:
+                # It ended while nobody asked: by whoever was short of memory.
+                self._end()
+        try:
+            self.start()
+            if self._process and not self._is_ready:
+                said = json.loads(_receive(self._process, time.monotonic() + START_SECONDS))
+                if "error" in said:
+                    raise EOFError(said["error"])
+                self._is_ready = True
+        except (OSError, EOFError) as error:
+            self._end()
+            if self._is_stopped:
+                raise _stopping() from None
+            log.error("no process for readers' SQL can be started: %s", error)
+            raise Unavailable("SQL cannot be run on this site at the moment. Try again later.") from None
+
+    def _ask(self, request: bytes, seconds: float) -> bytes:
+        process = self._process
+        if process is None:
+            raise _stopping()
+        begun = time.monotonic()
+        limit = begun + seconds + MARGIN_SECONDS
+        try:
+            _send(process, request, limit)
+            return _receive(process, limit)
+        except (OSError, EOFError) as error:
+            self.restart()
+            if self._is_stopped:
+                raise _stopping() from None
+            if isinstance(error, TimeoutError) or time.monotonic() - begun >= seconds:
+                raise TimeoutError("interrupted") from None
+            if process.returncode != -signal.SIGKILL:
+                log.warning("a process for readers' SQL came to an end (%s)", process.returncode)
+            raise sqlite3.OperationalError("the query ended the process that ran it") from None
+
+    def start(self) -> None:
+        """Start the process, without waiting until it is ready. Raises OSError."""
+        with self._lock:
+            if self._process is None and not self._is_stopped:
+                self._process = _started(self._uri)
+                self._is_ready = False
+
+    def kill(self) -> None:
+        """End the process, whatever it does; whoever asked it notices."""
+        with self._lock:
+            if self._process:
+                self._process.kill()
+
+    def restart(self) -> None:
+        """End the process, and start another for whoever asks next."""
+        self._end()
+        with suppress(OSError):
+            self.start()
+
+    def stop(self) -> None:
+        """End the process for good."""
+        with self._lock:
+            self._is_stopped = True
+            self.kill()
+        with self._asked:
+            self._end()
+
+    def _end(self) -> None:
+        with self._lock:
+            process, self._process = self._process, None
+            if process:
+                process.kill()
+                process.wait()
+                for stream in (process.stdin, process.stdout):
+                    if stream:
+                        stream.close()
+
+
+def _started(uri: str) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(  # noqa: S603 - our own file
+        [sys.executable, "-I", "-S", sandbox_child.__file__, uri],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        cwd="/",
+        env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
+        # Ctrl-C in a terminal is for the server, which ends it.
+        start_new_session=True,
+    )
+    for stream in (process.stdin, process.stdout):
+        if stream:
+            os.set_blocking(stream.fileno(), False)
+    return process
+
+
+def _send(process: subprocess.Popen[bytes], request: bytes, limit: float) -> None:
+    assert process.stdin
+    descriptor = process.stdin.fileno()
+    rest = memoryview(struct.pack(">I", len(request)) + request)
+    while rest:
+        _wait(descriptor, select.POLLOUT, limit)
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _receive(process: subprocess.Popen[bytes], limit: float) -> bytes:
+    """The next message. Raises TimeoutError, and EOFError where the process has ended or talks nonsense."""
+    assert process.stdout
+    descriptor = process.stdout.fileno()
+    (length,) = struct.unpack(">I", _read(descriptor, 4, limit))
+    if length > LARGEST_ANSWER:
+        raise EOFError(f"an answer of {length:,} bytes")
+    return _read(descriptor, length, time.monotonic() + SEND_SECONDS)
+
+
+def _read(descriptor: int, size: int, limit: float) -> bytes:
+    parts = bytearray()
+    while len(parts) < size:
+        _wait(descriptor, select.POLLIN, limit)
+        part = os.read(descriptor, size - len(parts))
+        if not part:
+            raise EOFError("it ended")
+        parts += part
+    return bytes(parts)
+
+
+def _wait(descriptor: int, event: int, limit: float) -> None:
+    poll = select.poll()
+    poll.register(descriptor, event)
+    if not poll.poll(max(0.0, limit - time.monotonic()) * 1000):
+        raise TimeoutError

@@ -1,0 +1,165 @@
+"""Which databases nobody sees, and what the browser is told to refuse: a strict policy on every answer.
+
+Our own pages need no inline script or style at all. Datasette's own have some scripts in their templates:
+those, and never what comes with data, get this answer's nonce, as the template is read.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+from jinja2 import BaseLoader, Environment
+
+from tracker.site.server import assets
+from tracker.site.server.compat import Base400
+
+EVIDENCE, SITE, ANNOTATIONS = "evidence", "_site", "annotations"
+# Read by our own pages only; readers' SQL never reaches a connection that can see annotations.
+HIDDEN = frozenset((SITE, ANNOTATIONS))
+
+_INLINE = re.compile(r"<(script)(?![^>]*\s(?:src|nonce)=)([^>]*)>")
+# Templates that we wrote; whatever else is rendered is Datasette's.
+OURS = (
+    *("/", "/methods", "/changes", "/search", "/sign-in", "/sign-out", "/account"),
+    *("/my-work", "/log", "/alerts", "/tags", "/undo"),
+)
+OURS_BELOW = ("/questions/", "/articles/", "/account/", "/alerts/", "/tags/")
+# Beginnings of the site's own paths, which it cannot lie below as well.
+TAKEN = frozenset((*OURS_BELOW, f"/{EVIDENCE}/", "/sitemaps/", "/-/"))
+# Of a form; whatever sends more is not heard to its end, signed in or not.
+LONGEST_BODY = 256 * 1024
+# Of path and query. Pages repeat parts of their address in their links, so a long one makes a much longer page.
+LONGEST_ADDRESS = 8 * 1024
+# What one address may ask of Datasette's tables and queries: how many parameters whose names begin so.
+MOST_ASKED = {"_facet": (10, "facets"), "_where": (10, "conditions in SQL"), "": (100, "parameters")}
+
+_POLICY = (
+    "default-src 'none'; script-src {script}; style-src {style}; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_STRICT = _POLICY.format(script="'self'", style="'self'")
+_HEADERS = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"strict-origin-when-cross-origin",
+    b"x-frame-options": b"DENY",
+    b"permissions-policy": b"camera=(), geolocation=(), microphone=(), interest-cohort=()",
+    b"cross-origin-opener-policy": b"same-origin",
+}
+
+
+class NonceLoader(BaseLoader):
+    """Reads templates through another loader, giving their inline scripts a nonce."""
+
+    def __init__(self, inner: BaseLoader) -> None:
+        self._inner = inner
+
+    def get_source(
+        self, environment: Environment, template: str
+    ) -> tuple[str, str | None, Callable[[], bool] | None]:
+        source, name, fresh = self._inner.get_source(environment, template)
+        return _INLINE.sub(r'<\1 nonce="{{ csp_nonce }}"\2>', source), name, fresh
+
+    def list_templates(self) -> list[str]:
+        return self._inner.list_templates()
+
+
+class _TooLong(Base400):  # type: ignore[misc]
+    """More was sent than any form of ours has."""
+
+    status = 413
+
+
+class _Refusal(NamedTuple):
+    status: int
+    words: str
+
+
+def _refusals(scope: dict[str, Any]) -> Iterator[_Refusal]:
+    """What an address asks that no page answers: said before anything takes it apart."""
+    asked: bytes = scope.get("query_string") or b""
+    length = len(scope.get("raw_path") or scope["path"].encode()) + len(asked)
+    if length > LONGEST_ADDRESS:
+        yield _Refusal(
+            414,
+            f"An address may have {LONGEST_ADDRESS:,} bytes; this one has {length:,}. Ask for less at once.",
+        )
+    elif not (scope.get("raw_path") or b"").isascii():
+        yield _Refusal(
+            400, "An address has letters and digits, and anything else as % and two of them (RFC 3986)."
+        )
+    elif scope["path"].startswith((f"/{EVIDENCE}/", f"/{EVIDENCE}.")) or scope["path"] == f"/{EVIDENCE}":
+        names = [name for name, _ in parse_qsl(asked.decode("latin-1"), keep_blank_values=True)]
+        for beginning, (most, called) in MOST_ASKED.items():
+            if (n := sum(name.startswith(beginning) for name in names)) > most:
+                yield _Refusal(
+                    400, f"A table is asked for at most {most} {called} at once; these are {n}. Ask for less."
+                )
+
+
+def secured(app: Any) -> Any:
+    """The ASGI application, with security headers on whatever it answers; what is too much to ask it is not asked."""
+
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        nonce = secrets.token_urlsafe(16)
+        is_https = scope.get("scheme") == "https"
+        headers = {
+            **_HEADERS,
+            **assets.headers(scope),
+            b"content-security-policy": policy(scope["path"], nonce).encode(),
+        }
+
+        async def send_secured(message: dict[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                kept = [
+                    (name, _over_https(value) if is_https and name.lower() == b"set-cookie" else value)
+                    for name, value in message.get("headers", ())
+                    if name.lower() not in headers
+                ]
+                message = {**message, "headers": [*kept, *headers.items()]}
+            await send(message)
+
+        async def refuse(refusal: _Refusal) -> None:
+            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+            start = {"type": "http.response.start", "status": refusal.status, "headers": headers}
+            await send_secured(start)
+            await send({"type": "http.response.body", "body": f"{refusal.words}\n".encode()})
+
+        if refusal := next(_refusals(scope), None):
+            await refuse(refusal)
+            return
+        heard = 0
+
+        async def receive_some() -> Any:
+            nonlocal heard
+            message = await receive()
+            heard += len(message.get("body", b""))
+            if heard > LONGEST_BODY:
+                raise _TooLong(f"A form may have {LONGEST_BODY:,} bytes. Nothing was written.")
+            return message
+
+        try:
+            await app({**scope, "csp_nonce": nonce}, receive_some, send_secured)
+        except _TooLong as error:
+            # Datasette answers it where its own code hears the body, but not where the form's token is looked for.
+            await refuse(_Refusal(error.status, str(error)))
+
+    return answer
+
+
+def _over_https(cookie: bytes) -> bytes:
+    """A cookie that was set over HTTPS, by whichever plugin, is sent over nothing else."""
+    return cookie if b"; secure" in cookie.lower() else cookie + b"; Secure"
+
+
+def policy(path: str, nonce: str) -> str:
+    """The policy for the answer at this path. Datasette's own pages and their SQL editor write styles as well."""
+    if path in OURS or path.startswith(OURS_BELOW):
+        return _STRICT
+    return _POLICY.format(script=f"'self' 'nonce-{nonce}'", style="'self' 'unsafe-inline'")

@@ -1,0 +1,476 @@
+"""Lists as files to take away: complete however long, read by threads of their own and sent while they are written.
+
+Datasette's few SQL threads are for pages; an export of a long list would hold one for minutes. It reads all of the
+list as of one moment, for which SQLite keeps every later change apart, so a reader who goes away or takes nothing
+ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import re
+import sqlite3
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+
+from tracker.article import MAX_PMID, Pmid
+from tracker.errors import UsageError
+from tracker.evidence.connect import BUSY_SECONDS, reading_uri
+from tracker.export.files import check_filters, export, listing
+from tracker.export.formats import FORMATS, Citation, Format, Listing
+from tracker.lists import citations
+from tracker.lists.selection import Selection
+from tracker.reading.notices import describe
+from tracker.site.parts import filters
+from tracker.site.server import etag
+from tracker.site.server.compat import BadRequest, Database, NotFound, Request, Response
+from tracker.site.server.reader import read
+from tracker.site.server.security import ANNOTATIONS, EVIDENCE, SITE
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+log = logging.getLogger("tracker.site")
+
+EXTENSIONS = {format.extension: format.name for format in FORMATS.values()}
+# What the address of an export ends with.
+ENDING = rf"\.(?P<extension>{'|'.join(map(re.escape, EXTENSIONS))})$"
+CHUNK = 16 * 1024
+# Articles that are written as quickly as a page.
+FEW = 100
+# Chunks that are written and not yet sent, at most.
+AHEAD = 16
+# Exports that are written at the same time, at most; whoever comes then is asked to come again.
+AT_ONCE = 4
+COME_AGAIN_SECONDS = 30
+# A reader who has not taken one chunk by then is given up.
+STALLED_SECONDS = 60.0
+# Nor is anybody's place kept for longer, however much was taken.
+LONGEST_SECONDS = 3600.0
+# Steps of SQLite after which it is asked whether anybody still waits.
+STEPS = 1000
+
+_free = threading.BoundedSemaphore(AT_ONCE)
+Choose = Callable[[sqlite3.Connection], Selection]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+async def question(request: Request, datasette: Datasette) -> Response:
+    """``/questions/SLUG.EXT``: the list that the question's page shows under the same filters, all of it.
+
+    Byte by byte what ``tracker export`` writes. Raises NotFound where there is no such question, BadRequest for a
+    filter that fits nothing in it and for a list that the format cannot hold: whatever fails before the first byte.
+    What fails later cuts the connection.
+    """
+    return await _list(datasette, request, request.url_vars["slug"])
+
+
+async def search(request: Request, datasette: Datasette) -> Response:
+    """``/search.EXT``: everything stored that the search finds."""
+    return await _list(datasette, request, None)
+
+
+async def _list(datasette: Datasette, request: Request, slug: str | None) -> Response:
+    newest = request.args.get("newest") or None
+    if newest and not re.fullmatch("[0-9]{1,9}", newest):
+        raise BadRequest(f"newest={newest!r} is no number of articles. Write digits, say 100.")
+
+    def choose(db: sqlite3.Connection) -> Selection:
+        return filters.selection(request, slug, citations.label_choices(db, slug), strict=True)
+
+    format = EXTENSIONS[request.url_vars["extension"]]
+    return await _stream(datasette, request, slug, choose, format, int(newest) if newest else None)
+
+
+async def _stream(
+    datasette: Datasette, request: Request, slug: str | None, choose: Choose, format: str, newest: int | None
+) -> Response:
+    about = FORMATS[format]
+    # Before anything is read: see there.
+    tag = etag.state_tag(datasette, request)
+    headers = {"ETag": tag, "Cache-Control": etag.CACHE_CONTROL, **_headers(about, slug or "search")}
+    if etag.not_modified(request, tag):
+        return Response("", 304, headers, about.media_type)
+    if newest is not None and newest <= FEW and request.method == "GET":
+        body = await _at_once(datasette, choose, format, newest)
+        return Response(body, 200, headers, content_type=about.media_type)
+    free = _free
+    if not free.acquire(blocking=False):
+        return _busy()
+    pipe = _Pipe(asyncio.get_running_loop())
+    work = _Work(
+        datasette.get_database(EVIDENCE),
+        datasette.databases.get(ANNOTATIONS),
+        choose,
+        format,
+        newest,
+        only_checks=request.method == "HEAD",
+        # Without chunks, as HTTP/1.0 is (nginx speaks it to us unless told otherwise), nothing but a length tells
+        # a cut file from a whole one.
+        measured=request.scope.get("http_version") == "1.0",
+    )
+    try:
+        threading.Thread(target=_write, args=(work, pipe, free), name=f"export {slug} {format}").start()
+    except RuntimeError:
+        free.release()
+        return _busy()
+    watching = asyncio.ensure_future(_watch(request, pipe))
+    try:
+        first = await pipe.take()
+    except BaseException as error:
+        pipe.leave()
+        watching.cancel()
+        if isinstance(error, _Gone):
+            return Response.text("", 503)
+        if isinstance(error, UsageError):
+            raise BadRequest(_sentence(error)) from None
+        raise
+    if pipe.length is not None:
+        headers["Content-Length"] = str(pipe.length)
+    return _Streamed(request, pipe, first, watching, headers, about.media_type)
+
+
+async def _at_once(datasette: Datasette, choose: Choose, format: str, newest: int) -> bytes:
+    """A file of few articles, as a feed is, in one piece: a page takes as long, and no place of the large ones."""
+
+    def written(db: sqlite3.Connection) -> bytes | UsageError:
+        selection = choose(db)
+        _check_question(db, selection.question)
+        out = io.BytesIO()
+        try:
+            export(db, selection, format, out, newest)
+        except UsageError as error:
+            return error
+        return out.getvalue()
+
+    found = await read(datasette, written)
+    if isinstance(found, UsageError):
+        raise BadRequest(_sentence(found))
+    return bytes(found)
+
+
+def _check_question(db: sqlite3.Connection, slug: str | None) -> None:
+    if slug is not None and not db.execute("select 1 from questions where slug = ?", (slug,)).fetchone():
+        raise NotFound(f"There is no question {slug!r}.")
+
+
+def _headers(format: Format, name: str) -> dict[str, str]:
+    if format.name == "atom":
+        return {}
+    headers = {"X-Robots-Tag": "noindex"}
+    if format.name != "json":
+        headers["Content-Disposition"] = f'attachment; filename="{_file_name(name)}.{format.extension}"'
+    return headers
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)
+
+
+def _busy() -> Response:
+    return Response.text(
+        f"{AT_ONCE} exports are being written already, as many as this site writes at the same time. "
+        f"Try again in half a minute.\n",
+        503,
+        {"Retry-After": str(COME_AGAIN_SECONDS), "Cache-Control": "no-store"},
+    )
+
+
+def _sentence(error: UsageError) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:]
+
+
+# -- from a thread to the reader -------------------------------------------------------------------
+
+
+class _Gone(Exception):
+    """Nobody waits for the file any more."""
+
+
+class _End(NamedTuple):
+    error: Exception | None
+
+
+class _Pipe(io.RawIOBase):
+    """A file that a thread writes and a coroutine takes, chunk by chunk, the one never far ahead of the other."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        #: How long the whole file is, where that is known before it is sent.
+        self.length: int | None = None
+        self._loop = loop
+        self._chunks: asyncio.Queue[bytes | _End] = asyncio.Queue()
+        self._room = threading.Semaphore(AHEAD)
+        self._left = threading.Event()
+        self._rest = bytearray()
+
+    # The thread's side.
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        """Raises _Gone where nobody takes it."""
+        self._rest += data
+        while len(self._rest) >= CHUNK:
+            self._put(bytes(self._rest[:CHUNK]))
+            del self._rest[:CHUNK]
+        return len(data)
+
+    def end(self, error: Exception | None = None) -> None:
+        """Everything was written, or this was in the way."""
+        try:
+            if self._rest and not error:
+                self._put(bytes(self._rest))
+            self._tell(_End(error))
+        except _Gone:
+            pass
+
+    @property
+    def is_left(self) -> bool:
+        return self._left.is_set()
+
+    def _put(self, chunk: bytes) -> None:
+        # The other side gives up first; this is for where there is no other side.
+        if not self._room.acquire(timeout=STALLED_SECONDS + 10) or self.is_left:
+            raise _Gone
+        self._tell(chunk)
+
+    def _tell(self, what: bytes | _End) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._chunks.put_nowait, what)
+        except RuntimeError:  # The loop is closed: the server has stopped.
+            raise _Gone from None
+
+    # The coroutine's side.
+
+    async def take(self) -> bytes | None:
+        """The next chunk; None at the end. Raises what the thread raised, and _Gone after ``leave``."""
+        found = await self._chunks.get()
+        if self.is_left:
+            raise _Gone
+        if isinstance(found, _End):
+            if found.error:
+                raise found.error
+            return None
+        self._room.release()
+        return found
+
+    def leave(self) -> None:
+        """Let whoever writes, and whoever waits, stop."""
+        self._left.set()
+        self._room.release()
+        self._chunks.put_nowait(_End(None))
+
+
+class _Streamed(Response):  # type: ignore[misc]
+    """What is taken out of a pipe."""
+
+    def __init__(
+        self,
+        request: Request,
+        pipe: _Pipe,
+        first: bytes | None,
+        watching: asyncio.Future[None],
+        headers: Mapping[str, str],
+        content_type: str,
+    ) -> None:
+        super().__init__("", 200, dict(headers), content_type)
+        self._name = request.path
+        self._pipe = pipe
+        self._first = first
+        self._watching = watching
+
+    async def asgi_send(self, send: Send) -> None:
+        headers = [*self.headers.items(), ("content-type", self.content_type)]
+        headers += [("set-cookie", cookie) for cookie in self._set_cookie_headers]
+        start = [[name.lower().encode("latin-1"), value.encode("latin-1")] for name, value in headers]
+        # Whoever leaves by an exception or early has not sent the last message: the server then closes the
+        # connection without the end of the last chunk, which every reader notices.
+        try:
+            await send({"type": "http.response.start", "status": self.status, "headers": start})
+            chunk = self._first
+            async with asyncio.timeout(LONGEST_SECONDS):
+                while True:
+                    message = {
+                        "type": "http.response.body",
+                        "body": chunk or b"",
+                        "more_body": chunk is not None,
+                    }
+                    async with asyncio.timeout(STALLED_SECONDS):
+                        await send(message)
+                    if chunk is None:
+                        break
+                    chunk = await self._pipe.take()
+        except _Gone:
+            pass
+        except TimeoutError:
+            log.warning(
+                "%s was cut: its reader took nothing for %d seconds, or not all in %d",
+                self._name,
+                STALLED_SECONDS,
+                LONGEST_SECONDS,
+            )
+        except Exception as error:
+            log.error("%s was cut", self._name, exc_info=error)
+        finally:
+            self._pipe.leave()
+            self._watching.cancel()
+
+
+async def _watch(request: Request, pipe: _Pipe) -> None:
+    """Until the reader goes away."""
+    if request.receive:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        pipe.leave()
+
+
+# -- the thread ------------------------------------------------------------------------------------
+
+
+class _Work(NamedTuple):
+    evidence: Database
+    annotations: Database | None
+    choose: Choose
+    format: str
+    newest: int | None
+    only_checks: bool
+    measured: bool
+
+
+def _write(work: _Work, pipe: _Pipe, free: threading.Semaphore) -> None:
+    """Write the file into the pipe, and hold nothing any more before its last chunk is taken."""
+    error = None
+    try:
+        if work.measured and not work.only_checks:
+            with TemporaryFile() as file:
+                _read(work, pipe, cast(BinaryIO, file))
+                pipe.length = file.tell()
+                file.seek(0)
+                copyfileobj(file, pipe, CHUNK)
+        else:
+            _read(work, pipe, cast(BinaryIO, pipe))
+    except Exception as found:
+        error = found
+    finally:
+        free.release()
+    pipe.end(error)
+
+
+def _read(work: _Work, pipe: _Pipe, out: BinaryIO) -> None:
+    with closing(_connect(work.evidence)) as db:
+        # Also where nothing is written yet, as of a workbook until it is complete.
+        db.set_progress_handler(lambda: pipe.is_left, STEPS)
+        selection = work.choose(db)
+        _check_question(db, selection.question)
+        if work.annotations:
+            db.execute("attach database ? as annotations", (_uri(work.annotations),))
+        if work.only_checks:
+            listing(db, selection)
+            check_filters(db, selection)
+        else:
+            export(db, selection, work.format, out, work.newest)
+
+
+def _connect(database: Database) -> sqlite3.Connection:
+    return sqlite3.connect(_uri(database), uri=True, timeout=BUSY_SECONDS)
+
+
+def _uri(database: Database) -> str:
+    return reading_uri(Path(database.path), "mode=ro" if database.is_mutable else "immutable=1")
+
+
+# -- Datasette's tables and queries ----------------------------------------------------------------
+
+PART = "ONLY A PART"
+# An extension that Datasette finds in an address is one word.
+RENDERED = {"ris": "ris", "bib": "bibtex", "csl": "csl-json", "nbib": "nbib", "xlsx": "xlsx", "atom": "atom"}
+
+
+def renderers() -> list[dict[str, Any]]:
+    """For Datasette: these formats for whatever has a column ``pmid``."""
+    return [
+        {"extension": extension, "render": partial(_render, FORMATS[format]), "can_render": _can_render}
+        for extension, format in RENDERED.items()
+    ]
+
+
+def _can_render(database: str, columns: Sequence[str]) -> bool:
+    return database == EVIDENCE and "pmid" in columns
+
+
+async def _render(
+    format: Format,
+    datasette: Datasette,
+    request: Request,
+    database: str,
+    table: str | None,
+    query_name: str | None,
+    columns: Sequence[str],
+    rows: Sequence[Any],
+    data: Mapping[str, Any],
+) -> Response:
+    """The articles that the rows name, in their order, each once. Datasette hands over one page of rows."""
+    if data.get("error"):
+        raise BadRequest(str(data["error"]))
+    if not _can_render(database, columns):
+        raise BadRequest("There is no column pmid in it, so nothing that could be cited.")
+    pmids = list(dict.fromkeys(pmid for row in rows if (pmid := _pmid(row["pmid"]))))
+    name = table or query_name or "query"
+
+    def read(db: sqlite3.Connection) -> tuple[Listing, list[Citation]]:
+        db.execute("begin")
+        try:
+            return listing(db, Selection()), list(citations.of_articles(db, pmids, describe))
+        finally:
+            db.rollback()
+
+    about, cited = await datasette.get_database(SITE).execute_fn(read)
+    about = about._replace(
+        slug=request.full_path,
+        title=f"Table {name}" if table else f"Query {query_name}" if query_name else "A query",
+        remarks=tuple(_extent(datasette, request, len(rows), len(pmids), len(cited), data)),
+    )
+    out = io.BytesIO()
+    await asyncio.to_thread(format.write, about, cited, out)
+    # A file of citations alone has no place to say it: what concerns one paper goes with it, and nothing else.
+    extent = "-part" if any(remark.startswith(PART) for remark in about.remarks) else ""
+    return Response(out.getvalue(), 200, _headers(format, name + extent), format.media_type)
+
+
+def _pmid(value: Any) -> Pmid | None:
+    """The PMID in a cell, which readers' SQL may have put anything into."""
+    if isinstance(value, dict):
+        # With the label of what it refers to.
+        value = value.get("value")
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,10}", value):
+        value = int(value)
+    return Pmid(value) if isinstance(value, int) and 0 < value <= MAX_PMID else None
+
+
+def _extent(
+    datasette: Datasette, request: Request, rows: int, pmids: int, cited: int, data: Mapping[str, Any]
+) -> Iterator[str]:
+    """What the file holds, and above all what it does not."""
+    most: int = datasette.setting("max_returned_rows")
+    path = datasette.urls.path("/questions/NAME")
+    own = f"A question's own export ({path} and the format's ending) is complete."
+    # The last page of a table has no next one.
+    if data.get("next") or request.args.get("_next"):
+        more = f" Add _size=max to the address for up to {most:,} rows." if rows < most else ""
+        yield f"{PART}: the {rows:,} rows of one page, not the whole table.{more} {own}"
+    elif data.get("truncated"):
+        yield f"{PART}: the first {rows:,} rows; the query has more, which are never returned. {own}"
+    yield f"Rows: {rows:,}; different articles in them: {pmids:,}."
+    if cited < pmids:
+        yield f"Left out, as they are not stored here: {pmids - cited:,}."

@@ -1,0 +1,155 @@
+"""The page, and the feed, of what changed: new, changed, withdrawn and left, by day and by question."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import date
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from tracker.export.files import NEVER
+from tracker.export.formats import FORMATS, Citation, Listing
+from tracker.lists import citations, news
+from tracker.lists.news import Field, Kind
+from tracker.lists.pages import has_starter
+from tracker.reading.notices import describe
+from tracker.site.server import address
+from tracker.site.server.compat import NotFound, Request, Response
+from tracker.site.server.reader import read
+from tracker.site.views import pages
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+PATH = "/changes"
+KINDS: dict[Kind, str] = {
+    "new": "New in a question",
+    "withdrawn": "Retracted, withdrawn, under concern or corrected",
+    "left": "No longer found by the search",
+    "changed": "Other changes of records",
+}
+NOTICES = {
+    "retracted": "This paper has been retracted.",
+    "withdrawn": "This paper has been withdrawn, by its title.",
+    "expression_of_concern": "An expression of concern about this paper was published.",
+    "corrected": "A correction of this paper was published.",
+}
+# What a field is called where its own name does not say it, and what it means that one turned.
+_NAMES = {
+    "copyright": "copyright statement",
+    "created": "day of creation in PubMed",
+    "electronic": "date of electronic publication",
+    "entered": "day of entry in PubMed",
+    "history": "dates in its history",
+    "ids": "identifiers",
+    "kind": "kind of record",
+    "mesh_headings": "MeSH headings",
+    "published": "date of publication",
+    "published_raw": "date of publication as printed",
+    "revised": "day of the last revision",
+    "completed": "day of completion",
+    "status": "indexing status",
+}
+_TURNED = {
+    ("record", "gone"): "no longer in PubMed",
+    ("record", "present"): "in PubMed again",
+    ("retracted", "0"): "no longer marked as retracted",
+    ("withdrawn", "0"): "no longer withdrawn by its title",
+    ("expression_of_concern", "0"): "no longer under an expression of concern",
+    ("corrected", "0"): "no longer marked as corrected",
+    ("updated", "1"): "an update was published",
+    ("commented", "1"): "a comment was published",
+    ("republished", "1"): "published again",
+    ("is_notice", "1"): "now marked as a notice about another paper",
+}
+
+
+# Not worth a word beside others.
+_QUIET = frozenset({"revised", "published_raw"})
+
+
+async def changes(request: Request, datasette: Datasette) -> Response:
+    """The latest days on which something happened, by the address's ``question``, ``kind`` and ``before``.
+
+    Raises NotFound where there is no such question; what is no kind or no day is taken for none.
+    """
+    slug, kind, before = request.args.get("question") or None, _kind(request), _day(request)
+
+    def query(db: sqlite3.Connection) -> tuple[dict[str, str], news.Days, bool]:
+        return news.titles(db), news.days(db, before, slug, kind), has_starter(db)
+
+    questions, found, starter = await read(datasette, query)
+    if slug and slug not in questions:
+        raise NotFound(f"There is no question {slug!r}.")
+    context = {
+        "days": found.days,
+        "questions": questions,
+        "question": slug,
+        "kind": kind,
+        "kinds": KINDS,
+        "notices": NOTICES,
+        "said": said,
+        "latest_path": PATH + _query(question=slug, kind=kind) if before else None,
+        "earlier_path": PATH + _query(question=slug, kind=kind, before=found.earlier)
+        if found.earlier
+        else None,
+        "feed_path": f"{PATH}.atom" + _query(question=slug),
+        "starter": starter,
+    }
+    return await pages.page(datasette, request, "tracker_changes.html", context)
+
+
+async def feed(request: Request, datasette: Datasette) -> Response:
+    """``/changes.atom``: the articles that the latest news is about, of one question with ``?question=``.
+
+    Raises NotFound where there is no such question.
+    """
+    slug = request.args.get("question") or None
+
+    def query(db: sqlite3.Connection) -> tuple[Listing, list[Citation]] | None:
+        titles = news.titles(db)
+        if slug and slug not in titles:
+            return None
+        cited = list(citations.of_articles(db, news.feed(db, slug), describe, slug))
+        moments = [moment for each in cited for moment in (each.entered, each.changed) if moment]
+        title = f"What changed: {titles[slug]}" if slug else "What changed"
+        home = address.absolute(datasette, request, datasette.urls.path(PATH + _query(question=slug)))
+        return Listing(f"changes/{slug or ''}", title, max(moments, default=NEVER), home=home), cited
+
+    found = await read(datasette, query)
+    if found is None:
+        raise NotFound(f"There is no question {slug!r}.")
+    about, cited = found
+    out = io.BytesIO()
+    atom = FORMATS["atom"]
+    await asyncio.to_thread(atom.write, about, cited, out)
+    return Response(out.getvalue(), 200, content_type=atom.media_type)
+
+
+def said(fields: Sequence[Field]) -> str:
+    """What changed, in words: ``title, abstract; a comment was published``."""
+    turned = [_TURNED[field] for field in fields if field in _TURNED]
+    others = [field.name for field in fields if field not in _TURNED]
+    telling = [name for name in others if name not in _QUIET]
+    names = [_NAMES.get(name, name.replace("_", " ")) for name in telling or others]
+    return "; ".join(filter(None, [", ".join(names), *turned]))
+
+
+def _kind(request: Request) -> Kind | None:
+    return next((kind for kind in KINDS if kind == request.args.get("kind")), None)
+
+
+def _day(request: Request) -> str | None:
+    with suppress(ValueError):
+        return date.fromisoformat(request.args.get("before") or "").isoformat()
+    return None
+
+
+def _query(**given: Any) -> str:
+    """A query string with what is given, ``?`` included where there is anything."""
+    pairs = {name: value for name, value in given.items() if value}
+    return f"?{urlencode(pairs)}" if pairs else ""

@@ -1,0 +1,133 @@
+"""A question's review: where its records stand (for everybody), and for the team who has done how much, what conflicts
+and how far reviewers agree; and where a lead settles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tracker.article import MAX_PMID, Pmid
+from tracker.errors import NotThere, UsageError
+from tracker.site import words
+from tracker.site.server import access
+from tracker.site.server.access import Form, Writer, write, writing
+from tracker.site.server.compat import NotFound, Request, Response
+from tracker.site.server.errors import wants_json
+from tracker.site.server.reader import read
+from tracker.site.views import pages
+from tracker.site.views.tagging import Done, with_done
+from tracker.team import decisions, screening
+from tracker.team.acts import Act
+from tracker.team.decisions import Review
+from tracker.team.screening import Pair, Standing
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+# Conflicts that one page shows; the others come up as these are settled.
+MOST_CONFLICTS = 100
+LONGEST_WHY = 2_000
+
+
+class Shown(NamedTuple):
+    title: str
+    standing: Standing
+    is_team: bool
+
+
+async def review(request: Request, datasette: Datasette) -> Response:
+    found = await _shown(request, datasette)
+    standing, path = found.standing, datasette.urls.path(f"/questions/{request.url_vars['slug']}")
+    context = {
+        "title": found.title,
+        "path": path,
+        "is_team": found.is_team,
+        "most_conflicts": MOST_CONFLICTS,
+        **standing._asdict(),
+    }
+    return await pages.page(datasette, request, "tracker_review.html", context)
+
+
+async def review_json(request: Request, datasette: Datasette) -> Response:
+    """The same figures for programs; what is the team's alone for tokens with the scope ``tag``."""
+    title, standing, is_team = await _shown(request, datasette)
+    answer: dict[str, Any] = {
+        "question": standing.review.question,
+        "title": title,
+        "dual": standing.review.dual,
+        "reasons": standing.review.reasons,
+        "flow": standing.flow._asdict(),
+    }
+    if is_team:
+        answer |= {
+            "progress": [one._asdict() for one in standing.progress],
+            "conflicts": standing.conflicts,
+            "agreement": [_pair(pair) for pair in standing.pairs],
+        }
+    return await asyncio.to_thread(Response.json, answer)
+
+
+@writing("tracker-lead")
+async def settle(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
+    """A lead's last word on a record: ``pmid``, ``stage``, ``decision``, ``reason`` and ``why``; ``was`` is how it was
+    settled when they looked, '' for not at all."""
+    slug, given = request.url_vars["slug"], form.get("pmid").strip()
+    if not (given.isdecimal() and len(given) < 16) or int(given) > MAX_PMID:
+        raise UsageError(f"pmid={given!r} is no PubMed number. Nothing was written.")
+    pmid = Pmid(int(given))
+    stage, decision, why = form.get("stage"), form.get("decision"), form.get("why")
+    # The list of reasons stands beside both choices.
+    reason = (form.get("reason") or None) if decision == "exclude" else None
+    was = (form.get("was") or None) if form.has("was") else ""
+    if len(why) > LONGEST_WHY:
+        raise UsageError(f"why may have {LONGEST_WHY:,} characters, not {len(why):,}. Shorten it.")
+    found = await read(datasette, lambda db: _holding(db, slug, pmid))
+
+    def what(act: Act) -> Done:
+        decisions.settle(act, found, pmid, stage, decision, reason, why, was=was)
+        said = f"Settled by {words.stage_words(stage)}: {words.decision_words(decision)}."
+        return Done.by(act, said, pmid)
+
+    done = await write(datasette, writer, what)
+    if wants_json(request):
+        return Response.json({"ok": True, **done._asdict()})
+    back = form.get("back") or datasette.urls.path(f"/questions/{slug}/review")
+    return Response.redirect(with_done(access.local_path(back), done), status=303)
+
+
+def _holding(db: sqlite3.Connection, slug: str, pmid: Pmid) -> Review:
+    """The review of a question that holds the record. Raises NotThere."""
+    found = decisions.reviews(db).get(slug)
+    if found is None:
+        raise NotThere(f"There is no question {slug!r}.")
+    row = db.execute(
+        "select 1 from question_articles where question = ? and pmid = ? and matching", (slug, pmid)
+    ).fetchone()
+    if row is None:
+        raise NotThere(f"PMID {pmid} is not in the question {slug!r}. Nothing was written.")
+    return found
+
+
+async def _shown(request: Request, datasette: Datasette) -> Shown:
+    slug, is_team = request.url_vars["slug"], await access.may(datasette, request, "tracker-tag")
+
+    def query(db: sqlite3.Connection) -> Shown | None:
+        row = db.execute("select title from questions where slug = ?", (slug,)).fetchone()
+        standing = screening.standing(db, slug, access.viewer(request) if is_team else None)
+        return Shown(row[0], standing, is_team) if row and standing else None
+
+    found: Shown | None = await read(datasette, query)
+    if found is None:
+        raise NotFound(f"There is no question {slug!r}.")
+    return found
+
+
+def _pair(pair: Pair) -> dict[str, Any]:
+    return pair._asdict() | {name: getattr(pair, name)._asdict() for name in ("excluded_or_not", "all_three")}
+
+
+_QUESTION = r"^/questions/(?P<slug>[a-z0-9-]+)"
+READING = [(_QUESTION + "/review$", review), (_QUESTION + r"/review\.json$", review_json)]
+WRITING = [(_QUESTION + "/settle$", settle)]

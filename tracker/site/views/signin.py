@@ -1,0 +1,335 @@
+"""Signing in and out, and one's own account: password, tokens, sessions.
+
+An attempt is counted before its password is looked at, and takes the same work whether or not anybody has the name,
+so that neither many attempts at once nor their timing tell or gain anything.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from tracker.errors import UsageError
+from tracker.evidence.connect import transaction
+from tracker.site.server import access, actors, compat, passwords
+from tracker.site.server.access import (
+    Form,
+    MethodNotAllowed,
+    SignInNeeded,
+    Writer,
+    check_same_site,
+    read_form,
+    write,
+)
+from tracker.site.server.compat import Forbidden, Request, Response
+from tracker.site.server.security import ANNOTATIONS
+from tracker.site.views import pages
+from tracker.team import people
+from tracker.team.acts import Act
+from tracker.team.people import Person
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+NO_STORE = {"Cache-Control": "no-store"}
+DAYS = (7, 30, 90, 180, 365)
+# What "/account" says after something was done, by its address.
+DONE = {
+    "password": "Your password is changed. Whoever was signed in with the old one is signed out.",
+    "revoked": "The token is revoked.",
+}
+WRONG = "That did not match. Check the name and the password, and try again."
+LIMITED = "Too many attempts did not match. Wait {minutes} minutes, then try again."
+BUSY_SECONDS = 5
+
+OwnView = Callable[[Request, "Datasette", Person, Form], Awaitable[Response]]
+
+
+# -- in and out ------------------------------------------------------------------------------------
+
+
+async def sign_in(request: Request, datasette: Datasette) -> Response:
+    if request.method == "POST":
+        return await _sign_in(request, datasette)
+    onward = access.local_path(request.args.get("next"))
+    if access.viewer(request) is not None and not access.is_program(request):
+        return _redirect(datasette, onward)
+    return await _form(request, datasette, onward)
+
+
+async def _sign_in(request: Request, datasette: Datasette) -> Response:
+    check_same_site(request)
+    form = await read_form(request)
+    onward, name = access.local_path(form.get("next")), form.get("name").strip().lower()
+    try:
+        person = await _attempt(request, datasette, name, form.get("password"))
+    except passwords.Busy as error:
+        wait = {"Retry-After": str(BUSY_SECONDS)}
+        return await _form(request, datasette, onward, str(error), 503, wait, name)
+    except _Limited:
+        seconds = int(people.WINDOW.total_seconds())
+        wait, said = {"Retry-After": str(seconds)}, LIMITED.format(minutes=seconds // 60)
+        return await _form(request, datasette, onward, said, 429, wait, name)
+    if person is None:
+        return await _form(request, datasette, onward, WRONG, 403, {}, name)
+    response = _redirect(datasette, onward)
+    actors.begin_session(datasette, request, response, person)
+    return response
+
+
+async def _form(
+    request: Request,
+    datasette: Datasette,
+    onward: str,
+    error: str = "",
+    status: int = 200,
+    headers: Mapping[str, str] = NO_STORE,
+    name: str = "",
+) -> Response:
+    context = {
+        "next": onward,
+        "error": error,
+        "name": name[:64],
+        "github": compat.is_loaded("datasette_auth_github"),
+    }
+    return await _page(request, datasette, "tracker_sign_in.html", context, status, headers)
+
+
+async def sign_out(request: Request, datasette: Datasette) -> Response:
+    """Out of this browser: its session ends, also for whoever else has the cookie.
+
+    Another plugin's cookie is forgotten, which is all that can be done from here; what a proxy says of every request
+    stays.
+    """
+    if request.method != "POST":
+        raise MethodNotAllowed("Use the button 'Sign out' that every page has.")
+    check_same_site(request)
+    response = _redirect(datasette, "/")
+    await actors.end_session(datasette, request, response)
+    if "ds_actor" in request.cookies:
+        response.set_cookie("ds_actor", "", max_age=0)
+    return response
+
+
+class _Limited(Exception):
+    pass
+
+
+async def _attempt(request: Request, datasette: Datasette, name: str, password: str) -> Person | None:
+    """Whoever has this name and this password, and may sign in. Raises Busy, _Limited, Forbidden on a copy."""
+    access.check_writable(datasette)
+    annotations = datasette.get_database(ANNOTATIONS)
+    # Not the name itself: people type their password there, too.
+    tried = sha256(name.encode()).hexdigest()[:32]
+    address = network(request)
+
+    def begin(db: sqlite3.Connection) -> tuple[Person | None, str | None] | None:
+        with transaction(db):
+            if people.is_limited(db, tried, address):
+                return None
+            people.failed(db, tried, address)
+            person = people.by_name(db, name)
+            return person, people.password_hash(db, person) if person else None
+
+    def forget(db: sqlite3.Connection) -> None:
+        with transaction(db):
+            people.succeeded(db, tried, address)
+
+    with passwords.turn():
+        begun: tuple[Person | None, str | None] | None = await annotations.execute_write_fn(begin)
+        if begun is None:
+            raise _Limited
+        person, stored = begun
+        right = await passwords.in_thread(passwords.is_right, password, stored)
+    if not right or person is None or person.disabled:
+        return None
+    await annotations.execute_write_fn(forget)
+    return person
+
+
+def network(request: Request) -> str:
+    """The client's address as attempts are counted by: of IPv6 as much as one customer may be given."""
+    client = (request.scope.get("client") or ("",))[0]
+    try:
+        address = ipaddress.ip_address(client)
+    except ValueError:
+        return str(client)[:64]
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped:
+            return str(address.ipv4_mapped)
+        return str(ipaddress.ip_network((address.packed[:6] + bytes(10), 48)))
+    return str(address)
+
+
+# -- one's own account -----------------------------------------------------------------------------
+
+
+async def account(request: Request, datasette: Datasette) -> Response:
+    if request.actor is None:
+        return Response.redirect(datasette.urls.path("/sign-in?next=/account"), headers=dict(NO_STORE))
+    if access.is_program(request):
+        raise Forbidden("An account is looked after in the browser, not with a token.")
+    return await _account(request, datasette, said=DONE.get(request.args.get("done") or "", ""))
+
+
+async def _account(
+    request: Request,
+    datasette: Datasette,
+    *,
+    status: int = 200,
+    said: str = "",
+    error: str = "",
+    token: str = "",
+    form: Form | None = None,
+) -> Response:
+    id = access.viewer(request)
+
+    def look(db: sqlite3.Connection) -> dict[str, Any]:
+        person = people.by_id(db, id) if id is not None else None
+        if person is None:
+            return {}
+        return {
+            "person": person,
+            "has_password": people.password_hash(db, person) is not None,
+            "tokens": people.tokens(db, person),
+        }
+
+    found = await datasette.get_database(ANNOTATIONS).execute_fn(look)
+    context = {
+        "person": None,
+        **found,
+        "said": said,
+        "error": error,
+        "token": token,
+        "form": form or Form(()),
+        "scopes": list(access.scopes_of(access.role(request.actor))),
+        "days": DAYS,
+        "shortest": passwords.SHORTEST,
+        "own_session": actors.has_session(request),
+        "identities": [] if found else actors.identities(request.actor),
+    }
+    return await _page(request, datasette, "tracker_account.html", context, status)
+
+
+def _own(view: OwnView) -> Callable[[Request, Datasette], Awaitable[Response]]:
+    """A form of the account page: sent from there, by one of our people, never with a token."""
+
+    # No wraps(): Datasette reads from a view's signature what it takes.
+    async def answer(request: Request, datasette: Datasette) -> Response:
+        if request.method != "POST":
+            raise MethodNotAllowed("This address takes a form (POST). Open your account's page.")
+        if access.is_program(request):
+            raise Forbidden(
+                "An account is looked after in the browser, not with a token. Nothing was written."
+            )
+        check_same_site(request)
+        id = access.viewer(request)
+        person = id and await datasette.get_database(ANNOTATIONS).execute_fn(lambda db: people.by_id(db, id))
+        if not person:
+            raise SignInNeeded("Sign in first: nothing was written.")
+        form = await read_form(request)
+        try:
+            return await view(request, datasette, person, form)
+        except UsageError as error:
+            return await _account(request, datasette, status=400, error=_sentence(error), form=form)
+
+    return answer
+
+
+@_own
+async def change_password(request: Request, datasette: Datasette, person: Person, form: Form) -> Response:
+    """The old one is asked for, since a browser may have been left alone."""
+    new = form.get("new")
+    if new != form.get("again"):
+        raise UsageError("the new password was not the same twice.")
+    passwords.check_new(new, person.name, person.display_name)
+    try:
+        if await _attempt(request, datasette, person.name, form.get("old")) is None:
+            raise UsageError("the old password did not match.")
+        with passwords.turn():
+            made = await passwords.in_thread(passwords.hashed, new)
+    except passwords.Busy as error:
+        raise UsageError(str(error)) from None
+    except _Limited:
+        minutes = int(people.WINDOW.total_seconds()) // 60
+        raise UsageError(LIMITED.format(minutes=minutes)) from None
+
+    def change(act: Act) -> Person:
+        people.set_password(act, person, made)
+        return people.named(act.db, person.name)
+
+    changed = await write(datasette, _writer(request, person), change)
+    response = _redirect(datasette, "/account?done=password")
+    # All sessions have ended; this browser gets a new one.
+    actors.begin_session(datasette, request, response, changed)
+    return response
+
+
+@_own
+async def make_token(request: Request, datasette: Datasette, person: Person, form: Form) -> Response:
+    """The answer shows the token, which nothing does ever again."""
+    days = form.number("days")
+    if days is None:
+        raise UsageError("say in days how long the token lasts.")
+    made = await write(
+        datasette,
+        _writer(request, person),
+        lambda act: people.make_token(act, person, form.get("name"), form.all("scope"), days),
+    )
+    return await _account(request, datasette, token=made)
+
+
+@_own
+async def revoke_token(request: Request, datasette: Datasette, person: Person, form: Form) -> Response:
+    id = form.number("token") or 0
+    await write(datasette, _writer(request, person), lambda act: people.revoke_token(act, person, id))
+    return _redirect(datasette, "/account?done=revoked")
+
+
+@_own
+async def end_sessions(request: Request, datasette: Datasette, person: Person, form: Form) -> Response:
+    await write(datasette, _writer(request, person), lambda act: people.end_sessions(act, person))
+    response = _redirect(datasette, "/sign-in")
+    await actors.end_session(datasette, request, response)
+    return response
+
+
+def _writer(request: Request, person: Person) -> Writer:
+    return Writer(person.id, request.path)
+
+
+def _redirect(datasette: Datasette, path: str) -> Response:
+    return Response.redirect(path, 303, dict(NO_STORE))
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:]
+
+
+async def _page(
+    request: Request,
+    datasette: Datasette,
+    template: str,
+    context: Mapping[str, Any],
+    status: int = 200,
+    headers: Mapping[str, str] = NO_STORE,
+) -> Response:
+    response = await pages.page(datasette, request, template, context)
+    response.status = status
+    response.headers |= {**NO_STORE, **headers}
+    return response
+
+
+ROUTES: list[tuple[str, Callable[..., Any]]] = [
+    (r"^/sign-in$", sign_in),
+    (r"^/sign-out$", sign_out),
+    (r"^/account$", account),
+    (r"^/account/password$", change_password),
+    (r"^/account/tokens$", make_token),
+    (r"^/account/tokens/revoke$", revoke_token),
+    (r"^/account/sessions$", end_sessions),
+]

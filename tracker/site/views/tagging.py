@@ -1,0 +1,409 @@
+"""Where people write: tags, decisions, notes, what they make of labels; one paper or a whole list; and undoing it.
+
+Every address takes a plain form and leads back to the page that it was on; to whoever asks for JSON it answers that,
+with the paper's panel as it looks now where ``panel`` is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from tracker.article import MAX_PMID, Pmid
+from tracker.errors import NotThere, Refused, UsageError
+from tracker.lists import citations, selection
+from tracker.lists.selection import Selection
+from tracker.site import words
+from tracker.site.parts import filters, panels
+from tracker.site.server import access
+from tracker.site.server.access import Form, Writer, reading, write, writing
+from tracker.site.server.compat import Forbidden, NotFound, Request, Response
+from tracker.site.server.errors import wants_json
+from tracker.site.server.reader import read
+from tracker.site.views import pages
+from tracker.team import decisions, tagging, vocabulary
+from tracker.team.acts import Act
+from tracker.team.acts import undo as undo_batch
+from tracker.team.decisions import Review
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+MOST_PANELS = 100
+
+
+class Done(NamedTuple):
+    """What was done, for people and programs; ``refused`` is how many papers could not be changed."""
+
+    message: str
+    changed: int
+    batch: int | None
+    pmids: tuple[int, ...] = ()
+    refused: int = 0
+
+    @classmethod
+    def by(cls, act: Act, message: str, *pmids: int) -> Done:
+        return cls(message if act.changed else "Nothing changed.", act.changed, act.batch, pmids)
+
+
+class Place(NamedTuple):
+    """A paper, and the questions that hold it: what there is to write about."""
+
+    pmid: Pmid
+    reviews: Mapping[str, Review]
+    held: list[Review]
+
+    def question(self, given: str) -> str | None:
+        """The question that is meant, '' being none in particular. Raises NotThere for one that does not hold it."""
+        if not given:
+            return None
+        if given not in {review.question for review in self.held}:
+            raise NotThere(f"PMID {self.pmid} is not in a question {given!r}.")
+        return given
+
+
+@writing("tracker-tag")
+async def tag(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
+    place = await _place(request, datasette)
+    question = place.question(form.get("question"))
+    name, on, note = form.get("tag").strip(), form.get("on", "1") != "0", form.get("note")
+    if not name:
+        raise UsageError("say which tag. Nothing was written.")
+
+    def what(act: Act) -> Done:
+        found = vocabulary.named(act.db, name)
+        seal = decisions.seal_for(act.db, place.held, place.pmid, question)
+        if on:
+            tagging.tag(act, place.pmid, question, found, note or None, seal)
+            return Done.by(act, f"Tagged {found.name}.", place.pmid)
+        tagging.untag(act, place.pmid, question, found, seal)
+        return Done.by(act, f"Took {found.name} off.", place.pmid)
+
+    return await answer(request, datasette, form, await write(datasette, writer, what))
+
+
+@writing("tracker-decide")
+async def decide(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
+    place = await _place(request, datasette)
+    slug = place.question(form.get("question"))
+    if slug is None:
+        raise UsageError("say for which question. Nothing was written.")
+    review = place.reviews[slug]
+    decision, reason = form.get("decision") or None, form.get("reason") or None
+    if decision != "exclude":
+        # The list of reasons stands beside all three buttons.
+        reason = None
+    was = (form.get("was") or None) if form.has("was") else ""
+
+    def what(act: Act) -> Done:
+        stage = form.get("stage") or decisions.stage_of(act.db, review, place.pmid)
+        decisions.decide(act, review, place.pmid, stage, decision, reason, was=was)
+        said = {"include": "Included", "exclude": "Excluded", "unsure": "Unsure"}.get(
+            decision or "", "Withdrawn"
+        )
+        return Done.by(act, f"{said}, by {words.STAGES.get(stage, stage)}.", place.pmid)
+
+    return await answer(request, datasette, form, await write(datasette, writer, what))
+
+
+@writing("tracker-tag")
+async def note(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
+    place = await _place(request, datasette)
+    question = place.question(form.get("question"))
+    id, text = form.number("id"), form.get("text")
+
+    def what(act: Act) -> Done:
+        seal = tagging.seals(act.db, {place.pmid: place.held})
+        if form.get("id"):
+            if id is None:
+                raise NotThere("this is no note.")
+            was = form.get("was") if form.has("was") else None
+            tagging.change_note(act, id, text, was, seal=lambda question: seal(place.pmid, question))
+            return Done.by(act, "Note changed." if text.strip() else "Note taken away.", place.pmid)
+        tagging.write_note(act, place.pmid, question, text, seal(place.pmid, question))
+        return Done.by(act, "Note written.", place.pmid)
+
+    return await answer(request, datasette, form, await write(datasette, writer, what))
+
+
+@writing("tracker-tag")
+async def label(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
+    """What the writer makes of a label: ``verdict`` accept, correct (with ``value``), reject or withdraw."""
+    place = await _place(request, datasette)
+    group, machine = form.get("label_group"), form.get("machine_value")
+    verdict, value = form.get("verdict"), form.get("value")
+    values = {"accept": machine, "correct": value, "reject": tagging.NOTHING, "withdraw": None}
+    if verdict not in values:
+        raise UsageError(f"verdict {verdict!r} is none. There are: {', '.join(values)}.")
+
+    def there(db: sqlite3.Connection) -> bool:
+        found = db.execute("select exists (select 1 from labels where label_group = ?)", (group,)).fetchone()
+        read = db.execute(
+            "select exists (select 1 from labels where pmid = ? and label_group = ? and value = ?)",
+            (place.pmid, group, machine),
+        ).fetchone()
+        return bool(found[0] or panels.choices(group)) and bool(
+            read[0] or machine == tagging.NOTHING or values[verdict] is None
+        )
+
+    if not await read(datasette, there):
+        raise Refused(
+            f"PMID {place.pmid} has no label {group}: {machine or 'none'} (any more). Reload the page."
+        )
+
+    def what(act: Act) -> Done:
+        tagging.review_label(act, place.pmid, group, machine, values[verdict], panels.choices(group))
+        said = {
+            "accept": "accepted",
+            "correct": "corrected",
+            "reject": "rejected",
+            "withdraw": "as the machine read it",
+        }
+        return Done.by(act, f"{group.replace('_', ' ').capitalize()}: {said[verdict]}.", place.pmid)
+
+    return await answer(request, datasette, form, await write(datasette, writer, what))
+
+
+@writing("tracker-tag", "tracker-decide", "tracker-lead")
+async def undo(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
+    """Take back an act of the writer's own: ``batch``, or else the last one. It needs the right to what was done."""
+    given = form.number("batch")
+    if form.get("batch") and given is None:
+        raise NotThere("this is no act of yours.")
+    rights = await access.rights(datasette, request)
+
+    def look(
+        db: sqlite3.Connection,
+    ) -> tuple[int | None, list[int], Mapping[str, Review], dict[int, list[Review]]]:
+        batch = given or tagging.latest_batch(db, writer.person)
+        rows = db.execute("select distinct pmid from annotations.events where batch = ?", (batch,))
+        pmids = [pmid for (pmid,) in rows if pmid]
+        every = decisions.reviews(db)
+        return batch, pmids, every, tagging.holding(db, every, pmids)
+
+    batch, pmids, every, held = await read(datasette, look)
+    if batch is None:
+        raise Refused("There is nothing left to undo.")
+
+    def what(act: Act) -> Done:
+        action = tagging.undo_of(act.db, writer.person, batch)
+        if action is None:
+            raise NotThere(f"{batch} is no act of yours.")
+
+        def may(event: sqlite3.Row) -> bool:
+            if not rights[RIGHTS.get(event["kind"], "tag")]:
+                raise access.NotAllowed(
+                    f"This needs the right to what was done: {action}. Nothing was undone."
+                )
+            review = every.get(event["question"])
+            return decisions.may_be_undone(review, act.db, event) and tagging.may_be_put_back(act.db, event)
+
+        found = undo_batch(act, batch, may, tagging.seals(act.db, held))
+        if not found.undone:
+            raise Refused("Nothing was undone: it has changed since, or can be undone no more.")
+        said = f"Undone: {action}{f', {found.undone:,} times' if found.undone > 1 else ''}."
+        if found.changed_since:
+            said += f" {found.changed_since:,} had changed since, or cannot be undone, and stay."
+        return Done(said, act.changed, act.batch, tuple(pmids[:MOST_PANELS]))
+
+    return await answer(request, datasette, form, await write(datasette, writer, what))
+
+
+# What it takes to undo what was said.
+RIGHTS = {"decision": "decide", "settlement": "lead"}
+
+
+# A whole list at once
+
+
+async def bulk(request: Request, datasette: Datasette) -> Response:
+    """The number of papers that a list has, and what can be done to all of them: a page with a form, or the doing."""
+    if request.method in ("GET", "HEAD"):
+        return await _show_bulk(request, datasette)
+    return await _do_bulk(request, datasette)
+
+
+@reading
+async def _show_bulk(request: Request, datasette: Datasette) -> Response:
+    if not await access.may(datasette, request, "tracker-tag"):
+        raise access.SignInNeeded("Sign in as a tagger to tag a whole list.")
+    slug = request.url_vars["slug"]
+
+    def query(db: sqlite3.Connection) -> dict[str, Any]:
+        chosen = _chosen(request, db, slug)
+        found = _first(db, chosen)
+        return {
+            "chosen": chosen,
+            "count": len(found),
+            "which": _which(found),
+            "review": decisions.reviews(db)[slug],
+            "title": db.execute("select title from questions where slug = ?", (slug,)).fetchone()[0],
+            "groups": vocabulary.groups(db, "annotations"),
+        }
+
+    found = await read(datasette, query)
+    path = datasette.urls.path(f"/questions/{slug}")
+    chosen = found["chosen"]
+    context = {
+        **found,
+        "most": tagging.MOST_AT_ONCE,
+        "path": path,
+        "slug": slug,
+        "list": filters.query(chosen).removeprefix("?"),
+        "chips": filters.chips(chosen, path),
+    }
+    return await pages.page(datasette, request, "tracker_bulk.html", context)
+
+
+@writing("tracker-tag", "tracker-decide")
+async def _do_bulk(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
+    slug = request.url_vars["slug"]
+    action, name = form.get("action"), form.get("tag").strip()
+    if action not in ("tag", "untag", "include", "exclude", "unsure", "withdraw"):
+        raise UsageError(
+            f"action {action!r} is none. There are: tag, untag, include, exclude, unsure, withdraw."
+        )
+    if (count := form.number("count")) is None:
+        raise UsageError("count: say how many papers the list had when you looked. Nothing was written.")
+
+    def query(db: sqlite3.Connection) -> tuple[list[Pmid], Mapping[str, Review], dict[int, list[Review]]]:
+        listed = _listed_request(request, form.get("list"))
+        found = _first(db, _chosen(listed, db, slug))
+        every = decisions.reviews(db)
+        return found, every, tagging.holding(db, every, found)
+
+    pmids, every, held = await read(datasette, query)
+    if len(pmids) > tagging.MOST_AT_ONCE:
+        raise Refused(
+            f"The list has more than {tagging.MOST_AT_ONCE:,} papers, the most that one act may change. Narrow it."
+        )
+    if len(pmids) != count or form.get("which", _which(pmids)) != _which(pmids):
+        raise Refused(
+            f"The list had {count:,} papers when you looked, and is another now, of {len(pmids):,}. "
+            "Look again. Nothing was written."
+        )
+    review = every[slug]
+    is_tag = action in ("tag", "untag")
+    if not (await access.rights(datasette, request))["tag" if is_tag else "decide"]:
+        raise Forbidden("You have no right to this. Nothing was written.")
+
+    def what(act: Act) -> Done:
+        if is_tag:
+            if not name:
+                raise UsageError("say which tag. Nothing was written.")
+            found = vocabulary.named(act.db, name)
+            seal = tagging.seals(act.db, held)
+            done = tagging.in_bulk(
+                act,
+                pmids,
+                lambda pmid: (
+                    tagging.tag(act, pmid, slug, found, seal=seal(pmid, slug))
+                    if action == "tag"
+                    else tagging.untag(act, pmid, slug, found, seal(pmid, slug))
+                ),
+            )
+        else:
+            decision = None if action == "withdraw" else action
+            reason = (form.get("reason") or None) if action == "exclude" else None
+            if given := form.get("stage"):
+                decisions.check_form(review, given, decision, reason)
+            done = tagging.in_bulk(
+                act,
+                pmids,
+                lambda pmid: decisions.decide(
+                    act, review, pmid, given or decisions.stage_of(act.db, review, pmid), decision, reason
+                ),
+            )
+        parts = [f"{done.changed:,} of {len(pmids):,} papers changed"]
+        if done.unchanged:
+            parts.append(f"{done.unchanged:,} were so already")
+        if done.refused:
+            parts.append(
+                f"{done.refused:,} could not be changed (two people have decided, or it is not their stage)"
+            )
+        return Done("; ".join(parts) + ".", act.changed, act.batch, tuple(pmids[:MOST_PANELS]), done.refused)
+
+    return await answer(request, datasette, form, await write(datasette, writer, what))
+
+
+def _chosen(request: Request, db: sqlite3.Connection, slug: str) -> Selection:
+    if not db.execute("select 1 from questions where slug = ?", (slug,)).fetchone():
+        raise NotFound(f"There is no question {slug!r}.")
+    # What is done to a list is never done to a longer one than its filters say.
+    return filters.selection(request, slug, citations.label_choices(db, slug), strict=True)
+
+
+def _first(db: sqlite3.Connection, chosen: Selection) -> list[Pmid]:
+    """All of the list, or one more than an act may change."""
+    rows = selection.Reader(db, chosen).rows(selection.TOP, tagging.MOST_AT_ONCE + 1)
+    return [Pmid(pmid) for _, pmid in rows]
+
+
+def _which(pmids: Iterable[int]) -> str:
+    """Which papers a list had, for a form: as many others would be another list."""
+    return sha256(" ".join(map(str, sorted(pmids))).encode()).hexdigest()[:16]
+
+
+def _listed_request(request: Request, query: str) -> Request:
+    """The request that the list was shown for, with whoever makes this one."""
+    scope = {**request.scope, "query_string": query.encode(), "method": "GET"}
+    return Request(scope, request.receive)
+
+
+# What is answered
+
+
+async def _place(request: Request, datasette: Datasette) -> Place:
+    pmid = int(request.url_vars["pmid"])
+
+    def query(db: sqlite3.Connection) -> Place | None:
+        if not db.execute("select 1 from articles where pmid = ?", (pmid,)).fetchone():
+            return None
+        every = decisions.reviews(db)
+        return Place(Pmid(pmid), every, tagging.holding(db, every, [pmid]).get(pmid, []))
+
+    found: Place | None = await read(datasette, query) if pmid <= MAX_PMID else None
+    if found is None:
+        raise NotFound(f"PMID {pmid} is not stored here. Nothing was written.")
+    return found
+
+
+async def answer(request: Request, datasette: Datasette, form: Form, done: Done) -> Response:
+    if wants_json(request):
+        said: dict[str, Any] = {"ok": True, **done._asdict()}
+        if form.has("panel"):
+            said["panels"] = await panels.panels(
+                datasette,
+                request,
+                form.get("question") or None,
+                done.pmids[:MOST_PANELS],
+                on_article=form.get("panel") == "article",
+                back=form.get("back"),
+            )
+        return await asyncio.to_thread(Response.json, said)
+    return Response.redirect(with_done(access.local_path(form.get("back")), done), status=303)
+
+
+def with_done(path: str, done: Done) -> str:
+    """The page with what was done to say there: by the number of the act, which the page reads from the log."""
+    parts = urlsplit(path)
+    pairs = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in panels.DONE]
+    pairs.append(("done", str(done.batch)) if done.batch else ("unchanged", "1"))
+    if done.refused:
+        pairs.append(("refused", str(done.refused)))
+    return parts._replace(query=urlencode(pairs)).geturl()
+
+
+_PAPER = r"^/articles/(?P<pmid>[1-9][0-9]{0,9})"
+ROUTES = [
+    (_PAPER + "/tag$", tag),
+    (_PAPER + "/decide$", decide),
+    (_PAPER + "/note$", note),
+    (_PAPER + "/label$", label),
+    (r"^/questions/(?P<slug>[a-z0-9-]+)/bulk$", bulk),
+    (r"^/undo$", undo),
+]

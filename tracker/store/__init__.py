@@ -1,1 +1,0 @@
-"""SQLite: schema, records, runs, search. Knows nothing of HTTP or HTML."""

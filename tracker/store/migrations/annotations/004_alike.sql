@@ -1,2 +1,0 @@
--- Step 2 was edited after it had landed: three schemas bear its name. Here tables, columns and indexes become those that
--- the steps before this one make (tracker/store/steps.py).

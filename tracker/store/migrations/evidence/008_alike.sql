@@ -1,2 +1,0 @@
--- Steps 1 to 3 were edited after they had landed: seven schemas bear their names. Here tables, columns and indexes
--- become those that the steps before this one make (tracker/store/steps.py).

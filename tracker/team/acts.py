@@ -1,0 +1,238 @@
+"""annotations.db: what people write, and the one way to write it. No refresh, load or rebuild ever opens it.
+
+Whatever a person says of a paper is a row of one of ``KINDS``. ``Act.put`` is the only thing that changes one, and
+it adds an event with what was there before and what is there after: so the log is complete, and undoing is putting
+back what was there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tracker.clock import now
+from tracker.errors import Refused
+from tracker.evidence.connect import open_for_writing, transaction
+from tracker.evidence.steps import Schema, steps_of
+
+migrations = Schema(
+    "annotations",
+    steps_of(__package__),
+    alike="004_alike",
+    # As 4bdad48 and cc82f05 made them.
+    landed=("4ad57f149bcb4dbb", "a95ae3b2d1582e5b"),
+)
+
+
+def open_annotations(path: Path) -> sqlite3.Connection:
+    """A connection for writing; made where missing, for its owner alone to read, as it holds hashes of passwords.
+    Every commit is on disk before it returns.
+
+    Raises as ``connect.open_for_writing``.
+    """
+    if path.parent.is_dir() and not path.exists():
+        # SQLite gives its log the mode of the file. Where it cannot be made, what follows says why.
+        with suppress(OSError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    return open_for_writing(path, migrations, "FULL", only_ours=True)
+
+
+class Kind(NamedTuple):
+    """Something that people say of a paper: where it is kept, what tells one from another, what it says, and when."""
+
+    table: str
+    key: tuple[str, ...]
+    says: tuple[str, ...]
+    when: str
+
+
+KINDS = {
+    "tagging": Kind("taggings", ("pmid", "question", "tag", "person"), ("note", "blind"), "tagged"),
+    "decision": Kind(
+        "decisions", ("pmid", "question", "stage", "person"), ("decision", "reason", "blind"), "decided"
+    ),
+    "settlement": Kind(
+        "settlements", ("pmid", "question", "stage"), ("decision", "reason", "why", "person"), "settled"
+    ),
+    "note": Kind("notes", ("pmid", "question", "id", "person"), ("text", "blind"), "written"),
+    "label review": Kind(
+        "label_reviews", ("pmid", "label_group", "machine_value", "person"), ("value",), "reviewed"
+    ),
+}
+Key = Mapping[str, Any]
+State = dict[str, Any]
+
+
+class Act:
+    """What one person does in one go: its events are one batch, which can be undone as one.
+
+    ``db`` is a connection to annotations.db inside a write transaction (``acting`` opens one), ``person`` an id of
+    ``people`` or None for the command line, ``origin`` the page or command.
+    """
+
+    def __init__(self, db: sqlite3.Connection, person: int | None, origin: str) -> None:
+        self.db = db
+        self.person = person
+        self.origin = origin
+        self.when = now()
+        self.batch: int | None = None
+        self.undoes: int | None = None
+        self.changed = 0
+
+    def put(
+        self, action: str, kind: str, key: Key, says: Mapping[str, Any] | None, seal: str | None = None
+    ) -> bool:
+        """Make it so, None meaning that nothing is said any more; whether that changed anything.
+
+        ``says`` may have the moment under the kind's ``when`` (what is imported or put back keeps its own). ``seal`` is
+        what hides it from others from now on, where ``says`` does not have one under ``blind``.
+        """
+        of = KINDS[kind]
+        before = current(self.db, kind, key)
+        if says is not None and "blind" in of.says:
+            says = {"blind": seal} | dict(says)
+        after = None if says is None else dict.fromkeys(of.says) | {of.when: self.when} | dict(says)
+        if before == after or (
+            before and says and of.when not in says and _says(of, before) == _says(of, says)
+        ):
+            return False
+        if after is None:
+            self.db.execute(f"delete from {of.table} where {_is(of)}", _values(of, key))
+        elif before is None:
+            names = (*of.key, *after)
+            self.db.execute(
+                f"insert into {of.table} ({', '.join(names)}) values ({', '.join('?' * len(names))})",
+                (*_values(of, key), *after.values()),
+            )
+        else:
+            self.db.execute(
+                f"update {of.table} set {', '.join(f'{name} = ?' for name in after)} where {_is(of)}",
+                (*after.values(), *_values(of, key)),
+            )
+        self.log(action, kind, key, before, after, seal)
+        return True
+
+    def log(
+        self,
+        action: str,
+        kind: str,
+        subject: Key,
+        before: State | None,
+        after: State | None,
+        seal: str | None = None,
+    ) -> None:
+        """Add an event. ``subject`` is what it was done to; its pmid and question have columns of their own. Where
+        nothing is said any more, ``seal`` is what hides that."""
+        rest = {name: value for name, value in subject.items() if name not in ("pmid", "question")}
+        self.batch = self.batch or next_event(self.db)
+        self.db.execute(
+            """
+            insert into events (happened, person, origin, action, kind, pmid, question, subject, before, after, batch,
+              blind, undoes)
+            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            (
+                self.when,
+                self.person,
+                self.origin,
+                action,
+                kind,
+                subject.get("pmid"),
+                subject.get("question"),
+                _json(rest),
+                _json(before),
+                _json(after),
+                self.batch,
+                after.get("blind") if after else seal or (before or {}).get("blind"),
+                self.undoes,
+            ),
+        )
+        self.changed += 1
+
+
+@contextmanager
+def acting(db: sqlite3.Connection, person: int | None, origin: str) -> Iterator[Act]:
+    """An act in one transaction: all of it is on disk when this ends, or nothing."""
+    with transaction(db):
+        yield Act(db, person, origin)
+
+
+class Undone(NamedTuple):
+    """How much of a batch was put back, and how much others, or the same person later, had changed since."""
+
+    undone: int
+    changed_since: int
+
+
+def undo(
+    act: Act,
+    batch: int,
+    may: Callable[[sqlite3.Row], bool],
+    seal: Callable[[int, str | None], str | None],
+) -> Undone:
+    """Put back what was there before a batch, as new events.
+
+    ``may`` says of an event whether it can be taken back, ``seal`` what hides a tag or note on a paper for a question
+    now. What is no longer as the batch left it is left alone. Raises Refused for a batch that did something else as
+    well, as by halves it would be neither.
+    """
+    act.db.row_factory, factory = sqlite3.Row, act.db.row_factory
+    try:
+        events = act.db.execute("select * from events where batch = ? order by id desc", (batch,)).fetchall()
+    finally:
+        act.db.row_factory = factory
+    if any(event["kind"] not in KINDS for event in events):
+        raise Refused("This changed the vocabulary or an account as well, and is undone there.")
+    act.undoes = batch
+    undone = changed = 0
+    for event in events:
+        of = KINDS[event["kind"]]
+        given = {"pmid": event["pmid"], "question": event["question"]} | json.loads(event["subject"])
+        key = {name: given[name] for name in of.key}
+        before, after = (event[name] and json.loads(event[name]) for name in ("before", "after"))
+        if current(act.db, event["kind"], key) != after or not may(event):
+            changed += 1
+            continue
+        if before and event["kind"] in ("tagging", "note"):
+            before = {name: value for name, value in before.items() if name != "blind"}
+        act.put(f"undo {event['action']}", event["kind"], key, before, seal(event["pmid"], event["question"]))
+        undone += 1
+    return Undone(undone, changed)
+
+
+def current(db: sqlite3.Connection, kind: str, key: Key) -> State | None:
+    """What is said now."""
+    of = KINDS[kind]
+    names = (*of.says, of.when)
+    row = db.execute(
+        f"select {', '.join(names)} from {of.table} where {_is(of)}", _values(of, key)
+    ).fetchone()
+    return dict(zip(names, row, strict=True)) if row else None
+
+
+def next_event(db: sqlite3.Connection) -> int:
+    """The id that the next event gets. Events are never deleted, so whatever is named by it is named once."""
+    found: int = db.execute("select coalesce(max(id), 0) + 1 from events").fetchone()[0]
+    return found
+
+
+def _says(of: Kind, state: Mapping[str, Any]) -> list[Any]:
+    # Whether it is hidden is no part of what is said.
+    return [state.get(name) for name in of.says if name != "blind"]
+
+
+def _is(of: Kind) -> str:
+    return " and ".join(f"{name} is ?" for name in of.key)
+
+
+def _values(of: Kind, key: Key) -> tuple[Any, ...]:
+    return tuple(key[name] for name in of.key)
+
+
+def _json(value: Mapping[str, Any] | None) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,88 @@
+"""Papers that somebody tagged, decided on or wrote about, and that have since been withdrawn, doubted or corrected."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import NamedTuple
+
+from tracker.team.acts import Act
+from tracker.team.decisions import visible
+
+# What is news to whoever relied on a paper; the first lead.
+FIELDS = ("retracted", "withdrawn", "expression_of_concern", "corrected")
+MOST = 200
+
+
+class Alert(NamedTuple):
+    """``field`` is what has become true of the paper, ``noticed`` when we saw it, ``since`` when somebody first wrote
+    about it; ``seen`` says that the viewer has marked it as seen."""
+
+    pmid: int
+    field: str
+    noticed: str
+    since: str
+    seen: bool
+
+
+_SAID = " union all ".join(
+    f"select x.pmid, x.{when} as at from annotations.{table} x where {{of}} and {visible('x').replace('?', ':viewer')}"
+    for table, when in (("taggings", "tagged"), ("decisions", "decided"), ("notes", "written"))
+)
+
+
+def of_person(db: sqlite3.Connection, person: int) -> list[Alert]:
+    """The person's own, newest first."""
+    return _alerts(db, "x.person = :viewer", person)[:MOST]
+
+
+def of_everybody(db: sqlite3.Connection, viewer: int | None) -> list[Alert]:
+    """All papers of which the viewer may know that somebody wrote about them, newest first."""
+    return _alerts(db, "true", viewer)[:MOST]
+
+
+def of_article(db: sqlite3.Connection, pmid: int, viewer: int | None) -> list[Alert]:
+    """What is to be said above the paper: it was judged before it was withdrawn."""
+    return _alerts(db, "x.pmid = :pmid", viewer, pmid)
+
+
+def mark_seen(act: Act, pmid: int, field: str, noticed: str) -> bool:
+    """Whether the acting person had not marked it before."""
+    done = act.db.execute(
+        """
+        insert into alerts_seen (person, pmid, field, noticed, seen) values (?, ?, ?, ?, ?) on conflict do nothing
+        """,
+        (act.person, pmid, field, noticed, act.when),
+    )
+    if done.rowcount:
+        act.log(
+            "see alert",
+            "alert",
+            {"pmid": pmid, "question": None, "field": field, "noticed": noticed},
+            None,
+            None,
+        )
+    return bool(done.rowcount)
+
+
+def _alerts(db: sqlite3.Connection, of: str, viewer: int | None, pmid: int | None = None) -> list[Alert]:
+    # Where evidence.db was made anew, no change was noticed: then what counts is when the record came back.
+    rows = db.execute(
+        f"""
+        with said as materialized (select pmid, min(at) as since from ({_SAID.format(of=of)}) group by pmid),
+        standing as (
+          select said.pmid, said.since, f.value as field,
+            coalesce(
+              (select max(c.noticed) from changes c where c.pmid = said.pmid and c.field = f.value and c.after = '1'),
+              (select s.first_seen from record_state s where s.pmid = said.pmid), '') as noticed
+          from said join articles a on a.pmid = said.pmid, json_each(:fields) f
+          where case f.value when 'retracted' then a.retracted when 'withdrawn' then a.withdrawn
+            when 'expression_of_concern' then a.expression_of_concern else a.corrected end)
+        select pmid, field, noticed, since, exists (
+          select 1 from annotations.alerts_seen s where s.person = :viewer and s.pmid = standing.pmid
+            and s.field = standing.field and s.noticed = standing.noticed)
+        from standing where noticed > since order by noticed desc, pmid desc
+        """,
+        {"viewer": viewer, "pmid": pmid, "fields": json.dumps(FIELDS)},
+    )
+    return [Alert(pmid, field, noticed, since, bool(seen)) for pmid, field, noticed, since, seen in rows]

@@ -1,0 +1,283 @@
+"""What people have said, as pages show it: nobody sees what a blind review still hides from them.
+
+Every function takes a connection to evidence.db that has annotations.db attached, and ``viewer``, the id of whoever
+looks or None.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from tracker.article import Pmid
+from tracker.team import decisions
+from tracker.team.acts import KINDS
+from tracker.team.decisions import STAGES, Review, Stage, visible
+
+Rows = list[dict[str, Any]]
+
+_TAGS = f"""
+select g.pmid, g.question, g.tag as id, t.name, t.description, coalesce(t.colour, u.colour) as colour,
+  u.name as group_name, g.note, g.tagged, p.display_name as person, g.person is :viewer as mine
+from annotations.taggings g join annotations.tags t on t.id = g.tag
+  join annotations.tag_groups u on u.id = t.tag_group join annotations.people p on p.id = g.person
+where g.pmid in (select value from json_each(:pmids)) and {{question}} and {visible("g").replace("?", ":viewer")}
+order by g.pmid, u.position, t.name, g.id
+"""
+_DECISIONS = f"""
+select d.pmid, d.question, d.stage, d.decision, d.reason, d.decided, p.display_name as person,
+  d.person is :viewer as mine
+from annotations.decisions d join annotations.people p on p.id = d.person
+where d.pmid in (select value from json_each(:pmids)) and {{question}} and {visible("d").replace("?", ":viewer")}
+order by d.pmid, d.question, d.stage desc, d.id
+"""
+_NOTES = f"""
+select n.pmid, n.id, n.question, n.text, n.written, p.display_name as person, n.person is :viewer as mine
+from annotations.notes n join annotations.people p on p.id = n.person
+where n.pmid in (select value from json_each(:pmids)) and {{question}} and {visible("n").replace("?", ":viewer")}
+order by n.pmid, n.id
+"""
+_SETTLEMENTS = """
+select s.pmid, s.question, s.stage, s.decision, s.reason, s.why, s.settled, p.display_name as person
+from annotations.settlements s join annotations.people p on p.id = s.person
+where s.pmid in (select value from json_each(:pmids)) and {question} order by s.pmid, s.question, s.stage desc
+"""
+_REVIEWS = """
+select r.pmid, r.label_group, r.machine_value, r.value, r.reviewed, p.display_name as person,
+  r.person is :viewer as mine
+from annotations.label_reviews r join annotations.people p on p.id = r.person
+where r.pmid in (select value from json_each(:pmids)) order by r.pmid, r.label_group, r.machine_value, r.id
+"""
+
+# Of an event ``e``, what was done to what, the tag of a tagging by its name, and into which one a tag was merged.
+_EVENT = """
+e.id, e.action, e.kind, e.pmid, e.question, e.subject, e.before, e.after,
+(select t.name from annotations.tags t
+  where e.kind = 'tagging' and t.id = json_extract(e.subject, '$.tag')) as tag,
+(select t.name from annotations.tags t
+  where e.kind = 'tag' and t.id = json_extract(e.after, '$.merged_into')) as "into"
+"""
+
+
+def of_articles(
+    db: sqlite3.Connection, pmids: Sequence[int], question: str | None, viewer: int | None
+) -> dict[int, dict[str, Any]]:
+    """For each article of a list: ``tags`` (one entry a tag and question, with the ``people`` who say so),
+    ``decisions``, ``settlements``, ``notes``, and of the question, where one is given, ``stage`` (where it is to be
+    decided), ``mine`` (the viewer's decision there) and ``outcome`` (what holds, with its stage). ``spoken`` says
+    whether anybody said anything that the viewer may see.
+    """
+    found: dict[int, dict[str, Any]] = {
+        pmid: {
+            "tags": [],
+            "decisions": [],
+            "settlements": [],
+            "notes": [],
+            "stage": None,
+            "mine": None,
+            "outcome": None,
+            "locked": False,
+        }
+        for pmid in pmids
+    }
+    given = {"pmids": json.dumps(list(pmids)), "viewer": viewer, "question": question}
+    within = "true" if question is None else "{}.question is :question"
+    tagged = "true" if question is None else "(g.question is null or g.question = :question)"
+    noted = "true" if question is None else "(n.question is null or n.question = :question)"
+    for pmid, rows in groupby(_rows(db, _TAGS.format(question=tagged), given), key=lambda row: row["pmid"]):
+        found[pmid]["tags"] = _tags(rows)
+    for row in _rows(db, _DECISIONS.format(question=within.format("d")), given):
+        found[row["pmid"]]["decisions"].append(row)
+    for row in _rows(db, _SETTLEMENTS.format(question=within.format("s")), given):
+        found[row["pmid"]]["settlements"].append(row)
+    for row in _rows(db, _NOTES.format(question=noted), given):
+        found[row["pmid"]]["notes"].append(row)
+    if question is not None and (review := decisions.reviews(db).get(question)):
+        for pmid, standing in standings(db, review, pmids, viewer).items():
+            found[pmid] |= standing
+    for each in found.values():
+        each["spoken"] = any(each[part] for part in ("tags", "decisions", "settlements", "notes"))
+    return found
+
+
+def standings(
+    db: sqlite3.Connection, review: Review, pmids: Sequence[int], viewer: int | None
+) -> dict[int, dict[str, Any]]:
+    """How each article stands in a review: ``stage``, the viewer's own decision there (``mine``), the last
+    ``outcome``, and ``locked`` where the viewer can change nothing at that stage any more."""
+    by_stage = {stage: decisions.outcomes(db, review, stage, pmids) for stage in STAGES}
+    mine = {
+        (pmid, stage): {"decision": decision, "reason": reason}
+        for pmid, stage, decision, reason in db.execute(
+            """
+            select pmid, stage, decision, reason from annotations.decisions
+            where question = ? and person is ? and pmid in (select value from json_each(?))
+            """,
+            (review.question, viewer, json.dumps(list(pmids))),
+        )
+    }
+    found = {}
+    for pmid in pmids:
+        first, second = (by_stage[stage].get(pmid) for stage in STAGES)
+        passed = decisions.passed(review, first, second)
+        stage: Stage = "full-text" if passed else "title-abstract"
+        at_stage = second if passed else first
+        last = second if passed and second and second.holds else first
+        found[pmid] = {
+            "stage": stage,
+            "mine": mine.get((pmid, stage)),
+            # Where one person decides, it is they who can take it back.
+            "mine_before": mine.get((pmid, STAGES[0])) if passed and not review.dual else None,
+            "outcome": last if last and last.holds else None,
+            "conflict": last if last and last.conflict else None,
+            "locked": bool(review.dual and at_stage and at_stage.deciders >= decisions.REVIEWERS),
+        }
+    return found
+
+
+def of_article(db: sqlite3.Connection, pmid: Pmid, viewer: int | None) -> dict[str, Any]:
+    """As ``of_articles`` for one article and whatever was said for any question; ``reviews`` has its standing in
+    each question that holds it, and ``label_reviews`` what people made of the machine's labels."""
+    found = of_articles(db, [pmid], None, viewer)[pmid]
+    every = decisions.reviews(db)
+    held = [
+        slug
+        for (slug,) in db.execute(
+            "select question from question_articles where pmid = ? and matching order by question", (pmid,)
+        )
+    ]
+    found["reviews"] = {
+        slug: standings(db, every[slug], [pmid], viewer)[pmid]
+        | {"reasons": every[slug].reasons, "dual": every[slug].dual}
+        for slug in held
+        if slug in every
+    }
+    found["label_reviews"] = _rows(db, _REVIEWS, {"pmids": json.dumps([pmid]), "viewer": viewer})
+    return found
+
+
+def label_reviews(db: sqlite3.Connection, pmids: Iterable[int]) -> dict[int, Rows]:
+    """What people made of the machine's labels, by article; articles of which nobody said anything are left out."""
+    rows = _rows(db, _REVIEWS, {"pmids": json.dumps(list(pmids)), "viewer": None})
+    return {pmid: list(each) for pmid, each in groupby(rows, key=lambda row: row["pmid"])}
+
+
+def final_decisions(db: sqlite3.Connection, review: Review) -> Iterator[tuple[int, decisions.Outcome]]:
+    """The outcome of each article of the question at the last stage that has one."""
+    last = decisions.standings(db, review).last
+    rows = db.execute(
+        """
+        select q.pmid from json_each(?) given cross join question_articles q
+        on q.question = ? and q.pmid = given.value where q.matching order by q.pmid
+        """,
+        (json.dumps(list(last)), review.question),
+    )
+    return ((pmid, last[pmid]) for (pmid,) in rows)
+
+
+def events(
+    db: sqlite3.Connection,
+    viewer: int | None,
+    *,
+    pmid: int | None = None,
+    person: str | None = None,
+    by: int | None = None,
+    day: str | None = None,
+    question: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+    accounts: bool = False,
+) -> Rows:
+    """The log, newest first: of a paper, a person (by name, or ``by`` id), a day (UTC) or a question, before the event
+    ``before``. What happened to other people's ``accounts`` is left out unless it is asked for.
+    """
+    # What a lead's merge did to a tagging is as hidden as the tagging; who saw which alert is their own business.
+    owner = "coalesce(json_extract(e.subject, '$.person'), e.person)"
+    conditions: list[str] = [
+        visible("e", owner).replace("?", ":viewer"),
+        "(e.kind <> 'alert' or e.person is :viewer)",
+    ]
+    given: dict[str, Any] = {"viewer": viewer, "limit": limit}
+    if not accounts:
+        conditions.append("(e.kind not in ('person', 'token') or e.person is :viewer)")
+    for name, value, condition in (
+        ("pmid", pmid, "e.pmid = :pmid"),
+        ("person", person, "p.name = :person"),
+        ("by", by, "e.person = :by"),
+        ("day", day, "e.happened >= :day and e.happened < :day || 'U'"),
+        ("question", question, "e.question = :question"),
+        ("before", before, "e.id < :before"),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            given[name] = value
+    rows = _rows(
+        db,
+        f"""
+        select {_EVENT}, e.happened, e.origin, e.batch, p.name as person, p.display_name, e.person is :viewer as mine,
+          e.undoes is null and not exists (
+            select 1 from annotations.events u where u.undoes = e.batch) as standing
+        from annotations.events e left join annotations.people p on p.id = e.person
+        where {" and ".join(conditions)} order by e.id desc limit :limit
+        """,
+        given,
+    )
+    return [_readable(row) for row in rows]
+
+
+def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | None:
+    """An act of this person's: its ``action``, on how many papers (``count``), the first ``pmids`` of them, the first
+    ``tag``, and whether it can be ``undoable``."""
+    rows = _rows(
+        db,
+        f"""
+        select {_EVENT}, e.undoes from annotations.events e
+        where e.batch = :batch and e.person = :person order by e.id desc limit 1
+        """,
+        {"batch": batch, "person": person},
+    )
+    if not rows:
+        return None
+    found = _readable(rows[0])
+    (found["count"],) = db.execute(
+        "select count(distinct pmid) from annotations.events where batch = ?", (batch,)
+    ).fetchone()
+    pmids = db.execute("select distinct pmid from annotations.events where batch = ? limit 2", (batch,))
+    found["pmids"] = [pmid for (pmid,) in pmids if pmid]
+    kinds = {
+        kind
+        for (kind,) in db.execute("select distinct kind from annotations.events where batch = ?", (batch,))
+    }
+    found["undoable"] = kinds <= KINDS.keys() and found["undoes"] is None
+    if not kinds <= KINDS.keys():
+        # A merge: on how many papers is not told, as some may be hidden.
+        found |= {"count": 1, "pmids": []}
+    return found
+
+
+def _readable(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {name: row[name] and json.loads(row[name]) for name in ("subject", "before", "after")}
+
+
+def _tags(rows: Iterable[dict[str, Any]]) -> Rows:
+    """One entry a tag and question, whoever says so."""
+    found: dict[tuple[int, str | None], dict[str, Any]] = {}
+    for row in rows:
+        said = {name: row[name] for name in ("id", "question", "name", "description", "colour", "group_name")}
+        tag = found.setdefault(
+            (row["id"], row["question"]), said | {"people": [], "notes": [], "mine": False}
+        )
+        tag["people"].append(row["person"])
+        tag["mine"] = tag["mine"] or bool(row["mine"])
+        if row["note"]:
+            tag["notes"].append((row["person"], row["note"]))
+    return list(found.values())
+
+
+def _rows(db: sqlite3.Connection, query: str, given: dict[str, Any]) -> Rows:
+    cursor = db.execute(query, given)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]

@@ -1,0 +1,415 @@
+"""What people decide of records: two stages, one reviewer or two who are blind to each other, conflicts, outcomes.
+
+The rules are those of the Cochrane Handbook (chapter 4.6.4: two people independently, disagreements settled by
+discussion or by another person) as Covidence applies them: unsure lets a record pass the first stage, and at the
+second an exclusion needs a reason (PRISMA 2020, item 16b), on which the two must agree as well.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Mapping, Set
+from typing import Literal, NamedTuple
+
+from tracker.article import Pmid
+from tracker.errors import Refused, UsageError
+from tracker.evidence.cache import Kept
+from tracker.team.acts import Act, current
+
+Stage = Literal["title-abstract", "full-text"]
+Decision = Literal["include", "exclude", "unsure"]
+STAGES: tuple[Stage, ...] = ("title-abstract", "full-text")
+DECISIONS: tuple[Decision, ...] = ("include", "exclude", "unsure")
+REVIEWERS = 2
+
+
+class Review(NamedTuple):
+    """How a question's records are screened, as its file says."""
+
+    question: str
+    dual: bool
+    reasons: tuple[str, ...]
+
+    @property
+    def wanted(self) -> int:
+        """How many have to decide on a record."""
+        return REVIEWERS if self.dual else 1
+
+    def seal(self, stage: str) -> str:
+        """The name of one stage of the review, which hides what is said until two have decided."""
+        return f"{self.question}/{stage}"
+
+
+class Outcome(NamedTuple):
+    """How a record stands at one stage.
+
+    ``decision`` is what holds: settled, or agreed by as many as the review wants; None while it is open.
+    """
+
+    stage: Stage
+    decision: Decision | None
+    reason: str | None
+    deciders: int
+    conflict: bool
+    settled: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether as many as the review wants have decided."""
+        return self.decision is not None or self.conflict
+
+
+def reviews(evidence: sqlite3.Connection) -> dict[str, Review]:
+    """Each question's way of screening, from evidence.db."""
+    rows = evidence.execute("select slug, dual, reasons from questions order by position, slug")
+    return {
+        slug: Review(slug, bool(dual), tuple(json.loads(reasons or "[]"))) for slug, dual, reasons in rows
+    }
+
+
+def decide(
+    act: Act,
+    review: Review,
+    pmid: Pmid,
+    stage: str,
+    decision: str | None,
+    reason: str | None = None,
+    *,
+    was: str | None = "",
+) -> bool:
+    """Write down, change or (None) take back the acting person's decision; whether that changed anything.
+
+    ``was`` is the decision that the person saw when they decided ('' where nobody says).
+    Raises UsageError for what is no decision, and Refused where another has to be made first, where two have decided,
+    or where the page was out of date.
+    """
+    key = {"pmid": pmid, "question": review.question, "stage": stage, "person": act.person}
+    mine = current(act.db, "decision", key)
+    given = None if decision is None else {"decision": decision, "reason": reason or None}
+    if mine and given and all(mine[name] == value for name, value in given.items()):
+        return False
+    if was != "" and (mine or {}).get("decision") != was:
+        raise Refused(
+            f"PMID {pmid}: your decision there is {(mine or {}).get('decision') or 'none'} by now, not "
+            f"{was or 'none'}. Look again, then decide."
+        )
+    check_form(review, stage, decision, reason)
+    others = people_who_decided(act.db, review, pmid, stage) - {act.person}
+    if review.dual:
+        _check_dual(act, review, pmid, stage, others, withdrawing=decision is None, mine=bool(mine))
+    if given:
+        given["blind"] = (mine or {}).get("blind") or (review.seal(stage) if review.dual else None)
+    done = act.put("decide" if given else "withdraw", "decision", key, given)
+    if review.dual and given and len(others) + 1 >= REVIEWERS:
+        unseal(act, review, pmid, stage)
+    return done
+
+
+def check_form(review: Review, stage: str, decision: str | None, reason: str | None) -> None:
+    """Raises UsageError for a stage, decision or reason that is none, or a missing one."""
+    if stage not in STAGES:
+        raise UsageError(f"stage {stage!r} is none. There are: {', '.join(STAGES)}.")
+    if decision is None:
+        return
+    if decision not in DECISIONS:
+        raise UsageError(f"decision {decision!r} is none. There are: {', '.join(DECISIONS)}.")
+    if reason and decision != "exclude":
+        raise UsageError("Only an exclusion has a reason. Leave it out, or exclude.")
+    if reason and reason not in review.reasons:
+        raise UsageError(
+            f"reason {reason!r} is none of this question's. There are: {', '.join(review.reasons) or 'none'}."
+        )
+    if decision == "exclude" and stage == "full-text" and review.reasons and not reason:
+        raise UsageError(
+            f"An exclusion at the full text needs a reason. There are: {', '.join(review.reasons)}."
+        )
+
+
+def _check_dual(
+    act: Act,
+    review: Review,
+    pmid: Pmid,
+    stage: str,
+    others: Collection[int],
+    *,
+    withdrawing: bool,
+    mine: bool,
+) -> None:
+    # Of two whose decisions were open one may be gone, from when the review was single: then somebody has to decide.
+    if len(others) >= REVIEWERS or (mine and others and is_unsealed(act.db, review, pmid, stage)):
+        verb = "changed" if mine else "made"
+        raise Refused(
+            f"PMID {pmid}: two people have decided, so nothing can be {verb} there any more. A lead can settle it."
+        )
+    if withdrawing:
+        return
+    if stage == "full-text" and outcome(act.db, review, pmid, "title-abstract").decision not in (
+        "include",
+        "unsure",
+    ):
+        raise Refused(f"PMID {pmid}: the full text comes after two people let it pass by title and abstract.")
+
+
+def settle(
+    act: Act,
+    review: Review,
+    pmid: Pmid,
+    stage: str,
+    decision: str,
+    reason: str | None,
+    why: str,
+    *,
+    was: str | None = "",
+) -> bool:
+    """A lead's last word on what two people decided, with why; also where they agreed, as neither can change it.
+
+    ``was`` is how it was settled when the lead looked ('' where nobody says). Raises Refused where two have not
+    decided yet, or where the page was out of date.
+    """
+    check_form(review, stage, decision, reason)
+    if decision == "unsure":
+        raise UsageError("A conflict is settled by include or exclude.")
+    if not why.strip():
+        raise UsageError("Say why: who reads the log later has only that.")
+    if len(people_who_decided(act.db, review, pmid, stage)) < REVIEWERS:
+        raise Refused(f"PMID {pmid}: two people have to decide before a lead settles.")
+    key = {"pmid": pmid, "question": review.question, "stage": stage}
+    says = {"decision": decision, "reason": reason or None, "why": why.strip(), "person": act.person}
+    there = current(act.db, "settlement", key) or {}
+    is_so = all(there.get(name) == value for name, value in says.items())
+    if was != "" and there.get("decision") != was and not is_so:
+        by_now = f"settled as {there['decision']}" if there else "not settled"
+        raise Refused(f"PMID {pmid}: it is {by_now} by now. Look again, then settle.")
+    return act.put("settle", "settlement", key, says)
+
+
+def may_be_undone(review: Review | None, db: sqlite3.Connection, event: sqlite3.Row) -> bool:
+    """Whether a decision can still be taken back: not when two people have seen each other's.
+
+    Nor is a withdrawn one put back: that it cannot be where somebody else has decided since (two would have, and
+    neither would know) would tell that they have.
+    """
+    if event["kind"] != "decision" or review is None or not review.dual:
+        return True
+    stage, pmid = json.loads(event["subject"])["stage"], event["pmid"]
+    puts_back = event["before"] is not None and event["after"] is None
+    return not puts_back and not is_unsealed(db, review, pmid, stage)
+
+
+def passed(review: Review, first: Outcome | None, second: Outcome | None) -> bool:
+    """Whether a record is at the full text, from how it stands at either stage.
+
+    Where one person decides they may begin there; whatever was said there of a record that is excluded by title and
+    abstract after all does not count.
+    """
+    if first is None:
+        return second is not None and not review.dual
+    return first.decision in ("include", "unsure")
+
+
+def stage_of(db: sqlite3.Connection, review: Review, pmid: Pmid) -> Stage:
+    """The stage at which a record is to be decided: the second when the first let it pass."""
+    return (
+        "full-text"
+        if outcome(db, review, pmid, "title-abstract").decision in ("include", "unsure")
+        else ("title-abstract")
+    )
+
+
+def outcome(db: sqlite3.Connection, review: Review, pmid: Pmid, stage: Stage) -> Outcome:
+    """How a record stands at a stage."""
+    found = outcomes(db, review, stage, [pmid])
+    return found.get(pmid) or Outcome(stage, None, None, 0, False, False)
+
+
+def outcomes(
+    db: sqlite3.Connection, review: Review, stage: Stage, pmids: Iterable[int] | None = None
+) -> dict[int, Outcome]:
+    """How every record that anybody decided on stands at a stage; only of ``pmids`` where they are given."""
+    given = {"question": review.question, "stage": stage}
+    within = ""
+    if pmids is not None:
+        within = "and pmid in (select value from json_each(:pmids))"
+        given["pmids"] = json.dumps(list(pmids))
+    rows = db.execute(
+        f"""
+        select pmid, decision, reason from decisions where question = :question and stage = :stage {within}
+        order by pmid, decided, id
+        """,
+        given,
+    )
+    said: dict[int, list[tuple[Decision, str | None]]] = {}
+    for pmid, decision, reason in rows:
+        said.setdefault(pmid, []).append((decision, reason))
+    settled = {
+        pmid: (decision, reason)
+        for pmid, decision, reason in db.execute(
+            f"select pmid, decision, reason from settlements where question = :question and stage = :stage {within}",
+            given,
+        )
+    }
+    return {pmid: _outcome(review, stage, each, settled.get(pmid)) for pmid, each in said.items()}
+
+
+def _outcome(
+    review: Review,
+    stage: Stage,
+    said: list[tuple[Decision, str | None]],
+    settled: tuple[Decision, str | None] | None,
+) -> Outcome:
+    if settled:
+        return Outcome(stage, *settled, len(said), conflict=False, settled=True)
+    if len(said) < review.wanted:
+        return Outcome(stage, None, None, len(said), conflict=False, settled=False)
+    decision, reason = agreed(stage, said)
+    return Outcome(stage, decision, reason, len(said), conflict=decision is None, settled=False)
+
+
+def agreed(stage: Stage, said: list[tuple[Decision, str | None]]) -> tuple[Decision | None, str | None]:
+    """What all of these decisions come to, with the reason; (None, None) where they conflict.
+
+    By title and abstract, unsure lets a record pass as include does; at the full text somebody has to settle it
+    where two people are to decide, or it stays unsure.
+    """
+    decisions = {decision for decision, _ in said}
+    if stage == "title-abstract" and "exclude" not in decisions:
+        return ("include" if "include" in decisions else "unsure"), None
+    if len(decisions) > 1:
+        return None, None
+    (decision,) = decisions
+    if decision == "unsure" and len(said) > 1:
+        return None, None
+    reasons = {reason for _, reason in said if reason}
+    if stage == "full-text" and len(reasons) > 1:
+        return None, None
+    return decision, next(iter(reasons), None) if len(reasons) == 1 else None
+
+
+class Standings(NamedTuple):
+    """How every record of a question stands that anybody decided on, at either stage."""
+
+    first: Mapping[int, Outcome]
+    second: Mapping[int, Outcome]
+    at_full_text: frozenset[int]
+
+    @property
+    def last(self) -> Mapping[int, Outcome]:
+        """What holds of each at the last stage at which something does; records of which nothing holds are left out."""
+        found = {pmid: one for pmid, one in self.first.items() if one.holds}
+        found |= {pmid: one for pmid, one in self.second.items() if one.holds and pmid in self.at_full_text}
+        return found
+
+
+def standings(db: sqlite3.Connection, review: Review) -> Standings:
+    """Of a connection that only reads: it is kept until somebody decides again."""
+    files = {name: path for _, name, path in db.execute("pragma database_list")}
+    (decided,) = db.execute(
+        "select max(id) from events where kind in ('decision', 'settlement') and question = ?",
+        (review.question,),
+    ).fetchone()
+    key = (files.get("annotations") or files["main"], decided, review)
+    return _KEPT.get(key, lambda: _standings(db, review))
+
+
+_KEPT: Kept[Standings] = Kept(16)
+
+
+def _standings(db: sqlite3.Connection, review: Review) -> Standings:
+    first, second = (outcomes(db, review, stage) for stage in STAGES)
+    every = first.keys() | second.keys()
+    at_full_text = frozenset(pmid for pmid in every if passed(review, first.get(pmid), second.get(pmid)))
+    return Standings(first, second, at_full_text)
+
+
+class Those(NamedTuple):
+    """Records of a question by how they stand: these ``pmids`` or, where not ``among``, all others."""
+
+    among: bool
+    pmids: Set[int]
+
+
+UNDECIDED, TODO, TODO_FULL = "none", "todo", "todo-full"
+
+
+def those(db: sqlite3.Connection, review: Review, which: str, viewer: int | None = None) -> Those:
+    """The records that were decided so (include, exclude, unsure: what holds at the last stage), that nothing holds of
+    yet (none), or that are left for the viewer by title and abstract (todo) or by full text (todo-full).
+    """
+    standing = standings(db, review)
+    if which in (TODO, TODO_FULL):
+        stage, at_stage = (STAGES[0], standing.first) if which == TODO else (STAGES[1], standing.second)
+        done = {pmid for pmid, one in at_stage.items() if one.settled or one.deciders >= review.wanted}
+        mine = db.execute(
+            "select pmid from decisions where question = ? and stage = ? and person is ?",
+            (review.question, stage, viewer),
+        )
+        done.update(pmid for (pmid,) in mine)
+        if which == TODO:
+            return Those(False, done | standing.at_full_text)
+        return Those(True, standing.at_full_text - done)
+    if which == UNDECIDED:
+        return Those(False, set(standing.last))
+    return Those(True, {pmid for pmid, one in standing.last.items() if one.decision == which})
+
+
+def people_who_decided(db: sqlite3.Connection, review: Review, pmid: Pmid, stage: str) -> set[int]:
+    rows = db.execute(
+        "select person from decisions where question = ? and pmid = ? and stage = ?",
+        (review.question, pmid, stage),
+    )
+    return {person for (person,) in rows}
+
+
+# What others may see
+
+
+def unseal(act: Act, review: Review, pmid: Pmid, stage: str) -> None:
+    """Two have decided: what either said of the record at this stage is hidden no longer."""
+    act.db.execute(
+        "insert into unsealed (review, pmid, unsealed) values (?, ?, ?) on conflict do nothing",
+        (review.seal(stage), pmid, act.when),
+    )
+
+
+def is_unsealed(db: sqlite3.Connection, review: Review, pmid: Pmid, stage: str) -> bool:
+    found = db.execute(
+        "select exists (select 1 from unsealed where review = ? and pmid = ?)", (review.seal(stage), pmid)
+    ).fetchone()
+    return bool(found[0])
+
+
+def seal_for(
+    db: sqlite3.Connection, holding: Iterable[Review], pmid: Pmid, question: str | None
+) -> str | None:
+    """What hides a tag or note on a record from others: a dual review in which two have not decided yet.
+
+    ``holding`` are the reviews whose questions the record stands in. What is said for one question is hidden by
+    its review, what is said for none by the first of them all.
+    """
+    for review in holding:
+        if review.dual and question in (None, review.question):
+            stage = stage_of(db, review, pmid)
+            if not is_unsealed(db, review, pmid, stage):
+                return review.seal(stage)
+    return None
+
+
+def visible(alias: str, owner: str | None = None) -> str:
+    """A condition, with one parameter: the person who looks (or None). Rows ``alias`` that are hidden fail it.
+
+    It is for connections to evidence.db that attach annotations.db. A seal is open where two have decided, or where
+    the question's file has switched dual review off again; where evidence.db was lost and the question is not there,
+    it holds. What is said for no question in particular is hidden while any dual review of the paper is at its first
+    stage. ``owner`` is whose the row is, where that is not its ``person``.
+    """
+    return f"""({owner or f"{alias}.person"} is ? or (
+      ({alias}.blind is null
+        or exists (select 1 from annotations.unsealed u where u.review = {alias}.blind and u.pmid = {alias}.pmid)
+        or exists (select 1 from questions w where not w.dual
+          and w.slug = substr({alias}.blind, 1, instr({alias}.blind, '/') - 1)))
+      and ({alias}.blind is null or {alias}.question is not null or not exists (
+        select 1 from questions w join question_articles m on m.question = w.slug and m.pmid = {alias}.pmid
+        where w.dual and m.matching and not exists (
+          select 1 from annotations.unsealed u
+          where u.review = w.slug || '/title-abstract' and u.pmid = {alias}.pmid)))))"""

@@ -1,0 +1,339 @@
+"""Who may write: people with a role, the tokens of their programs, and attempts to sign in that failed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import sqlite3
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, NamedTuple
+
+from tracker.clock import now
+from tracker.errors import Refused, UsageError
+from tracker.team.acts import Act
+
+Role = Literal["reader", "tagger", "lead", "admin"]
+# Each may do what those before it may.
+ROLES: tuple[Role, ...] = ("reader", "tagger", "lead", "admin")
+# What a token may be used for, and the least role that may do it.
+SCOPES = {"read": "reader", "tag": "tagger", "decide": "tagger", "lead": "lead"}
+TOKEN_PREFIX = "ett_"  # noqa: S105 - by it scanners of secrets know what it is
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+LONGEST_TOKEN_DAYS = 366
+# Failed attempts within the window after which no more are heard, by how much of the pair is the same. A single
+# address cannot lock out somebody else's account; a password tried from everywhere is stopped all the same.
+WINDOW = timedelta(minutes=15)
+SESSION_LASTS = timedelta(days=7)
+MOST_FAILURES = {"name and address": 5, "address": 30, "name": 100}
+
+
+class Person(NamedTuple):
+    """Somebody who may sign in. ``identity`` is what another way of signing in calls them (say ``github:octocat``);
+    ``session`` is raised to end all their sessions."""
+
+    id: int
+    name: str
+    display_name: str
+    role: Role
+    identity: str | None
+    disabled: str | None
+    session: int
+    created: str
+
+    def may(self, role: str) -> bool:
+        """Whether they may do what somebody with this role may."""
+        return self.disabled is None and ROLES.index(self.role) >= ROLES.index(role)
+
+
+class Token(NamedTuple):
+    """A token as it is stored: never the token itself."""
+
+    id: int
+    person: int
+    name: str
+    scopes: tuple[str, ...]
+    created: str
+    expires: str
+    used: str | None
+    revoked: str | None
+
+
+_PERSON = "select id, name, display_name, role, identity, disabled, session, created from people"
+_TOKEN = "select id, person, name, scopes, created, expires, used, revoked from tokens"  # noqa: S105
+
+
+def everybody(db: sqlite3.Connection) -> list[Person]:
+    return [Person(*row) for row in db.execute(f"{_PERSON} order by name")]
+
+
+def by_id(db: sqlite3.Connection, id: int) -> Person | None:
+    return _one(db, "id = ?", id)
+
+
+def by_name(db: sqlite3.Connection, name: str) -> Person | None:
+    return _one(db, "name = ?", name)
+
+
+def by_identity(db: sqlite3.Connection, identities: Collection[str]) -> Person | None:
+    """Whoever another way of signing in calls by one of these."""
+    return next((found for name in identities if (found := _one(db, "identity = ?", name))), None)
+
+
+def named(db: sqlite3.Connection, name: str) -> Person:
+    """Raises UsageError where nobody is called so."""
+    found = by_name(db, name)
+    if not found:
+        known = ", ".join(person.name for person in everybody(db)) or "nobody yet"
+        raise UsageError(f"there is nobody called {name!r}. There is: {known}.")
+    return found
+
+
+def writer(db: sqlite3.Connection, name: str) -> Person:
+    """Whoever the command line writes for. Raises UsageError where nobody is called so, Refused where they may not."""
+    found = named(db, name)
+    if found.disabled:
+        raise Refused(f"{name} is disabled since {found.disabled}, so nothing is written in their name.")
+    if not found.may("tagger"):
+        raise Refused(f"{name} is a {found.role}, who may only look. An admin can make them a tagger.")
+    return found
+
+
+def add(
+    act: Act,
+    name: str,
+    role: str,
+    display_name: str | None = None,
+    password_hash: str | None = None,
+    identity: str | None = None,
+) -> Person:
+    """Raises UsageError for a name, role or identity that cannot be, or is taken."""
+    check_new(act.db, name, role, identity)
+    shown = _clean(display_name) or name
+    act.db.execute(
+        """
+        insert into people (name, display_name, role, password_hash, identity, created) values (?, ?, ?, ?, ?, ?)
+        """,
+        (name, shown, role, password_hash, identity, act.when),
+    )
+    made = named(act.db, name)
+    act.log("add person", "person", {"id": made.id}, None, _said(made))
+    return made
+
+
+def check_new(db: sqlite3.Connection, name: str, role: str, identity: str | None) -> None:
+    """Raises UsageError as ``add`` does."""
+    if not NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} is no name: use small letters, digits, '.', '_' and '-', 64 at most, say 'a.meier'."
+        )
+    check_role(role)
+    if by_name(db, name):
+        raise UsageError(f"there is somebody called {name!r} already. Names stay with the log; take another.")
+    _check_identity(db, identity)
+
+
+def change(
+    act: Act,
+    name: str,
+    *,
+    role: str | None = None,
+    display_name: str | None = None,
+    identity: str | None = None,
+    disabled: bool | None = None,
+) -> Person:
+    """Change what is given of a person; '' takes an identity away. Who is disabled is signed out at once.
+
+    Raises UsageError where nobody is called so, or for what cannot be.
+    """
+    before = named(act.db, name)
+    if role is not None:
+        check_role(role)
+        act.db.execute("update people set role = ? where id = ?", (role, before.id))
+    if display_name is not None:
+        act.db.execute(
+            "update people set display_name = ? where id = ?", (_clean(display_name) or name, before.id)
+        )
+    if identity is not None and identity != before.identity:
+        _check_identity(act.db, identity or None)
+        act.db.execute("update people set identity = ? where id = ?", (identity or None, before.id))
+    if disabled is not None and disabled != bool(before.disabled):
+        act.db.execute(
+            "update people set disabled = ?, session = session + ? where id = ?",
+            (act.when if disabled else None, disabled, before.id),
+        )
+    after = named(act.db, name)
+    if _said(after) != _said(before):
+        act.log("change person", "person", {"id": before.id}, _said(before), _said(after))
+    return after
+
+
+def set_password(act: Act, person: Person, password_hash: str) -> None:
+    """A new password; whoever is signed in with the old one is signed out."""
+    act.db.execute(
+        "update people set password_hash = ?, session = session + 1 where id = ?", (password_hash, person.id)
+    )
+    act.log("change password", "person", {"id": person.id}, None, None)
+
+
+def end_sessions(act: Act, person: Person) -> None:
+    """Sign the person out everywhere, and revoke their tokens."""
+    act.db.execute("update people set session = session + 1 where id = ?", (person.id,))
+    act.log("sign out everywhere", "person", {"id": person.id}, None, None)
+    for token in tokens(act.db, person):
+        revoke_token(act, person, token.id)
+
+
+def in_session(db: sqlite3.Connection, id: int, session: int, name: str) -> Person | None:
+    """Whose session this is, where it still counts. ``session`` is the person's number when it began, ``name`` what
+    tells it from their others."""
+    person = by_id(db, id)
+    if person is None or person.disabled or person.session != session:
+        return None
+    ended = db.execute("select 1 from ended_sessions where session = ?", (name,)).fetchone()
+    return None if ended else person
+
+
+def end_session(db: sqlite3.Connection, name: str) -> None:
+    """Let one session count no more, whoever has its cookie; others of the person go on."""
+    long_ago = (datetime.now(UTC) - SESSION_LASTS - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    db.execute("delete from ended_sessions where ended < ?", (long_ago,))
+    db.execute("insert or ignore into ended_sessions (session, ended) values (?, ?)", (name, now()))
+
+
+def password_hash(db: sqlite3.Connection, person: Person) -> str | None:
+    found: str | None = db.execute("select password_hash from people where id = ?", (person.id,)).fetchone()[
+        0
+    ]
+    return found
+
+
+# Tokens
+
+
+def make_token(act: Act, person: Person, name: str, scopes: Collection[str], days: int) -> str:
+    """A new token, which is shown once: only its SHA-256 is kept (it has 256 random bits, so no salt is needed).
+
+    Raises UsageError for a scope that is none or beyond the person's role, and for a time that is too long.
+    """
+    if unknown := sorted(set(scopes) - SCOPES.keys()):
+        raise UsageError(f"scope {unknown[0]!r} is none. There are: {', '.join(SCOPES)}.")
+    if not scopes:
+        raise UsageError(f"give the token a scope. There are: {', '.join(SCOPES)}.")
+    if beyond := [scope for scope in scopes if not person.may(SCOPES[scope])]:
+        raise UsageError(f"scope {beyond[0]!r} is beyond the role of {person.name} ({person.role}).")
+    if not 1 <= days <= LONGEST_TOKEN_DAYS:
+        raise UsageError(f"a token lasts from 1 to {LONGEST_TOKEN_DAYS} days, not {days}.")
+    label = _clean(name)
+    if not label:
+        raise UsageError("give the token a name that says what it is for.")
+    token = TOKEN_PREFIX + secrets.token_urlsafe(32)
+    expires = (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    kept = [scope for scope in SCOPES if scope in scopes]
+    made = act.db.execute(
+        "insert into tokens (person, name, hash, scopes, created, expires) values (?, ?, ?, ?, ?, ?)",
+        (person.id, label, _digest(token), " ".join(kept), act.when, expires),
+    )
+    said = {"person": person.id, "name": label, "scopes": kept, "expires": expires}
+    act.log("make token", "token", {"id": made.lastrowid}, None, said)
+    return token
+
+
+def tokens(db: sqlite3.Connection, person: Person) -> list[Token]:
+    return [_token(row) for row in db.execute(f"{_TOKEN} where person = ? order by id desc", (person.id,))]
+
+
+def revoke_token(act: Act, person: Person, id: int) -> None:
+    """Raises UsageError where the person has no such token."""
+    found = [token for token in tokens(act.db, person) if token.id == id]
+    if not found:
+        raise UsageError(f"{person.name} has no token {id}.")
+    if not found[0].revoked:
+        act.db.execute("update tokens set revoked = ? where id = ?", (act.when, id))
+        act.log("revoke token", "token", {"id": id}, None, {"revoked": act.when})
+
+
+def by_token(db: sqlite3.Connection, token: str) -> tuple[Person, Token] | None:
+    """Whose token this is, where it still counts."""
+    row = db.execute(f"{_TOKEN} where hash = ?", (_digest(token),)).fetchone()
+    if row is None:
+        return None
+    found = _token(row)
+    person = by_id(db, found.person)
+    if person is None or person.disabled or found.revoked or found.expires <= now():
+        return None
+    return person, found
+
+
+def note_use(db: sqlite3.Connection, token: Token) -> None:
+    """Remember, to the hour, that the token was used: enough to tell which ones nobody needs any more."""
+    db.execute("update tokens set used = ? where id = ?", (now(), token.id))
+
+
+# Attempts
+
+
+def is_limited(db: sqlite3.Connection, name: str, address: str) -> bool:
+    """Whether too many attempts with this name, from this address or with both failed lately."""
+    since = (datetime.now(UTC) - WINDOW).strftime("%Y-%m-%dT%H:%M:%SZ")
+    row = db.execute(
+        """
+        select count(*) filter (where name = :name and address = :address),
+          count(*) filter (where address = :address), count(*) filter (where name = :name)
+        from sign_in_failures where failed > :since and failed <= :now and (name = :name or address = :address)
+        """,
+        {"name": name, "address": address, "since": since, "now": now()},
+    ).fetchone()
+    return any(n >= most for n, most in zip(row, MOST_FAILURES.values(), strict=True))
+
+
+def failed(db: sqlite3.Connection, name: str, address: str) -> None:
+    """Note an attempt that failed; those of yesterday are forgotten, as an address is personal data. So are those that
+    were noted by a clock that was ahead."""
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    db.execute("delete from sign_in_failures where failed < ? or failed > ?", (yesterday, now()))
+    db.execute(
+        "insert into sign_in_failures (name, address, failed) values (?, ?, ?)", (name, address, now())
+    )
+
+
+def succeeded(db: sqlite3.Connection, name: str, address: str) -> None:
+    """Forget what failed before: it was they, mistyping."""
+    db.execute("delete from sign_in_failures where name = ? and address = ?", (name, address))
+
+
+def check_role(role: str) -> None:
+    if role not in ROLES:
+        raise UsageError(f"role {role!r} is none. There are: {', '.join(ROLES)}.")
+
+
+def _check_identity(db: sqlite3.Connection, identity: str | None) -> None:
+    if not identity:
+        return
+    if len(identity) > 200 or not identity.isprintable():
+        raise UsageError(f"identity {identity!r} cannot be: give at most 200 printable characters.")
+    if taken := by_identity(db, [identity]):
+        raise UsageError(f"identity {identity!r} is {taken.name}'s already.")
+
+
+def _one(db: sqlite3.Connection, condition: str, value: Any) -> Person | None:
+    row = db.execute(f"{_PERSON} where {condition}", (value,)).fetchone()
+    return Person(*row) if row else None
+
+
+def _said(person: Person) -> dict[str, Any]:
+    return {name: getattr(person, name) for name in ("name", "display_name", "role", "identity", "disabled")}
+
+
+def _token(row: tuple[Any, ...]) -> Token:
+    id, person, name, scopes, *times = row
+    return Token(id, person, name, tuple(scopes.split()), *times)
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _clean(text: str | None) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text or "").split())[:100]

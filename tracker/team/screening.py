@@ -1,0 +1,309 @@
+"""How a question's review stands: the numbers of a PRISMA flow diagram, who has done how much, what conflicts, and how
+far reviewers agree.
+
+Every function takes a connection to evidence.db that has annotations.db attached. What two people are still to decide
+blind shows nowhere here but in how many records a person has decided on: which ones, and how, is in no answer.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from tracker.evidence import facets
+from tracker.team import agreement, by_article, decisions
+from tracker.team.agreement import Agreement
+from tracker.team.decisions import DECISIONS, REVIEWERS, STAGES, Outcome, Review, Stage
+
+NO_REASON = "no reason given"
+Rows = list[dict[str, Any]]
+
+
+class Flow(NamedTuple):
+    """Records by where they stand, as PRISMA 2020 counts them (DOI 10.1136/bmj.n71, figure 1).
+
+    ``identified`` = ``screened`` + ``undecided`` + ``conflicts``; ``screened`` = ``excluded`` + ``sought``;
+    ``sought`` = ``assessed`` + ``undecided_full_text`` + ``conflicts_full_text``; ``assessed`` =
+    ``excluded_full_text`` + ``unsure_full_text`` + ``included``; ``reasons`` add up to ``excluded_full_text``.
+    There are no duplicates to remove, as the one source knows a record by one number; whether a report could be had
+    is not asked, so what is sought is what is to be assessed. ``settled`` is how many conflicts of either stage a
+    lead has settled, ``gone`` how many records people decided on that the search finds no longer: in no other number.
+    """
+
+    identified: int
+    undecided: int
+    conflicts: int
+    screened: int
+    excluded: int
+    sought: int
+    undecided_full_text: int
+    conflicts_full_text: int
+    assessed: int
+    excluded_full_text: int
+    reasons: dict[str, int]
+    unsure_full_text: int
+    included: int
+    settled: dict[Stage, int]
+    gone: int
+
+
+class Progress(NamedTuple):
+    """How many of the question's records a person has decided on at each stage, and how many are left for them."""
+
+    name: str
+    decided: dict[Stage, int]
+    to_do: dict[Stage, int]
+
+
+class Pair(NamedTuple):
+    """How far two people agree at a stage: on whether to exclude, and on all three decisions."""
+
+    stage: Stage
+    first: str
+    second: str
+    excluded_or_not: Agreement
+    all_three: Agreement
+
+
+class Standing(NamedTuple):
+    """How a question's review stands. What is not in ``flow`` is for the team alone."""
+
+    review: Review
+    flow: Flow
+    progress: list[Progress]
+    conflicts: Rows
+    pairs: list[Pair]
+
+
+def standing(db: sqlite3.Connection, slug: str, viewer: int | None = None) -> Standing | None:
+    """How a question's review stands, as ``viewer`` may see it; None where there is no such question."""
+    review = decisions.reviews(db).get(slug)
+    if review is None:
+        return None
+    table = _Table(db, review)
+    return Standing(
+        review, table.flow(), table.progress(viewer), conflicts(db, table, viewer), pairs(db, review)
+    )
+
+
+def flow(db: sqlite3.Connection, review: Review) -> Flow:
+    return _Table(db, review).flow()
+
+
+def pairs(db: sqlite3.Connection, review: Review) -> list[Pair]:
+    """The agreement of each two who decided blind on the same records, stage by stage.
+
+    What counts is what each had decided when the other's decision opened theirs: neither what was settled nor what
+    was changed later, once the question's file had made the review a single one.
+    """
+    names = _names(db)
+    found = []
+    for stage in STAGES:
+        by_pair: dict[tuple[int, int], list[tuple[str, str]]] = {}
+        for said in _first_decisions(db, review, stage):
+            (one, ones), (other, others) = sorted(said.items())
+            by_pair.setdefault((one, other), []).append((ones, others))
+        for (one, other), decided in sorted(by_pair.items()):
+            apart = [(agreement.excluded_or_not(a), agreement.excluded_or_not(b)) for a, b in decided]
+            found.append(
+                Pair(
+                    stage,
+                    names[one],
+                    names[other],
+                    agreement.of_pairs(apart, agreement.EXCLUDED_OR_NOT),
+                    agreement.of_pairs(decided, DECISIONS),
+                )
+            )
+    return found
+
+
+def _first_decisions(db: sqlite3.Connection, review: Review, stage: Stage) -> Iterator[dict[int, str]]:
+    """For each record that two have decided blind: who decided what, by the log, when the second of them did."""
+    rows = db.execute(
+        """
+        select e.pmid, e.person, e.after
+        from annotations.unsealed u join annotations.events e on e.pmid = u.pmid
+        where u.review = :review and e.kind = 'decision' and e.blind = u.review order by e.pmid, e.id
+        """,
+        {"review": review.seal(stage)},
+    )
+    for _, events in groupby(rows, key=lambda row: row[0]):
+        said: dict[int, str] = {}
+        for _, person, after in events:
+            said.pop(person, None)
+            if after:
+                said[person] = json.loads(after)["decision"]
+            if len(said) == REVIEWERS:
+                yield said
+                break
+
+
+def conflicts(db: sqlite3.Connection, table: _Table, viewer: int | None) -> Rows:
+    """The open conflicts of both stages, each with its paper, what was decided by whom, and their notes.
+
+    Where two have decided there is nothing blind left at that stage; notes are those that ``viewer`` may see.
+    """
+    review = table.review
+    open_ones = table.conflicts()
+    pmids = [pmid for _, pmid in open_ones]
+    given = json.dumps(pmids)
+    papers = {
+        pmid: {"title": title, "title_html": title_html}
+        for pmid, title, title_html in db.execute(
+            "select pmid, title, title_html from articles where pmid in (select value from json_each(?))",
+            (given,),
+        )
+    }
+    notes = by_article.of_articles(db, pmids, review.question, viewer)
+    said: dict[int, Rows] = {}
+    for stage, pmid, person, name, decision, reason, decided in db.execute(
+        """
+        select d.stage, d.pmid, d.person, p.display_name, d.decision, d.reason, d.decided
+        from annotations.decisions d join annotations.people p on p.id = d.person
+        where d.question = ? and d.pmid in (select value from json_each(?)) order by d.decided, d.id
+        """,
+        (review.question, given),
+    ):
+        said.setdefault(pmid, []).append(
+            {
+                "stage": stage,
+                "name": name,
+                "decision": decision,
+                "reason": reason,
+                "decided": decided,
+                "mine": person == viewer,
+            }
+        )
+    return [
+        {
+            "pmid": pmid,
+            "stage": stage,
+            **papers[pmid],
+            "decisions": [one for one in said[pmid] if one["stage"] == stage],
+            "notes": [
+                {name: note[name] for name in ("person", "text", "written")} for note in notes[pmid]["notes"]
+            ],
+        }
+        for stage, pmid in open_ones
+    ]
+
+
+class _Table:
+    """Where each record stands that anybody has decided on."""
+
+    def __init__(self, db: sqlite3.Connection, review: Review) -> None:
+        self.db = db
+        self.review = review
+        standings = decisions.standings(db, review)
+        decided_on = standings.first.keys() | standings.second.keys()
+        self.matching = decided_on & {
+            pmid
+            for (pmid,) in db.execute(
+                """
+                select pmid from question_articles
+                where question = ? and matching and pmid in (select value from json_each(?))
+                """,
+                (review.question, json.dumps(list(decided_on))),
+            )
+        }
+        self.gone = len(decided_on - self.matching)
+        self.first, self.second = (
+            {pmid: one[pmid] for pmid in one.keys() & self.matching}
+            for one in (standings.first, standings.second)
+        )
+        self.at_full_text = standings.at_full_text & self.matching
+        row = db.execute(
+            "select coalesce(sum(n), 0) from question_counts where question = ? and label_group = ?",
+            (review.question, facets.EVERYTHING),
+        ).fetchone()
+        self.identified: int = row[0]
+
+    def flow(self) -> Flow:
+        first = Counter(map(_place, self.first.values()))
+        second = Counter(_place(self.second.get(pmid)) for pmid in self.at_full_text)
+        sought = len(self.at_full_text)
+        screened = first["exclude"] + sought
+        assessed = second["exclude"] + second["unsure"] + second["include"]
+        return Flow(
+            identified=self.identified,
+            undecided=self.identified - screened - first["conflict"],
+            conflicts=first["conflict"],
+            screened=screened,
+            excluded=first["exclude"],
+            sought=sought,
+            undecided_full_text=second["open"],
+            conflicts_full_text=second["conflict"],
+            assessed=assessed,
+            excluded_full_text=second["exclude"],
+            reasons=self._reasons(),
+            unsure_full_text=second["unsure"],
+            included=second["include"],
+            settled={
+                stage: sum(one.settled for one in outcomes.values())
+                for stage, outcomes in zip(STAGES, (self.first, self.second), strict=True)
+            },
+            gone=self.gone,
+        )
+
+    def _reasons(self) -> dict[str, int]:
+        """Exclusions at the full text by reason, in the order of the question's file; then reasons it had before."""
+        outcomes = [self.second[pmid] for pmid in self.at_full_text & self.second.keys()]
+        counted = Counter(one.reason or NO_REASON for one in outcomes if one.decision == "exclude")
+        known = [*self.review.reasons, *sorted(counted.keys() - {*self.review.reasons, NO_REASON}), NO_REASON]
+        return {reason: counted[reason] for reason in known if counted[reason]}
+
+    def progress(self, viewer: int | None) -> list[Progress]:
+        """Of everybody who has decided anything here, and of the viewer."""
+        done: dict[tuple[int, str], set[int]] = {}
+        for person, stage, pmid in self.db.execute(
+            "select person, stage, pmid from annotations.decisions where question = ?",
+            (self.review.question,),
+        ):
+            if pmid in self.matching:
+                done.setdefault((person, stage), set()).add(pmid)
+        names = _names(self.db)
+        people = {person for person, _ in done}
+        if viewer is not None and viewer in names:
+            people.add(viewer)
+        closed = {pmid for pmid, one in self.first.items() if self._is_closed(one)} | self.at_full_text
+        open_again = {pmid for pmid in self.at_full_text if not self._is_closed(self.second.get(pmid))}
+        found = []
+        for person in sorted(people, key=lambda person: names[person].casefold()):
+            first, second = (done.get((person, stage), set()) for stage in STAGES)
+            decided = (len(first), len(second))
+            to_do = (self.identified - len(closed | first), len(open_again - second))
+            found.append(
+                Progress(
+                    names[person],
+                    dict(zip(STAGES, decided, strict=True)),
+                    dict(zip(STAGES, to_do, strict=True)),
+                )
+            )
+        return found
+
+    def _is_closed(self, one: Outcome | None) -> bool:
+        """Whether no more people are wanted for it."""
+        return one is not None and (one.settled or one.deciders >= self.review.wanted)
+
+    def conflicts(self) -> list[tuple[Stage, int]]:
+        at_first = [(STAGES[0], pmid) for pmid, one in sorted(self.first.items()) if one.conflict]
+        at_second = [
+            (STAGES[1], pmid)
+            for pmid, one in sorted(self.second.items())
+            if one.conflict and pmid in self.at_full_text
+        ]
+        return at_first + at_second
+
+
+def _place(one: Outcome | None) -> str:
+    if one is None or not one.holds:
+        return "open"
+    return one.decision or "conflict"
+
+
+def _names(db: sqlite3.Connection) -> Mapping[int, str]:
+    return dict(db.execute("select id, display_name from annotations.people").fetchall())

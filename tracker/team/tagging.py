@@ -1,0 +1,232 @@
+"""What people say of a paper beside decisions: tags, notes, and what they make of the machine's labels."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from tracker.article import Pmid
+from tracker.errors import NotThere, Refused, UsageError
+from tracker.team import decisions
+from tracker.team.acts import KINDS, Act, current, next_event
+from tracker.team.decisions import Review
+from tracker.team.vocabulary import Tag
+
+LONGEST_NOTE = 10_000
+MOST_AT_ONCE = 10_000
+# Where the machine read nothing of a group, or a person says that nothing of it holds.
+NOTHING = ""
+
+
+class Bulk(NamedTuple):
+    """What came of doing something to many papers: how many changed, were so already, or could not be changed."""
+
+    changed: int
+    unchanged: int
+    refused: int
+
+
+def tag(
+    act: Act,
+    pmid: Pmid,
+    question: str | None,
+    which: Tag,
+    note: str | None = None,
+    seal: str | None = None,
+) -> bool:
+    """Put a tag of the acting person on a paper; of a group of which one holds, it takes the other's place.
+
+    Raises Refused for a tag that is retired.
+    """
+    if which.retired:
+        raise Refused(f"the tag {which.name!r} is retired. Reload the page for those there are.")
+    if which.choice == "single":
+        others = act.db.execute(
+            """
+            select g.tag from taggings g join tags t on t.id = g.tag
+            where g.pmid = ? and g.question is ? and g.person = ? and t.id <> ?
+              and t.tag_group = (select tag_group from tags where id = ?)
+            """,
+            (pmid, question, act.person, which.id, which.id),
+        ).fetchall()
+        for (other,) in others:
+            act.put("untag", "tagging", _tagging(act, pmid, question, other), None, seal)
+    key = _tagging(act, pmid, question, which.id)
+    before = current(act.db, "tagging", key) or {}
+    kept = before.get("note") if note is None else (_text(note, "note") or None)
+    return act.put("tag", "tagging", key, {"note": kept}, seal)
+
+
+def untag(act: Act, pmid: Pmid, question: str | None, which: Tag, seal: str | None = None) -> bool:
+    """Take the acting person's tag off a paper."""
+    return act.put("untag", "tagging", _tagging(act, pmid, question, which.id), None, seal)
+
+
+def write_note(act: Act, pmid: Pmid, question: str | None, text: str, seal: str | None = None) -> int:
+    """A new note in Markdown; its id. The same note sent twice is written once. Raises UsageError for none."""
+    said = _text(text, "note")
+    if not said:
+        raise UsageError("the note is empty. Nothing was written.")
+    same = act.db.execute(
+        "select id from notes where pmid = ? and question is ? and person = ? and text = ?",
+        (pmid, question, act.person, said),
+    ).fetchone()
+    if same:
+        return int(same[0])
+    id = next_event(act.db)
+    key = {"pmid": pmid, "question": question, "id": id, "person": act.person}
+    act.put("note", "note", key, {"text": said}, seal)
+    return id
+
+
+def change_note(
+    act: Act, id: int, text: str, was: str | None = None, *, seal: Callable[[str | None], str | None]
+) -> bool:
+    """Change a note of the acting person; without text it is taken away.
+
+    ``was`` is the text that the person saw, ``seal`` what hides a note for a question now: what was open at one stage
+    of a review is not at the next. Raises NotThere where they have no such note, Refused where it is another
+    by now.
+    """
+    row = act.db.execute(
+        "select pmid, question, text from notes where id = ? and person = ?", (id, act.person)
+    ).fetchone()
+    if row is None:
+        raise NotThere(f"you have no note {id}: it was taken away, or is somebody else's.")
+    pmid, question, there = row
+    if was is not None and _text(was, "note") != there:
+        raise Refused("the note is another by now. Reload the page, then change it.")
+    key = {"pmid": pmid, "question": question, "id": id, "person": act.person}
+    said = _text(text, "note")
+    if not said:
+        return act.put("take note away", "note", key, None, seal(question))
+    return act.put("change note", "note", key, {"text": said}, seal(question))
+
+
+def review_label(
+    act: Act, pmid: Pmid, group: str, machine_value: str, value: str | None, choices: Sequence[str] = ()
+) -> bool:
+    """What the acting person makes of a label: ``value`` the same to accept it, another to correct it, NOTHING to
+    reject it, None to take the opinion back. ``machine_value`` NOTHING adds one that the machine missed.
+
+    Raises UsageError for a value that is none of ``choices``, where there are any.
+    """
+    if value is not None:
+        value = _text(value, "label")
+        if len(value) > 100 or "\n" in value:
+            raise UsageError("a label is one line of at most 100 characters.")
+        if choices and value not in (*choices, machine_value, NOTHING):
+            raise UsageError(f"{value!r} is no {group.replace('_', ' ')}. There are: {', '.join(choices)}.")
+        if value == machine_value == NOTHING:
+            raise UsageError("say which label the machine missed.")
+    key = {"pmid": pmid, "label_group": group, "machine_value": machine_value, "person": act.person}
+    action = (
+        "take label back" if value is None else "accept label" if value == machine_value else "correct label"
+    )
+    return act.put(action, "label review", key, None if value is None else {"value": value})
+
+
+def in_bulk(act: Act, pmids: Iterable[int], what: Callable[[Pmid], bool]) -> Bulk:
+    """Do something to each paper; those for which it is refused are left as they are, and counted."""
+    changed = unchanged = refused = 0
+    for pmid in pmids:
+        try:
+            if what(Pmid(pmid)):
+                changed += 1
+            else:
+                unchanged += 1
+        except Refused:
+            refused += 1
+    return Bulk(changed, unchanged, refused)
+
+
+def undo_of(db: sqlite3.Connection, person: int, batch: int) -> str | None:
+    """The action of a batch of this person's, None where it is not theirs."""
+    row = db.execute(
+        "select action from events where batch = ? and person = ? order by id limit 1", (batch, person)
+    ).fetchone()
+    return str(row[0]) if row else None
+
+
+def latest_batch(db: sqlite3.Connection, person: int) -> int | None:
+    """The person's last act on papers that is no undoing itself, was not undone, and can be: what two people have
+    decided on since cannot, nor what changed the vocabulary as well."""
+    kinds = ", ".join(f"'{kind}'" for kind in KINDS)
+    row = db.execute(
+        f"""
+        select e.batch from events e
+        where e.person = ? and e.kind in ({kinds}) and e.undoes is null
+          and not exists (select 1 from events u where u.undoes = e.batch)
+          and not exists (select 1 from events o where o.batch = e.batch and o.kind not in ({kinds}))
+          and not (e.kind = 'decision' and exists (
+            select 1 from unsealed s where s.review = e.blind and s.pmid = e.pmid))
+          and not (e.kind = 'decision' and e.blind is not null and e.after is null)
+        order by e.id desc limit 1
+        """,
+        (person,),
+    ).fetchone()
+    return int(row[0]) if row else None
+
+
+def may_be_put_back(db: sqlite3.Connection, event: sqlite3.Row) -> bool:
+    """Whether undoing would leave a tag that can be: not retired, and the only one of a group of which one holds."""
+    if event["kind"] != "tagging" or event["before"] is None:
+        return True
+    subject = json.loads(event["subject"])
+    found = db.execute(
+        """
+        select t.retired is null and not (u.choice = 'single' and exists (
+          select 1 from taggings g join tags o on o.id = g.tag
+          where g.pmid = :pmid and g.question is :question and g.person = :person and o.tag_group = t.tag_group
+            and o.id <> t.id))
+        from tags t join tag_groups u on u.id = t.tag_group where t.id = :tag
+        """,
+        {
+            "pmid": event["pmid"],
+            "question": event["question"],
+            "person": subject["person"],
+            "tag": subject["tag"],
+        },
+    ).fetchone()
+    return bool(found and found[0])
+
+
+def seals(
+    db: sqlite3.Connection, holding: Mapping[int, Sequence[Review]]
+) -> Callable[[int, str | None], str | None]:
+    """What hides a tag or note on a paper for a question; ``holding`` are the reviews of the questions that each paper
+    stands in."""
+    return lambda pmid, question: decisions.seal_for(db, holding.get(pmid, ()), Pmid(pmid), question)
+
+
+def holding(
+    evidence: sqlite3.Connection, reviews: dict[str, Review], pmids: Iterable[int]
+) -> dict[int, list[Review]]:
+    """The reviews of the questions in which each paper stands, from evidence.db; papers in none are left out."""
+    found: dict[int, list[Review]] = {}
+    rows = evidence.execute(
+        """
+        select pmid, question from question_articles
+        where matching and pmid in (select value from json_each(?)) order by pmid, question
+        """,
+        (json.dumps(list(pmids)),),
+    )
+    for pmid, question in rows:
+        if question in reviews:
+            found.setdefault(pmid, []).append(reviews[question])
+    return found
+
+
+def _tagging(act: Act, pmid: Pmid, question: str | None, tag: int) -> dict[str, object]:
+    return {"pmid": pmid, "question": question, "tag": tag, "person": act.person}
+
+
+def _text(text: str, what: str) -> str:
+    found = text.replace("\r\n", "\n").strip()
+    if len(found) > LONGEST_NOTE:
+        raise UsageError(
+            f"the {what} has {len(found):,} characters; it may have {LONGEST_NOTE:,}. Shorten it."
+        )
+    return found

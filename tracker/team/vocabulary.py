@@ -1,0 +1,455 @@
+"""Tags, in groups: what each means, and how leads add, rename, merge and retire them. Nothing is ever deleted."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tracker.errors import NotThere, Refused, UnusableInput, UsageError
+from tracker.team.acts import Act, current
+from tracker.team.decisions import visible
+
+STARTER = Path(__file__).with_name("vocabulary.yml")
+LONGEST_NAME = 60
+COLOUR = r"^#[0-9a-f]{6}$"
+MOST_BYTES = 1024 * 1024
+
+
+class Tag(NamedTuple):
+    """``colour`` is the tag's own, or else its group's; ``merged_into`` is the tag that took its papers over."""
+
+    id: int
+    group: str
+    name: str
+    description: str
+    colour: str | None
+    choice: Literal["single", "multiple"]
+    retired: str | None
+    merged_into: int | None
+
+
+class Group(NamedTuple):
+    id: int
+    name: str
+    description: str
+    colour: str | None
+    choice: Literal["single", "multiple"]
+    tags: list[Tag]
+
+
+class Imported(NamedTuple):
+    """How many groups and tags a file added, and how many it changed."""
+
+    added: int
+    changed: int
+
+
+# The shape of a vocabulary file.
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_strip_whitespace=True)
+
+
+class TagEntry(_Part):
+    name: str = Field(min_length=1, max_length=LONGEST_NAME)
+    description: str = ""
+    colour: str | None = Field(default=None, pattern=COLOUR)
+    retired: bool = False
+    merged_into: str | None = None
+
+
+class GroupEntry(_Part):
+    name: str = Field(min_length=1, max_length=LONGEST_NAME)
+    description: str = ""
+    colour: str | None = Field(default=None, pattern=COLOUR)
+    choice: Literal["single", "multiple"] = "multiple"
+    tags: list[TagEntry] = []
+
+
+class Vocabulary(_Part):
+    groups: list[GroupEntry]
+
+
+def groups(db: sqlite3.Connection, schema: str = "main", *, retired: bool = False) -> list[Group]:
+    """All groups in order with their tags; ``schema`` is what annotations.db is called on this connection."""
+    found = [
+        Group(id, name, description, colour, choice, [])
+        for id, name, description, colour, choice in db.execute(
+            f"select id, name, description, colour, choice from {schema}.tag_groups order by position, id"
+        )
+    ]
+    by_id = {group.id: group for group in found}
+    rows = db.execute(
+        f"""
+        select tag_group, id, name, description, colour, retired, merged_into from {schema}.tags order by id
+        """
+    )
+    for of, id, name, description, colour, gone, merged in rows:
+        group = by_id[of]
+        if retired or not gone:
+            group.tags.append(
+                Tag(id, group.name, name, description, colour or group.colour, group.choice, gone, merged)
+            )
+    return found
+
+
+def tags(db: sqlite3.Connection, schema: str = "main") -> dict[int, Tag]:
+    """Every tag by its id, those that are retired included."""
+    return {tag.id: tag for group in groups(db, schema, retired=True) for tag in group.tags}
+
+
+def uses(db: sqlite3.Connection, viewer: int | None) -> dict[int, int]:
+    """On how many papers each tag is, as far as the viewer may know; for a connection that sees both databases."""
+    rows = db.execute(
+        f"select g.tag, count(distinct g.pmid) from annotations.taggings g where {visible('g')} group by g.tag",
+        (viewer,),
+    )
+    return dict(rows.fetchall())
+
+
+def named(db: sqlite3.Connection, name: str) -> Tag:
+    """The tag of this name, or with this id as text. Raises NotThere."""
+    every = tags(db)
+    found = [tag for tag in every.values() if len(name) <= 2 * LONGEST_NAME and _same(tag.name, name)]
+    if not found and name.isdecimal() and len(name) < 16 and int(name) in every:
+        found = [every[int(name)]]
+    if not found:
+        raise NotThere(f"there is no tag {name[:80]!r}. A lead can add it.")
+    return min(found, key=lambda tag: tag.retired is not None)
+
+
+def add_group(
+    act: Act, name: str, description: str = "", colour: str | None = None, choice: str = "multiple"
+) -> int:
+    """The new group's id. Raises UsageError for a name that is taken, or what cannot be."""
+    name = _name(name, "group")
+    if any(_same(group.name, name) for group in groups(act.db)):
+        raise UsageError(f"there is a group {name!r} already.")
+    says = {
+        "name": name,
+        "description": _line(description),
+        "colour": _colour(colour),
+        "choice": _choice(choice),
+    }
+    made = act.db.execute(
+        """
+        insert into tag_groups (name, description, colour, choice, position)
+        values (:name, :description, :colour, :choice, (select coalesce(max(position), 0) + 1 from tag_groups))
+        """,
+        says,
+    )
+    assert made.lastrowid
+    act.log("add tag group", "tag group", {"id": made.lastrowid}, None, says)
+    return made.lastrowid
+
+
+def change_group(
+    act: Act,
+    group: Group,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    colour: str | None = None,
+    choice: str | None = None,
+) -> bool:
+    """Change what is given; whether that changed anything. Raises UsageError for a name that is taken."""
+    before = {
+        "name": group.name,
+        "description": group.description,
+        "colour": group.colour,
+        "choice": group.choice,
+    }
+    after = dict(before)
+    if name is not None and name != group.name:
+        after["name"] = _name(name, "group")
+        if any(_same(each.name, name) for each in groups(act.db) if each.id != group.id):
+            raise UsageError(f"there is a group {name!r} already.")
+    if description is not None:
+        after["description"] = _line(description)
+    if colour is not None:
+        after["colour"] = _colour(colour)
+    if choice is not None:
+        after["choice"] = _choice(choice)
+    if before == after:
+        return False
+    act.db.execute(
+        """
+        update tag_groups set name = :name, description = :description, colour = :colour, choice = :choice
+        where id = :id
+        """,
+        {**after, "id": group.id},
+    )
+    act.log("change tag group", "tag group", {"id": group.id}, before, after)
+    return True
+
+
+def add(act: Act, group: str, name: str, description: str = "", colour: str | None = None) -> int:
+    """The new tag's id. Raises NotThere for an unknown group, UsageError for a name that is taken."""
+    name = _name(name, "tag")
+    of = [each for each in groups(act.db) if _same(each.name, group)]
+    if not of:
+        known = ", ".join(each.name for each in groups(act.db))
+        raise NotThere(f"there is no group {group!r}. There are: {known or 'none yet'}.")
+    _check_free(act.db, name)
+    says = {
+        "tag_group": of[0].id,
+        "name": name,
+        "description": _line(description),
+        "colour": _colour(colour),
+    }
+    made = act.db.execute(
+        """
+        insert into tags (tag_group, name, description, colour) values (:tag_group, :name, :description, :colour)
+        """,
+        says,
+    )
+    assert made.lastrowid
+    act.log("add tag", "tag", {"id": made.lastrowid}, None, says)
+    return made.lastrowid
+
+
+def change(
+    act: Act,
+    tag: Tag,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    colour: str | None = None,
+    retired: bool | None = None,
+) -> None:
+    """Change what is given; papers keep the tag, under its new name. Raises UsageError for a name that is taken."""
+    before = _said(act.db, tag.id)
+    after = dict(before)
+    if name is not None and name != tag.name:
+        after["name"] = _name(name, "tag")
+        if not _same(name, tag.name):
+            _check_free(act.db, after["name"])
+    if description is not None:
+        after["description"] = _line(description)
+    if colour is not None:
+        after["colour"] = _colour(colour)
+    if retired is not None and retired != bool(tag.retired):
+        after["retired"] = act.when if retired else None
+        if not retired:
+            after["merged_into"] = None
+    if after != before:
+        _put(act, "retire tag" if retired else "change tag", tag.id, before, after)
+
+
+def merge(act: Act, tag: Tag, into: Tag) -> None:
+    """Give the papers of a tag to another, and retire it. On how many papers is not told: some may be hidden.
+
+    Who has that other tag already keeps it, with this one's note where it has none; where one of a group holds and
+    somebody chose another of it, that choice stays. Raises Refused for a tag and itself, or one that is retired.
+    """
+    if tag.id == into.id:
+        raise Refused("A tag cannot be merged into itself. Choose another.")
+    if into.retired:
+        raise Refused(f"{into.name!r} is retired. Bring it back first, or choose another.")
+    rows = act.db.execute(
+        "select pmid, question, person, note, tagged, blind from taggings where tag = ?", (tag.id,)
+    ).fetchall()
+    for pmid, question, person, note, tagged, blind in rows:
+        key = {"pmid": pmid, "question": question, "person": person}
+        act.put("merge tag", "tagging", {**key, "tag": tag.id}, None)
+        there = current(act.db, "tagging", {**key, "tag": into.id})
+        says = there or {"note": None, "tagged": tagged, "blind": blind}
+        if there or not (into.choice == "single" and _chosen(act.db, into, pmid, question, person)):
+            act.put("merge tag", "tagging", {**key, "tag": into.id}, says | {"note": says["note"] or note})
+    before = _said(act.db, tag.id)
+    after = before | {"retired": before["retired"] or act.when, "merged_into": into.id}
+    if after != before:
+        _put(act, "merge tag", tag.id, before, after)
+
+
+def _chosen(db: sqlite3.Connection, tag: Tag, pmid: int, question: str | None, person: int) -> bool:
+    """Whether the person has a tag of the same group on the paper."""
+    found = db.execute(
+        """
+        select exists (
+          select 1 from taggings g join tags t on t.id = g.tag
+          where g.pmid = ? and g.question is ? and g.person = ?
+            and t.tag_group = (select tag_group from tags where id = ?))
+        """,
+        (pmid, question, person, tag.id),
+    ).fetchone()
+    return bool(found[0])
+
+
+def exported(db: sqlite3.Connection) -> str:
+    """The whole vocabulary as YAML, which ``imported`` reads."""
+    every = tags(db)
+    entries = []
+    for group in groups(db, retired=True):
+        listed = []
+        for tag in group.tags:
+            entry: dict[str, Any] = {"name": tag.name}
+            if tag.description:
+                entry["description"] = tag.description
+            if tag.colour and tag.colour != group.colour:
+                entry["colour"] = tag.colour
+            if tag.retired:
+                entry["retired"] = True
+            if tag.merged_into:
+                entry["merged_into"] = every[tag.merged_into].name
+            listed.append(entry)
+        about: dict[str, Any] = {"name": group.name, "description": group.description, "colour": group.colour}
+        entries.append({name: value for name, value in about.items() if value})
+        entries[-1] |= {"choice": group.choice, "tags": listed}
+    return yaml.safe_dump({"groups": entries}, sort_keys=False, allow_unicode=True, width=110)
+
+
+def imported(act: Act, text: str, source: str) -> Imported:
+    """Add what a vocabulary file has and we have not, and take its descriptions and colours over.
+
+    What it does not name is left alone. Raises UnusableInput, naming the field, for what is no vocabulary.
+    """
+    added = changed = 0
+    given = read(text, source)
+    for entry in given.groups:
+        group = next((each for each in groups(act.db) if _same(each.name, entry.name)), None)
+        if group is None:
+            add_group(act, entry.name, entry.description, entry.colour, entry.choice)
+            added += 1
+        else:
+            changed += change_group(
+                act,
+                group,
+                description=entry.description or None,
+                colour=entry.colour,
+                choice=entry.choice,
+            )
+        for each in entry.tags:
+            known = next((tag for tag in tags(act.db).values() if _same(tag.name, each.name)), None)
+            if known is None:
+                add(act, entry.name, each.name, each.description, each.colour)
+                added += 1
+                known = named(act.db, each.name)
+            before = act.changed
+            change(
+                act,
+                known,
+                description=each.description or None,
+                colour=each.colour,
+                retired=True if each.retired else None,
+            )
+            changed += act.changed - before
+    before = act.changed
+    for entry in given.groups:
+        for each in entry.tags:
+            if each.merged_into:
+                _merge_as_given(act, each.name, each.merged_into, source)
+    return Imported(added, changed + act.changed - before)
+
+
+def _merge_as_given(act: Act, name: str, target: str, source: str) -> None:
+    every = tags(act.db).values()
+    tag = next(tag for tag in every if _same(tag.name, name))
+    into = next((tag for tag in every if _same(tag.name, target)), None)
+    if into is None or into.id == tag.id:
+        raise UnusableInput(
+            f"{source}: tag {name!r}: merged_into: there is no other tag {target!r}. Correct the name."
+        )
+    if tag.merged_into == into.id:
+        return
+    if into.retired:
+        # It was merged on in its turn, so nothing is to move to it any more.
+        said = _said(act.db, tag.id)
+        _put(act, "merge tag", tag.id, said, said | {"merged_into": into.id})
+    else:
+        merge(act, tag, into)
+
+
+def ensure(act: Act) -> None:
+    """Where there is no vocabulary yet, the one to start with."""
+    if not groups(act.db):
+        imported(act, STARTER.read_text("utf-8"), str(STARTER))
+
+
+def read(text: str, source: str) -> Vocabulary:
+    """Raises UnusableInput for what is no vocabulary file."""
+    if len(text.encode()) > MOST_BYTES:
+        raise UnusableInput(f"{source}: more than {MOST_BYTES:,} bytes, which is no vocabulary.")
+    try:
+        given = Vocabulary.model_validate(yaml.safe_load(text))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UnusableInput(f"{source}: not valid YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise UnusableInput(
+            f"{source}: {place}: {first['msg']} (found {str(first['input'])[:60]!r}). "
+            "Compare it with what 'tracker tag vocabulary export' prints."
+        ) from None
+    names: set[str] = set()
+    for entry in given.groups:
+        for each in entry.tags:
+            if each.name.casefold() in names:
+                raise UnusableInput(f"{source}: tag {each.name!r} stands there twice. Rename one.")
+            names.add(each.name.casefold())
+    return given
+
+
+def _put(act: Act, action: str, id: int, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    act.db.execute(
+        f"update tags set {', '.join(f'{name} = :{name}' for name in after)} where id = :id",
+        {**after, "id": id},
+    )
+    act.log(action, "tag", {"id": id}, dict(before), dict(after))
+
+
+def _said(db: sqlite3.Connection, id: int) -> dict[str, Any]:
+    names = ("name", "description", "colour", "retired", "merged_into")
+    row = db.execute(f"select {', '.join(names)} from tags where id = ?", (id,)).fetchone()
+    return dict(zip(names, row, strict=True))
+
+
+def _check_free(db: sqlite3.Connection, name: str) -> None:
+    taken = [tag for tag in tags(db).values() if _same(tag.name, name)]
+    if taken:
+        state = ", and is retired: bring it back" if taken[0].retired else ""
+        raise UsageError(f"there is a tag {taken[0].name!r} already, in {taken[0].group}{state}.")
+
+
+def _name(text: str, what: str) -> str:
+    name = _line(text)
+    if not name or len(name) > LONGEST_NAME:
+        raise UsageError(
+            f"the {what}'s name has {len(name)} characters. Give it from 1 to {LONGEST_NAME}: {name[:80]!r}."
+        )
+    if name.isdecimal():
+        raise UsageError(f"{name!r} is a number. Name the {what} by words.")
+    return name
+
+
+def _line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _colour(colour: str | None) -> str | None:
+    if colour and not re.fullmatch(COLOUR, colour):
+        raise UsageError(f"colour {colour!r}: write it as #1b6e53 (six small hexadecimal digits).")
+    return colour or None
+
+
+def _choice(choice: str) -> str:
+    if choice not in ("single", "multiple"):
+        raise UsageError(f"choice {choice!r}: it is single or multiple.")
+    return choice
+
+
+@cache
+def _folded(name: str) -> str:
+    return " ".join(name.casefold().split())
+
+
+def _same(one: str, other: str) -> bool:
+    return _folded(one) == _folded(other)
