@@ -27,7 +27,7 @@ from tracker.exchange import asreview, matching, ours, rayyan
 from tracker.export.clean import cell, guarded, printable, unguarded
 from tracker.team import decisions, people, tagging, vocabulary
 from tracker.team.acts import Act, acting, open_annotations
-from tracker.team.decisions import Review
+from tracker.team.review import Review
 
 SCREENING = FIXTURES / "screening"
 REASONS = ("wrong population", "animal study")

@@ -25,7 +25,8 @@ from tracker.questions import load_questions
 from tracker.settings import load_settings
 from tracker.team import people, tagging, vocabulary
 from tracker.team.acts import Act, acting, open_annotations
-from tracker.team.decisions import Review, decide
+from tracker.team.decisions import decide
+from tracker.team.review import Review
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,10 @@ from tracker.article import Pmid
 from tracker.errors import Refused, TrackerError, UsageError
 from tracker.evidence.connect import open_for_writing
 from tracker.evidence.schema import migrations
-from tracker.team import agreement, by_article, decisions, people, screening, tagging
+from tracker.team import agreement, blind, by_article, decisions, people, screening, tagging
 from tracker.team.acts import acting, open_annotations, undo
-from tracker.team.decisions import Review
+from tracker.team.log import events
+from tracker.team.review import Review
 from tracker.team.screening import Flow, Standing
 
 FIRST, SECOND = "title-abstract", "full-text"
@@ -148,7 +149,7 @@ class Team:
             return (
                 by_article.of_articles(db, list(PAPERS), "bladder", who),
                 [by_article.of_article(db, Pmid(pmid), who) for pmid in PAPERS],
-                by_article.events(db, who, limit=1000),
+                events(db, who, limit=1000),
                 list(by_article.final_decisions(db, self.review)),
                 standing._replace(progress=[]),
             )
@@ -591,7 +592,7 @@ def test_whatever_a_team_does_the_numbers_add_up_and_blind_is_blind(
 
 
 def opened(team: Team, pmid: int, stage: str) -> bool:
-    return bool(team.looks(lambda db: decisions.is_unsealed(db, team.review, Pmid(pmid), stage)))
+    return bool(team.looks(lambda db: blind.is_unsealed(db, team.review, Pmid(pmid), stage)))
 
 
 def is_blind(team: Team, who: str, pmid: int, stage: str) -> bool:

@@ -16,7 +16,7 @@ from tracker.errors import NotThere, UsageError
 from tracker.exchange.matching import Match, Sought, match
 from tracker.team import decisions, people, tagging, vocabulary
 from tracker.team.acts import Act, acting, current
-from tracker.team.decisions import Decision, Review, Stage
+from tracker.team.review import Decision, Review, Stage, reviews
 
 
 @dataclass(slots=True)
@@ -128,10 +128,10 @@ class _Import:
         self.written: Counter[str] = Counter()
         self.unmapped: Counter[str] = Counter()
         self.unknown: Counter[str] = Counter()
-        reviews = decisions.reviews(evidence)
-        self.review = self._chosen(reviews)
+        known = reviews(evidence)
+        self.review = self._chosen(known)
         found = {pmid for each in matches if len(each.pmids) == 1 for pmid in each.pmids}
-        self.seal = tagging.seals(act.db, tagging.holding(evidence, reviews, found))
+        self.seal = tagging.seals(act.db, tagging.holding(evidence, known, found))
         self.within = self._within(evidence)
         self.acts = self._acts(act)
         self.maker = act

@@ -26,7 +26,7 @@ from tracker.export.clean import guarded, unguarded
 from tracker.questions import SLUG
 from tracker.team import people, vocabulary
 from tracker.team.acts import Act, acting, current, next_event
-from tracker.team.decisions import DECISIONS, REVIEWERS, STAGES
+from tracker.team.review import DECISIONS, REVIEWERS, STAGES
 from tracker.team.statements import Row, rows
 from tracker.team.tagging import LONGEST_NOTE
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 
 from tracker.article import Pmid
 from tracker.errors import NotThere
-from tracker.team import decisions, people, statements, tagging, vocabulary
+from tracker.team import people, statements, tagging, vocabulary
 from tracker.team.acts import Act, acting
+from tracker.team.review import reviews
 from tracker.team.statements import Row
 
 
@@ -33,7 +34,7 @@ def tag(
     with acting(db, people.writer(db, person).id, "tracker tag add") as act:
         if evidence:
             _check(evidence, pmid, question)
-            held = tagging.holding(evidence, decisions.reviews(evidence), [pmid])
+            held = tagging.holding(evidence, reviews(evidence), [pmid])
             seal = tagging.seals(db, held)(pmid, question)
         # The tags to start with are nobody's.
         vocabulary.ensure(Act(db, None, act.origin))
@@ -55,8 +56,8 @@ class Listed:
         self.hidden = 0
         self._db = db
         self._viewer = viewer
-        reviews = decisions.reviews(evidence) if evidence else None
-        self._single = None if reviews is None else {slug for slug, each in reviews.items() if not each.dual}
+        found = reviews(evidence) if evidence else None
+        self._single = None if found is None else {slug for slug, each in found.items() if not each.dual}
 
     def rows(
         self, pmid: Pmid | None = None, question: str | None = None, person: str | None = None

@@ -23,7 +23,8 @@ from tracker.evidence import facets
 from tracker.evidence.questions import STARTER
 from tracker.lists.selection import Selection
 from tracker.lists.selection import pmids as pmids_of
-from tracker.team import by_article, decisions
+from tracker.team import by_article
+from tracker.team.review import reviews
 
 BATCH = 200
 Describe = Callable[[Notice], str]
@@ -199,7 +200,7 @@ def _said(db: sqlite3.Connection, pmids: Sequence[Pmid], slug: str | None) -> di
     judged = by_article.label_reviews(db, pmids)
     decided = {entry["question"] for each in found.values() for entry in each["decisions"]}
     outcomes: dict[int, list[CitedOutcome]] = {}
-    for review in decisions.reviews(db).values():
+    for review in reviews(db).values():
         if review.question not in decided or slug not in (None, review.question):
             continue
         for pmid, standing in by_article.standings(db, review, pmids, None).items():

@@ -32,7 +32,8 @@ from tracker.lists.selection import (
     tallies,
     tallies_of,
 )
-from tracker.team import by_article, decisions
+from tracker.team import blind, by_article
+from tracker.team.review import reviews
 
 PAGE, RUNS, RECENT_DAYS = 25, 20, 30
 LEADING, LEADING_APART = 5, 3
@@ -155,7 +156,7 @@ def looked_at(db: sqlite3.Connection, slug: str) -> dict[str, int]:
 
     What counts is the last stage at which they did; of what a blind review still hides, nothing does.
     """
-    found = [one for _, one in by_article.final_decisions(db, decisions.reviews(db)[slug])]
+    found = [one for _, one in by_article.final_decisions(db, reviews(db)[slug])]
     return {"looked_at": len(found), "relevant": sum(one.decision == "include" for one in found)}
 
 
@@ -166,7 +167,7 @@ def tags_in_use(db: sqlite3.Connection, slug: str, viewer: int | None = None) ->
         select distinct t.name from annotations.tags t
         where t.retired is null and exists (
           select 1 from annotations.taggings g
-          where g.tag = t.id and {TAGGED_FOR} and {decisions.visible("g")})
+          where g.tag = t.id and {TAGGED_FOR} and {blind.visible("g")})
         order by t.name
         """,
         (slug, viewer),

@@ -17,7 +17,8 @@ from typing import Any, Literal, NamedTuple
 
 from tracker.article import Pmid
 from tracker.evidence import facets, identifiers, search
-from tracker.team import decisions
+from tracker.team import blind, decisions
+from tracker.team.review import reviews
 
 Sort = Literal["published", "entered", "pmid"]
 # What a row is sorted by, and its PMID.
@@ -436,12 +437,12 @@ def _said(db: sqlite3.Connection, chosen: Selection) -> list[_Said]:
         rows = db.execute(
             f"""
             select distinct g.pmid from annotations.taggings g join annotations.tags n on n.id = g.tag
-            where n.name = ? and {TAGGED_FOR} and {decisions.visible("g")}
+            where n.name = ? and {TAGGED_FOR} and {blind.visible("g")}
             """,
             (chosen.tag, chosen.question, chosen.viewer),
         )
         found.append(_Said(True, json.dumps([pmid for (pmid,) in rows])))
-    review = decisions.reviews(db).get(chosen.question or "") if chosen.decision else None
+    review = reviews(db).get(chosen.question or "") if chosen.decision else None
     if review and chosen.decision:
         those = decisions.those(db, review, chosen.decision, chosen.viewer)
         found.append(_Said(those.among, json.dumps(list(those.pmids))))

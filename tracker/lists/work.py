@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tracker.lists import selection
 from tracker.lists.selection import Count, Selection
 from tracker.team import by_article, decisions
+from tracker.team.review import reviews
 
 
 class Left(NamedTuple):
@@ -27,7 +28,7 @@ def left(db: sqlite3.Connection, person: int) -> list[Left]:
     """Every question, in order, on a connection that sees both databases."""
     titles = dict(db.execute("select slug, title from questions").fetchall())
     found = []
-    for slug, review in decisions.reviews(db).items():
+    for slug, review in reviews(db).items():
         todo, todo_full = (
             selection.count(db, Selection(slug, decision=name, viewer=person))
             for name in (decisions.TODO, decisions.TODO_FULL)

@@ -7,7 +7,7 @@ import sqlite3
 from typing import NamedTuple
 
 from tracker.team.acts import Act
-from tracker.team.decisions import visible
+from tracker.team.blind import visible
 
 # What is news to whoever relied on a paper; the first lead.
 FIELDS = ("retracted", "withdrawn", "expression_of_concern", "corrected")

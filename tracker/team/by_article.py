@@ -14,8 +14,8 @@ from typing import Any
 
 from tracker.article import Pmid
 from tracker.team import decisions
-from tracker.team.acts import KINDS
-from tracker.team.decisions import STAGES, Review, Stage, visible
+from tracker.team.blind import visible
+from tracker.team.review import REVIEWERS, STAGES, Review, Stage, reviews
 
 Rows = list[dict[str, Any]]
 
@@ -52,15 +52,6 @@ from annotations.label_reviews r join annotations.people p on p.id = r.person
 where r.pmid in (select value from json_each(:pmids)) order by r.pmid, r.label_group, r.machine_value, r.id
 """
 
-# Of an event ``e``, what was done to what, the tag of a tagging by its name, and into which one a tag was merged.
-_EVENT = """
-e.id, e.action, e.kind, e.pmid, e.question, e.subject, e.before, e.after,
-(select t.name from annotations.tags t
-  where e.kind = 'tagging' and t.id = json_extract(e.subject, '$.tag')) as tag,
-(select t.name from annotations.tags t
-  where e.kind = 'tag' and t.id = json_extract(e.after, '$.merged_into')) as "into"
-"""
-
 
 def of_articles(
     db: sqlite3.Connection, pmids: Sequence[int], question: str | None, viewer: int | None
@@ -95,7 +86,7 @@ def of_articles(
         found[row["pmid"]]["settlements"].append(row)
     for row in _rows(db, _NOTES.format(question=noted), given):
         found[row["pmid"]]["notes"].append(row)
-    if question is not None and (review := decisions.reviews(db).get(question)):
+    if question is not None and (review := reviews(db).get(question)):
         for pmid, standing in standings(db, review, pmids, viewer).items():
             found[pmid] |= standing
     for each in found.values():
@@ -133,7 +124,7 @@ def standings(
             "mine_before": mine.get((pmid, STAGES[0])) if passed and not review.dual else None,
             "outcome": last if last and last.holds else None,
             "conflict": last if last and last.conflict else None,
-            "locked": bool(review.dual and at_stage and at_stage.deciders >= decisions.REVIEWERS),
+            "locked": bool(review.dual and at_stage and at_stage.deciders >= REVIEWERS),
         }
     return found
 
@@ -142,7 +133,7 @@ def of_article(db: sqlite3.Connection, pmid: Pmid, viewer: int | None) -> dict[s
     """As ``of_articles`` for one article and whatever was said for any question; ``reviews`` has its standing in
     each question that holds it, and ``label_reviews`` what people made of the machine's labels."""
     found = of_articles(db, [pmid], None, viewer)[pmid]
-    every = decisions.reviews(db)
+    every = reviews(db)
     held = [
         slug
         for (slug,) in db.execute(
@@ -176,90 +167,6 @@ def final_decisions(db: sqlite3.Connection, review: Review) -> Iterator[tuple[in
         (json.dumps(list(last)), review.question),
     )
     return ((pmid, last[pmid]) for (pmid,) in rows)
-
-
-def events(
-    db: sqlite3.Connection,
-    viewer: int | None,
-    *,
-    pmid: int | None = None,
-    person: str | None = None,
-    by: int | None = None,
-    day: str | None = None,
-    question: str | None = None,
-    before: int | None = None,
-    limit: int = 50,
-    accounts: bool = False,
-) -> Rows:
-    """The log, newest first: of a paper, a person (by name, or ``by`` id), a day (UTC) or a question, before the event
-    ``before``. What happened to other people's ``accounts`` is left out unless it is asked for.
-    """
-    # What a lead's merge did to a tagging is as hidden as the tagging; who saw which alert is their own business.
-    owner = "coalesce(json_extract(e.subject, '$.person'), e.person)"
-    conditions: list[str] = [
-        visible("e", owner).replace("?", ":viewer"),
-        "(e.kind <> 'alert' or e.person is :viewer)",
-    ]
-    given: dict[str, Any] = {"viewer": viewer, "limit": limit}
-    if not accounts:
-        conditions.append("(e.kind not in ('person', 'token') or e.person is :viewer)")
-    for name, value, condition in (
-        ("pmid", pmid, "e.pmid = :pmid"),
-        ("person", person, "p.name = :person"),
-        ("by", by, "e.person = :by"),
-        ("day", day, "e.happened >= :day and e.happened < :day || 'U'"),
-        ("question", question, "e.question = :question"),
-        ("before", before, "e.id < :before"),
-    ):
-        if value is not None:
-            conditions.append(condition)
-            given[name] = value
-    rows = _rows(
-        db,
-        f"""
-        select {_EVENT}, e.happened, e.origin, e.batch, p.name as person, p.display_name, e.person is :viewer as mine,
-          e.undoes is null and not exists (
-            select 1 from annotations.events u where u.undoes = e.batch) as standing
-        from annotations.events e left join annotations.people p on p.id = e.person
-        where {" and ".join(conditions)} order by e.id desc limit :limit
-        """,
-        given,
-    )
-    return [_readable(row) for row in rows]
-
-
-def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | None:
-    """An act of this person's: its ``action``, on how many papers (``count``), the first ``pmids`` of them, the first
-    ``tag``, and whether it can be ``undoable``."""
-    rows = _rows(
-        db,
-        f"""
-        select {_EVENT}, e.undoes from annotations.events e
-        where e.batch = :batch and e.person = :person order by e.id desc limit 1
-        """,
-        {"batch": batch, "person": person},
-    )
-    if not rows:
-        return None
-    found = _readable(rows[0])
-    (found["count"],) = db.execute(
-        "select count(distinct pmid) from annotations.events where batch = ?", (batch,)
-    ).fetchone()
-    pmids = db.execute("select distinct pmid from annotations.events where batch = ? limit 2", (batch,))
-    found["pmids"] = [pmid for (pmid,) in pmids if pmid]
-    kinds = {
-        kind
-        for (kind,) in db.execute("select distinct kind from annotations.events where batch = ?", (batch,))
-    }
-    found["undoable"] = kinds <= KINDS.keys() and found["undoes"] is None
-    if not kinds <= KINDS.keys():
-        # A merge: on how many papers is not told, as some may be hidden.
-        found |= {"count": 1, "pmids": []}
-    return found
-
-
-def _readable(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {name: row[name] and json.loads(row[name]) for name in ("subject", "before", "after")}
 
 
 def _tags(rows: Iterable[dict[str, Any]]) -> Rows:

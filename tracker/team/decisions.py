@@ -10,35 +10,14 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Set
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from tracker.article import Pmid
 from tracker.errors import Refused, UsageError
 from tracker.evidence.cache import Kept
 from tracker.team.acts import Act, current
-
-Stage = Literal["title-abstract", "full-text"]
-Decision = Literal["include", "exclude", "unsure"]
-STAGES: tuple[Stage, ...] = ("title-abstract", "full-text")
-DECISIONS: tuple[Decision, ...] = ("include", "exclude", "unsure")
-REVIEWERS = 2
-
-
-class Review(NamedTuple):
-    """How a question's records are screened, as its file says."""
-
-    question: str
-    dual: bool
-    reasons: tuple[str, ...]
-
-    @property
-    def wanted(self) -> int:
-        """How many have to decide on a record."""
-        return REVIEWERS if self.dual else 1
-
-    def seal(self, stage: str) -> str:
-        """The name of one stage of the review, which hides what is said until two have decided."""
-        return f"{self.question}/{stage}"
+from tracker.team.blind import is_unsealed, unseal
+from tracker.team.review import DECISIONS, REVIEWERS, STAGES, Decision, Review, Stage
 
 
 class Outcome(NamedTuple):
@@ -58,14 +37,6 @@ class Outcome(NamedTuple):
     def holds(self) -> bool:
         """Whether as many as the review wants have decided."""
         return self.decision is not None or self.conflict
-
-
-def reviews(evidence: sqlite3.Connection) -> dict[str, Review]:
-    """Each question's way of screening, from evidence.db."""
-    rows = evidence.execute("select slug, dual, reasons from questions order by position, slug")
-    return {
-        slug: Review(slug, bool(dual), tuple(json.loads(reasons or "[]"))) for slug, dual, reasons in rows
-    }
 
 
 def decide(
@@ -361,24 +332,6 @@ def people_who_decided(db: sqlite3.Connection, review: Review, pmid: Pmid, stage
     return {person for (person,) in rows}
 
 
-# What others may see
-
-
-def unseal(act: Act, review: Review, pmid: Pmid, stage: str) -> None:
-    """Two have decided: what either said of the record at this stage is hidden no longer."""
-    act.db.execute(
-        "insert into unsealed (review, pmid, unsealed) values (?, ?, ?) on conflict do nothing",
-        (review.seal(stage), pmid, act.when),
-    )
-
-
-def is_unsealed(db: sqlite3.Connection, review: Review, pmid: Pmid, stage: str) -> bool:
-    found = db.execute(
-        "select exists (select 1 from unsealed where review = ? and pmid = ?)", (review.seal(stage), pmid)
-    ).fetchone()
-    return bool(found[0])
-
-
 def seal_for(
     db: sqlite3.Connection, holding: Iterable[Review], pmid: Pmid, question: str | None
 ) -> str | None:
@@ -393,23 +346,3 @@ def seal_for(
             if not is_unsealed(db, review, pmid, stage):
                 return review.seal(stage)
     return None
-
-
-def visible(alias: str, owner: str | None = None) -> str:
-    """A condition, with one parameter: the person who looks (or None). Rows ``alias`` that are hidden fail it.
-
-    It is for connections to evidence.db that attach annotations.db. A seal is open where two have decided, or where
-    the question's file has switched dual review off again; where evidence.db was lost and the question is not there,
-    it holds. What is said for no question in particular is hidden while any dual review of the paper is at its first
-    stage. ``owner`` is whose the row is, where that is not its ``person``.
-    """
-    return f"""({owner or f"{alias}.person"} is ? or (
-      ({alias}.blind is null
-        or exists (select 1 from annotations.unsealed u where u.review = {alias}.blind and u.pmid = {alias}.pmid)
-        or exists (select 1 from questions w where not w.dual
-          and w.slug = substr({alias}.blind, 1, instr({alias}.blind, '/') - 1)))
-      and ({alias}.blind is null or {alias}.question is not null or not exists (
-        select 1 from questions w join question_articles m on m.question = w.slug and m.pmid = {alias}.pmid
-        where w.dual and m.matching and not exists (
-          select 1 from annotations.unsealed u
-          where u.review = w.slug || '/title-abstract' and u.pmid = {alias}.pmid)))))"""

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 from tracker.evidence import facets
 from tracker.team import agreement, by_article, decisions
 from tracker.team.agreement import Agreement
-from tracker.team.decisions import DECISIONS, REVIEWERS, STAGES, Outcome, Review, Stage
+from tracker.team.decisions import Outcome
+from tracker.team.review import DECISIONS, REVIEWERS, STAGES, Review, Stage, reviews
 
 NO_REASON = "no reason given"
 Rows = list[dict[str, Any]]
@@ -81,7 +82,7 @@ class Standing(NamedTuple):
 
 def standing(db: sqlite3.Connection, slug: str, viewer: int | None = None) -> Standing | None:
     """How a question's review stands, as ``viewer`` may see it; None where there is no such question."""
-    review = decisions.reviews(db).get(slug)
+    review = reviews(db).get(slug)
     if review is None:
         return None
     table = _Table(db, review)

@@ -84,7 +84,7 @@ def is_hidden(
     db: sqlite3.Connection, row: Row, viewer: str | None = None, single: Collection[str] | None = None
 ) -> bool:
     """Whether a blind review still hides the row from ``viewer`` (a name). ``single`` are the questions that one
-    person screens, where that is known: as in ``decisions.visible``, their seals hide nothing."""
+    person screens, where that is known: as in ``blind.visible``, their seals hide nothing."""
     if row.sealed is None or row.person == viewer:
         return False
     if single is not None and row.sealed.partition("/")[0] in single:

@@ -11,7 +11,7 @@ from tracker.article import Pmid
 from tracker.errors import NotThere, Refused, UsageError
 from tracker.team import decisions
 from tracker.team.acts import KINDS, Act, current, next_event
-from tracker.team.decisions import Review
+from tracker.team.review import Review
 from tracker.team.vocabulary import Tag
 
 LONGEST_NOTE = 10_000

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tracker.errors import NotThere, Refused, UnusableInput, UsageError
 from tracker.team.acts import Act, current
-from tracker.team.decisions import visible
+from tracker.team.blind import visible
 
 STARTER = Path(__file__).with_name("vocabulary.yml")
 LONGEST_NAME = 60

@@ -17,7 +17,8 @@ from tracker.site import words
 from tracker.site.server import access, compat
 from tracker.site.server.compat import Request
 from tracker.site.server.reader import read
-from tracker.team import alerts, by_article, decisions, vocabulary
+from tracker.team import alerts, by_article, log, vocabulary
+from tracker.team.review import reviews
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -75,7 +76,7 @@ def said(
 ) -> dict[str, Any]:
     """What people say of the papers of a list, and what a panel's forms offer."""
     viewer = access.viewer(request)
-    review = decisions.reviews(db).get(slug or "")
+    review = reviews(db).get(slug or "")
     return {
         "said": by_article.of_articles(db, [article["pmid"] for article in articles], slug, viewer),
         "reasons": review.reasons if review else (),
@@ -121,7 +122,7 @@ def said_of(db: sqlite3.Connection, request: Request, pmid: Pmid) -> dict[str, A
         "label_choices": choices,
         "label_reviews": reviewed,
         "alerts": alerts.of_article(db, pmid, viewer),
-        "log": by_article.events(db, viewer, pmid=pmid, limit=LOGGED) if viewer else [],
+        "log": log.events(db, viewer, pmid=pmid, limit=LOGGED) if viewer else [],
         "vocabulary": vocabulary.groups(db, "annotations") if viewer else [],
         "titles": dict(db.execute("select slug, title from questions").fetchall()),
     }
@@ -147,9 +148,7 @@ async def done(datasette: Datasette, request: Request) -> dict[str, Any] | None:
         return None
     if not batch:
         return {"message": "Nothing changed: it was so already.", "pmids": [], "undoable": False}
-    found: dict[str, Any] | None = await read(
-        datasette, lambda db: by_article.batch(db, viewer, int(batch[:18]))
-    )
+    found: dict[str, Any] | None = await read(datasette, lambda db: log.batch(db, viewer, int(batch[:18])))
     return found and found | {"batch": int(batch), "message": words.done(found, request.args.get("refused"))}
 
 

@@ -20,7 +20,7 @@ from tracker.site.views import pages
 from tracker.site.views.tagging import Done, with_done
 from tracker.team import decisions, screening
 from tracker.team.acts import Act
-from tracker.team.decisions import Review
+from tracker.team.review import Review, reviews
 from tracker.team.screening import Pair, Standing
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ async def settle(request: Request, datasette: Datasette, writer: Writer, form: F
 
 def _holding(db: sqlite3.Connection, slug: str, pmid: Pmid) -> Review:
     """The review of a question that holds the record. Raises NotThere."""
-    found = decisions.reviews(db).get(slug)
+    found = reviews(db).get(slug)
     if found is None:
         raise NotThere(f"There is no question {slug!r}.")
     row = db.execute(

@@ -28,7 +28,7 @@ from tracker.site.views import pages
 from tracker.team import decisions, tagging, vocabulary
 from tracker.team.acts import Act
 from tracker.team.acts import undo as undo_batch
-from tracker.team.decisions import Review
+from tracker.team.review import Review, reviews
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -182,7 +182,7 @@ async def undo(request: Request, datasette: Datasette, writer: Writer, form: For
         batch = given or tagging.latest_batch(db, writer.person)
         rows = db.execute("select distinct pmid from annotations.events where batch = ?", (batch,))
         pmids = [pmid for (pmid,) in rows if pmid]
-        every = decisions.reviews(db)
+        every = reviews(db)
         return batch, pmids, every, tagging.holding(db, every, pmids)
 
     batch, pmids, every, held = await read(datasette, look)
@@ -240,7 +240,7 @@ async def _show_bulk(request: Request, datasette: Datasette) -> Response:
             "chosen": chosen,
             "count": len(found),
             "which": _which(found),
-            "review": decisions.reviews(db)[slug],
+            "review": reviews(db)[slug],
             "title": db.execute("select title from questions where slug = ?", (slug,)).fetchone()[0],
             "groups": vocabulary.groups(db, "annotations"),
         }
@@ -273,7 +273,7 @@ async def _do_bulk(request: Request, datasette: Datasette, writer: Writer, form:
     def query(db: sqlite3.Connection) -> tuple[list[Pmid], Mapping[str, Review], dict[int, list[Review]]]:
         listed = _listed_request(request, form.get("list"))
         found = _first(db, _chosen(listed, db, slug))
-        every = decisions.reviews(db)
+        every = reviews(db)
         return found, every, tagging.holding(db, every, found)
 
     pmids, every, held = await read(datasette, query)
@@ -363,7 +363,7 @@ async def _place(request: Request, datasette: Datasette) -> Place:
     def query(db: sqlite3.Connection) -> Place | None:
         if not db.execute("select 1 from articles where pmid = ?", (pmid,)).fetchone():
             return None
-        every = decisions.reviews(db)
+        every = reviews(db)
         return Place(Pmid(pmid), every, tagging.holding(db, every, [pmid]).get(pmid, []))
 
     found: Place | None = await read(datasette, query) if pmid <= MAX_PMID else None

@@ -23,8 +23,9 @@ from tracker.site.server.etag import kept
 from tracker.site.server.reader import read
 from tracker.site.views import pages
 from tracker.site.views.tagging import Done, answer
-from tracker.team import alerts, by_article, vocabulary
+from tracker.team import alerts, vocabulary
 from tracker.team.acts import Act
+from tracker.team.log import events
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -55,7 +56,7 @@ async def my_work(request: Request, datasette: Datasette) -> Response:
     def query(db: sqlite3.Connection) -> dict[str, Any]:
         mine = alerts.of_person(db, viewer)
         papers = listed(db, [Pmid(alert.pmid) for alert in mine], fold=False)
-        latest = _acts(by_article.events(db, viewer, by=viewer, limit=PAGE * 20))[:PAGE]
+        latest = _acts(events(db, viewer, by=viewer, limit=PAGE * 20))[:PAGE]
         return {
             "left": work.left(db, viewer),
             "alerts": mine,
@@ -96,7 +97,7 @@ async def log(request: Request, datasette: Datasette) -> Response:
     everything = await access.may(datasette, request, "tracker-admin")
 
     def query(db: sqlite3.Connection) -> dict[str, Any]:
-        found = by_article.events(
+        found = events(
             db, viewer, **chosen, before=int(before) if before else None, limit=PAGE + 1, accounts=everything
         )
         people = db.execute(
