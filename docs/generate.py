@@ -1,7 +1,7 @@
 """Write the pages that the code itself can say best: ``make docs``.
 
-docs/commands.md from the commands' help, docs/data-dictionary.md from the schemas, and the tables of
-metadata.yml. tests/test_docs.py fails where one of them is out of date.
+docs/commands.md from the commands' help, docs/data-dictionary.md from the schemas. tests/test_docs.py fails where
+one of them is out of date.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from sqlite_utils import Database
 
 from tracker.cli import main
 from tracker.evidence.fulltext import SEARCHED
-from tracker.evidence.schema import DERIVED, HISTORY, TABLES, Table
+from tracker.evidence.schema import DERIVED, HISTORY, Table
 from tracker.evidence.schema import migrations as schema
 from tracker.team import acts
 
 ROOT = Path(__file__).parents[1]
-BEGIN, END = "# begin: written by docs/generate.py", "# end"
 WIDTH = 100
 
 # What people write has its columns in plain SQL; each table's purpose is told here.
@@ -169,34 +168,11 @@ def _annotation_section(name: str) -> Iterator[str]:
     yield ""
 
 
-# -- the tables of metadata.yml --------------------------------------------------------------------
-
-
-def metadata_file() -> str:
-    """metadata.yml as it is, with the part between the marks written anew."""
-    before, _, rest = (ROOT / "metadata.yml").read_text(encoding="utf-8").partition(f"{BEGIN}\n")
-    after = rest.partition(f"{END}\n")[2]
-    return f"{before}{BEGIN}\n{_metadata_tables()}{END}\n{after}"
-
-
-def _metadata_tables() -> str:
-    lines = ["    tables:"]
-    for table in TABLES:
-        lines += [f"      {table.name}:", f"        description: {_quoted(table.about)}", "        columns:"]
-        lines += [f"          {name}: {_quoted(about)}" for name, (_, about) in table.columns.items()]
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
-
-
 def pages() -> dict[str, str]:
     """Each generated file, by its path from the root, as it should be."""
     return {
         "docs/commands.md": commands_page(),
         "docs/data-dictionary.md": dictionary_page(),
-        "metadata.yml": metadata_file(),
     }
 
 

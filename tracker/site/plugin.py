@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from tracker.citation import status_date
 from tracker.evidence.connect import Mode, reading_uri
+from tracker.evidence.schema import TABLES
 from tracker.evidence.wrongclock import is_ahead
 from tracker.reading.notices import words as notice_words
 from tracker.site import words
@@ -148,17 +149,21 @@ def register_output_renderer() -> list[dict[str, Any]]:
 
 @hook()
 def get_metadata() -> dict[str, Any]:
-    """What is no reader's business is out of the list of tables; how tables are searched, sorted and counted."""
-    tables = {
-        "_sqlite_migrations": {"hidden": True},
-        "_derived": {"hidden": True},
-        "articles": {"fts_table": "articles_fts", "fts_pk": "pmid"},
-        # Tables that stay small, and so are counted in no time.
-        "runs": {"facets": ["command", "outcome"], "sort_desc": "id"},
-        "searches": {"facets": ["question", "purpose"], "sort_desc": "id"},
-        "seeds": {"facets": ["question", "found"]},
+    """What tables and columns mean, and how tables are searched, sorted and counted; what no reader needs is hidden."""
+    tables: dict[str, dict[str, Any]] = {
+        table.name: {
+            "description": table.about,
+            "columns": {name: about for name, (_, about) in table.columns.items()},
+        }
+        for table in TABLES
     }
-    return {"databases": {EVIDENCE: {"tables": tables}}}
+    tables["articles"] |= {"fts_table": "articles_fts", "fts_pk": "pmid"}
+    # Tables that stay small, and so are counted in no time.
+    tables["runs"] |= {"facets": ["command", "outcome"], "sort_desc": "id"}
+    tables["searches"] |= {"facets": ["question", "purpose"], "sort_desc": "id"}
+    tables["seeds"] |= {"facets": ["question", "found"]}
+    hidden = {name: {"hidden": True} for name in ("_sqlite_migrations", "_derived")}
+    return {"databases": {EVIDENCE: {"tables": tables | hidden}}}
 
 
 @hook()

@@ -1,0 +1,115 @@
+"""The log of everything that people did, as pages show it, and an act of it as a whole.
+
+Every function takes a connection to evidence.db that has annotations.db attached, and ``viewer``, the id of whoever
+looks or None: what a blind review still hides from them is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from tracker.team.acts import KINDS
+from tracker.team.blind import visible
+
+Rows = list[dict[str, Any]]
+
+# Of an event ``e``, what was done to what, the tag of a tagging by its name, and into which one a tag was merged.
+_EVENT = """
+e.id, e.action, e.kind, e.pmid, e.question, e.subject, e.before, e.after,
+(select t.name from annotations.tags t
+  where e.kind = 'tagging' and t.id = json_extract(e.subject, '$.tag')) as tag,
+(select t.name from annotations.tags t
+  where e.kind = 'tag' and t.id = json_extract(e.after, '$.merged_into')) as "into"
+"""
+
+
+def events(
+    db: sqlite3.Connection,
+    viewer: int | None,
+    *,
+    pmid: int | None = None,
+    person: str | None = None,
+    by: int | None = None,
+    day: str | None = None,
+    question: str | None = None,
+    before: int | None = None,
+    limit: int = 50,
+    accounts: bool = False,
+) -> Rows:
+    """The log, newest first: of a paper, a person (by name, or ``by`` id), a day (UTC) or a question, before the event
+    ``before``. What happened to other people's ``accounts`` is left out unless it is asked for.
+    """
+    # What a lead's merge did to a tagging is as hidden as the tagging; who saw which alert is their own business.
+    owner = "coalesce(json_extract(e.subject, '$.person'), e.person)"
+    conditions: list[str] = [
+        visible("e", owner).replace("?", ":viewer"),
+        "(e.kind <> 'alert' or e.person is :viewer)",
+    ]
+    given: dict[str, Any] = {"viewer": viewer, "limit": limit}
+    if not accounts:
+        conditions.append("(e.kind not in ('person', 'token') or e.person is :viewer)")
+    for name, value, condition in (
+        ("pmid", pmid, "e.pmid = :pmid"),
+        ("person", person, "p.name = :person"),
+        ("by", by, "e.person = :by"),
+        ("day", day, "e.happened >= :day and e.happened < :day || 'U'"),
+        ("question", question, "e.question = :question"),
+        ("before", before, "e.id < :before"),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            given[name] = value
+    rows = _rows(
+        db,
+        f"""
+        select {_EVENT}, e.happened, e.origin, e.batch, p.name as person, p.display_name, e.person is :viewer as mine,
+          e.undoes is null and not exists (
+            select 1 from annotations.events u where u.undoes = e.batch) as standing
+        from annotations.events e left join annotations.people p on p.id = e.person
+        where {" and ".join(conditions)} order by e.id desc limit :limit
+        """,
+        given,
+    )
+    return [_readable(row) for row in rows]
+
+
+def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | None:
+    """An act of this person's: its ``action``, on how many papers (``count``), the first ``pmids`` of them, the first
+    ``tag``, and whether it can be ``undoable``."""
+    rows = _rows(
+        db,
+        f"""
+        select {_EVENT}, e.undoes from annotations.events e
+        where e.batch = :batch and e.person = :person order by e.id desc limit 1
+        """,
+        {"batch": batch, "person": person},
+    )
+    if not rows:
+        return None
+    found = _readable(rows[0])
+    (found["count"],) = db.execute(
+        "select count(distinct pmid) from annotations.events where batch = ?", (batch,)
+    ).fetchone()
+    pmids = db.execute("select distinct pmid from annotations.events where batch = ? limit 2", (batch,))
+    found["pmids"] = [pmid for (pmid,) in pmids if pmid]
+    kinds = {
+        kind
+        for (kind,) in db.execute("select distinct kind from annotations.events where batch = ?", (batch,))
+    }
+    found["undoable"] = kinds <= KINDS.keys() and found["undoes"] is None
+    if not kinds <= KINDS.keys():
+        # A merge: on how many papers is not told, as some may be hidden.
+        found |= {"count": 1, "pmids": []}
+    return found
+
+
+def _readable(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {name: row[name] and json.loads(row[name]) for name in ("subject", "before", "after")}
+
+
+def _rows(db: sqlite3.Connection, query: str, given: dict[str, Any]) -> Rows:
+    cursor = db.execute(query, given)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor]
