@@ -8,6 +8,7 @@ from typing import Any
 from tracker.article import Pmid
 from tracker.citation import status_date
 from tracker.evidence.articles import TABLES
+from tracker.evidence.rows import read_rows
 from tracker.reading.notices import IS_NOTICE
 
 
@@ -17,28 +18,34 @@ def show(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
     ``warnings`` are sentences that must come before all else: a starter citation, retracted, withdrawn, under concern,
     corrected, itself a notice, gone from PubMed.
     """
-    article = _rows(db, "select * from articles where pmid = ?", pmid)
+    given = {"pmid": pmid}
+    article = read_rows(db, "select * from articles where pmid = :pmid", given)
     if not article:
         return None
     record = article[0]
     for table in TABLES:
         if table not in ("articles", "searched_texts"):
-            found = _rows(db, f"select * from {table} where pmid = ?", pmid)
+            found = read_rows(db, f"select * from {table} where pmid = :pmid", given)
             record[table] = [
                 {key: row[key] for key in row if key not in ("pmid", "position")} for row in found
             ]
-    record["questions"] = _rows(
+    record["questions"] = read_rows(
         db,
-        "select question, entered, reason, left_at, matching from question_articles where pmid = ? order by question",
-        pmid,
+        """
+        select question, entered, reason, left_at, matching from question_articles
+        where pmid = :pmid order by question
+        """,
+        given,
     )
-    record["changes"] = _rows(
-        db, "select field, before, after, noticed from changes where pmid = ? order by noticed, field", pmid
-    )
-    state = _rows(
+    record["changes"] = read_rows(
         db,
-        "select first_seen, checked, next_check, missing_since, gone, source from record_state where pmid = ?",
-        pmid,
+        "select field, before, after, noticed from changes where pmid = :pmid order by noticed, field",
+        given,
+    )
+    state = read_rows(
+        db,
+        "select first_seen, checked, next_check, missing_since, gone, source from record_state where pmid = :pmid",
+        given,
     )
     record["state"] = state[0] if state else None
     record["warnings"] = list(_warnings(record))
@@ -77,9 +84,3 @@ def _where(record: dict[str, Any], *types: str) -> str:
         notice["citation"] for notice in record["notices"] if notice["type"] in types and notice["citation"]
     ]
     return f": {'; '.join(places)}" if places else ""
-
-
-def _rows(db: sqlite3.Connection, query: str, pmid: Pmid) -> list[dict[str, Any]]:
-    cursor = db.execute(query, (pmid,))
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]

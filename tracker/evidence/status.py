@@ -9,6 +9,7 @@ from typing import Any
 from tracker.clock import now
 from tracker.evidence import articles
 from tracker.evidence.questions import STARTER, seeds
+from tracker.evidence.rows import read_rows
 from tracker.evidence.wrongclock import is_ahead, latest_ahead
 
 _QUESTIONS = """
@@ -44,7 +45,7 @@ def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
         "starter": STARTER,
         "oldest": (today - timedelta(days=max_age)).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
-    questions = _rows(db, _QUESTIONS, given)
+    questions = read_rows(db, _QUESTIONS, given)
     for question in questions:
         found = seeds(db, question["question"])
         question["seeds_missing"] = [
@@ -63,16 +64,10 @@ def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
     older = articles.read_by_older_rules(db)
     return {
         "questions": questions,
-        "runs": _rows(db, _RUNS, given),
-        **_rows(db, _STOCK, given)[0],
+        "runs": read_rows(db, _RUNS, given),
+        **read_rows(db, _STOCK, given)[0],
         "read_again": older > 0,
         "read_by_older_rules": older,
         "stale": stale,
         "clock_was_ahead": latest_ahead(db),
     }
-
-
-def _rows(db: sqlite3.Connection, query: str, given: dict[str, str]) -> list[dict[str, Any]]:
-    cursor = db.execute(query, given)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]

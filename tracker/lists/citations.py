@@ -21,6 +21,7 @@ from tracker.citation import (
 )
 from tracker.evidence import facets
 from tracker.evidence.questions import STARTER
+from tracker.evidence.rows import each_row
 from tracker.lists.selection import Selection
 from tracker.lists.selection import pmids as pmids_of
 from tracker.team import by_article
@@ -58,7 +59,7 @@ def of_articles(
     All are held in memory at once: give a batch.
     """
     given = json.dumps(list(pmids))
-    articles = {row["pmid"]: row for row in _rows(db, _ARTICLES, {"pmids": given, "slug": slug})}
+    articles = {row["pmid"]: row for row in each_row(db, _ARTICLES, {"pmids": given, "slug": slug})}
     parts = {name: _by_article(db, query, given) for name, query in _PARTS.items()}
     said = _said(db, pmids, slug)
     for pmid in pmids:
@@ -251,9 +252,3 @@ def _by_article(db: sqlite3.Connection, query: str, pmids: str) -> dict[int, lis
     return {
         pmid: [tuple(row[1:]) for row in found] for pmid, found in groupby(rows, key=lambda row: int(row[0]))
     }
-
-
-def _rows(db: sqlite3.Connection, query: str, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    cursor = db.execute(query, values)
-    names = [column[0] for column in cursor.description]
-    return (dict(zip(names, row, strict=True)) for row in cursor)

@@ -10,6 +10,7 @@ from typing import Any
 
 from tracker.article import Pmid
 from tracker.evidence import facets, search
+from tracker.evidence.rows import read_rows
 
 # Enough to see that there are more; a registry number that hundreds share is no trial.
 MOST_REPORTS = 6
@@ -78,9 +79,9 @@ def listed(
     the list that stands under another one there is left out.
     """
     given = {"pmids": json.dumps(list(pmids)), "question": question}
-    rows = {row["pmid"]: row for row in _rows(db, _ARTICLES, given)}
+    rows = {row["pmid"]: row for row in read_rows(db, _ARTICLES, given)}
     articles = [rows[pmid] for pmid in pmids if pmid in rows]
-    labels = _by_pmid(_rows(db, _LABELS, given))
+    labels = _by_pmid(read_rows(db, _LABELS, given))
     snippets = search.snippets(db, text, pmids, MARKS) if text else {}
     for article in articles:
         article["labels"] = {
@@ -98,11 +99,11 @@ MARKS = ("\x02", "\x03")
 
 
 def _add_trials(db: sqlite3.Connection, articles: Iterable[dict[str, Any]], given: dict[str, Any]) -> None:
-    registered = _by_pmid(_rows(db, _REGISTRATIONS, given))
+    registered = _by_pmid(read_rows(db, _REGISTRATIONS, given))
     numbers = sorted({row["number"] for rows in registered.values() for row in rows})
     reports: dict[str, list[dict[str, Any]]] = {}
     if numbers:
-        for row in _rows(db, _REPORTS, given | {"numbers": json.dumps(numbers)}):
+        for row in read_rows(db, _REPORTS, given | {"numbers": json.dumps(numbers)}):
             reports.setdefault(row["number"], []).append(row)
     for found in reports.values():
         found.sort(key=lambda row: (row["published"] or "", row["pmid"]), reverse=True)
@@ -121,7 +122,7 @@ def _add_trials(db: sqlite3.Connection, articles: Iterable[dict[str, Any]], give
 
 def _add_preprints(db: sqlite3.Connection, articles: Sequence[dict[str, Any]], given: dict[str, Any]) -> None:
     pairs: dict[int, list[dict[str, Any]]] = {}
-    for row in _rows(db, _PAIRS, given):
+    for row in read_rows(db, _PAIRS, given):
         pairs.setdefault(row["of"], []).append(row)
     for article in articles:
         found = pairs.get(article["pmid"], [])
@@ -171,9 +172,3 @@ def _unfolded(articles: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
 
 def _by_pmid(rows: Iterable[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
     return {pmid: list(found) for pmid, found in groupby(rows, key=lambda row: int(row["pmid"]))}
-
-
-def _rows(db: sqlite3.Connection, query: str, values: dict[str, Any]) -> list[dict[str, Any]]:
-    cursor = db.execute(query, values)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]

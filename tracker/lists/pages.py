@@ -14,6 +14,7 @@ from tracker.evidence.articles import present
 from tracker.evidence.cache import kept
 from tracker.evidence.questions import STARTER
 from tracker.evidence.questions import has_starter as has_starter_of
+from tracker.evidence.rows import read_rows
 from tracker.evidence.show import show
 from tracker.lists import news
 from tracker.lists.entries import listed
@@ -58,7 +59,7 @@ from questions
 
 def home(db: sqlite3.Connection) -> dict[str, Any]:
     """Every question with its numbers and its newest review and trial, and what was lately withdrawn or corrected."""
-    questions = _rows(db, f"{_QUESTION} order by position, slug")
+    questions = read_rows(db, f"{_QUESTION} order by position, slug")
     for question in questions:
         slug = question["slug"]
         question |= _standing(db, slug)
@@ -83,7 +84,7 @@ def question(
     ``looked`` is the moment at which the reader looked last, ``viewer`` who they are where they are signed in.
     """
     slug = selection.question
-    found = _rows(db, f"{_QUESTION} where slug = ?", slug)
+    found = read_rows(db, f"{_QUESTION} where slug = :slug", {"slug": slug})
     if not found or slug is None:
         return None
     about = found[0] | _standing(db, slug) | looked_at(db, slug)
@@ -170,7 +171,7 @@ def tags_in_use(db: sqlite3.Connection, slug: str, viewer: int | None = None) ->
           where g.tag = t.id and {TAGGED_FOR} and {blind.visible("g")})
         order by t.name
         """,
-        (slug, viewer),
+        {"question": slug, "viewer": viewer},
     )
     return [name for (name,) in rows]
 
@@ -268,7 +269,7 @@ def article(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
 
 def found(db: sqlite3.Connection, selection: Selection, after: Key = TOP) -> dict[str, Any]:
     """A page of what a search over everything finds, and how much of it stands in which question."""
-    questions = _rows(db, "select slug, title from questions order by position, slug")
+    questions = read_rows(db, "select slug, title from questions order by position, slug")
     about = {"questions": questions, "starter": has_starter(db)}
     if not selection.text:
         return about
@@ -285,27 +286,29 @@ def found(db: sqlite3.Connection, selection: Selection, after: Key = TOP) -> dic
 
 def methods(db: sqlite3.Connection) -> dict[str, Any]:
     """Each question's latest search as it was run, with its seed papers; and the latest runs."""
-    questions = _rows(db, f"{_QUESTION} order by position, slug")
+    questions = read_rows(db, f"{_QUESTION} order by position, slug")
     for question in questions:
         question |= _standing(db, question["slug"])
-        question["searches"] = _rows(
+        question["searches"] = read_rows(
             db,
             """
             select query, translation, errors, warnings, count, entered, left_count, kept, reconciled, reason,
               started, seconds, run
-            from searches where question = ? and purpose = 'strategy' order by id desc limit 1
+            from searches where question = :slug and purpose = 'strategy' order by id desc limit 1
             """,
-            question["slug"],
+            {"slug": question["slug"]},
         )
         for run in question["searches"]:
             run["remarks"] = json.loads(run["errors"]) + json.loads(run["warnings"])
-        question["seeds"] = _rows(
+        question["seeds"] = read_rows(
             db,
-            "select pmid, title, found, record_title from seeds where question = ? order by pmid",
-            question["slug"],
+            "select pmid, title, found, record_title from seeds where question = :slug order by pmid",
+            {"slug": question["slug"]},
         )
-    runs = _rows(
-        db, "select id, command, started, finished, outcome, reason from runs order by id desc limit ?", RUNS
+    runs = read_rows(
+        db,
+        "select id, command, started, finished, outcome, reason from runs order by id desc limit :runs",
+        {"runs": RUNS},
     )
     return {"questions": questions, "runs": runs, "starter": has_starter(db)}
 
@@ -337,9 +340,3 @@ def _standing_since(db: sqlite3.Connection, slug: str, recent: str) -> dict[str,
         "new": Count(min(new, NARROW), new <= NARROW),
         "recent": recent,
     }
-
-
-def _rows(db: sqlite3.Connection, query: str, *values: Any) -> list[dict[str, Any]]:
-    cursor = db.execute(query, values)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]

@@ -437,9 +437,9 @@ def _said(db: sqlite3.Connection, chosen: Selection) -> list[_Said]:
         rows = db.execute(
             f"""
             select distinct g.pmid from annotations.taggings g join annotations.tags n on n.id = g.tag
-            where n.name = ? and {TAGGED_FOR} and {blind.visible("g")}
+            where n.name = :tag and {TAGGED_FOR} and {blind.visible("g")}
             """,
-            (chosen.tag, chosen.question, chosen.viewer),
+            {"tag": chosen.tag, "question": chosen.question, "viewer": chosen.viewer},
         )
         found.append(_Said(True, json.dumps([pmid for (pmid,) in rows])))
     review = reviews(db).get(chosen.question or "") if chosen.decision else None
@@ -449,8 +449,8 @@ def _said(db: sqlite3.Connection, chosen: Selection) -> list[_Said]:
     return found
 
 
-# Of taggings ``g``, those for a question, those for none in particular included; without a question all.
-TAGGED_FOR = "(g.question is null or g.question = coalesce(?, g.question))"
+# Of taggings ``g``, those for ``:question``, those for none in particular included; without a question all.
+TAGGED_FOR = "(g.question is null or g.question = coalesce(:question, g.question))"
 
 
 def _driver(db: sqlite3.Connection, chosen: Selection) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from tracker.clock import now
 from tracker.errors import Refused
 from tracker.evidence.connect import open_for_writing, transaction
+from tracker.evidence.rows import read_rows
 from tracker.evidence.steps import Schema, steps_of
 
 migrations = Schema(
@@ -102,18 +103,16 @@ class Act:
         ):
             return False
         if after is None:
-            self.db.execute(f"delete from {of.table} where {_is(of)}", _values(of, key))
+            self.db.execute(f"delete from {of.table} where {_is(of)}", key)
         elif before is None:
             names = (*of.key, *after)
+            values = ", ".join(f":{name}" for name in names)
             self.db.execute(
-                f"insert into {of.table} ({', '.join(names)}) values ({', '.join('?' * len(names))})",
-                (*_values(of, key), *after.values()),
+                f"insert into {of.table} ({', '.join(names)}) values ({values})", {**after, **key}
             )
         else:
-            self.db.execute(
-                f"update {of.table} set {', '.join(f'{name} = ?' for name in after)} where {_is(of)}",
-                (*after.values(), *_values(of, key)),
-            )
+            changes = ", ".join(f"{name} = :{name}" for name in after)
+            self.db.execute(f"update {of.table} set {changes} where {_is(of)}", {**after, **key})
         self.log(action, kind, key, before, after, seal)
         return True
 
@@ -208,11 +207,9 @@ def undo(
 def current(db: sqlite3.Connection, kind: str, key: Key) -> State | None:
     """What is said now."""
     of = KINDS[kind]
-    names = (*of.says, of.when)
-    row = db.execute(
-        f"select {', '.join(names)} from {of.table} where {_is(of)}", _values(of, key)
-    ).fetchone()
-    return dict(zip(names, row, strict=True)) if row else None
+    columns = ", ".join((*of.says, of.when))
+    found = read_rows(db, f"select {columns} from {of.table} where {_is(of)}", key)
+    return found[0] if found else None
 
 
 def next_event(db: sqlite3.Connection) -> int:
@@ -227,11 +224,7 @@ def _says(of: Kind, state: Mapping[str, Any]) -> list[Any]:
 
 
 def _is(of: Kind) -> str:
-    return " and ".join(f"{name} is ?" for name in of.key)
-
-
-def _values(of: Kind, key: Key) -> tuple[Any, ...]:
-    return tuple(key[name] for name in of.key)
+    return " and ".join(f"{name} is :{name}" for name in of.key)
 
 
 def _json(value: Mapping[str, Any] | None) -> str | None:

@@ -26,7 +26,7 @@ class Alert(NamedTuple):
 
 
 _SAID = " union all ".join(
-    f"select x.pmid, x.{when} as at from annotations.{table} x where {{of}} and {visible('x').replace('?', ':viewer')}"
+    f"select x.pmid, x.{when} as at from annotations.{table} x where {{of}} and {visible('x')}"
     for table, when in (("taggings", "tagged"), ("decisions", "decided"), ("notes", "written"))
 )
 

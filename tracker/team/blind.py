@@ -6,7 +6,7 @@ import sqlite3
 
 from tracker.article import Pmid
 from tracker.team.acts import Act
-from tracker.team.review import Review
+from tracker.team.review import STAGES, Review
 
 
 def unseal(act: Act, review: Review, pmid: Pmid, stage: str) -> None:
@@ -25,18 +25,19 @@ def is_unsealed(db: sqlite3.Connection, review: Review, pmid: Pmid, stage: str) 
 
 
 def visible(alias: str, owner: str | None = None) -> str:
-    """A condition, with one parameter: the person who looks (or None). Rows ``alias`` that are hidden fail it.
+    """A condition that rows ``alias`` fail where they are hidden from ``:viewer``, the person who looks (or null).
 
     It is for connections to evidence.db that attach annotations.db. A seal is open where two have decided, or where
     the question's file has switched dual review off again; where evidence.db was lost and the question is not there,
     it holds. What is said for no question in particular is hidden while any dual review of the paper is at its first
     stage. ``owner`` is whose the row is, where that is not its ``person``.
     """
-    return f"""({owner or f"{alias}.person"} is ? or (
+    seals = ", ".join(f"w.slug || '/{stage}'" for stage in STAGES)
+    return f"""({owner or f"{alias}.person"} is :viewer or (
       ({alias}.blind is null
         or exists (select 1 from annotations.unsealed u where u.review = {alias}.blind and u.pmid = {alias}.pmid)
         or exists (select 1 from questions w where not w.dual
-          and w.slug = substr({alias}.blind, 1, instr({alias}.blind, '/') - 1)))
+          and {alias}.blind in ({seals})))
       and ({alias}.blind is null or {alias}.question is not null or not exists (
         select 1 from questions w join question_articles m on m.question = w.slug and m.pmid = {alias}.pmid
         where w.dual and m.matching and not exists (

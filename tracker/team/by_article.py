@@ -13,31 +13,30 @@ from itertools import groupby
 from typing import Any
 
 from tracker.article import Pmid
+from tracker.evidence.rows import Row, read_rows
 from tracker.team import decisions
 from tracker.team.blind import visible
 from tracker.team.review import REVIEWERS, STAGES, Review, Stage, reviews
-
-Rows = list[dict[str, Any]]
 
 _TAGS = f"""
 select g.pmid, g.question, g.tag as id, t.name, t.description, coalesce(t.colour, u.colour) as colour,
   u.name as group_name, g.note, g.tagged, p.display_name as person, g.person is :viewer as mine
 from annotations.taggings g join annotations.tags t on t.id = g.tag
   join annotations.tag_groups u on u.id = t.tag_group join annotations.people p on p.id = g.person
-where g.pmid in (select value from json_each(:pmids)) and {{question}} and {visible("g").replace("?", ":viewer")}
+where g.pmid in (select value from json_each(:pmids)) and {{question}} and {visible("g")}
 order by g.pmid, u.position, t.name, g.id
 """
 _DECISIONS = f"""
 select d.pmid, d.question, d.stage, d.decision, d.reason, d.decided, p.display_name as person,
   d.person is :viewer as mine
 from annotations.decisions d join annotations.people p on p.id = d.person
-where d.pmid in (select value from json_each(:pmids)) and {{question}} and {visible("d").replace("?", ":viewer")}
+where d.pmid in (select value from json_each(:pmids)) and {{question}} and {visible("d")}
 order by d.pmid, d.question, d.stage desc, d.id
 """
 _NOTES = f"""
 select n.pmid, n.id, n.question, n.text, n.written, p.display_name as person, n.person is :viewer as mine
 from annotations.notes n join annotations.people p on p.id = n.person
-where n.pmid in (select value from json_each(:pmids)) and {{question}} and {visible("n").replace("?", ":viewer")}
+where n.pmid in (select value from json_each(:pmids)) and {{question}} and {visible("n")}
 order by n.pmid, n.id
 """
 _SETTLEMENTS = """
@@ -78,13 +77,15 @@ def of_articles(
     within = "true" if question is None else "{}.question is :question"
     tagged = "true" if question is None else "(g.question is null or g.question = :question)"
     noted = "true" if question is None else "(n.question is null or n.question = :question)"
-    for pmid, rows in groupby(_rows(db, _TAGS.format(question=tagged), given), key=lambda row: row["pmid"]):
+    for pmid, rows in groupby(
+        read_rows(db, _TAGS.format(question=tagged), given), key=lambda row: row["pmid"]
+    ):
         found[pmid]["tags"] = _tags(rows)
-    for row in _rows(db, _DECISIONS.format(question=within.format("d")), given):
+    for row in read_rows(db, _DECISIONS.format(question=within.format("d")), given):
         found[row["pmid"]]["decisions"].append(row)
-    for row in _rows(db, _SETTLEMENTS.format(question=within.format("s")), given):
+    for row in read_rows(db, _SETTLEMENTS.format(question=within.format("s")), given):
         found[row["pmid"]]["settlements"].append(row)
-    for row in _rows(db, _NOTES.format(question=noted), given):
+    for row in read_rows(db, _NOTES.format(question=noted), given):
         found[row["pmid"]]["notes"].append(row)
     if question is not None and (review := reviews(db).get(question)):
         for pmid, standing in standings(db, review, pmids, viewer).items():
@@ -146,13 +147,13 @@ def of_article(db: sqlite3.Connection, pmid: Pmid, viewer: int | None) -> dict[s
         for slug in held
         if slug in every
     }
-    found["label_reviews"] = _rows(db, _REVIEWS, {"pmids": json.dumps([pmid]), "viewer": viewer})
+    found["label_reviews"] = read_rows(db, _REVIEWS, {"pmids": json.dumps([pmid]), "viewer": viewer})
     return found
 
 
-def label_reviews(db: sqlite3.Connection, pmids: Iterable[int]) -> dict[int, Rows]:
+def label_reviews(db: sqlite3.Connection, pmids: Iterable[int]) -> dict[int, list[Row]]:
     """What people made of the machine's labels, by article; articles of which nobody said anything are left out."""
-    rows = _rows(db, _REVIEWS, {"pmids": json.dumps(list(pmids)), "viewer": None})
+    rows = read_rows(db, _REVIEWS, {"pmids": json.dumps(list(pmids)), "viewer": None})
     return {pmid: list(each) for pmid, each in groupby(rows, key=lambda row: row["pmid"])}
 
 
@@ -169,7 +170,7 @@ def final_decisions(db: sqlite3.Connection, review: Review) -> Iterator[tuple[in
     return ((pmid, last[pmid]) for (pmid,) in rows)
 
 
-def _tags(rows: Iterable[dict[str, Any]]) -> Rows:
+def _tags(rows: Iterable[dict[str, Any]]) -> list[Row]:
     """One entry a tag and question, whoever says so."""
     found: dict[tuple[int, str | None], dict[str, Any]] = {}
     for row in rows:
@@ -182,9 +183,3 @@ def _tags(rows: Iterable[dict[str, Any]]) -> Rows:
         if row["note"]:
             tag["notes"].append((row["person"], row["note"]))
     return list(found.values())
-
-
-def _rows(db: sqlite3.Connection, query: str, given: dict[str, Any]) -> Rows:
-    cursor = db.execute(query, given)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]

@@ -10,10 +10,9 @@ import json
 import sqlite3
 from typing import Any
 
+from tracker.evidence.rows import Row, read_rows
 from tracker.team.acts import KINDS
 from tracker.team.blind import visible
-
-Rows = list[dict[str, Any]]
 
 # Of an event ``e``, what was done to what, the tag of a tagging by its name, and into which one a tag was merged.
 _EVENT = """
@@ -37,14 +36,14 @@ def events(
     before: int | None = None,
     limit: int = 50,
     accounts: bool = False,
-) -> Rows:
+) -> list[Row]:
     """The log, newest first: of a paper, a person (by name, or ``by`` id), a day (UTC) or a question, before the event
     ``before``. What happened to other people's ``accounts`` is left out unless it is asked for.
     """
     # What a lead's merge did to a tagging is as hidden as the tagging; who saw which alert is their own business.
     owner = "coalesce(json_extract(e.subject, '$.person'), e.person)"
     conditions: list[str] = [
-        visible("e", owner).replace("?", ":viewer"),
+        visible("e", owner),
         "(e.kind <> 'alert' or e.person is :viewer)",
     ]
     given: dict[str, Any] = {"viewer": viewer, "limit": limit}
@@ -61,7 +60,7 @@ def events(
         if value is not None:
             conditions.append(condition)
             given[name] = value
-    rows = _rows(
+    rows = read_rows(
         db,
         f"""
         select {_EVENT}, e.happened, e.origin, e.batch, p.name as person, p.display_name, e.person is :viewer as mine,
@@ -78,7 +77,7 @@ def events(
 def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | None:
     """An act of this person's: its ``action``, on how many papers (``count``), the first ``pmids`` of them, the first
     ``tag``, and whether it can be ``undoable``."""
-    rows = _rows(
+    rows = read_rows(
         db,
         f"""
         select {_EVENT}, e.undoes from annotations.events e
@@ -107,9 +106,3 @@ def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | N
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:
     return row | {name: row[name] and json.loads(row[name]) for name in ("subject", "before", "after")}
-
-
-def _rows(db: sqlite3.Connection, query: str, given: dict[str, Any]) -> Rows:
-    cursor = db.execute(query, given)
-    names = [column[0] for column in cursor.description]
-    return [dict(zip(names, row, strict=True)) for row in cursor]

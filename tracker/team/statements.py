@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
+from tracker.evidence.rows import each_row
+
 
 class Row(NamedTuple):
     """One thing that somebody said of a paper; what its kind does not have is None.
@@ -112,10 +114,8 @@ def log(
         "merged_into": dict(db.execute("select id, name from tags")),
         "tag_group": dict(db.execute("select id, name from tag_groups")),
     }
-    cursor = db.execute(_LOG, {"pmid": pmid, "person": person, "day": day, "question": question})
-    columns = [column[0] for column in cursor.description]
-    for row in cursor:
-        event = dict(zip(columns, row, strict=True))
+    given = {"pmid": pmid, "person": person, "day": day, "question": question}
+    for event in each_row(db, _LOG, given):
         for part in ("subject", "before", "after"):
             event[part] = event[part] and _named(json.loads(event[part]), names)
         yield event

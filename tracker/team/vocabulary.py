@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tracker.errors import NotThere, Refused, UnusableInput, UsageError
+from tracker.evidence.rows import read_rows
 from tracker.team.acts import Act, current
 from tracker.team.blind import visible
 
@@ -110,7 +111,7 @@ def uses(db: sqlite3.Connection, viewer: int | None) -> dict[int, int]:
     """On how many papers each tag is, as far as the viewer may know; for a connection that sees both databases."""
     rows = db.execute(
         f"select g.tag, count(distinct g.pmid) from annotations.taggings g where {visible('g')} group by g.tag",
-        (viewer,),
+        {"viewer": viewer},
     )
     return dict(rows.fetchall())
 
@@ -407,9 +408,9 @@ def _put(act: Act, action: str, id: int, before: Mapping[str, Any], after: Mappi
 
 
 def _said(db: sqlite3.Connection, id: int) -> dict[str, Any]:
-    names = ("name", "description", "colour", "retired", "merged_into")
-    row = db.execute(f"select {', '.join(names)} from tags where id = ?", (id,)).fetchone()
-    return dict(zip(names, row, strict=True))
+    query = "select name, description, colour, retired, merged_into from tags where id = :id"
+    (found,) = read_rows(db, query, {"id": id})
+    return found
 
 
 def _check_free(db: sqlite3.Connection, name: str) -> None:
