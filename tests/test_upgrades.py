@@ -230,7 +230,7 @@ def test_a_facet_and_a_column_added_later_are_found_in_databases_made_before(
         '            "rules_version": (',
         '            "nation": ("text", "Country, as a test has it"),\n',
     )
-    add(changed / "articles.py", "        RULES_VERSION,\n    )", '        "somewhere",\n')
+    add(changed / "articles.py", '        "rules_version": RULES', '        "nation": "somewhere",\n')
     (changed / "migrations" / "999_nation.sql").write_text(STEP, encoding="utf-8")
 
     def run(*arguments: str) -> str:

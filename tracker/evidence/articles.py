@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tracker.article import Article, Author, Identifier, Pmid
+from tracker.article import Article, Author, Book, Identifier, Pmid
 from tracker.citation import bare_doi
 from tracker.evidence import fulltext
 from tracker.evidence.fulltext import SEARCHED
@@ -25,16 +25,17 @@ TABLES = {table.name: table for table in DERIVED if not table.name.startswith("q
 _CHILDREN = tuple(name for name in TABLES if name != "articles")
 
 
-def rows(article: Article, standing: Sequence[bool | str | None], labels: Iterable[Row]) -> Rows:
+def rows(article: Article, standing: Mapping[str, bool | str | None], labels: Iterable[Row]) -> Rows:
     """The article's row in every derived table that it has something for.
 
-    ``standing`` are the notice flags and what the title says, as the table's columns are; ``labels`` are (group, value,
-    basis, quote, rule, rule version, confidence).
+    ``standing`` are the notice flags and what the title says, by the names of the table's columns; ``labels`` are
+    (group, value, basis, quote, rule, rule version, confidence).
     """
     pmid = article.pmid
     authors = list(enumerate(article.authors, 1))
+    row = _article_row(article, standing)
     found: Rows = {
-        "articles": [_article_row(article, standing)],
+        "articles": [_in_order("articles", row)],
         "abstract_sections": [
             (pmid, n, label, category, text.plain, text.html)
             for n, (label, category, text) in enumerate(article.abstract, 1)
@@ -87,68 +88,64 @@ def rows(article: Article, standing: Sequence[bool | str | None], labels: Iterab
         if parts:
             found[table] = [(pmid, n, *part) for n, part in enumerate(parts, 1)]
     if article.book:
-        found["books"] = [_book_row(article)]
-    if texts := _searched_texts(found["articles"][0]):
+        found["books"] = [_in_order("books", _book_row(article.pmid, article.book))]
+    if texts := _searched_texts(row):
         found["searched_texts"] = [(pmid, *texts)]
     return found
 
 
-def _article_row(article: Article, standing: Sequence[bool | str | None]) -> Row:
+def _article_row(article: Article, standing: Mapping[str, bool | str | None]) -> dict[str, Any]:
     journal, published, book = article.journal, article.published, article.book
-    return (
-        article.pmid,
-        article.title.plain,
-        article.abstract_text or None,
-        article.title.html,
-        article.abstract_html or None,
-        journal.title or (book.title.plain if book else None),
-        journal.iso_abbreviation,
-        journal.nlm_id,
-        journal.issn,
-        journal.volume or (book.volume if book else None),
-        journal.issue,
-        article.pages,
-        published.iso if published else None,
-        published.precision if published else None,
-        article.published_raw,
-        article.created,
-        article.entered,
-        article.revised,
-        article.completed,
-        article.status,
-        article.indexing_method,
-        ",".join(article.languages) or None,
-        article.vernacular_title,
-        bare_doi(article.id("doi") or "") or None,
-        article.id("pmc"),
-        article.id("pii"),
-        article.copyright,
-        article.conflict_of_interest,
-        article.kind,
-        article.version,
-        article.publication_model,
-        article.publication_status,
-        article.electronic.iso if article.electronic else None,
-        journal.country,
-        journal.issn_linking,
-        article.authors_complete,
-        *standing[:7],
-        ", ".join(_names_of(article)) or None,
-        _mesh_text(article) or None,
-        "; ".join([keyword.term for keyword in article.keywords]) or None,
-        article.article_number,
-        journal.medline_abbreviation,
-        *standing[7:],
-        RULES_VERSION,
-    )
+    return {
+        "pmid": article.pmid,
+        "title": article.title.plain,
+        "abstract": article.abstract_text or None,
+        "title_html": article.title.html,
+        "abstract_html": article.abstract_html or None,
+        "journal": journal.title or (book.title.plain if book else None),
+        "iso_abbreviation": journal.iso_abbreviation,
+        "medline_abbreviation": journal.medline_abbreviation,
+        "nlm_id": journal.nlm_id,
+        "issn": journal.issn,
+        "issn_linking": journal.issn_linking,
+        "country": journal.country,
+        "volume": journal.volume or (book.volume if book else None),
+        "issue": journal.issue,
+        "pages": article.pages,
+        "article_number": article.article_number,
+        "published": published.iso if published else None,
+        "published_precision": published.precision if published else None,
+        "published_raw": article.published_raw,
+        "electronic": article.electronic.iso if article.electronic else None,
+        "created": article.created,
+        "entered": article.entered,
+        "revised": article.revised,
+        "completed": article.completed,
+        "status": article.status,
+        "indexing_method": article.indexing_method,
+        "publication_model": article.publication_model,
+        "publication_status": article.publication_status,
+        "languages": ",".join(article.languages) or None,
+        "vernacular_title": article.vernacular_title,
+        "doi": bare_doi(article.id("doi") or "") or None,
+        "pmcid": article.id("pmc"),
+        "pii": article.id("pii"),
+        "copyright": article.copyright,
+        "conflict_of_interest": article.conflict_of_interest,
+        "kind": article.kind,
+        "version": article.version,
+        "authors_complete": article.authors_complete,
+        "authors_text": ", ".join(_names_of(article)) or None,
+        "mesh_text": _mesh_text(article) or None,
+        "keywords_text": "; ".join([keyword.term for keyword in article.keywords]) or None,
+        "rules_version": RULES_VERSION,
+        **standing,
+    }
 
 
-_SEARCHED_AT = [list(TABLES["articles"].columns).index(name) for name in SEARCHED]
-
-
-def _searched_texts(article: Row) -> Row | None:
+def _searched_texts(article: Mapping[str, Any]) -> Row | None:
     """The searched columns with their other forms behind them, empty where there are none; None without any."""
-    texts = [text if (text := article[at]) and has_forms(text) else "" for at in _SEARCHED_AT]
+    texts = [text if (text := article[name]) and has_forms(text) else "" for name in SEARCHED]
     if not any(texts):
         return None
     return tuple("\n".join((text, *(form.text for form in forms(text)))) if text else "" for text in texts)
@@ -219,25 +216,30 @@ def _reference_rows(article: Article) -> Iterable[Row]:
         yield citation, pmid, doi, json.dumps(others) if others else "", section or ""
 
 
-def _book_row(article: Article) -> Row:
-    book = article.book
-    assert book is not None
-    return (
-        article.pmid,
-        book.title.plain,
-        book.title.html,
-        book.publisher,
-        book.publisher_location,
-        book.collection,
-        book.edition,
-        book.volume,
-        book.volume_title,
-        json.dumps(book.isbns) if book.isbns else None,
-        book.medium,
-        book.report_number,
-        *(date.iso if date else None for date in (book.beginning, book.ending, book.contributed)),
-        json.dumps(book.sections) if book.sections else None,
-    )
+def _book_row(pmid: Pmid, book: Book) -> dict[str, Any]:
+    return {
+        "pmid": pmid,
+        "title": book.title.plain,
+        "title_html": book.title.html,
+        "publisher": book.publisher,
+        "publisher_location": book.publisher_location,
+        "collection": book.collection,
+        "edition": book.edition,
+        "volume": book.volume,
+        "volume_title": book.volume_title,
+        "isbns": json.dumps(book.isbns) if book.isbns else None,
+        "medium": book.medium,
+        "report_number": book.report_number,
+        "beginning": book.beginning.iso if book.beginning else None,
+        "ending": book.ending.iso if book.ending else None,
+        "contributed": book.contributed.iso if book.contributed else None,
+        "sections": json.dumps(book.sections) if book.sections else None,
+    }
+
+
+def _in_order(table: str, row: Mapping[str, Any]) -> Row:
+    """The row as the table's columns stand. Raises KeyError for a column that it lacks."""
+    return tuple(row[column] for column in TABLES[table].columns)
 
 
 def _pairs(identifiers: tuple[Identifier, ...]) -> str | None:
@@ -258,7 +260,7 @@ def _insert(name: str) -> str:
 _INSERTS = {name: _insert(name) for name in TABLES}
 _COLUMNS = tuple(TABLES["articles"].columns)
 _UPDATE_ARTICLE = (
-    f"update articles set {', '.join(f'{name} = :{name}' for name in _COLUMNS)} where pmid = :pmid"
+    f"update articles set ({', '.join(_COLUMNS)}) = ({', '.join('?' for _ in _COLUMNS)}) where pmid = ?"
 )
 
 
@@ -275,7 +277,7 @@ def write(db: sqlite3.Connection, batch: Sequence[Rows]) -> None:
         article = rows["articles"][0]
         (changed if article[0] in known else added).append(article)
     db.executemany(_INSERTS["articles"], added)
-    db.executemany(_UPDATE_ARTICLE, [dict(zip(_COLUMNS, row, strict=True)) for row in changed])
+    db.executemany(_UPDATE_ARTICLE, [(*row, row[0]) for row in changed])
     for name in _CHILDREN:
         if found := [row for rows in batch if name in rows for row in rows[name]]:
             db.executemany(_INSERTS[name], found)

@@ -126,9 +126,9 @@ class Standing(NamedTuple):
     by_title: bool
 
     @property
-    def columns(self) -> tuple[bool | str | None, ...]:
-        """As the table of articles has them: ``retracted`` to ``is_notice``, ``withdrawn`` to ``by_title``."""
-        return (*self.flags, self.title_says, self.by_title)
+    def columns(self) -> dict[str, bool | str | None]:
+        """By the names of columns of ``articles``."""
+        return {**self.flags._asdict(), "title_says": self.title_says, "by_title": self.by_title}
 
 
 def flags(article: Article) -> Flags:
