@@ -12,26 +12,32 @@ PORT ?= 8001
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TOOLS := $(VENV)/.tools
 
 .PHONY: help setup test run docs clean
 
 help:
 	@sed -n 's/^#   //p' Makefile
 
-setup: $(READY)
+setup: $(TOOLS)
 
-# Plugins that fail every page until they are configured lie apart; the tests of signing in load them.
-# pip knows --group since 25.1; the one that comes with Python 3.11 is older.
+# What is run.
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+# What it is developed and tested with, as well. pip knows --group since 25.1; the one that comes with Python 3.11 is
+# older. Plugins that fail every page until they are configured lie apart; the tests of signing in load them.
+$(TOOLS): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(BIN)/python -m pip install --quiet --group dev
 	$(BIN)/python -m pip install --quiet --upgrade --no-deps --target $(VENV)/plugins \
 		'datasette-auth-github>=1.0' 'datasette-auth-headers>=0.1'
 	@touch $@
 
-test: $(READY)
+test: $(TOOLS)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -42,7 +48,7 @@ test: $(READY)
 run: $(READY)
 	@stopped=0; trap 'stopped=1' INT; $(BIN)/tracker up --port $(PORT) || exit $$((stopped ? 0 : $$?))
 
-docs: $(READY)
+docs: $(TOOLS)
 	$(BIN)/python docs/generate.py
 
 clean:
