@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tracker.article import Article, Author, Book, Identifier, Pmid
+from tracker.article import Article, Author, Book, Identifier, Investigator, Journal, Pmid
 from tracker.citation import bare_doi
 from tracker.evidence import fulltext
 from tracker.evidence.fulltext import SEARCHED
@@ -31,86 +31,51 @@ def rows(article: Article, standing: Mapping[str, bool | str | None], labels: It
     ``standing`` are the notice flags and what the title says, by the names of the table's columns; ``labels`` are
     (group, value, basis, quote, rule, rule version, confidence).
     """
-    pmid = article.pmid
-    authors = list(enumerate(article.authors, 1))
     row = _article_row(article, standing)
-    found: Rows = {
-        "articles": [_in_order("articles", row)],
-        "abstract_sections": [
-            (pmid, n, label, category, text.plain, text.html)
-            for n, (label, category, text) in enumerate(article.abstract, 1)
-        ],
-        "authors": [(pmid, n, *_author_row(author)) for n, author in authors],
-        "mesh_headings": [(pmid, n, *row) for n, row in enumerate(_mesh_rows(article), 1)],
-        "publication_types": [(pmid, n, *type) for n, type in enumerate(article.publication_types, 1)],
-        "keywords": [(pmid, n, *keyword) for n, keyword in enumerate(article.keywords, 1)],
-        "identifiers": [(pmid, n, *id) for n, id in enumerate(article.ids, 1)],
-        "article_history": [(pmid, n, *event) for n, event in enumerate(article.history, 1)],
-        "cited_references": [(pmid, n, *row) for n, row in enumerate(_reference_rows(article), 1)],
-        "labels": [(pmid, *label) for label in labels],
-    }
-    affiliations = [
-        (n, affiliation.text, _pairs(affiliation.identifiers))
-        for n, author in authors
-        for affiliation in author.affiliations
-    ]
-    found["affiliations"] = [(pmid, n, *row) for n, row in enumerate(affiliations, 1)]
-    if article.other_abstracts:
-        sections = [
-            (other.type, other.language, s.label, s.category, s.text.plain, s.text.html, other.copyright)
-            for other in article.other_abstracts
-            for s in other.sections
-        ]
-        found["other_abstracts"] = [(pmid, n, *row) for n, row in enumerate(sections, 1)]
-    if article.investigators:
-        found["investigators"] = [
-            (
-                pmid,
-                n,
-                i.last_name,
-                i.fore_name,
-                i.initials,
-                i.suffix,
-                i.orcid,
-                _names(i.affiliations),
-                int(i.valid),
-            )
-            for n, i in enumerate(article.investigators, 1)
-        ]
-    for table, parts in (
-        ("supplementary_concepts", article.supplementary_concepts),
-        ("substances", article.substances),
-        ("grants", article.grants),
-        ("registrations", article.registrations),
-        ("notices", article.notices),
-        ("other_fields", article.other_fields),
-    ):
-        if parts:
-            found[table] = [(pmid, n, *part) for n, part in enumerate(parts, 1)]
+    found = {table: _numbered(article.pmid, parts) for table, parts in _parts(article) if parts}
+    found["articles"] = [_in_order("articles", row)]
+    found["labels"] = [(article.pmid, *label) for label in labels]
     if article.book:
         found["books"] = [_in_order("books", _book_row(article.pmid, article.book))]
     if texts := _searched_texts(row):
-        found["searched_texts"] = [(pmid, *texts)]
+        found["searched_texts"] = [(article.pmid, *texts)]
     return found
 
 
+def _numbered(pmid: Pmid, parts: Iterable[Sequence[Any]]) -> list[Row]:
+    return [(pmid, position, *part) for position, part in enumerate(parts, 1)]
+
+
+def _parts(article: Article) -> Iterator[tuple[str, Sequence[Sequence[Any]]]]:
+    """Each table of repeated parts with what the article has for it, in the record's order."""
+    yield "abstract_sections", [(s.label, s.category, s.text.plain, s.text.html) for s in article.abstract]
+    yield "other_abstracts", list(_other_abstract_rows(article))
+    yield "authors", [_author_row(author) for author in article.authors]
+    yield "affiliations", list(_affiliation_rows(article))
+    yield "investigators", [_investigator_row(investigator) for investigator in article.investigators]
+    yield "mesh_headings", list(_mesh_rows(article))
+    yield "supplementary_concepts", article.supplementary_concepts
+    yield "publication_types", article.publication_types
+    yield "keywords", article.keywords
+    yield "substances", article.substances
+    yield "grants", article.grants
+    yield "registrations", article.registrations
+    yield "notices", article.notices
+    yield "cited_references", list(_reference_rows(article))
+    yield "identifiers", article.ids
+    yield "article_history", article.history
+    yield "other_fields", article.other_fields
+
+
 def _article_row(article: Article, standing: Mapping[str, bool | str | None]) -> dict[str, Any]:
-    journal, published, book = article.journal, article.published, article.book
+    published, book = article.published, article.book
     return {
         "pmid": article.pmid,
         "title": article.title.plain,
         "abstract": article.abstract_text or None,
         "title_html": article.title.html,
         "abstract_html": article.abstract_html or None,
-        "journal": journal.title or (book.title.plain if book else None),
-        "iso_abbreviation": journal.iso_abbreviation,
-        "medline_abbreviation": journal.medline_abbreviation,
-        "nlm_id": journal.nlm_id,
-        "issn": journal.issn,
-        "issn_linking": journal.issn_linking,
-        "country": journal.country,
-        "volume": journal.volume or (book.volume if book else None),
-        "issue": journal.issue,
+        **_journal_columns(article.journal, book),
         "pages": article.pages,
         "article_number": article.article_number,
         "published": published.iso if published else None,
@@ -140,6 +105,20 @@ def _article_row(article: Article, standing: Mapping[str, bool | str | None]) ->
         "keywords_text": "; ".join([keyword.term for keyword in article.keywords]) or None,
         "rules_version": RULES_VERSION,
         **standing,
+    }
+
+
+def _journal_columns(journal: Journal, book: Book | None) -> dict[str, str | None]:
+    return {
+        "journal": journal.title or (book.title.plain if book else None),
+        "iso_abbreviation": journal.iso_abbreviation,
+        "medline_abbreviation": journal.medline_abbreviation,
+        "nlm_id": journal.nlm_id,
+        "issn": journal.issn,
+        "issn_linking": journal.issn_linking,
+        "country": journal.country,
+        "volume": journal.volume or (book.volume if book else None),
+        "issue": journal.issue,
     }
 
 
@@ -182,6 +161,26 @@ def _author_row(author: Author) -> Row:
         int(valid),
         role,
     )
+
+
+def _other_abstract_rows(article: Article) -> Iterator[Row]:
+    for other in article.other_abstracts:
+        for s in other.sections:
+            yield (
+                *(other.type, other.language, s.label, s.category),
+                *(s.text.plain, s.text.html, other.copyright),
+            )
+
+
+def _affiliation_rows(article: Article) -> Iterator[Row]:
+    for position, author in enumerate(article.authors, 1):
+        for affiliation in author.affiliations:
+            yield position, affiliation.text, _pairs(affiliation.identifiers)
+
+
+def _investigator_row(one: Investigator) -> Row:
+    name = (one.last_name, one.fore_name, one.initials, one.suffix)
+    return (*name, one.orcid, _names(one.affiliations), int(one.valid))
 
 
 def _mesh_rows(article: Article) -> Iterable[Row]:

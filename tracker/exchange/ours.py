@@ -165,6 +165,19 @@ def _row(given: dict[str, Any]) -> Row:
     kind = given["kind"]
     if kind not in SHAPES:
         raise ValueError(f"kind: {_short(kind)} is none. There are: {', '.join(SHAPES)}.")
+    _check_fields(given, kind)
+    _check_values(given, kind)
+    _check_seal(given["sealed"])
+    _check_moment(given["when"])
+    try:
+        pmid = given_pmid(str(given["pmid"]))
+    except ValueError as error:
+        raise ValueError(f"pmid: {error}.") from None
+    return Row(**given | {"pmid": pmid})
+
+
+def _check_fields(given: dict[str, Any], kind: str) -> None:
+    """Each is a text, and there where its kind needs it, and only where its kind may have it."""
     shape = SHAPES[kind]
     for name in COLUMNS[2:]:
         value = given[name]
@@ -176,6 +189,9 @@ def _row(given: dict[str, Any]) -> Row:
             raise ValueError(f"{name}: a {kind} has none (found {_short(value)}). Leave it empty.")
         if value:
             _check_text(name, value)
+
+
+def _check_values(given: dict[str, Any], kind: str) -> None:
     _check_among("stage", given["stage"], STAGES)
     if kind in ("note", "tagging") and len(given["text"] or "") > LONGEST_NOTE:
         raise ValueError(
@@ -189,23 +205,20 @@ def _row(given: dict[str, Any]) -> Row:
         raise ValueError(
             f"question: {_short(given['question'])} is no question's name. Take a file name of queries/."
         )
-    if given["sealed"]:
-        question, _, stage = given["sealed"].partition("/")
+
+
+def _check_seal(seal: str | None) -> None:
+    if seal:
+        question, _, stage = seal.partition("/")
         if not SLUG.fullmatch(question) or stage not in STAGES:
-            raise ValueError(
-                f"sealed: {_short(given['sealed'])} is no seal. Write QUESTION/STAGE, or leave it empty."
-            )
+            raise ValueError(f"sealed: {_short(seal)} is no seal. Write QUESTION/STAGE, or leave it empty.")
+
+
+def _check_moment(moment: str) -> None:
     try:
-        datetime.fromisoformat(given["when"] if _MOMENT.fullmatch(given["when"]) else "")
+        datetime.fromisoformat(moment if _MOMENT.fullmatch(moment) else "")
     except ValueError:
-        raise ValueError(
-            f"when: {_short(given['when'])} is no moment. Write it as 2026-11-24T20:11:16Z."
-        ) from None
-    try:
-        pmid = given_pmid(str(given["pmid"]))
-    except ValueError as error:
-        raise ValueError(f"pmid: {error}.") from None
-    return Row(**given | {"pmid": pmid})
+        raise ValueError(f"when: {_short(moment)} is no moment. Write it as 2026-11-24T20:11:16Z.") from None
 
 
 def _check_text(name: str, value: str) -> None:

@@ -49,6 +49,26 @@ def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> Non
 
 def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
     yield "PMID", str(c.pmid)
+    yield from _place(c)
+    yield "AB", c.abstract
+    yield from _people(c)
+    yield from (("LA", language) for language in c.languages)
+    yield from (("SI", f"{bank}/{number}" if number else bank) for bank, number in c.registrations)
+    yield from (("PT", name) for name in c.publication_types)
+    if not c.book:
+        yield "TA", c.medline_abbreviation or c.iso_abbreviation
+        yield "JT", c.journal
+    yield from ((NOTICES[notice.type], _notice(notice)) for notice in c.notices if notice.type in NOTICES)
+    yield from (("MH", term) for term in c.mesh)
+    yield from (("OT", keyword) for keyword in c.keywords)
+    yield "PMC", c.pmcid
+    if c.doi_name:
+        yield "AID", f"{c.doi_name} [doi]"
+    yield from (("GN", text) for text in (*c.remarks, *c.readings, *c.said_by_people, *c.tag_terms))
+
+
+def _place(c: Citation) -> Iterator[tuple[str, str | None]]:
+    """Where it stands: the volume, its title, the pages, and the book where it is in one."""
     yield "IS", c.issn
     if c.issn_linking:
         yield "IS", f"{c.issn_linking} (Linking)"
@@ -68,9 +88,10 @@ def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
         yield "PL", c.book.place
         yield "EN", c.book.edition
         yield "CTI", c.book.collection
-        for isbn in c.book.isbns:
-            yield "ISBN", isbn
-    yield "AB", c.abstract
+        yield from (("ISBN", isbn) for isbn in c.book.isbns)
+
+
+def _people(c: Citation) -> Iterator[tuple[str, str | None]]:
     for author in c.authors:
         if author.group:
             yield "CN", author.group
@@ -80,27 +101,6 @@ def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
             yield ("ED" if editor else "AU"), author.short
     if not c.authors_complete:
         yield "AU", "et al."
-    for language in c.languages:
-        yield "LA", language
-    for bank, number in c.registrations:
-        yield "SI", f"{bank}/{number}" if number else bank
-    for name in c.publication_types:
-        yield "PT", name
-    if not c.book:
-        yield "TA", c.medline_abbreviation or c.iso_abbreviation
-        yield "JT", c.journal
-    for notice in c.notices:
-        if tag := NOTICES.get(notice.type):
-            yield tag, _notice(notice)
-    for term in c.mesh:
-        yield "MH", term
-    for keyword in c.keywords:
-        yield "OT", keyword
-    yield "PMC", c.pmcid
-    if c.doi_name:
-        yield "AID", f"{c.doi_name} [doi]"
-    for text in (*c.remarks, *c.readings, *c.said_by_people, *c.tag_terms):
-        yield "GN", text
 
 
 def _date(c: Citation) -> str:

@@ -9,7 +9,7 @@ CSV there must not come to life.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from datetime import datetime
 from io import TextIOWrapper
@@ -29,104 +29,69 @@ from tracker.export.listing import Listing
 CELL_LIMIT, ROW_LIMIT = 32_767, 1_048_576
 CUT = " … [cut: longer than a cell can hold]"
 
-COLUMNS = (
-    "pmid",
-    "standing",
-    "title",
-    "authors",
-    "journal",
-    "iso_abbreviation",
-    "medline_abbreviation",
-    "published",
-    "volume",
-    "issue",
-    "pages",
-    "doi",
-    "pmcid",
-    "issn",
-    "url",
-    "kind",
-    "publication_types",
-    "languages",
-    "registrations",
-    "retracted",
-    "withdrawn",
-    "expression_of_concern",
-    "corrected",
-    "updated",
-    "is_notice",
-    "by_title",
-    "notices",
-    "pubmed_status",
-    "question",
-    "entered",
-    "reason",
-    "keywords",
-    "mesh",
-    "book",
-    "publisher",
-    "isbns",
-    "tags",
-    "screening",
-    "abstract",
-)
-_NUMBERED = frozenset(COLUMNS.index(name) for name in ("volume", "issue", "pages"))
-_BEFORE_ABSTRACT = len(COLUMNS) - 1
+
+def _joined(texts: Iterable[str]) -> str:
+    return "; ".join(texts)
+
+
+# Each column with what it holds of an article; what was read and said of labels goes before the last.
+COLUMNS: dict[str, Callable[[Citation], int | str | None]] = {
+    "pmid": lambda c: c.pmid,
+    "standing": lambda c: _joined(c.standing),
+    "title": lambda c: c.title,
+    "authors": lambda c: _joined(author.inverted for author in c.authors),
+    "journal": lambda c: c.journal,
+    "iso_abbreviation": lambda c: c.iso_abbreviation,
+    "medline_abbreviation": lambda c: c.medline_abbreviation,
+    "published": lambda c: c.published,
+    "volume": lambda c: c.volume,
+    "issue": lambda c: c.issue,
+    "pages": lambda c: c.location,
+    "doi": lambda c: c.doi_name or c.doi,
+    "pmcid": lambda c: c.pmcid,
+    "issn": lambda c: c.issn,
+    "url": lambda c: c.url,
+    "kind": lambda c: c.kind,
+    "publication_types": lambda c: _joined(c.publication_types),
+    "languages": lambda c: _joined(c.languages),
+    "registrations": lambda c: _joined(f"{bank} {number or ''}".strip() for bank, number in c.registrations),
+    "retracted": lambda c: int(c.retracted),
+    "withdrawn": lambda c: int(c.withdrawn),
+    "expression_of_concern": lambda c: int(c.expression_of_concern),
+    "corrected": lambda c: int(c.corrected),
+    "updated": lambda c: int(c.updated),
+    "is_notice": lambda c: int(c.is_notice),
+    "by_title": lambda c: int(c.by_title),
+    "notices": lambda c: _joined(notice.sentence for notice in c.notices),
+    "pubmed_status": lambda c: c.status_date,
+    "question": lambda c: c.question,
+    "entered": lambda c: day(c.entered),
+    "reason": lambda c: c.reason,
+    "keywords": lambda c: _joined(c.keywords),
+    "mesh": lambda c: _joined(c.mesh),
+    "book": lambda c: c.book and c.book.title,
+    "publisher": lambda c: c.book and c.book.publisher,
+    "isbns": lambda c: c.book and _joined(c.book.isbns),
+    "tags": lambda c: _joined(tag.removeprefix("tag: ") for tag in c.tag_terms),
+    "screening": lambda c: _joined(outcome.sentence for outcome in c.screening),
+    "abstract": lambda c: c.abstract,
+}
+_NUMBERED = frozenset(list(COLUMNS).index(name) for name in ("volume", "issue", "pages"))
 
 
 def header(listing: Listing) -> list[str]:
     groups = [
         f"{group} ({by})" for group in listing.label_groups for by in ("read by machine", "said by people")
     ]
-    return [*COLUMNS[:_BEFORE_ABSTRACT], *groups, COLUMNS[-1]]
+    *names, last = COLUMNS
+    return [*names, *groups, last]
 
 
 def row(c: Citation, groups: Sequence[str]) -> list[int | str]:
     """The cells of one article; lists are joined by semicolons, flags are 0 or 1, what is unknown is empty."""
-    book = c.book
-    values: list[int | str | None] = [
-        c.pmid,
-        "; ".join(c.standing),
-        c.title,
-        "; ".join(author.inverted for author in c.authors),
-        c.journal,
-        c.iso_abbreviation,
-        c.medline_abbreviation,
-        c.published,
-        c.volume,
-        c.issue,
-        c.location,
-        c.doi_name or c.doi,
-        c.pmcid,
-        c.issn,
-        c.url,
-        c.kind,
-        "; ".join(c.publication_types),
-        "; ".join(c.languages),
-        "; ".join(f"{bank} {number or ''}".strip() for bank, number in c.registrations),
-        int(c.retracted),
-        int(c.withdrawn),
-        int(c.expression_of_concern),
-        int(c.corrected),
-        int(c.updated),
-        int(c.is_notice),
-        int(c.by_title),
-        "; ".join(notice.sentence for notice in c.notices),
-        c.status_date,
-        c.question,
-        day(c.entered),
-        c.reason,
-        "; ".join(c.keywords),
-        "; ".join(c.mesh),
-        book and book.title,
-        book and book.publisher,
-        book and "; ".join(book.isbns),
-        "; ".join(tag.removeprefix("tag: ") for tag in c.tag_terms),
-        "; ".join(outcome.sentence for outcome in c.screening),
-        *(text for group in groups for text in _of_group(c, group)),
-        c.abstract,
-    ]
-    return [value if isinstance(value, int) else cell(value or "") for value in values]
+    *values, last = (value(c) for value in COLUMNS.values())
+    values += [text for group in groups for text in _of_group(c, group)]
+    return [value if isinstance(value, int) else cell(value or "") for value in (*values, last)]
 
 
 def _of_group(c: Citation, group: str) -> tuple[str, str]:

@@ -289,24 +289,20 @@ class _Fields:
 
 def _article(lines: list[_Line]) -> Article:
     fields = _Fields(lines)
-    pmids = fields.repeated("PMID")
-    if len(pmids) != 1:
-        title = fields.one("TI") or next((value for _, value in lines), "")
-        raise ValueError(f"it has {len(pmids) or 'no'} PMID{'s' * bool(pmids)}. It is {title[:80]!r}")
-    one, history, authors = fields.one, _history(fields), tuple(_authors(lines))
+    pmid, one = _only_pmid(fields, lines), fields.one
     electronic = _full_date(one("DEP"))
     published = parse_date(one("DP") or "")
     book = _book(fields, published)
     abstract = _UNLABELLED.sub("", one("AB") or "")
     return Article(
-        pmid=parse_pmid(pmids[0]),
+        pmid=parse_pmid(pmid),
         kind="book" if book else "article",
         title=_text(one("TI")) if one("TI") or not book else book.title,
         vernacular_title=one("TT"),
         abstract=(AbstractSection(None, None, _text(abstract)),) if abstract else (),
         copyright=one("CI"),
         other_abstracts=tuple(_other_abstracts(lines)),
-        authors=authors,
+        authors=tuple(_authors(lines)),
         authors_complete=not any(line.tag in ("FAU", "AU") and _is_et_al(line.value) for line in lines),
         investigators=tuple(_investigators(lines)),
         journal=_journal(fields) if not book else Journal(),
@@ -320,7 +316,7 @@ def _article(lines: list[_Line]) -> Article:
         entered=_iso(one("EDAT")),
         revised=_iso(one("LR")),
         completed=_iso(one("DCOM")),
-        history=history,
+        history=_history(fields),
         status=one("STAT"),
         owner=one("OWN"),
         publication_model=one("PUBM"),
@@ -334,10 +330,18 @@ def _article(lines: list[_Line]) -> Article:
         grants=tuple(map(_grant, fields.many("GR"))),
         registrations=tuple(map(_registration, fields.many("SI"))),
         notices=tuple(_notice(line) for line in lines if line.tag in _NOTICES and line.value),
-        ids=tuple(dict.fromkeys(_ids(fields, pmids[0]))),
+        ids=tuple(dict.fromkeys(_ids(fields, pmid))),
         conflict_of_interest=one("COIS"),
         other_fields=tuple(_other_fields(lines)),
     )
+
+
+def _only_pmid(fields: _Fields, lines: list[_Line]) -> str:
+    pmids = fields.repeated("PMID")
+    if len(pmids) != 1:
+        title = fields.one("TI") or next((value for _, value in lines), "")
+        raise ValueError(f"it has {len(pmids) or 'no'} PMID{'s' * bool(pmids)}. It is {title[:80]!r}")
+    return pmids[0]
 
 
 def _text(words: str | None) -> Text:

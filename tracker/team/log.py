@@ -40,38 +40,41 @@ def events(
     """The log, newest first: of a paper, a person (by name, or ``by`` id), a day (UTC) or a question, before the event
     ``before``. What happened to other people's ``accounts`` is left out unless it is asked for.
     """
-    # What a lead's merge did to a tagging is as hidden as the tagging; who saw which alert is their own business.
-    owner = "coalesce(json_extract(e.subject, '$.person'), e.person)"
-    conditions: list[str] = [
-        visible("e", owner),
-        "(e.kind <> 'alert' or e.person is :viewer)",
+    chosen = {
+        "pmid": pmid,
+        "person": person,
+        "by": by,
+        "day": day,
+        "question": question,
+        "before": before,
+    }
+    conditions = [
+        *(_SHOWN if accounts else (*_SHOWN, "(e.kind not in ('person', 'token') or e.person is :viewer)")),
+        *(_CHOSEN[name] for name, value in chosen.items() if value is not None),
     ]
-    given: dict[str, Any] = {"viewer": viewer, "limit": limit}
-    if not accounts:
-        conditions.append("(e.kind not in ('person', 'token') or e.person is :viewer)")
-    for name, value, condition in (
-        ("pmid", pmid, "e.pmid = :pmid"),
-        ("person", person, "p.name = :person"),
-        ("by", by, "e.person = :by"),
-        ("day", day, "e.happened >= :day and e.happened < :day || 'U'"),
-        ("question", question, "e.question = :question"),
-        ("before", before, "e.id < :before"),
-    ):
-        if value is not None:
-            conditions.append(condition)
-            given[name] = value
-    rows = read_rows(
-        db,
-        f"""
-        select {_EVENT}, e.happened, e.origin, e.batch, p.name as person, p.display_name, e.person is :viewer as mine,
-          e.undoes is null and not exists (
-            select 1 from annotations.events u where u.undoes = e.batch) as standing
-        from annotations.events e left join annotations.people p on p.id = e.person
-        where {" and ".join(conditions)} order by e.id desc limit :limit
-        """,
-        given,
-    )
-    return [_readable(row) for row in rows]
+    query = f"{_EVENTS} where {' and '.join(conditions)} order by e.id desc limit :limit"
+    return [_readable(row) for row in read_rows(db, query, {**chosen, "viewer": viewer, "limit": limit})]
+
+
+_EVENTS = f"""
+select {_EVENT}, e.happened, e.origin, e.batch, p.name as person, p.display_name, e.person is :viewer as mine,
+  e.undoes is null and not exists (
+    select 1 from annotations.events u where u.undoes = e.batch) as standing
+from annotations.events e left join annotations.people p on p.id = e.person
+"""
+# What a lead's merge did to a tagging is as hidden as the tagging; who saw which alert is their own business.
+_SHOWN = (
+    visible("e", "coalesce(json_extract(e.subject, '$.person'), e.person)"),
+    "(e.kind <> 'alert' or e.person is :viewer)",
+)
+_CHOSEN = {
+    "pmid": "e.pmid = :pmid",
+    "person": "p.name = :person",
+    "by": "e.person = :by",
+    "day": "e.happened >= :day and e.happened < :day || 'U'",
+    "question": "e.question = :question",
+    "before": "e.id < :before",
+}
 
 
 def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from tracker.evidence import facets
+from tracker.evidence.rows import read_rows
 from tracker.team import agreement, by_article, decisions
 from tracker.team.agreement import Agreement
 from tracker.team.decisions import Outcome
@@ -148,49 +149,40 @@ def conflicts(db: sqlite3.Connection, table: _Table, viewer: int | None) -> Rows
 
     Where two have decided there is nothing blind left at that stage; notes are those that ``viewer`` may see.
     """
-    review = table.review
     open_ones = table.conflicts()
     pmids = [pmid for _, pmid in open_ones]
-    given = json.dumps(pmids)
-    papers = {
-        pmid: {"title": title, "title_html": title_html}
-        for pmid, title, title_html in db.execute(
-            "select pmid, title, title_html from articles where pmid in (select value from json_each(?))",
-            (given,),
-        )
-    }
-    notes = by_article.of_articles(db, pmids, review.question, viewer)
-    said: dict[int, Rows] = {}
-    for stage, pmid, person, name, decision, reason, decided in db.execute(
-        """
-        select d.stage, d.pmid, d.person, p.display_name, d.decision, d.reason, d.decided
-        from annotations.decisions d join annotations.people p on p.id = d.person
-        where d.question = ? and d.pmid in (select value from json_each(?)) order by d.decided, d.id
-        """,
-        (review.question, given),
-    ):
-        said.setdefault(pmid, []).append(
-            {
-                "stage": stage,
-                "name": name,
-                "decision": decision,
-                "reason": reason,
-                "decided": decided,
-                "mine": person == viewer,
-            }
-        )
+    given = {"question": table.review.question, "pmids": json.dumps(pmids), "viewer": viewer}
+    papers = {row["pmid"]: row for row in read_rows(db, _PAPERS, given)}
+    decided = _by_paper(read_rows(db, _DECIDED, given))
+    notes = by_article.of_articles(db, pmids, table.review.question, viewer)
     return [
         {
-            "pmid": pmid,
-            "stage": stage,
             **papers[pmid],
-            "decisions": [one for one in said[pmid] if one["stage"] == stage],
+            "stage": stage,
+            "decisions": [row for row in decided[pmid] if row["stage"] == stage],
             "notes": [
                 {name: note[name] for name in ("person", "text", "written")} for note in notes[pmid]["notes"]
             ],
         }
         for stage, pmid in open_ones
     ]
+
+
+_PAPERS = """
+select pmid, title, title_html from articles where pmid in (select value from json_each(:pmids))
+"""
+_DECIDED = """
+select d.pmid, d.stage, p.display_name as name, d.decision, d.reason, d.decided, d.person is :viewer as mine
+from annotations.decisions d join annotations.people p on p.id = d.person
+where d.question = :question and d.pmid in (select value from json_each(:pmids)) order by d.decided, d.id
+"""
+
+
+def _by_paper(rows: Rows) -> dict[int, Rows]:
+    found: dict[int, Rows] = {}
+    for row in rows:
+        found.setdefault(row["pmid"], []).append(row | {"mine": bool(row["mine"])})
+    return found
 
 
 class _Table:

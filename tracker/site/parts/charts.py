@@ -87,69 +87,100 @@ def year_by_label(
     rows = _rows(counts, years, undated)
     if not (years and rows):
         return Markup()
-    most, year, label = max((n, year, row.label) for row in rows for year, n in row.counts.items())
-    # Whole units keep the bars sharp; a span of centuries has less than one a year.
-    pitch = min(_WIDEST, _PLOT // len(years)) or _PLOT / len(years)
-    plot = max(_NARROWEST, pitch * len(years))
-    tallest = f"the tallest is {most:,} ({_cut(label)}, {year})" if most else "all are empty"
-    heads, ends = ["all"], [[_number(row.total) for row in rows]]
-    if any(row.undated for row in rows):
-        heads.insert(0, "no year")
-        ends.insert(0, [_cell(row.undated) for row in rows])
-    edges, edge = [], _NAMES + plot + _GAP
-    for head, column in zip(heads, ends, strict=True):
-        edge += _DIGIT * max(map(len, (head, *column))) + _GAP
-        edges.append(edge - _GAP)
-    bars = sum(bool(n) for row in rows for n in row.counts.values())
-    longest = max(len(Markup.escape(row.label).encode()) for row in rows)
-    terse = bars * (_AROUND_A_BAR + longest) > _SMALL
-    # A row's own zero is where its base meets the middle of its first bar.
-    left, base, width = _NAMES + pitch / 2, _ROW - 2, _short(edges[-1])
-    places = [edge - left for edge in edges]
-    drawn = Markup().join(
-        Markup(
+    return _Chart(id, name, years, rows).drawn()
+
+
+class _Chart:
+    """The measures of a chart of rows, and its parts as SVG."""
+
+    def __init__(self, id: str, name: str, years: range, rows: list[_Row]) -> None:
+        self.id, self.name, self.years, self.rows = id, name, years, rows
+        self.most, year, label = max((n, year, row.label) for row in rows for year, n in row.counts.items())
+        self.tallest = (
+            f"the tallest is {self.most:,} ({_cut(label)}, {year})" if self.most else "all are empty"
+        )
+        # Whole units keep the bars sharp; a span of centuries has less than one a year.
+        self.pitch = min(_WIDEST, _PLOT // len(years)) or _PLOT / len(years)
+        self.plot = max(_NARROWEST, self.pitch * len(years))
+        # A row's own zero is where its base meets the middle of its first bar.
+        self.left, self.base = _NAMES + self.pitch / 2, _ROW - 2
+        self.heads, self.ends = ["all"], [[_number(row.total) for row in rows]]
+        if any(row.undated for row in rows):
+            self.heads.insert(0, "no year")
+            self.ends.insert(0, [_cell(row.undated) for row in rows])
+        edges = self._edges()
+        self.places, self.right = [edge - self.left for edge in edges], edges[-1]
+        bars = sum(bool(n) for row in rows for n in row.counts.values())
+        longest = max(len(Markup.escape(row.label).encode()) for row in rows)
+        self.is_terse = bars * (_AROUND_A_BAR + longest) > _SMALL
+
+    def _edges(self) -> list[float]:
+        """Where each column of numbers behind the bars ends."""
+        edges, edge = [], _NAMES + self.plot + _GAP
+        for head, column in zip(self.heads, self.ends, strict=True):
+            edge += _DIGIT * max(map(len, (head, *column))) + _GAP
+            edges.append(edge - _GAP)
+        return edges
+
+    def drawn(self) -> Markup:
+        return Markup(
+            '<svg class="by-year" role="img" aria-labelledby="{id}-title" aria-describedby="{id}-desc"'
+            ' width="{em}em" viewBox="0 0 {width} {height}" fill="currentColor"><title id="{id}-title">{name}</title>'
+            '<desc id="{id}-desc">{told}</desc><path class="axis" fill-opacity=".3" d="{axes}"/>'
+            '<g font-size="{font}" stroke-width="{thick}">{rows}{scale}</g></svg>'
+        ).format(
+            id=self.id,
+            name=_plain(self.name),
+            told=self._told(),
+            em=_short(self.right / _EM),
+            width=_short(self.right),
+            height=_ROW * (len(self.rows) + 1),
+            axes=self._axes(),
+            font=_FONT,
+            thick=_short(self.pitch - 1 if self.pitch > 2 else self.pitch * 0.8),
+            rows=Markup().join(self._row(at, row) for at, row in enumerate(self.rows)),
+            scale=self._scale(),
+        )
+
+    def _told(self) -> str:
+        first, last = self.years[0], self.years[-1]
+        return (
+            f"A row for each label, in it a bar for each year from {first} to {last}; {self.tallest}. In all: "
+            + "; ".join(f"{_cut(row.label)} {row.total:,}" for row in self.rows)
+        )
+
+    def _axes(self) -> str:
+        tops = (_ROW * at + self.base for at in range(len(self.rows)))
+        return "".join(f"M{_NAMES} {top}h{_short(self.plot)}v1H{_NAMES}" for top in tops)
+
+    def _row(self, at: int, row: _Row) -> Markup:
+        undated = f"; {row.undated:,} without a year" if row.undated else ""
+        return Markup(
             '<g class="row" transform="translate({left} {base})"><title>{title}</title>'
             '<rect x="-{left}" y="-{rise}" width="{width}" height="{row}" fill="none" pointer-events="fill"/>'
             '<text x="-{left}" y="-4">{short}</text>{ends}<g class="bars" stroke="currentColor">{bars}</g></g>'
         ).format(
-            left=_short(left),
-            base=_ROW * at + base,
-            title=f"{row.label}: {_told(row.counts.values(), years)}"
-            + (f"; {row.undated:,} without a year" if row.undated else ""),
-            rise=base,
-            width=width,
+            left=_short(self.left),
+            base=_ROW * at + self.base,
+            title=f"{row.label}: {_told(row.counts.values(), self.years)}{undated}",
+            rise=self.base,
+            width=_short(self.right),
             row=_ROW,
             short=_cut(row.label),
-            ends=_ends([column[at] for column in ends], places, -4),
-            bars=_bars("" if terse else f"{row.label}, ", row.counts, most, pitch),
+            ends=_ends([column[at] for column in self.ends], self.places, -4),
+            bars=_bars("" if self.is_terse else f"{row.label}, ", row.counts, self.most, self.pitch),
         )
-        for at, row in enumerate(rows)
-    )
-    return Markup(
-        '<svg class="by-year" role="img" aria-labelledby="{id}-title" aria-describedby="{id}-desc"'
-        ' width="{em}em" viewBox="0 0 {width} {height}" fill="currentColor"><title id="{id}-title">{name}</title>'
-        '<desc id="{id}-desc">{told}</desc><path class="axis" fill-opacity=".3" d="{axes}"/>'
-        '<g font-size="{font}" stroke-width="{thick}">{drawn}'
-        '<g class="scale" transform="translate({left} {base})"><text x="-{left}">{tallest}</text>{ticks}{heads}</g>'
-        "</g></svg>"
-    ).format(
-        id=id,
-        name=_plain(name),
-        told=f"A row for each label, in it a bar for each year from {first} to {last}; {tallest}. In all: "
-        + "; ".join(f"{_cut(row.label)} {row.total:,}" for row in rows),
-        em=_short(edges[-1] / _EM),
-        width=width,
-        height=_ROW * (len(rows) + 1),
-        axes="".join(f"M{_NAMES} {_ROW * at + base}h{_short(plot)}v1H{_NAMES}" for at in range(len(rows))),
-        font=_FONT,
-        thick=_short(pitch - 1 if pitch > 2 else pitch * 0.8),
-        drawn=drawn,
-        left=_short(left),
-        base=_ROW * (len(rows) + 1) - 6,
-        tallest=f"Tallest bar: {most:,}" if most else "No bars",
-        ticks=_ticks(years, pitch),
-        heads=_ends(heads, places, 0),
-    )
+
+    def _scale(self) -> Markup:
+        return Markup(
+            '<g class="scale" transform="translate({left} {base})"><text x="-{left}">{tallest}</text>{ticks}{heads}</g>'
+        ).format(
+            left=_short(self.left),
+            base=_ROW * (len(self.rows) + 1) - 6,
+            tallest=f"Tallest bar: {self.most:,}" if self.most else "No bars",
+            ticks=_ticks(self.years, self.pitch),
+            heads=_ends(self.heads, self.places, 0),
+        )
 
 
 def year_table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast, get_args
 from urllib.parse import urlencode
 
 from tracker.errors import UsageError
@@ -51,28 +51,9 @@ def selection(
 
     Raises BadRequest where a value has not the form of its field.
     """
-    args = request.args
-    text = (args.get("q") or "").strip()
-    if len(text) > MOST_CHARACTERS:
-        raise BadRequest(
-            f"A search may have {MOST_CHARACTERS} characters; this one has {len(text):,}. Shorten it."
-        )
-    try:
-        search.check(text)
-    except UsageError as error:
-        raise BadRequest(f"Too much to search for at once: {error}") from None
-    sort = args.get("sort") or "published"
-    if sort not in SORTS:
-        raise BadRequest(f"sort={sort!r} is no order. There are: {', '.join(SORTS)}.")
-    decision = args.get("decision") or None
-    if decision and question is None:
-        raise BadRequest("decision: people decide for a question. Take one question's page.")
-    viewer = access.viewer(request)
-    known = DECISIONS | (MINE if viewer else {})
-    if decision and decision not in known:
-        raise BadRequest(f"decision={decision!r} is no decision. There are: {', '.join(known)}.")
-    tag = args.get("tag") or None
-    given = {group: _given(args.getlist(group)) for group in choices}
+    text, sort, tag = _text(request), _sort(request), request.args.get("tag") or None
+    decision, viewer = _decision(request, question), access.viewer(request)
+    given = {group: _given(request.args.getlist(group)) for group in choices}
     if strict and (crowded := [group for group, values in given.items() if len(values) > MOST_VALUES]):
         raise BadRequest(f"{crowded[0]}: a list is filtered by at most {MOST_VALUES} values of a group.")
     return Selection(
@@ -91,6 +72,36 @@ def selection(
         viewer=viewer if tag or decision else None,
         sort=sort if question else "published",
     )
+
+
+def _text(request: Request) -> str:
+    text = (request.args.get("q") or "").strip()
+    if len(text) > MOST_CHARACTERS:
+        raise BadRequest(
+            f"A search may have {MOST_CHARACTERS} characters; this one has {len(text):,}. Shorten it."
+        )
+    try:
+        search.check(text)
+    except UsageError as error:
+        raise BadRequest(f"Too much to search for at once: {error}") from None
+    return text
+
+
+def _sort(request: Request) -> Sort:
+    sort = request.args.get("sort") or "published"
+    if sort not in get_args(Sort):
+        raise BadRequest(f"sort={sort!r} is no order. There are: {', '.join(SORTS)}.")
+    return cast(Sort, sort)
+
+
+def _decision(request: Request, question: str | None) -> str | None:
+    decision = request.args.get("decision") or None
+    if decision and question is None:
+        raise BadRequest("decision: people decide for a question. Take one question's page.")
+    known = DECISIONS | (MINE if access.viewer(request) else {})
+    if decision and decision not in known:
+        raise BadRequest(f"decision={decision!r} is no decision. There are: {', '.join(known)}.")
+    return decision
 
 
 def ignored(request: Request, choices: Mapping[str, Collection[str]]) -> list[str]:
