@@ -272,7 +272,7 @@ def test_a_program_gets_json_that_says_why(site: Site) -> None:
 def test_more_rows_than_a_sheet_holds_is_a_page_that_says_what_to_take(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tracker.export.files.table.ROW_LIMIT", 3)
+    monkeypatch.setattr("tracker.export.table.ROW_LIMIT", 3)
     answer = site.get("/questions/cystitis.xlsx")
     assert answer.status_code == 400
     assert "An Excel sheet holds 2 articles at most. Take CSV instead." in answer.text
