@@ -178,8 +178,8 @@ def load(settings: Settings, files: Sequence[Path], match: str | None, as_json: 
         for slug, number in report["matched"].items():
             click.echo(f"{slug}: {number:,} match")
     for refusal in report["refusals"]:
-        said = f"{refusal['file']}: PMID {refusal['pmid'] or 'unknown'}: {refusal['reason']}"
-        click.echo(harmless(said), err=True)
+        problem = f"{refusal['file']}: PMID {refusal['pmid'] or 'unknown'}: {refusal['reason']}"
+        click.echo(harmless(problem), err=True)
     for stray in report["stray_lines"]:
         words = repr(stray["line"][:60])
         click.echo(f"{stray['file']}: PMID {stray['pmid']}: left out a line of no field: {words}", err=True)
@@ -269,8 +269,8 @@ def restore(settings: Settings, backup: str, only: str | None, yes: bool, as_jso
     else:
         click.echo(f"{report['backup']}: restored as of {report['moment']}")
         for name, file in report["files"].items():
-            kept = f"; what was there is now {file['kept_as']}" if file["kept_as"] else ""
-            click.echo(f"{name}: {_counted(file['counts'])}{kept}")
+            moved = f"; what was there is now {file['kept_as']}" if file["kept_as"] else ""
+            click.echo(f"{name}: {_counted(file['counts'])}{moved}")
     click.echo("If the site was running, restart it: it may still have the old files open.", err=True)
     if "annotations.db" in report["files"]:
         click.echo(

@@ -109,23 +109,23 @@ def tag_list(
 
     What a blind review still hides is left out, and counted.
     """
-    from tracker.exchange.single import Listed
+    from tracker.exchange.single import Statements
 
     with closing(read_people(settings)) as db, evidence_if_any(settings) as evidence:
         check_people(db, person, viewer)
-        listed = Listed(db, evidence, viewer)
-        rows = listed.rows(pmid, question, person)
+        statements_of = Statements(db, evidence, viewer)
+        rows = statements_of.rows(pmid, question, person)
         if as_json:
             print_json([row._asdict() for row in rows])
         else:
             for row in rows:
                 what = (row.tag, row.group, row.machine_value, row.value, row.reason, row.text)
-                said = " | ".join(" ".join(part.split()) for part in what if part)
+                wording = " | ".join(" ".join(part.split()) for part in what if part)
                 where = "/".join(part for part in (row.question, row.stage) if part)
-                parts = (row.when, str(row.pmid), row.person, row.kind, where, said)
+                parts = (row.when, str(row.pmid), row.person, row.kind, where, wording)
                 click.echo(harmless("  ".join(part for part in parts if part)))
-    if listed.hidden:
-        click.echo(f"{listed.hidden:,} more are hidden by a blind review.", err=True)
+    if statements_of.hidden:
+        click.echo(f"{statements_of.hidden:,} more are hidden by a blind review.", err=True)
 
 
 @tag.command("export")
@@ -247,11 +247,11 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _print_imported(report: ours.Report) -> None:
     for conflict in report.conflicts:
-        said = conflict["value"] or conflict["tag"] or conflict["text"] or ""
+        wording = conflict["value"] or conflict["tag"] or conflict["text"] or ""
         click.echo(
             harmless(
                 f"line {conflict['line']}: PMID {conflict['pmid']}: {conflict['kind']} of {conflict['person']}: "
-                f"there is {conflict['there'] or 'nothing'}, not {said or 'nothing'}; left as it is"
+                f"there is {conflict['there'] or 'nothing'}, not {wording or 'nothing'}; left as it is"
             )
         )
     for what, names in (("people added, disabled", report.people_added), ("tags added", report.tags_added)):
@@ -301,10 +301,10 @@ def _print_brought_in(report: foreign.Report) -> None:
 
 
 def _print_counts(counts: dict[str, int], unchanged: int, left: int, dry_run: bool) -> None:
-    said = ", ".join(f"{count:,} {what.removesuffix('s')}s" for what, count in counts.items())
+    wording = ", ".join(f"{count:,} {what.removesuffix('s')}s" for what, count in counts.items())
     verb = "would be written" if dry_run else "written"
     click.echo(
-        f"{said or 'nothing new'} {verb}; {unchanged:,} there already, {left:,} left out as they contradict it",
+        f"{wording or 'nothing new'} {verb}; {unchanged:,} there already, {left:,} left out as they contradict it",
         err=True,
     )
 

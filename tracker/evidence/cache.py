@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class Kept(Generic[T]):
+class Cache(Generic[T]):
     """The latest answers by key, ``most`` of them, for any number of threads."""
 
     def __init__(self, most: int) -> None:
@@ -31,10 +31,10 @@ class Kept(Generic[T]):
         return made
 
 
-_ANSWERS: Kept[Any] = Kept(512)
+_ANSWERS: Cache[Any] = Cache(512)
 
 
-def kept(db: sqlite3.Connection, name: tuple[Hashable, ...], make: Callable[[], T]) -> T:
+def cached(db: sqlite3.Connection, name: tuple[Hashable, ...], make: Callable[[], T]) -> T:
     """What ``make`` reads from the main database of a connection that only reads; nobody may change it.
 
     The state is taken before reading: then a commit in between makes it too old, and never too new.

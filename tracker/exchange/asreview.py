@@ -81,15 +81,15 @@ def _marks(record: Record) -> set[str]:
 
 
 def _record(path: Path, record: Record) -> Foreign:
-    said: dict[str, Any] = dict(record.fields)
+    columns: dict[str, Any] = dict(record.fields)
     for note in record.notes:
         if found := _NOTE.fullmatch(note.strip()):
-            said[found[1].casefold()] = _value(found[2])
-    user = str(said.get("asreview_user_name") or "").strip() or None
+            columns[found[1].casefold()] = _value(found[2])
+    user = str(columns.get("asreview_user_name") or "").strip() or None
     decision = _decision(path, record)
     notes = [
         text
-        for name, value in said.items()
+        for name, value in columns.items()
         if (name == "asreview_note" or name.startswith("exported_notes"))
         and (text := str(value or "").strip())
         and text != "nan"
@@ -111,7 +111,7 @@ def _record(path: Path, record: Record) -> Foreign:
         decisions=[(user, decision)] if decision else [],
         labels=[
             name.removeprefix(_TAG).replace("_", " ")
-            for name, value in said.items()
+            for name, value in columns.items()
             if name.startswith(_TAG) and str(value).strip() in ("1", "1.0")
         ],
         notes=[(user, text) for text in notes],

@@ -248,7 +248,11 @@ class _Import:
         there = current(self.db, "decision", key)
         if there and (there["decision"], there["reason"]) != (decision, reason):
             self._against(
-                record, pmid, act, _said(there["decision"], there["reason"]), _said(decision, reason)
+                record,
+                pmid,
+                act,
+                _decision_words(there["decision"], there["reason"]),
+                _decision_words(decision, reason),
             )
             return
         review = self.review
@@ -348,7 +352,7 @@ class _Import:
         return person.name if person else ""
 
 
-def _said(decision: str, reason: str | None) -> str:
+def _decision_words(decision: str, reason: str | None) -> str:
     return f"{decision} ({reason})" if reason else decision
 
 

@@ -66,11 +66,11 @@ def _record(record: Record) -> Foreign:
         ),
         decisions=[
             (_plain(name), decision)
-            for name, (said, *_) in _pairs(parts.get("RAYYAN-INCLUSION", ""))
-            if (decision := _MEANS.get(re.split(r"\W", said, maxsplit=1)[0].casefold()))
+            for name, (word, *_) in _pairs(parts.get("RAYYAN-INCLUSION", ""))
+            if (decision := _MEANS.get(re.split(r"\W", word, maxsplit=1)[0].casefold()))
         ],
-        reasons=_listed(parts.get("RAYYAN-EXCLUSION-REASONS", "")),
-        labels=_listed(parts.get("RAYYAN-LABELS", "")),
+        reasons=_names_in(parts.get("RAYYAN-EXCLUSION-REASONS", "")),
+        labels=_names_in(parts.get("RAYYAN-LABELS", "")),
         notes=[
             (_plain(name), _plain(note))
             for name, notes in _pairs(parts.get("USER-NOTES", ""))
@@ -82,18 +82,18 @@ def _record(record: Record) -> Foreign:
 def _pairs(text: str) -> Iterator[tuple[str, list[str]]]:
     """``"Alice"=>"Included", "Bob"=>["rats", "mice"]``: each name with what stands for it, one or more."""
     name, last = None, None
-    listed: list[str] | None = None
+    names: list[str] | None = None
     for token in _TOKEN.finditer(text):
         if token["sign"] == "=>":
-            name, last, listed = last, None, None
+            name, last, names = last, None, None
         elif token["sign"] == "[":
-            listed = []
+            names = []
         elif token["sign"] == "]":
-            if name is not None and listed:
-                yield name, listed
-            name, listed = None, None
-        elif listed is not None:
-            listed.append(token["text"] or token["word"] or "")
+            if name is not None and names:
+                yield name, names
+            name, names = None, None
+        elif names is not None:
+            names.append(token["text"] or token["word"] or "")
         elif name is not None:
             yield name, [token["text"] or token["word"] or ""]
             name = None
@@ -113,7 +113,7 @@ def _parts(notes: str) -> dict[str, str]:
     return parts
 
 
-def _listed(text: str) -> list[str]:
+def _names_in(text: str) -> list[str]:
     return list(dict.fromkeys(part for each in text.split(",") if (part := " ".join(each.split()))))
 
 

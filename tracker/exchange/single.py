@@ -47,7 +47,7 @@ def untag(db: sqlite3.Connection, pmid: Pmid, name: str, person: str, question: 
         return tagging.untag(act, pmid, question, vocabulary.named(db, name))
 
 
-class Listed:
+class Statements:
     """What is said of papers, but not what a blind review hides from ``viewer`` (a name); ``hidden`` counts that."""
 
     def __init__(

@@ -117,19 +117,19 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part")
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}).") from None
-    written = Path(name)
+    finished = Path(name)
     try:
         with os.fdopen(handle, "wb") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())
         # mkstemp's own mode shuts everybody else out; an export is as open as any new file.
-        written.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
-        written.replace(path)
+        finished.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        finished.replace(path)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}).") from None
     finally:
-        written.unlink(missing_ok=True)
+        finished.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -108,7 +108,7 @@ def backup(settings: Settings, folder: Path | None = None, *, keep: int = KEEP) 
         found = list_backups(folder)
         earlier = [one for one in found if not is_ahead(one.moment)]
         made = _make(folder, paths)
-        deleted, kept = _rotate(made, earlier, keep)
+        deleted, staying = _rotate(made, earlier, keep)
     return {
         "backup": str(made.folder),
         "moment": made.moment,
@@ -118,7 +118,7 @@ def backup(settings: Settings, folder: Path | None = None, *, keep: int = KEEP) 
         },
         "deleted": deleted,
         "kept": len(found) + 1 - len(deleted),
-        "remarks": [*_losses(made, earlier), *kept, *_ahead(found)],
+        "remarks": [*_losses(made, earlier), *staying, *_ahead(found)],
         "seconds": time.monotonic() - started,
     }
 
@@ -293,12 +293,12 @@ def _rotate(made: Backup, earlier: Sequence[Backup], keep: int) -> tuple[list[st
 
     The one just made stays whatever the clock says, and so does the last one of each database.
     """
-    kept = {one.folder for one in earlier[max(0, len(earlier) + 1 - keep) :]}
+    staying = {one.folder for one in earlier[max(0, len(earlier) + 1 - keep) :]}
     for name in copies.KINDS:
-        kept |= {one.folder for one in [one for one in (*earlier, made) if name in one.files][-1:]}
+        staying |= {one.folder for one in [one for one in (*earlier, made) if name in one.files][-1:]}
     deleted, remarks = [], []
     for one in earlier:
-        if one.folder not in kept:
+        if one.folder not in staying:
             try:
                 # Renamed first, so that a kill leaves nothing that looks like a backup.
                 part = one.folder.rename(one.folder.with_name(f".{one.folder.name}.part"))

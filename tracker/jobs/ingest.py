@@ -234,9 +234,9 @@ def _to_show(
     """What is to be shown now that this reading came; None where what is shown stays."""
     if state is None or state.raw is None or not state.stored or not _differs(reading, state):
         return reading
-    kept = records.versions(db, reading.pmid, state.raw)
+    stored_versions = records.versions(db, reading.pmid, state.raw)
     came = (reading.sha256, reading.format, records.unpack(reading.body))
-    others = [version for version in kept if version[0] != reading.sha256]
+    others = [version for version in stored_versions if version[0] != reading.sha256]
     # What cannot be read any more is for a rebuild to say.
     chosen, _ = newest_of(
         records.Versions(reading.pmid, state.raw, [*others, came]), date.fromisoformat(when[:10])

@@ -43,11 +43,11 @@ def recipe(settings: Settings, scheduler: str, backups: Path | None = None) -> d
 
 def remarks(settings: Settings, backups: Path | None = None) -> Iterator[str]:
     """What is missing here for the recipe to work: sentences."""
-    kept = load_settings(environ={})
+    bare = load_settings(environ={})
     if not settings.email:
         yield "TRACKER_EMAIL is not set, and without it no refresh runs. Put it into .env of this folder."
     for name, variable in VARIABLES.items():
-        if getattr(settings, name) != getattr(kept, name):
+        if getattr(settings, name) != getattr(bare, name):
             yield f"{variable} is set in this shell only. Put it into .env of this folder, or no job will see it."
     if not settings.db_dir.is_dir():
         yield f"there is no folder {settings.db_dir} yet. Run 'tracker refresh' once by hand."

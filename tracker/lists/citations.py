@@ -61,11 +61,11 @@ def of_articles(
     given = json.dumps(list(pmids))
     articles = {row["pmid"]: row for row in each_row(db, _ARTICLES, {"pmids": given, "slug": slug})}
     parts = {name: _by_article(db, query, given) for name, query in _PARTS.items()}
-    said = _said(db, pmids, slug)
+    by_people = _by_people(db, pmids, slug)
     for pmid in pmids:
         if article := articles.get(pmid):
             found = {name: rows.get(pmid, []) for name, rows in parts.items()}
-            yield _citation(article, found, describe, slug, said.get(pmid, {}))
+            yield _citation(article, found, describe, slug, by_people.get(pmid, {}))
 
 
 def label_choices(db: sqlite3.Connection, slug: str | None = None) -> dict[str, list[str]]:
@@ -160,7 +160,7 @@ def _citation(
     parts: dict[str, list[tuple[Any, ...]]],
     describe: Describe,
     slug: str | None,
-    said: Mapping[str, Any],
+    by_people: Mapping[str, Any],
 ) -> Citation:
     same: dict[str, Any] = {name: article[name] for name in _SAME}
     flags: dict[str, Any] = {name: bool(article[name]) for name in _FLAGS}
@@ -182,7 +182,7 @@ def _citation(
         as_of=article["checked"],
         source=article["source"] or "pubmed",
         question=slug,
-        **said,
+        **by_people,
     )
 
 
@@ -192,7 +192,7 @@ select exists (select 1 from annotations.taggings) or exists (select 1 from anno
 """
 
 
-def _said(db: sqlite3.Connection, pmids: Sequence[Pmid], slug: str | None) -> dict[int, dict[str, Any]]:
+def _by_people(db: sqlite3.Connection, pmids: Sequence[Pmid], slug: str | None) -> dict[int, dict[str, Any]]:
     """What people say of articles, as the fields of a citation."""
     attached = any(row[1] == "annotations" for row in db.execute("pragma database_list"))
     if not attached or not db.execute(_SAID_ANYTHING).fetchone()[0]:

@@ -64,7 +64,7 @@ where n.pmid in (select value from json_each(:pmids)) and a.pmid <> n.pmid and n
 """
 
 
-def listed(
+def read_entries(
     db: sqlite3.Connection,
     pmids: Sequence[Pmid],
     question: str | None = None,

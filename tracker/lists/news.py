@@ -234,9 +234,9 @@ def since(db: sqlite3.Connection, slug: str, moment: str) -> Since:
     return Since(
         moment,
         reasons,
-        _those(papers, entered[:SINCE]),
+        _papers_of(papers, entered[:SINCE]),
         _capped(_left(db, slug, _moments_left(db, span))),
-        [_warned(paper, noticed[paper.pmid]) for paper in _those(papers, standing)],
+        [_warned(paper, noticed[paper.pmid]) for paper in _papers_of(papers, standing)],
         number,
         Count(min(changed.n, SINCE_CHANGED), changed.exact and changed.n <= SINCE_CHANGED),
     )
@@ -319,12 +319,12 @@ def _day(
     return Day(
         day,
         [
-            Entered(slug, asked[slug], reasons, _those(papers, pmids[:SHOWN]))
+            Entered(slug, asked[slug], reasons, _papers_of(papers, pmids[:SHOWN]))
             for slug, (pmids, reasons) in entered.items()
             if reasons
         ],
         [
-            Left(slug, asked[slug], _capped(pmids), _those(papers, pmids[:SHOWN]))
+            Left(slug, asked[slug], _capped(pmids), _papers_of(papers, pmids[:SHOWN]))
             for slug, pmids in left.items()
             if pmids
         ],
@@ -529,7 +529,7 @@ def _papers(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, Paper
     return {paper.pmid: paper for paper in papers}
 
 
-def _those(papers: Mapping[Pmid, Paper], pmids: Iterable[Pmid]) -> list[Paper]:
+def _papers_of(papers: Mapping[Pmid, Paper], pmids: Iterable[Pmid]) -> list[Paper]:
     return [papers[pmid] for pmid in pmids if pmid in papers]
 
 

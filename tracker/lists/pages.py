@@ -11,13 +11,13 @@ from typing import Any
 from tracker.article import Pmid
 from tracker.evidence import facets, identifiers, search
 from tracker.evidence.articles import present
-from tracker.evidence.cache import kept
+from tracker.evidence.cache import cached
 from tracker.evidence.questions import STARTER
 from tracker.evidence.questions import has_starter as has_starter_of
 from tracker.evidence.rows import read_rows
 from tracker.evidence.show import show
 from tracker.lists import news
-from tracker.lists.entries import listed
+from tracker.lists.entries import read_entries
 from tracker.lists.selection import (
     NARROW,
     TAGGED_FOR,
@@ -66,9 +66,9 @@ def home(db: sqlite3.Connection) -> dict[str, Any]:
         question["by_year"] = by_year(tallies_of(db, slug, facets.EVERYTHING).get("", {}))
         for name, designs in (("review", REVIEWS), ("trial", TRIALS)):
             found = newest_with(db, slug, "design", designs, 1)
-            question[name] = next(iter(listed(db, found, slug)), None)
+            question[name] = next(iter(read_entries(db, found, slug)), None)
         if not question["review"] and not question["trial"]:
-            question["newest"] = listed(db, page(db, Selection(slug), size=2).pmids, slug)
+            question["newest"] = read_entries(db, page(db, Selection(slug), size=2).pmids, slug)
     return {"questions": questions, "standing": news.standing(db), "starter": has_starter(db)}
 
 
@@ -91,13 +91,13 @@ def question(
     about["pico"] = json.loads(about["pico"] or "{}")
     about["bottom_line"] = _bottom_line(db, about)
     first_page = after == TOP
-    whole = kept(db, ("tallies", slug), lambda: tallies(db, Selection(slug)) or {})
+    whole = cached(db, ("tallies", slug), lambda: tallies(db, Selection(slug)) or {})
     reader = Reader(db, selection)
     narrowed = whole if selection.is_whole else reader.tallies()
     counted = narrowed if narrowed is not None else whole
     return {
         "question": about,
-        "preprints": kept(db, ("preprints", slug), lambda: preprints_of_listed(db, slug)),
+        "preprints": cached(db, ("preprints", slug), lambda: preprints_of_listed(db, slug)),
         "tags": tags_in_use(db, slug, viewer),
         "first_page": first_page,
         "whole": selection.is_whole,
@@ -120,7 +120,7 @@ def _page(db: sqlite3.Connection, reader: Reader, after: Key) -> dict[str, Any]:
     """``articles`` of a list, how many there are (``count``), what they are sorted by, and the ``next`` key."""
     found = reader.page(after, PAGE)
     return {
-        "articles": listed(db, found.pmids, reader.selection.question, reader.selection.text),
+        "articles": read_entries(db, found.pmids, reader.selection.question, reader.selection.text),
         "next": found.next,
         "count": reader.count(),
         "sorted_by": reader.sort,
@@ -140,7 +140,7 @@ def leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> Iterator[dict[
             also = ("exposure", exposure) if exposure else None
             without = "exposure" if exposures and not exposure else None
             newest = newest_with(db, slug, "design", designs, size, also=also, without=without)
-            articles = listed(db, newest, slug)
+            articles = read_entries(db, newest, slug)
             if articles:
                 known = exposure or ("exposure not recognised" if exposures else None)
                 yield {
@@ -226,7 +226,7 @@ def _bottom_line(db: sqlite3.Connection, question: dict[str, Any]) -> dict[str, 
     if not question["bottom_line"]:
         return None
     line: dict[str, Any] = json.loads(question["bottom_line"])
-    line["articles"] = listed(db, line["pmids"], fold=False)
+    line["articles"] = read_entries(db, line["pmids"], fold=False)
     line["missing"] = sorted(set(line["pmids"]) - present(db, line["pmids"]))
     line["withdrawn"] = [
         article
@@ -259,7 +259,7 @@ def article(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
         ]
     record["question_titles"] = dict(db.execute("select slug, title from questions").fetchall())
     record["starter"] = (record["state"] or {}).get("source") == "starter"
-    (row,) = listed(db, [pmid])
+    (row,) = read_entries(db, [pmid])
     record |= {name: row[name] for name in ("trials", "preprint_of", "preprints")}
     record["is_preprint"] = "preprint" in row["labels"].get("publication", [])
     linked = [notice["other_pmid"] for notice in record["notices"] if notice["other_pmid"]]
@@ -322,7 +322,7 @@ def has_starter(db: sqlite3.Connection) -> bool:
 def _standing(db: sqlite3.Connection, slug: str) -> dict[str, Any]:
     """How many records match, how many of them PubMed created lately, and whether they are starter citations."""
     recent = (datetime.now(UTC) - timedelta(days=RECENT_DAYS)).strftime("%Y-%m-%d")
-    return kept(db, ("standing", slug, recent), lambda: _standing_since(db, slug, recent))
+    return cached(db, ("standing", slug, recent), lambda: _standing_since(db, slug, recent))
 
 
 def _standing_since(db: sqlite3.Connection, slug: str, recent: str) -> dict[str, Any]:

@@ -205,7 +205,7 @@ class Reader:
         #: The papers, where the text is nothing but identifiers.
         self.named = identifiers.named(db, selection.text)
         self._words = search.expression(db, "" if self.named else selection.text, _words(selection))
-        self._said = _said(db, selection)
+        self._said = _by_people(db, selection)
         self._few = self._narrow()
         #: What the list is really sorted by: a long list that a text was searched in has no order but the PMIDs'.
         self.sort: Sort = self._sort(is_narrow=self._few is not None)
@@ -329,9 +329,9 @@ class Reader:
         if chosen.is_whole or (_is_counted(chosen) and chosen.sort == "published"):
             # An index has it in its order.
             return
-        for said in self._said:
-            if said.among:
-                yield "select value from json_each(?)", (said.pmids,)
+        for by_people in self._said:
+            if by_people.among:
+                yield "select value from json_each(?)", (by_people.pmids,)
         if chosen.created_since and chosen.question:
             yield (
                 "select pmid from question_articles where question = ? and created >= ? and matching",
@@ -385,9 +385,9 @@ class _Narrow(NamedTuple):
     by_words: bool
 
 
-def _conditions(chosen: Selection, said: Sequence[_Said]) -> tuple[str, tuple[Any, ...]]:
+def _conditions(chosen: Selection, by_people: Sequence[_ByPeople]) -> tuple[str, tuple[Any, ...]]:
     """What an article ``q`` of the list must meet, beside standing in the question."""
-    conditions, values = _beyond_words(chosen, said)
+    conditions, values = _beyond_words(chosen, by_people)
     for group, wanted in chosen.labels.items() if chosen.question else ():
         conditions += """
             and exists (
@@ -404,7 +404,7 @@ def _conditions(chosen: Selection, said: Sequence[_Said]) -> tuple[str, tuple[An
     return conditions, values
 
 
-def _beyond_words(chosen: Selection, said: Sequence[_Said]) -> tuple[str, tuple[Any, ...]]:
+def _beyond_words(chosen: Selection, by_people: Sequence[_ByPeople]) -> tuple[str, tuple[Any, ...]]:
     """The conditions that the full-text index knows nothing of."""
     conditions: list[str] = []
     values: list[Any] = []
@@ -417,20 +417,20 @@ def _beyond_words(chosen: Selection, said: Sequence[_Said]) -> tuple[str, tuple[
     if chosen.created_since and not chosen.question:
         conditions.append("exists (select 1 from articles x where x.pmid = q.pmid and x.created >= ?)")
         values.append(chosen.created_since)
-    for each in said:
+    for each in by_people:
         conditions.append(f"q.pmid {'in' if each.among else 'not in'} (select value from json_each(?))")
         values.append(each.pmids)
     return "".join(f" and {condition}" for condition in conditions), tuple(values)
 
 
-class _Said(NamedTuple):
+class _ByPeople(NamedTuple):
     """What people said: of these PMIDs (JSON) or, where not ``among``, of all others."""
 
     among: bool
     pmids: str
 
 
-def _said(db: sqlite3.Connection, chosen: Selection) -> list[_Said]:
+def _by_people(db: sqlite3.Connection, chosen: Selection) -> list[_ByPeople]:
     """What the list's tag and decision come to for its viewer: people say it of few records."""
     found = []
     if chosen.tag:
@@ -441,11 +441,11 @@ def _said(db: sqlite3.Connection, chosen: Selection) -> list[_Said]:
             """,
             {"tag": chosen.tag, "question": chosen.question, "viewer": chosen.viewer},
         )
-        found.append(_Said(True, json.dumps([pmid for (pmid,) in rows])))
+        found.append(_ByPeople(True, json.dumps([pmid for (pmid,) in rows])))
     review = reviews(db).get(chosen.question or "") if chosen.decision else None
     if review and chosen.decision:
-        those = decisions.those(db, review, chosen.decision, chosen.viewer)
-        found.append(_Said(those.among, json.dumps(list(those.pmids))))
+        members = decisions.members(db, review, chosen.decision, chosen.viewer)
+        found.append(_ByPeople(members.among, json.dumps(list(members.pmids))))
     return found
 
 

@@ -190,8 +190,8 @@ class PubMed:
         """Cut in two what does not fit, until all fits or far more was asked than that can take."""
         slices: list[Slice] = []
         pmids = set(whole.pmids)
-        listed = len(whole.pmids) if len(whole.pmids) >= 10 else self._limit
-        asks_left = 40 + 8 * math.ceil(whole.count / listed)
+        in_answer = len(whole.pmids) if len(whole.pmids) >= 10 else self._limit
+        asks_left = 40 + 8 * math.ceil(whole.count / in_answer)
         todo = [(1, MAX_PMID, whole)]
         while todo:
             first, last, answer = todo.pop()

@@ -163,8 +163,8 @@ class _Run:
         dropped = {place for found in _NEEDLESS.finditer(self.text) for place in range(*found.span())}
         if not dropped:
             return Plain(self.text, self.places)
-        kept = [place for place in range(len(self.text)) if place not in dropped]
-        return Plain("".join(self.text[place] for place in kept), [self.places[place] for place in kept])
+        stay = [place for place in range(len(self.text)) if place not in dropped]
+        return Plain("".join(self.text[place] for place in stay), [self.places[place] for place in stay])
 
 
 # -- words marked ----------------------------------------------------------------------------------

@@ -55,8 +55,9 @@ def _lookalikes(word: re.Match[str]) -> Iterator[Odd]:
         return
     for place, (letter, script) in enumerate(zip(word[0], scripts, strict=True), word.start()):
         if script in ("CYRILLIC", "ARMENIAN", "CHEROKEE") or letter in _GREEK_AS_LATIN:
-            said = f"{letter} is no Latin letter ({_name(letter)}), though the rest of the word is Latin; type it anew"
-            yield Odd("Q027", place, place + 1, said)
+            what = f"{letter} is no Latin letter ({_name(letter)})"
+            problem = f"{what}, though the rest of the word is Latin; type it anew"
+            yield Odd("Q027", place, place + 1, problem)
 
 
 def _name(character: str) -> str:

@@ -25,7 +25,7 @@ class Alert(NamedTuple):
     seen: bool
 
 
-_SAID = " union all ".join(
+_STATEMENTS = " union all ".join(
     f"select x.pmid, x.{when} as at from annotations.{table} x where {{of}} and {visible('x')}"
     for table, when in (("taggings", "tagged"), ("decisions", "decided"), ("notes", "written"))
 )
@@ -69,7 +69,7 @@ def _alerts(db: sqlite3.Connection, of: str, viewer: int | None, pmid: int | Non
     # Where evidence.db was made anew, no change was noticed: then what counts is when the record came back.
     rows = db.execute(
         f"""
-        with said as materialized (select pmid, min(at) as since from ({_SAID.format(of=of)}) group by pmid),
+        with said as materialized (select pmid, min(at) as since from ({_STATEMENTS.format(of=of)}) group by pmid),
         standing as (
           select said.pmid, said.since, f.value as field,
             coalesce(

@@ -174,9 +174,11 @@ def _tags(rows: Iterable[dict[str, Any]]) -> list[Row]:
     """One entry a tag and question, whoever says so."""
     found: dict[tuple[int, str | None], dict[str, Any]] = {}
     for row in rows:
-        said = {name: row[name] for name in ("id", "question", "name", "description", "colour", "group_name")}
+        about = {
+            name: row[name] for name in ("id", "question", "name", "description", "colour", "group_name")
+        }
         tag = found.setdefault(
-            (row["id"], row["question"]), said | {"people": [], "notes": [], "mine": False}
+            (row["id"], row["question"]), about | {"people": [], "notes": [], "mine": False}
         )
         tag["people"].append(row["person"])
         tag["mine"] = tag["mine"] or bool(row["mine"])

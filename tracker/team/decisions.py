@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tracker.article import Pmid
 from tracker.errors import Refused, UsageError
-from tracker.evidence.cache import Kept
+from tracker.evidence.cache import Cache
 from tracker.team.acts import Act, current
 from tracker.team.blind import is_unsealed, unseal
 from tracker.team.review import DECISIONS, REVIEWERS, STAGES, Decision, Review, Stage
@@ -210,9 +210,9 @@ def outcomes(
         """,
         given,
     )
-    said: dict[int, list[tuple[Decision, str | None]]] = {}
+    votes: dict[int, list[tuple[Decision, str | None]]] = {}
     for pmid, decision, reason in rows:
-        said.setdefault(pmid, []).append((decision, reason))
+        votes.setdefault(pmid, []).append((decision, reason))
     settled = {
         pmid: (decision, reason)
         for pmid, decision, reason in db.execute(
@@ -220,38 +220,38 @@ def outcomes(
             given,
         )
     }
-    return {pmid: _outcome(review, stage, each, settled.get(pmid)) for pmid, each in said.items()}
+    return {pmid: _outcome(review, stage, each, settled.get(pmid)) for pmid, each in votes.items()}
 
 
 def _outcome(
     review: Review,
     stage: Stage,
-    said: list[tuple[Decision, str | None]],
+    votes: list[tuple[Decision, str | None]],
     settled: tuple[Decision, str | None] | None,
 ) -> Outcome:
     if settled:
-        return Outcome(stage, *settled, len(said), conflict=False, settled=True)
-    if len(said) < review.wanted:
-        return Outcome(stage, None, None, len(said), conflict=False, settled=False)
-    decision, reason = agreed(stage, said)
-    return Outcome(stage, decision, reason, len(said), conflict=decision is None, settled=False)
+        return Outcome(stage, *settled, len(votes), conflict=False, settled=True)
+    if len(votes) < review.wanted:
+        return Outcome(stage, None, None, len(votes), conflict=False, settled=False)
+    decision, reason = agreed(stage, votes)
+    return Outcome(stage, decision, reason, len(votes), conflict=decision is None, settled=False)
 
 
-def agreed(stage: Stage, said: list[tuple[Decision, str | None]]) -> tuple[Decision | None, str | None]:
+def agreed(stage: Stage, votes: list[tuple[Decision, str | None]]) -> tuple[Decision | None, str | None]:
     """What all of these decisions come to, with the reason; (None, None) where they conflict.
 
     By title and abstract, unsure lets a record pass as include does; at the full text somebody has to settle it
     where two people are to decide, or it stays unsure.
     """
-    decisions = {decision for decision, _ in said}
+    decisions = {decision for decision, _ in votes}
     if stage == "title-abstract" and "exclude" not in decisions:
         return ("include" if "include" in decisions else "unsure"), None
     if len(decisions) > 1:
         return None, None
     (decision,) = decisions
-    if decision == "unsure" and len(said) > 1:
+    if decision == "unsure" and len(votes) > 1:
         return None, None
-    reasons = {reason for _, reason in said if reason}
+    reasons = {reason for _, reason in votes if reason}
     if stage == "full-text" and len(reasons) > 1:
         return None, None
     return decision, next(iter(reasons), None) if len(reasons) == 1 else None
@@ -280,10 +280,10 @@ def standings(db: sqlite3.Connection, review: Review) -> Standings:
         (review.question,),
     ).fetchone()
     key = (files.get("annotations") or files["main"], decided, review)
-    return _KEPT.get(key, lambda: _standings(db, review))
+    return _CACHE.get(key, lambda: _standings(db, review))
 
 
-_KEPT: Kept[Standings] = Kept(16)
+_CACHE: Cache[Standings] = Cache(16)
 
 
 def _standings(db: sqlite3.Connection, review: Review) -> Standings:
@@ -293,7 +293,7 @@ def _standings(db: sqlite3.Connection, review: Review) -> Standings:
     return Standings(first, second, at_full_text)
 
 
-class Those(NamedTuple):
+class Members(NamedTuple):
     """Records of a question by how they stand: these ``pmids`` or, where not ``among``, all others."""
 
     among: bool
@@ -303,7 +303,7 @@ class Those(NamedTuple):
 UNDECIDED, TODO, TODO_FULL = "none", "todo", "todo-full"
 
 
-def those(db: sqlite3.Connection, review: Review, which: str, viewer: int | None = None) -> Those:
+def members(db: sqlite3.Connection, review: Review, which: str, viewer: int | None = None) -> Members:
     """The records that were decided so (include, exclude, unsure: what holds at the last stage), that nothing holds of
     yet (none), or that are left for the viewer by title and abstract (todo) or by full text (todo-full).
     """
@@ -317,11 +317,11 @@ def those(db: sqlite3.Connection, review: Review, which: str, viewer: int | None
         )
         done.update(pmid for (pmid,) in mine)
         if which == TODO:
-            return Those(False, done | standing.at_full_text)
-        return Those(True, standing.at_full_text - done)
+            return Members(False, done | standing.at_full_text)
+        return Members(True, standing.at_full_text - done)
     if which == UNDECIDED:
-        return Those(False, set(standing.last))
-    return Those(True, {pmid for pmid, one in standing.last.items() if one.decision == which})
+        return Members(False, set(standing.last))
+    return Members(True, {pmid for pmid, one in standing.last.items() if one.decision == which})
 
 
 def people_who_decided(db: sqlite3.Connection, review: Review, pmid: Pmid, stage: str) -> set[int]:

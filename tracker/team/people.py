@@ -118,7 +118,7 @@ def add(
         (name, shown, role, password_hash, identity, act.when),
     )
     made = named(act.db, name)
-    act.log("add person", "person", {"id": made.id}, None, _said(made))
+    act.log("add person", "person", {"id": made.id}, None, _state(made))
     return made
 
 
@@ -164,8 +164,8 @@ def change(
             (act.when if disabled else None, disabled, before.id),
         )
     after = named(act.db, name)
-    if _said(after) != _said(before):
-        act.log("change person", "person", {"id": before.id}, _said(before), _said(after))
+    if _state(after) != _state(before):
+        act.log("change person", "person", {"id": before.id}, _state(before), _state(after))
     return after
 
 
@@ -230,13 +230,13 @@ def make_token(act: Act, person: Person, name: str, scopes: Collection[str], day
         raise UsageError("give the token a name that says what it is for.")
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     expires = (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    kept = [scope for scope in SCOPES if scope in scopes]
+    granted = [scope for scope in SCOPES if scope in scopes]
     made = act.db.execute(
         "insert into tokens (person, name, hash, scopes, created, expires) values (?, ?, ?, ?, ?, ?)",
-        (person.id, label, _digest(token), " ".join(kept), act.when, expires),
+        (person.id, label, _digest(token), " ".join(granted), act.when, expires),
     )
-    said = {"person": person.id, "name": label, "scopes": kept, "expires": expires}
-    act.log("make token", "token", {"id": made.lastrowid}, None, said)
+    state = {"person": person.id, "name": label, "scopes": granted, "expires": expires}
+    act.log("make token", "token", {"id": made.lastrowid}, None, state)
     return token
 
 
@@ -322,7 +322,7 @@ def _one(db: sqlite3.Connection, condition: str, value: Any) -> Person | None:
     return Person(*row) if row else None
 
 
-def _said(person: Person) -> dict[str, Any]:
+def _state(person: Person) -> dict[str, Any]:
     return {name: getattr(person, name) for name in ("name", "display_name", "role", "identity", "disabled")}
 
 

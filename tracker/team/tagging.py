@@ -55,8 +55,8 @@ def tag(
             act.put("untag", "tagging", _tagging(act, pmid, question, other), None, seal)
     key = _tagging(act, pmid, question, which.id)
     before = current(act.db, "tagging", key) or {}
-    kept = before.get("note") if note is None else (_text(note, "note") or None)
-    return act.put("tag", "tagging", key, {"note": kept}, seal)
+    note_text = before.get("note") if note is None else (_text(note, "note") or None)
+    return act.put("tag", "tagging", key, {"note": note_text}, seal)
 
 
 def untag(act: Act, pmid: Pmid, question: str | None, which: Tag, seal: str | None = None) -> bool:
@@ -66,18 +66,18 @@ def untag(act: Act, pmid: Pmid, question: str | None, which: Tag, seal: str | No
 
 def write_note(act: Act, pmid: Pmid, question: str | None, text: str, seal: str | None = None) -> int:
     """A new note in Markdown; its id. The same note sent twice is written once. Raises UsageError for none."""
-    said = _text(text, "note")
-    if not said:
+    words = _text(text, "note")
+    if not words:
         raise UsageError("the note is empty. Nothing was written.")
     same = act.db.execute(
         "select id from notes where pmid = ? and question is ? and person = ? and text = ?",
-        (pmid, question, act.person, said),
+        (pmid, question, act.person, words),
     ).fetchone()
     if same:
         return int(same[0])
     id = next_event(act.db)
     key = {"pmid": pmid, "question": question, "id": id, "person": act.person}
-    act.put("note", "note", key, {"text": said}, seal)
+    act.put("note", "note", key, {"text": words}, seal)
     return id
 
 
@@ -99,10 +99,10 @@ def change_note(
     if was is not None and _text(was, "note") != there:
         raise Refused("the note is another by now. Reload the page, then change it.")
     key = {"pmid": pmid, "question": question, "id": id, "person": act.person}
-    said = _text(text, "note")
-    if not said:
+    words = _text(text, "note")
+    if not words:
         return act.put("take note away", "note", key, None, seal(question))
-    return act.put("change note", "note", key, {"text": said}, seal(question))
+    return act.put("change note", "note", key, {"text": words}, seal(question))
 
 
 def review_label(

@@ -227,7 +227,7 @@ def change(
     retired: bool | None = None,
 ) -> None:
     """Change what is given; papers keep the tag, under its new name. Raises UsageError for a name that is taken."""
-    before = _said(act.db, tag.id)
+    before = _as_it_is(act.db, tag.id)
     after = dict(before)
     if name is not None and name != tag.name:
         after["name"] = _name(name, "tag")
@@ -265,7 +265,7 @@ def merge(act: Act, tag: Tag, into: Tag) -> None:
         says = there or {"note": None, "tagged": tagged, "blind": blind}
         if there or not (into.choice == "single" and _chosen(act.db, into, pmid, question, person)):
             act.put("merge tag", "tagging", {**key, "tag": into.id}, says | {"note": says["note"] or note})
-    before = _said(act.db, tag.id)
+    before = _as_it_is(act.db, tag.id)
     after = before | {"retired": before["retired"] or act.when, "merged_into": into.id}
     if after != before:
         _put(act, "merge tag", tag.id, before, after)
@@ -290,7 +290,7 @@ def exported(db: sqlite3.Connection) -> str:
     every = tags(db)
     entries = []
     for group in groups(db, retired=True):
-        listed = []
+        tags_of = []
         for tag in group.tags:
             entry: dict[str, Any] = {"name": tag.name}
             if tag.description:
@@ -301,10 +301,10 @@ def exported(db: sqlite3.Connection) -> str:
                 entry["retired"] = True
             if tag.merged_into:
                 entry["merged_into"] = every[tag.merged_into].name
-            listed.append(entry)
+            tags_of.append(entry)
         about: dict[str, Any] = {"name": group.name, "description": group.description, "colour": group.colour}
         entries.append({name: value for name, value in about.items() if value})
-        entries[-1] |= {"choice": group.choice, "tags": listed}
+        entries[-1] |= {"choice": group.choice, "tags": tags_of}
     return yaml.safe_dump({"groups": entries}, sort_keys=False, allow_unicode=True, width=110)
 
 
@@ -363,8 +363,8 @@ def _merge_as_given(act: Act, name: str, target: str, source: str) -> None:
         return
     if into.retired:
         # It was merged on in its turn, so nothing is to move to it any more.
-        said = _said(act.db, tag.id)
-        _put(act, "merge tag", tag.id, said, said | {"merged_into": into.id})
+        about = _as_it_is(act.db, tag.id)
+        _put(act, "merge tag", tag.id, about, about | {"merged_into": into.id})
     else:
         merge(act, tag, into)
 
@@ -407,7 +407,7 @@ def _put(act: Act, action: str, id: int, before: Mapping[str, Any], after: Mappi
     act.log(action, "tag", {"id": id}, dict(before), dict(after))
 
 
-def _said(db: sqlite3.Connection, id: int) -> dict[str, Any]:
+def _as_it_is(db: sqlite3.Connection, id: int) -> dict[str, Any]:
     query = "select name, description, colour, retired, merged_into from tags where id = :id"
     (found,) = read_rows(db, query, {"id": id})
     return found

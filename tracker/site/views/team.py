@@ -14,7 +14,7 @@ from tracker.errors import NotThere, UsageError
 from tracker.export.files import NEVER
 from tracker.export.formats import FORMATS, Citation, Listing
 from tracker.lists import citations, news, work
-from tracker.lists.entries import listed
+from tracker.lists.entries import read_entries
 from tracker.reading.notices import describe
 from tracker.site.server import access, address
 from tracker.site.server.access import Form, SignInNeeded, View, Writer, reading, write, writing
@@ -55,7 +55,7 @@ async def my_work(request: Request, datasette: Datasette) -> Response:
 
     def query(db: sqlite3.Connection) -> dict[str, Any]:
         mine = alerts.of_person(db, viewer)
-        papers = listed(db, [Pmid(alert.pmid) for alert in mine], fold=False)
+        papers = read_entries(db, [Pmid(alert.pmid) for alert in mine], fold=False)
         latest = _acts(events(db, viewer, by=viewer, limit=PAGE * 20))[:PAGE]
         return {
             "left": work.left(db, viewer),
@@ -115,7 +115,7 @@ async def withdrawn(request: Request, datasette: Datasette) -> Response:
 
     def query(db: sqlite3.Connection) -> dict[str, Any]:
         found = alerts.of_everybody(db, access.viewer(request))
-        papers = listed(db, [Pmid(alert.pmid) for alert in found], fold=False)
+        papers = read_entries(db, [Pmid(alert.pmid) for alert in found], fold=False)
         return {
             "alerts": found,
             "papers": {paper["pmid"]: paper for paper in papers},
