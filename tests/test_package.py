@@ -57,7 +57,9 @@ def test_the_wheel_holds_the_code_its_data_and_nothing_else(wheel: Path) -> None
         for path in (ROOT / "tracker").rglob("*")
         if path.suffix in (".py", ".yml") and "__pycache__" not in path.parts
     }
-    ours |= {f"tracker/schedules/{path.name}" for path in (ROOT / "tracker" / "schedules").iterdir()}
+    ours |= {
+        f"tracker/jobs/schedules/{path.name}" for path in (ROOT / "tracker" / "jobs" / "schedules").iterdir()
+    }
     questions = {f"tracker/defaults/queries/{path.name}" for path in (ROOT / "queries").iterdir()}
     defaults = {f"tracker/defaults/{name}" for name in ("metadata.yml", "db/starter/citations.csv")}
     assert ours | questions | defaults <= names

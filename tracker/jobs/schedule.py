@@ -9,10 +9,11 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 from zlib import crc32
 
-from tracker.settings import PACKAGE, Settings, load_settings
+from tracker.settings import Settings, load_settings
 
 # Within 9 pm to 5 am US Eastern time all year, and still so where this machine's clock changes by an hour.
 HOUR_UTC = 5
@@ -56,7 +57,7 @@ def remarks(settings: Settings, backups: Path | None = None) -> Iterator[str]:
 
 
 def _template(name: str) -> str:
-    return (PACKAGE / "schedules" / name).read_text("utf-8")
+    return (files(__package__) / "schedules" / name).read_text("utf-8")
 
 
 def _command(settings: Settings) -> tuple[str, ...]:
