@@ -924,7 +924,7 @@ def test_a_restore_that_is_killed_leaves_whole_databases_and_can_be_run_again(de
     change(desk.db, "delete from runs")
     script = """
 import time
-from tracker import backup
+from tracker.jobs import backup
 replace = backup._replace
 def second_waits(path, *rest):
     if path.name == "annotations.db":

@@ -19,7 +19,7 @@ from tests.test_cite import HOSTILE_TEXTS, hostile
 from tracker.article import Pmid
 from tracker.citation import Citation, CitedAuthor, CitedBook
 from tracker.evidence import connect, schema
-from tracker.export.files import reference
+from tracker.export import reference
 from tracker.export.reference import Reference, references
 from tracker.lists import citations as store
 from tracker.reading.notices import describe

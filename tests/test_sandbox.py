@@ -87,6 +87,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 @pytest.fixture(scope="module")
 def site(library: Desk) -> Iterator[Site]:
     made = Site(library)
+    asyncio.run(made.datasette.invoke_startup())
     yield made
     made.datasette.get_database("evidence").stop()
 

@@ -35,11 +35,11 @@ from tests.helpers_site import (
     served,
 )
 from tracker.evidence import derived
+from tracker.lists import pages as lists_pages
 from tracker.settings import Settings
 from tracker.site import words
 from tracker.site.server import errors
 from tracker.site.server.serve import open_site
-from tracker.site.views import pages
 
 METADATA = yaml.safe_load((Path(__file__).parents[1] / "metadata.yml").read_text(encoding="utf-8"))
 SAVED = METADATA["databases"]["evidence"]["queries"]
@@ -560,7 +560,7 @@ def test_our_own_mistakes_are_logged_once_and_not_shown(
     def fail(_: Any) -> None:
         raise RuntimeError("the inner life")
 
-    monkeypatch.setattr(pages.browse, "home", fail)
+    monkeypatch.setattr(lists_pages, "home", fail)
     answer = site.get("/")
     assert answer.status_code == 500
     assert "Something went wrong" in answer.text
