@@ -21,7 +21,7 @@ TITLES = {
     NOTICE: "Retraction: Ketamine for cystitis in depression.",
 }
 ABSTRACT = "Bladder pain under ketamine for depression."
-TEXT_FORMATS = tuple(name for name, format in FORMATS.items() if not format.binary)
+TEXT_FORMATS = tuple(name for name, format in FORMATS.items() if not format.binary_file)
 
 
 def journal(text: str) -> str:
