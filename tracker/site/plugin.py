@@ -12,6 +12,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from tracker.citation import status_date
+from tracker.decision import DECISION_WORDS, STAGE_WORDS
 from tracker.evidence.connect import Mode, reading_uri
 from tracker.evidence.schema import TABLES
 from tracker.evidence.wrongclock import is_ahead
@@ -185,6 +186,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "is_ahead": is_ahead,
         "status_date": status_date,
     }
+    env.globals |= {"DECISION_WORDS": DECISION_WORDS, "STAGE_WORDS": STAGE_WORDS}
     env.template_class = TurnsTemplate
     if env.loader is not None:
         env.loader = NonceLoader(env.loader)

@@ -13,9 +13,10 @@ from itertools import groupby
 from typing import Any
 
 from tracker.article import Pmid
+from tracker.decision import STAGES, Stage
 from tracker.team import decisions
 from tracker.team.blind import visible
-from tracker.team.review import REVIEWERS, STAGES, Review, Stage, reviews
+from tracker.team.review import REVIEWERS, Review, reviews
 
 Rows = list[dict[str, Any]]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tracker.article import MAX_PMID, Pmid
+from tracker.decision import DECISIONS
 from tracker.errors import NotThere, Refused, UsageError
 from tracker.lists import citations, selection
 from tracker.lists.selection import Selection
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from datasette.app import Datasette
 
 MOST_PANELS = 100
+BULK_ACTIONS = ("tag", "untag", *DECISIONS, "withdraw")
 
 
 class Done(NamedTuple):
@@ -100,10 +102,8 @@ async def decide(request: Request, datasette: Datasette, writer: Writer, form: F
     def what(act: Act) -> Done:
         stage = form.get("stage") or decisions.stage_of(act.db, review, place.pmid)
         decisions.decide(act, review, place.pmid, stage, decision, reason, was=was)
-        said = {"include": "Included", "exclude": "Excluded", "unsure": "Unsure"}.get(
-            decision or "", "Withdrawn"
-        )
-        return Done.by(act, f"{said}, by {words.STAGES.get(stage, stage)}.", place.pmid)
+        said = words.decision_words(decision).capitalize() if decision else "Withdrawn"
+        return Done.by(act, f"{said}, by {words.stage_words(stage)}.", place.pmid)
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
 
@@ -251,10 +251,8 @@ async def do_bulk(request: Request, datasette: Datasette, writer: Writer, form: 
     """Do to all papers of a list what the form's ``action`` says."""
     slug = request.url_vars["slug"]
     action, name = form.get("action"), form.get("tag").strip()
-    if action not in ("tag", "untag", "include", "exclude", "unsure", "withdraw"):
-        raise UsageError(
-            f"action {action!r} is none. There are: tag, untag, include, exclude, unsure, withdraw."
-        )
+    if action not in BULK_ACTIONS:
+        raise UsageError(f"action {action!r} is none. There are: {', '.join(BULK_ACTIONS)}.")
     if (count := form.number("count")) is None:
         raise UsageError("count: say how many papers the list had when you looked. Nothing was written.")
 
