@@ -21,8 +21,10 @@ from lxml import html
 from tests.conftest import FIXTURES, Desk, wait_for
 from tests.eutils_server import StandIn
 from tracker.settings import Settings
+from tracker.site.routes import ROUTES, Readers, Route
 from tracker.site.server.compat import close
 from tracker.site.server.serve import open_site
+from tracker.site.views import pages
 from tracker.team import people
 from tracker.team.acts import acting, open_annotations
 from tracker.team.people import Person
@@ -30,18 +32,41 @@ from tracker.team.people import Person
 QUESTIONS = ("cognition", "tolerance", "cystitis", "psychotherapy")
 RETRACTED, CONCERN, MARKUP, MATHML, HOSTILE = 90000303, 90000102, 90000657, 90000658, 90000663
 HASH = "pbkdf2_sha256$260000$NOWHEREELSE"
-OURS = (
-    "/",
-    *(f"/questions/{slug}" for slug in QUESTIONS),
-    "/questions/cystitis?q=ketamine&language=eng&since=2020-01-01",
-    "/questions/cystitis/review",
-    f"/articles/{RETRACTED}",
-    f"/articles/{RETRACTED}?in=cystitis",
-    "/changes",
-    "/methods",
-    "/search",
-    "/search?q=bladder",
+# What stands in addresses for the parts that routes have.
+PARTS = {"slug": "cystitis", "pmid": str(RETRACTED), "extension": "ris", "block": "1800", "format": ".json"}
+# Other addresses at which these show something of their own, the fullest last.
+MORE = {
+    pages.question: (
+        *(f"/questions/{slug}" for slug in QUESTIONS),
+        "/questions/cystitis?q=ketamine&language=eng&since=2020-01-01",
+    ),
+    pages.article: (f"/articles/{RETRACTED}?in=cystitis",),
+    pages.search: ("/search?q=bladder",),
+}
+_PART = re.compile(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)\??")
+
+
+def example(route: Route, **parts: str) -> str:
+    """One address of the route, with these or the usual parts. Fails where PARTS lacks one of them."""
+    known = PARTS | parts
+    if missing := set(_PART.findall(route.path)) - known.keys():
+        raise AssertionError(f"{route.path}: say in PARTS what stands for {missing}.")
+    return _PART.sub(lambda found: known[found[1]], route.path.strip("^$")).replace("\\", "")
+
+
+def examples(route: Route) -> tuple[str, ...]:
+    """Addresses at which a page is looked at."""
+    more = MORE.get(route.read, ()) if route.read else ()
+    return tuple(dict.fromkeys((example(route), *more)))
+
+
+# Of ours, those that anybody may read on an open site: no files, and nothing that writes.
+PAGES = tuple(
+    route
+    for route in ROUTES
+    if route.read and not route.write and route.readers is Readers.READERS and "." not in example(route)
 )
+OURS = tuple(path for route in PAGES for path in examples(route))
 
 
 def filled(home: Path) -> Desk:

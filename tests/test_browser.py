@@ -14,18 +14,10 @@ from playwright.sync_api import Browser
 
 from tests.conftest import Desk
 from tests.helpers_browser import PHONE, visiting
-from tests.helpers_site import HOSTILE, MARKUP, MATHML, RETRACTED, filled, served
+from tests.helpers_site import HOSTILE, MARKUP, MATHML, PAGES, RETRACTED, examples, filled, served
 
-OURS = (
-    "/",
-    "/questions/cystitis",
-    "/questions/cystitis?q=ketamine&language=eng&since=2020-01-01",
-    "/questions/cystitis/review",
-    f"/articles/{RETRACTED}?in=cystitis",
-    "/changes",
-    "/methods",
-    "/search?q=bladder",
-)
+# Each page where it is fullest, and a whole list.
+OURS = (*(examples(route)[-1] for route in PAGES), "/questions/cystitis")
 ARTICLES = tuple(f"/articles/{pmid}" for pmid in (MARKUP, MATHML, HOSTILE))
 DATASETTES = (
     "/evidence",

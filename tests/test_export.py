@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import stat
 from contextlib import closing
@@ -42,6 +43,15 @@ def test_every_format_can_be_asked_for() -> None:
     (option,) = [param for param in export.params if param.name == "format"]
     assert isinstance(option.type, click.Choice)
     assert set(option.type.choices) == set(FORMATS)
+
+
+def test_every_format_is_documented_with_its_ending() -> None:
+    table = (QUERIES.parent / "docs" / "export.md").read_text(encoding="utf-8").partition("| `--format` |")[2]
+    rows = [row.split("|")[1:3] for row in table.partition("\n\n")[0].splitlines()[2:]]
+    names, endings = (re.findall("`([^`]+)`", " ".join(column)) for column in zip(*rows, strict=True))
+    assert dict(zip(names, endings, strict=True)) == {
+        format.name: f".{format.extension}" for format in FORMATS.values()
+    }
 
 
 @pytest.mark.parametrize("format", FORMATS)

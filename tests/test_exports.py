@@ -18,17 +18,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import bibtexparser
-import datasette
 import feedparser
 import httpx
 import openpyxl
 import pytest
 import uvicorn
-from datasette.plugins import pm
 from lxml import etree
 
 from tests.conftest import Desk, finish, program, wait_for
@@ -42,51 +39,13 @@ from tracker.export.formats import FORMATS, Listing
 from tracker.lists.selection import Selection
 from tracker.site.server import etag
 from tracker.site.server.compat import Request
-from tracker.site.views import exports, indexes
+from tracker.site.views import exports
 
-ROUTES = [
-    (rf"^/questions/(?P<slug>[a-z0-9-]+){exports.ENDING}", exports.question),
-    (rf"^/search{exports.ENDING}", exports.search),
-    (r"^/robots\.txt$", indexes.robots),
-    (r"^/sitemap\.xml$", indexes.sitemap),
-    (r"^/sitemaps/pages\.xml$", indexes.pages),
-    (r"^/sitemaps/articles-(?P<block>[0-9]{1,6})\.xml$", indexes.articles),
-]
 ROOT = Path(__file__).parents[1]
 
 
-def register() -> ModuleType | None:
-    """Give Datasette those of our routes and renderers that the site's plugin does not give it."""
-    known = [re.compile(pattern) for found in pm.hook.register_routes(datasette=None) for pattern, _ in found]
-    paths = ("/questions/x.ris", "/search.ris", "/robots.txt", "/sitemap.xml", "/sitemaps/pages.xml")
-    paths = (*paths, "/sitemaps/articles-1.xml")
-    missing = [
-        route
-        for route, path in zip(ROUTES, paths, strict=True)
-        if not any(pattern.match(path) for pattern in known)
-    ]
-    plugin = ModuleType("exports_until_they_are_registered")
-    if missing:
-        plugin.register_routes = datasette.hookimpl(lambda: missing)  # type: ignore[attr-defined]
-    offered = [
-        each["extension"]
-        for found in pm.hook.register_output_renderer(datasette=None)
-        for each in (found if isinstance(found, list) else [found])
-    ]
-    if "ris" not in offered:
-        plugin.register_output_renderer = datasette.hookimpl(exports.renderers)  # type: ignore[attr-defined]
-    return plugin if pm.register(plugin) else None
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _registered() -> Iterator[None]:
-    plugin = register()
-    yield
-    pm.unregister(plugin)
-
-
 @pytest.fixture(scope="module")
-def library(_registered: None, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+def library(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     """Two days of refreshes, and a tag; the tests only read it."""
     return filled(tmp_path_factory.mktemp("exports"))
 
@@ -97,7 +56,7 @@ def site(library: Desk) -> Site:
 
 
 @pytest.fixture(scope="module")
-def long(_registered: None, tmp_path_factory: pytest.TempPathFactory) -> Desk:
+def long(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     """One long list: 2,000 articles with a long abstract, 15 MB as JSON; the tests only read it."""
     desk = Desk(tmp_path_factory.mktemp("long"), "http://127.0.0.1:9/")
     text = "Ketamine cystitis and bladder pain. " * 200
@@ -598,7 +557,6 @@ BOOT = """
 import sys
 sys.path[0] = {root!r}
 import tests.test_exports as here
-here.register()
 {more}
 from tracker.cli import main
 main()

@@ -18,6 +18,7 @@ from tests.helpers_site import Site, add_person, articles_on, filled
 from tracker.site.parts.filters import MOST_VALUES
 from tracker.site.server import compat
 from tracker.site.server.security import LONGEST_ADDRESS
+from tracker.site.views.exports import EXTENSIONS
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +108,7 @@ def test_at_most_so_many_values_of_a_group_count_and_the_page_says_so(
     assert site.get(f"/questions/cystitis.ris?design={one}&design={two}").status_code == 400
 
 
-@pytest.mark.parametrize("ending", [".ris", ".csv", ".json", ".atom?newest=50", ".xlsx"])
+@pytest.mark.parametrize("ending", [*(f".{extension}" for extension in EXTENSIONS), ".atom?newest=50"])
 def test_a_file_is_refused_where_it_could_not_say_what_was_ignored(site: Site, ending: str) -> None:
     more = "&" if "?" in ending else "?"
     unknown = site.get(f"/questions/cystitis{ending}{more}design=no+such+design")

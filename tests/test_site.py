@@ -30,6 +30,7 @@ from tests.helpers_site import (
     RETRACTED,
     Site,
     articles_on,
+    example,
     filled,
     free_port,
     served,
@@ -38,7 +39,9 @@ from tracker.evidence import derived
 from tracker.lists import pages as lists_pages
 from tracker.settings import Settings
 from tracker.site import words
+from tracker.site.routes import ROUTES, Route
 from tracker.site.server import errors
+from tracker.site.server.security import Policy
 from tracker.site.server.serve import open_site
 
 METADATA = yaml.safe_load((Path(__file__).parents[1] / "metadata.yml").read_text(encoding="utf-8"))
@@ -381,7 +384,7 @@ SPELLINGS = (
     "evidence/../annotations", "evidence%2F..%2Fannotations", "~2F~2Fannotations", "./annotations",
     "_site", "_SITE", "%5Fsite", "~5Fsite", "_internal", "_memory",
 )  # fmt: skip
-ROUTES = (
+WAYS = (
     "", ".json", ".db", ".csv?sql=select+*+from+people", "?sql=select+*+from+annotations.people",
     ".json?sql=select+*+from+annotations.people", "/people", "/people.json", "/people.csv", "/people/1",
     "/people/1.json", "/people/1.blob?_blob_column=password_hash", "/annotations.people", "/annotations~2Epeople",
@@ -391,7 +394,7 @@ ROUTES = (
 
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_the_hidden_databases_are_refused_on_every_route_however_spelt(site: Site, name: str) -> None:
-    for route in ROUTES:
+    for route in WAYS:
         answer = site.get(f"/{name}{route}", follow_redirects=True)
         assert answer.status_code in (400, 403, 404), route
         assert HASH not in answer.text, route
@@ -690,6 +693,18 @@ def test_our_pages_allow_no_inline_script_or_style_and_have_none(site: Site, pat
     assert "unsafe" not in policy
     tree = html.fromstring(answer.text)
     assert not tree.xpath("//script[not(@src)] | //style | //*[@style] | //@*[starts-with(name(), 'on')]")
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.read or route.write], ids=example)
+def test_whatever_answers_in_the_table_of_routes_has_the_strict_policy(site: Site, route: Route) -> None:
+    """Nothing that is added there gets the one that Datasette's own pages need, also below their addresses."""
+    assert route.policy is Policy.STRICT
+    assert site.get(example(route)).headers["content-security-policy"].encode() == Policy.STRICT.header("")
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/evidences", "/-", "/questions", "/annotations", "/.json"])
+def test_what_is_in_no_table_has_the_strict_policy(site: Site, path: str) -> None:
+    assert site.get(path).headers["content-security-policy"].encode() == Policy.STRICT.header("")
 
 
 @pytest.mark.parametrize("path", DATASETTES)

@@ -11,6 +11,7 @@ from tests.conftest import Desk, check_whole
 from tests.helpers_load import document, record
 from tests.helpers_site import Site
 from tracker.evidence import facets
+from tracker.export.formats import FORMATS
 
 RETRACTED, WITHDRAWN, NOTHING, NOTICE = 1, 2, 3, 4
 TITLES = {
@@ -20,7 +21,7 @@ TITLES = {
     NOTICE: "Retraction: Ketamine for cystitis in depression.",
 }
 ABSTRACT = "Bladder pain under ketamine for depression."
-TEXT_FORMATS = ("ris", "bibtex", "csl-json", "nbib", "csv", "json", "atom")
+TEXT_FORMATS = tuple(name for name, format in FORMATS.items() if not format.binary_file)
 
 
 def journal(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from tracker.article import Kind, Pmid
+from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
 
 PUBMED = "https://pubmed.ncbi.nlm.nih.gov"
 # A DOI's form: https://www.doi.org/doi-handbook/HTML/doi-name-syntax.html. Whatever else stands in the field
@@ -95,17 +96,16 @@ class CitedOutcome(NamedTuple):
     """What came of screening for a question, once as many have decided as its review wants, or a lead settled it."""
 
     question: str
-    stage: str
-    decision: str
+    stage: Stage
+    decision: Decision
     reason: str | None
     settled: bool
 
     @property
     def sentence(self) -> str:
-        done = {"include": "included", "exclude": "excluded"}.get(self.decision, self.decision)
-        by = "full text" if self.stage == "full-text" else "title and abstract"
+        made, by = DECISION_WORDS[self.decision].made, STAGE_WORDS[self.stage]
         reason = f" ({self.reason})" if self.reason else ""
-        return f"Screened for {self.question}: {done} by {by}{reason}{', settled by a lead' if self.settled else ''}"
+        return f"Screened for {self.question}: {made} by {by}{reason}{', settled by a lead' if self.settled else ''}"
 
 
 class CitedJudgement(NamedTuple):

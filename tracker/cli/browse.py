@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
@@ -139,13 +140,28 @@ def _record_text(record: dict[str, Any]) -> str:
     return "\n".join(line for line in lines if line is not None)
 
 
+class _ExportFormat(click.Choice[str]):
+    """The name of a format. The names are read when one is asked for, since what writes the formats loads slowly."""
+
+    def __init__(self) -> None:
+        super().__init__(())
+        # What was put there would hide the property.
+        del self.choices
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        from tracker.export.formats import FORMATS
+
+        return tuple(FORMATS)
+
+
 @main.command()
 @click.argument("question")
 @click.option(
     "--format",
     "format",
     required=True,
-    type=click.Choice(("ris", "bibtex", "csl-json", "nbib", "csv", "xlsx", "json", "atom")),
+    type=_ExportFormat(),
     help="What to write.",
 )
 @click.option(
@@ -198,14 +214,15 @@ def export(
     """
     from tracker.export.files import export as run_export
     from tracker.export.files import parse_labels, parse_years, whole_file
+    from tracker.export.formats import FORMATS
     from tracker.lists.selection import Selection
 
     first, last = parse_years(years)
     created = f"{since:%Y-%m-%d}" if since else None
     wanted = Selection(question, parse_labels(filters), first, last, text, created, sort=sort)
     to_stdout = output is None or str(output) == "-"
-    if to_stdout and format == "xlsx" and sys.stdout.isatty():
-        raise UsageError("an Excel file is nothing for a terminal. Give a file with -o.")
+    if to_stdout and (file := FORMATS[format].binary_file) and sys.stdout.isatty():
+        raise UsageError(f"{file} is nothing for a terminal. Give a file with -o.")
     with closing(evidence_with_annotations(settings)) as db:
         if to_stdout:
             count = run_export(db, wanted, format, sys.stdout.buffer, newest)

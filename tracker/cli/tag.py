@@ -24,6 +24,7 @@ from tracker.cli.base import (
     print_json,
     read_people,
 )
+from tracker.decision import STAGES, Stage
 from tracker.errors import UsageError
 from tracker.harmless import harmless
 from tracker.settings import Settings
@@ -171,7 +172,7 @@ def tag_export(
 @click.option("--question", metavar="SLUG", help="With --from: the question that was screened.")
 @click.option(
     "--stage",
-    type=click.Choice(("title-abstract", "full-text")),
+    type=click.Choice(STAGES),
     default="title-abstract",
     show_default=True,
     help="With --from: the stage that was screened.",
@@ -197,7 +198,7 @@ def tag_import(
     file: Path,
     tool: str | None,
     question: str | None,
-    stage: Literal["title-abstract", "full-text"],
+    stage: Stage,
     person: str | None,
     reviewers: Sequence[str],
     add_tags: str | None,

@@ -14,11 +14,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from tracker.decision import Decision
 from tracker.errors import UnusableInput
 from tracker.exchange.files import Record, read_records
 from tracker.exchange.foreign import Foreign
 from tracker.exchange.matching import sought
-from tracker.team.review import Decision
 
 # Version 2 leaves the columns of the file that was screened as they are, so its own comes first.
 LABELS = (

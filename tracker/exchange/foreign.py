@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tracker.article import Pmid
+from tracker.decision import Decision, Stage
 from tracker.errors import NotThere, UsageError
 from tracker.exchange.matching import Match, Sought, match
 from tracker.team import decisions, people, tagging, vocabulary
 from tracker.team.acts import Act, acting, current
-from tracker.team.review import Decision, Review, Stage, reviews
+from tracker.team.review import Review, reviews
 
 
 @dataclass(slots=True)

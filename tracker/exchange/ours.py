@@ -20,13 +20,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
 from tracker.article import given_pmid
+from tracker.decision import DECISIONS, STAGES
 from tracker.errors import UnusableInput, UsageError
 from tracker.exchange.files import read_text, table
 from tracker.export.clean import guarded, unguarded
 from tracker.questions import SLUG
 from tracker.team import people, vocabulary
 from tracker.team.acts import Act, acting, current, next_event
-from tracker.team.review import DECISIONS, REVIEWERS, STAGES
+from tracker.team.review import REVIEWERS
 from tracker.team.statements import Row, rows
 from tracker.team.tagging import LONGEST_NOTE
 

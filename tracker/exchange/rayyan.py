@@ -20,11 +20,11 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from tracker.decision import Decision
 from tracker.errors import UnusableInput
 from tracker.exchange.files import Record, read_records
 from tracker.exchange.foreign import Foreign
 from tracker.exchange.matching import sought
-from tracker.team.review import Decision
 
 _PART = re.compile(r"(RAYYAN-INCLUSION|RAYYAN-LABELS|RAYYAN-EXCLUSION-REASONS|USER-NOTES)\s*:")
 # Of Ruby's hashes. A text that does not end is one to the end: looked for again from each of its quotation marks, a

@@ -24,7 +24,7 @@ class Write(Protocol):
 class Format(NamedTuple):
     """``name`` is what ``tracker export --format`` takes, ``extension`` what the site's addresses end with.
 
-    A ``binary`` format is nothing for a terminal.
+    ``binary_file`` is what a file is called that is nothing for a terminal; of text it is empty.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Format(NamedTuple):
     media_type: str
     extension: str
     write: Write
-    binary: bool = False
+    binary_file: str = ""
 
 
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
@@ -44,7 +44,7 @@ FORMATS: dict[str, Format] = {
         Format("csl-json", "CSL-JSON", "application/vnd.citationstyles.csl+json", "csl.json", csl.write),
         Format("nbib", "PubMed (NBIB)", "application/nbib; charset=utf-8", "nbib", nbib.write),
         Format("csv", "CSV", "text/csv; charset=utf-8", "csv", table.write_csv),
-        Format("xlsx", "Excel", _XLSX, "xlsx", table.write_xlsx, binary=True),
+        Format("xlsx", "Excel", _XLSX, "xlsx", table.write_xlsx, "an Excel file"),
         Format("json", "JSON", "application/json", "json", json_.write),
         Format("atom", "Atom feed", "application/atom+xml; charset=utf-8", "atom", atom.write),
     )

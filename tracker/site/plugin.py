@@ -12,14 +12,15 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from tracker.citation import status_date
+from tracker.decision import DECISION_WORDS, STAGE_WORDS
 from tracker.evidence.connect import Mode, reading_uri
 from tracker.evidence.schema import TABLES
 from tracker.evidence.wrongclock import is_ahead
 from tracker.reading.notices import words as notice_words
-from tracker.site import words
+from tracker.site import routes, words
 from tracker.site.parts import filters
 from tracker.site.server import access, actors, assets, sandbox, sandbox_child
-from tracker.site.server.access import View, reading
+from tracker.site.server.access import View
 from tracker.site.server.below import below
 from tracker.site.server.compat import (
     Database,
@@ -31,10 +32,9 @@ from tracker.site.server.compat import (
     replace_database,
 )
 from tracker.site.server.errors import error_response
-from tracker.site.server.etag import kept
 from tracker.site.server.security import ANNOTATIONS, EVIDENCE, SITE, NonceLoader, secured
 from tracker.site.server.turns import TurnsTemplate, after_a_cell
-from tracker.site.views import exports, indexes, news, pages, review, signin, tagging, team
+from tracker.site.views import exports
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -103,33 +103,8 @@ def permission_allowed(
 
 
 @hook()
-def register_routes() -> list[tuple[str, Callable[..., Any]]]:
-    """Who may read is asked first, then whether the reader has the answer already."""
-
-    def page(view: View) -> View:
-        return reading(kept(view))
-
-    return [
-        (r"^/$", page(pages.home)),
-        (r"^/questions/(?P<slug>[a-z0-9-]+)$", page(pages.question)),
-        (r"^/questions/(?P<slug>[a-z0-9-]+)" + exports.ENDING, reading(exports.question)),
-        (r"^/articles/(?P<pmid>[1-9][0-9]{0,9})$", page(pages.article)),
-        (r"^/changes$", page(news.changes)),
-        (r"^/changes\.atom$", page(news.feed)),
-        (r"^/methods$", page(pages.methods)),
-        (r"^/search$", page(pages.search)),
-        (r"^/search" + exports.ENDING, reading(exports.search)),
-        (r"^/robots\.txt$", kept(indexes.robots)),
-        (r"^/sitemap\.xml$", reading(indexes.sitemap)),
-        (r"^/sitemaps/pages\.xml$", reading(indexes.pages)),
-        (r"^/sitemaps/articles-(?P<block>[0-9]{1,5})\.xml$", reading(indexes.articles)),
-        (r"^/-/databases(?P<format>\.json)?$", reading(pages.databases)),
-        *signin.ROUTES,
-        *tagging.ROUTES,
-        *((path, page(view)) for path, view in review.READING),
-        *review.WRITING,
-        *team.ROUTES,
-    ]
+def register_routes() -> list[tuple[str, View]]:
+    return list(routes.registered())
 
 
 @hook()
@@ -211,6 +186,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "is_ahead": is_ahead,
         "status_date": status_date,
     }
+    env.globals |= {"DECISION_WORDS": DECISION_WORDS, "STAGE_WORDS": STAGE_WORDS}
     env.template_class = TurnsTemplate
     if env.loader is not None:
         env.loader = NonceLoader(env.loader)
@@ -229,4 +205,4 @@ def forbidden(datasette: Datasette, request: Request, message: str) -> Response 
 
 @hook()
 def asgi_wrapper(datasette: Datasette) -> Callable[[Any], Any]:
-    return lambda app: below(datasette.setting("base_url"), secured(sandbox.attended(app)))
+    return lambda app: below(datasette.setting("base_url"), secured(sandbox.attended(app), routes.policy_of))

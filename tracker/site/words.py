@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import nh3
@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
 from tracker.citation import bare_doi
+from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
 from tracker.lists.entries import MARKS
 from tracker.pubmed.markup import marked, plain_of
 from tracker.reading.notices import Flags
@@ -35,16 +36,12 @@ REASONS = {
 }
 
 
-STAGES = {"title-abstract": "title and abstract", "full-text": "full text"}
-DECISIONS = {"include": "included", "exclude": "excluded", "unsure": "unsure"}
-
-
 def stage_words(stage: str) -> str:
-    return STAGES.get(stage, stage)
+    return STAGE_WORDS[cast(Stage, stage)]
 
 
 def decision_words(decision: str | None) -> str:
-    return DECISIONS.get(decision or "", "open")
+    return DECISION_WORDS[cast(Decision, decision)].made if decision else "open"
 
 
 # What an act was, for whoever has just done it, and in the log.

@@ -13,10 +13,11 @@ from itertools import groupby
 from typing import Any
 
 from tracker.article import Pmid
+from tracker.decision import STAGES, Stage
 from tracker.evidence.rows import Row, read_rows
 from tracker.team import decisions
 from tracker.team.blind import visible
-from tracker.team.review import REVIEWERS, STAGES, Review, Stage, reviews
+from tracker.team.review import REVIEWERS, Review, reviews
 
 _TAGS = f"""
 select g.pmid, g.question, g.tag as id, t.name, t.description, coalesce(t.colour, u.colour) as colour,

@@ -13,11 +13,12 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from typing import NamedTuple
 
 from tracker.article import Pmid
+from tracker.decision import DECISIONS, STAGES, Decision, Stage
 from tracker.errors import Refused, UsageError
 from tracker.evidence.cache import Cache
 from tracker.team.acts import Act, current
 from tracker.team.blind import is_unsealed, unseal
-from tracker.team.review import DECISIONS, REVIEWERS, STAGES, Decision, Review, Stage
+from tracker.team.review import REVIEWERS, Review
 
 
 class Outcome(NamedTuple):

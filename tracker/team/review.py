@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-Stage = Literal["title-abstract", "full-text"]
-Decision = Literal["include", "exclude", "unsure"]
-STAGES: tuple[Stage, ...] = ("title-abstract", "full-text")
-DECISIONS: tuple[Decision, ...] = ("include", "exclude", "unsure")
 REVIEWERS = 2
 
 

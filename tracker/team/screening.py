@@ -14,12 +14,13 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from tracker.decision import DECISIONS, STAGES, Stage
 from tracker.evidence import facets
 from tracker.evidence.rows import read_rows
 from tracker.team import agreement, by_article, decisions
 from tracker.team.agreement import Agreement
 from tracker.team.decisions import Outcome
-from tracker.team.review import DECISIONS, REVIEWERS, STAGES, Review, Stage, reviews
+from tracker.team.review import REVIEWERS, Review, reviews
 
 NO_REASON = "no reason given"
 Rows = list[dict[str, Any]]

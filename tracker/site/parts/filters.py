@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, NamedTuple, cast, get_args
 from urllib.parse import urlencode
 
+from tracker.decision import DECISION_WORDS, STAGE_WORDS
 from tracker.errors import UsageError
 from tracker.evidence import search
 from tracker.evidence.facets import FACTS
@@ -19,14 +20,15 @@ from tracker.team.decisions import TODO, TODO_FULL, UNDECIDED
 MOST_CHARACTERS = 300
 # Of one group; each is a filter to take off again, with the address of the list without it.
 MOST_VALUES = 20
-DECISIONS = {
-    "include": "judged relevant",
-    "exclude": "judged not relevant",
-    "unsure": "judged unsure",
+DECISIONS: dict[str, str] = {
+    **{decision: words.filter for decision, words in DECISION_WORDS.items()},
     UNDECIDED: "not looked at",
 }
 # What is left for whoever looks.
-MINE = {TODO: "for me to decide by title and abstract", TODO_FULL: "for me to decide by full text"}
+MINE = {
+    todo: f"for me to decide by {words}"
+    for todo, words in zip((TODO, TODO_FULL), STAGE_WORDS.values(), strict=True)
+}
 SORTS: dict[Sort, str] = {
     "published": "date of publication",
     "entered": "date of entry into this list",

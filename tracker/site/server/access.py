@@ -1,14 +1,14 @@
 """Who may read and write: roles as Datasette permissions, and what every form must bring.
 
-A view that writes is wrapped in ``writing``, which lets nothing through but a POST from our own pages (or with a
-token of ours) by somebody whose role and scope allow it; a page is wrapped in ``reading``, which keeps a closed site
-closed. Nothing else decides.
+The table of routes says who may read and write where; each view is wrapped accordingly. ``for_writers`` lets nothing
+through but a POST from our own pages (or with a token of ours) by somebody whose role and scope allow it;
+``for_readers`` keeps a closed site closed. Nothing else decides.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datasette.app import Datasette
 
 T = TypeVar("T")
-# Permissions as Datasette knows them: other plugins may deny them as well.
+# Permissions as Datasette knows them, each with the least role that has it: other plugins may deny them as well.
 PERMISSIONS = {
     "tracker-tag": "tagger",
     "tracker-decide": "tagger",
@@ -184,8 +184,8 @@ async def rights(datasette: Datasette, request: Request) -> dict[str, bool]:
     }
 
 
-def reading(view: View) -> View:
-    """A page that a closed site shows to those who are signed in only."""
+def for_readers(view: View) -> View:
+    """The view as a page that a closed site shows to those who are signed in only."""
 
     @wraps(view)
     async def answer(request: Request, datasette: Datasette) -> Response:
@@ -196,39 +196,49 @@ def reading(view: View) -> View:
     return answer
 
 
-def writing(*permissions: str) -> Callable[[WriteView], View]:
-    """A view that writes, for those who have one of the permissions."""
+def for_team(view: View) -> View:
+    """The view as a page for those who may tag."""
 
-    def wrap(view: WriteView) -> View:
-        # Not ``wraps``: Datasette looks at the parameters of what was wrapped, and gives what they are called.
-        async def answer(request: Request, datasette: Datasette) -> Response:
-            if request.method != "POST":
-                raise MethodNotAllowed("This address takes a form (POST). Open the page that has it.")
-            if request.actor is None and bearer_of(request) is not None:
-                raise SignInNeeded(f"{NO_TOKEN} Nothing was written.")
-            check_same_site(request)
-            if not any([await may(datasette, request, permission) for permission in permissions]):
-                if request.actor is None:
-                    raise SignInNeeded("Sign in first: nothing was written.")
-                raise Forbidden(
-                    f"This needs the right {' or '.join(permissions)}, which you do not have. Nothing was written."
-                )
-            form = await read_form(request)
-            writer = Writer(request.actor["person"], _origin(request, form))
-            try:
-                return await view(request, datasette, writer, form)
-            except Refused as error:
-                raise Conflict(str(error)) from None
-            except NotAllowed as error:
-                raise Forbidden(str(error)) from None
-            except NotThere as error:
-                raise NotFound(str(error)) from None
-            except UsageError as error:
-                raise BadRequest(str(error)) from None
+    async def answer(request: Request, datasette: Datasette) -> Response:
+        if not await may(datasette, request, "tracker-tag"):
+            if request.actor is None:
+                raise SignInNeeded("This page is for those who tag. Sign in first.")
+            raise Forbidden("This page is for those who tag.")
+        return await view(request, datasette)
 
-        return answer
+    return answer
 
-    return wrap
+
+def for_writers(view: WriteView, permissions: Collection[str]) -> View:
+    """The view as an address that takes a form, from those who have one of the permissions."""
+
+    # Not ``wraps``: Datasette looks at the parameters of what was wrapped, and gives what they are called.
+    async def answer(request: Request, datasette: Datasette) -> Response:
+        if request.method != "POST":
+            raise MethodNotAllowed("This address takes a form (POST). Open the page that has it.")
+        if request.actor is None and bearer_of(request) is not None:
+            raise SignInNeeded(f"{NO_TOKEN} Nothing was written.")
+        check_same_site(request)
+        if not any([await may(datasette, request, permission) for permission in permissions]):
+            if request.actor is None:
+                raise SignInNeeded("Sign in first: nothing was written.")
+            raise Forbidden(
+                f"This needs the right {' or '.join(permissions)}, which you do not have. Nothing was written."
+            )
+        form = await read_form(request)
+        writer = Writer(request.actor["person"], _origin(request, form))
+        try:
+            return await view(request, datasette, writer, form)
+        except Refused as error:
+            raise Conflict(str(error)) from None
+        except NotAllowed as error:
+            raise Forbidden(str(error)) from None
+        except NotThere as error:
+            raise NotFound(str(error)) from None
+        except UsageError as error:
+            raise BadRequest(str(error)) from None
+
+    return answer
 
 
 def _origin(request: Request, form: Form) -> str:

@@ -34,7 +34,7 @@ _GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
-def kept(view: View) -> View:
+def by_state(view: View) -> View:
     """The view, with what lets its answers be kept: asked for again while nothing has changed, it is not called.
 
     Only what was found (200) is kept.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Iterator
+from enum import Enum
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -22,14 +23,6 @@ EVIDENCE, SITE, ANNOTATIONS = "evidence", "_site", "annotations"
 HIDDEN = frozenset((SITE, ANNOTATIONS))
 
 _INLINE = re.compile(r"<(script)(?![^>]*\s(?:src|nonce)=)([^>]*)>")
-# Templates that we wrote; whatever else is rendered is Datasette's.
-OURS = (
-    *("/", "/methods", "/changes", "/search", "/sign-in", "/sign-out", "/account"),
-    *("/my-work", "/log", "/alerts", "/tags", "/undo"),
-)
-OURS_BELOW = ("/questions/", "/articles/", "/account/", "/alerts/", "/tags/")
-# Beginnings of the site's own paths, which it cannot lie below as well.
-TAKEN = frozenset((*OURS_BELOW, f"/{EVIDENCE}/", "/sitemaps/", "/-/"))
 # Of a form; whatever sends more is not heard to its end, signed in or not.
 LONGEST_BODY = 256 * 1024
 # Of path and query. Pages repeat parts of their address in their links, so a long one makes a much longer page.
@@ -41,7 +34,6 @@ _POLICY = (
     "default-src 'none'; script-src {script}; style-src {style}; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-_STRICT = _POLICY.format(script="'self'", style="'self'")
 _HEADERS = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"strict-origin-when-cross-origin",
@@ -49,6 +41,17 @@ _HEADERS = {
     b"permissions-policy": b"camera=(), geolocation=(), microphone=(), interest-cohort=()",
     b"cross-origin-opener-policy": b"same-origin",
 }
+
+
+class Policy(Enum):
+    """What the browser is told to refuse. Datasette's pages and their SQL editor write styles as well."""
+
+    STRICT = _POLICY.format(script="'self'", style="'self'")
+    DATASETTES = _POLICY.format(script="'self' 'nonce-{nonce}'", style="'self' 'unsafe-inline'")
+
+    def header(self, nonce: str) -> bytes:
+        """The header's value for one answer."""
+        return self.value.format(nonce=nonce).encode()
 
 
 class NonceLoader(BaseLoader):
@@ -100,8 +103,11 @@ def _refusals(scope: dict[str, Any]) -> Iterator[_Refusal]:
                 )
 
 
-def secured(app: Any) -> Any:
-    """The ASGI application, with security headers on whatever it answers; what is too much to ask it is not asked."""
+def secured(app: Any, policy_of: Callable[[str], Policy]) -> Any:
+    """The ASGI application, with security headers on whatever it answers, the policy by the path that is asked for.
+
+    What is too much to ask it is not asked.
+    """
 
     async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -112,7 +118,7 @@ def secured(app: Any) -> Any:
         headers = {
             **_HEADERS,
             **assets.headers(scope),
-            b"content-security-policy": policy(scope["path"], nonce).encode(),
+            b"content-security-policy": policy_of(scope["path"]).header(nonce),
         }
 
         async def send_secured(message: dict[str, Any]) -> None:
@@ -156,10 +162,3 @@ def secured(app: Any) -> Any:
 def _over_https(cookie: bytes) -> bytes:
     """A cookie that was set over HTTPS, by whichever plugin, is sent over nothing else."""
     return cookie if b"; secure" in cookie.lower() else cookie + b"; Secure"
-
-
-def policy(path: str, nonce: str) -> str:
-    """The policy for the answer at this path. Datasette's own pages and their SQL editor write styles as well."""
-    if path in OURS or path.startswith(OURS_BELOW):
-        return _STRICT
-    return _POLICY.format(script=f"'self' 'nonce-{nonce}'", style="'self' 'unsafe-inline'")

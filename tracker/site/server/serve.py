@@ -23,10 +23,11 @@ from tracker.errors import CorruptDatabase, UsageError
 from tracker.evidence import articles, connect, schema
 from tracker.regular import open_regular, read_regular
 from tracker.settings import Settings, find_default
+from tracker.site.routes import TAKEN
 from tracker.site.server import logs
 from tracker.site.server.compat import close, new_datasette
 from tracker.site.server.sandbox import SandboxedDatabase
-from tracker.site.server.security import EVIDENCE, SITE, TAKEN
+from tracker.site.server.security import EVIDENCE, SITE
 from tracker.team import vocabulary
 from tracker.team.acts import acting, open_annotations
 from tracker.team.acts import migrations as annotations_schema

@@ -393,8 +393,12 @@ def _uri(database: Database) -> str:
 # -- Datasette's tables and queries ----------------------------------------------------------------
 
 PART = "ONLY A PART"
+# What Datasette writes itself.
+DATASETTES = ("csv", "json")
 # An extension that Datasette finds in an address is one word.
-RENDERED = {"ris": "ris", "bib": "bibtex", "csl": "csl-json", "nbib": "nbib", "xlsx": "xlsx", "atom": "atom"}
+RENDERED = {
+    extension.partition(".")[0]: name for extension, name in EXTENSIONS.items() if extension not in DATASETTES
+}
 
 
 def renderers() -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from tracker.article import MAX_PMID, Pmid
 from tracker.errors import NotThere, UsageError
 from tracker.site import words
 from tracker.site.server import access
-from tracker.site.server.access import Form, Writer, write, writing
+from tracker.site.server.access import Form, Writer, write
 from tracker.site.server.compat import NotFound, Request, Response
 from tracker.site.server.errors import wants_json
 from tracker.site.server.reader import read
@@ -69,7 +69,6 @@ async def review_json(request: Request, datasette: Datasette) -> Response:
     return await asyncio.to_thread(Response.json, answer)
 
 
-@writing("tracker-lead")
 async def settle(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
     """A lead's last word on a record: ``pmid``, ``stage``, ``decision``, ``reason`` and ``why``; ``was`` is how it was
     settled when they looked, '' for not at all."""
@@ -126,8 +125,3 @@ async def _shown(request: Request, datasette: Datasette) -> Shown:
 
 def _pair(pair: Pair) -> dict[str, Any]:
     return pair._asdict() | {name: getattr(pair, name)._asdict() for name in ("excluded_or_not", "all_three")}
-
-
-_QUESTION = r"^/questions/(?P<slug>[a-z0-9-]+)"
-READING = [(_QUESTION + "/review$", review), (_QUESTION + r"/review\.json$", review_json)]
-WRITING = [(_QUESTION + "/settle$", settle)]

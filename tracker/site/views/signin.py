@@ -19,6 +19,7 @@ from tracker.site.server.access import (
     Form,
     MethodNotAllowed,
     SignInNeeded,
+    View,
     Writer,
     check_same_site,
     read_form,
@@ -51,16 +52,18 @@ OwnView = Callable[[Request, "Datasette", Person, Form], Awaitable[Response]]
 # -- in and out ------------------------------------------------------------------------------------
 
 
-async def sign_in(request: Request, datasette: Datasette) -> Response:
-    if request.method == "POST":
-        return await _sign_in(request, datasette)
+async def sign_in_form(request: Request, datasette: Datasette) -> Response:
+    """The form to sign in by; whoever is signed in is led on."""
     onward = access.local_path(request.args.get("next"))
     if access.viewer(request) is not None and not access.is_program(request):
         return _redirect(datasette, onward)
     return await _form(request, datasette, onward)
 
 
-async def _sign_in(request: Request, datasette: Datasette) -> Response:
+async def sign_in(request: Request, datasette: Datasette) -> Response:
+    """Begin a session, where name and password match; otherwise the form again, saying what is wrong."""
+    if request.method != "POST":
+        raise MethodNotAllowed("This address takes a form (POST). Open the page that has it.")
     check_same_site(request)
     form = await read_form(request)
     onward, name = access.local_path(form.get("next")), form.get("name").strip().lower()
@@ -214,8 +217,8 @@ async def _account(
     return await _page(request, datasette, "tracker_account.html", context, status)
 
 
-def _own(view: OwnView) -> Callable[[Request, Datasette], Awaitable[Response]]:
-    """A form of the account page: sent from there, by one of our people, never with a token."""
+def for_owner(view: OwnView) -> View:
+    """The view as an address that takes a form of the account page: from there, by its owner, never with a token."""
 
     # No wraps(): Datasette reads from a view's signature what it takes.
     async def answer(request: Request, datasette: Datasette) -> Response:
@@ -239,7 +242,6 @@ def _own(view: OwnView) -> Callable[[Request, Datasette], Awaitable[Response]]:
     return answer
 
 
-@_own
 async def change_password(request: Request, datasette: Datasette, person: Person, form: Form) -> Response:
     """The old one is asked for, since a browser may have been left alone."""
     new = form.get("new")
@@ -268,7 +270,6 @@ async def change_password(request: Request, datasette: Datasette, person: Person
     return response
 
 
-@_own
 async def make_token(request: Request, datasette: Datasette, person: Person, form: Form) -> Response:
     """The answer shows the token, which nothing does ever again."""
     days = form.number("days")
@@ -282,14 +283,12 @@ async def make_token(request: Request, datasette: Datasette, person: Person, for
     return await _account(request, datasette, token=made)
 
 
-@_own
 async def revoke_token(request: Request, datasette: Datasette, person: Person, form: Form) -> Response:
     id = form.number("token") or 0
     await write(datasette, _writer(request, person), lambda act: people.revoke_token(act, person, id))
     return _redirect(datasette, "/account?done=revoked")
 
 
-@_own
 async def end_sessions(request: Request, datasette: Datasette, person: Person, form: Form) -> Response:
     await write(datasette, _writer(request, person), lambda act: people.end_sessions(act, person))
     response = _redirect(datasette, "/sign-in")
@@ -322,14 +321,3 @@ async def _page(
     response.status = status
     response.headers |= {**NO_STORE, **headers}
     return response
-
-
-ROUTES: list[tuple[str, Callable[..., Any]]] = [
-    (r"^/sign-in$", sign_in),
-    (r"^/sign-out$", sign_out),
-    (r"^/account$", account),
-    (r"^/account/password$", change_password),
-    (r"^/account/tokens$", make_token),
-    (r"^/account/tokens/revoke$", revoke_token),
-    (r"^/account/sessions$", end_sessions),
-]

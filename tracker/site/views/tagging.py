@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tracker.article import MAX_PMID, Pmid
+from tracker.decision import DECISIONS
 from tracker.errors import NotThere, Refused, UsageError
 from tracker.lists import citations, selection
 from tracker.lists.selection import Selection
 from tracker.site import words
 from tracker.site.parts import filters, panels
 from tracker.site.server import access
-from tracker.site.server.access import Form, Writer, reading, write, writing
+from tracker.site.server.access import Form, Writer, write
 from tracker.site.server.compat import Forbidden, NotFound, Request, Response
 from tracker.site.server.errors import wants_json
 from tracker.site.server.reader import read
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from datasette.app import Datasette
 
 MOST_PANELS = 100
+BULK_ACTIONS = ("tag", "untag", *DECISIONS, "withdraw")
 
 
 class Done(NamedTuple):
@@ -66,7 +68,6 @@ class Place(NamedTuple):
         return given
 
 
-@writing("tracker-tag")
 async def tag(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
     place = await _place(request, datasette)
     question = place.question(form.get("question"))
@@ -86,7 +87,6 @@ async def tag(request: Request, datasette: Datasette, writer: Writer, form: Form
     return await answer(request, datasette, form, await write(datasette, writer, what))
 
 
-@writing("tracker-decide")
 async def decide(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
     place = await _place(request, datasette)
     slug = place.question(form.get("question"))
@@ -102,15 +102,12 @@ async def decide(request: Request, datasette: Datasette, writer: Writer, form: F
     def what(act: Act) -> Done:
         stage = form.get("stage") or decisions.stage_of(act.db, review, place.pmid)
         decisions.decide(act, review, place.pmid, stage, decision, reason, was=was)
-        said = {"include": "Included", "exclude": "Excluded", "unsure": "Unsure"}.get(
-            decision or "", "Withdrawn"
-        )
-        return Done.by(act, f"{said}, by {words.STAGES.get(stage, stage)}.", place.pmid)
+        said = words.decision_words(decision).capitalize() if decision else "Withdrawn"
+        return Done.by(act, f"{said}, by {words.stage_words(stage)}.", place.pmid)
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
 
 
-@writing("tracker-tag")
 async def note(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
     place = await _place(request, datasette)
     question = place.question(form.get("question"))
@@ -130,7 +127,6 @@ async def note(request: Request, datasette: Datasette, writer: Writer, form: For
     return await answer(request, datasette, form, await write(datasette, writer, what))
 
 
-@writing("tracker-tag")
 async def label(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
     """What the writer makes of a label: ``verdict`` accept, correct (with ``value``), reject or withdraw."""
     place = await _place(request, datasette)
@@ -168,7 +164,6 @@ async def label(request: Request, datasette: Datasette, writer: Writer, form: Fo
     return await answer(request, datasette, form, await write(datasette, writer, what))
 
 
-@writing("tracker-tag", "tracker-decide", "tracker-lead")
 async def undo(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
     """Take back an act of the writer's own: ``batch``, or else the last one. It needs the right to what was done."""
     given = form.number("batch")
@@ -220,15 +215,8 @@ RIGHTS = {"decision": "decide", "settlement": "lead"}
 # A whole list at once
 
 
-async def bulk(request: Request, datasette: Datasette) -> Response:
-    """The number of papers that a list has, and what can be done to all of them: a page with a form, or the doing."""
-    if request.method in ("GET", "HEAD"):
-        return await _show_bulk(request, datasette)
-    return await _do_bulk(request, datasette)
-
-
-@reading
-async def _show_bulk(request: Request, datasette: Datasette) -> Response:
+async def show_bulk(request: Request, datasette: Datasette) -> Response:
+    """The number of papers that a list has, and a form with what can be done to all of them."""
     if not await access.may(datasette, request, "tracker-tag"):
         raise access.SignInNeeded("Sign in as a tagger to tag a whole list.")
     slug = request.url_vars["slug"]
@@ -259,14 +247,12 @@ async def _show_bulk(request: Request, datasette: Datasette) -> Response:
     return await pages.page(datasette, request, "tracker_bulk.html", context)
 
 
-@writing("tracker-tag", "tracker-decide")
-async def _do_bulk(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
+async def do_bulk(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
+    """Do to all papers of a list what the form's ``action`` says."""
     slug = request.url_vars["slug"]
     action, name = form.get("action"), form.get("tag").strip()
-    if action not in ("tag", "untag", "include", "exclude", "unsure", "withdraw"):
-        raise UsageError(
-            f"action {action!r} is none. There are: tag, untag, include, exclude, unsure, withdraw."
-        )
+    if action not in BULK_ACTIONS:
+        raise UsageError(f"action {action!r} is none. There are: {', '.join(BULK_ACTIONS)}.")
     if (count := form.number("count")) is None:
         raise UsageError("count: say how many papers the list had when you looked. Nothing was written.")
 
@@ -396,14 +382,3 @@ def with_done(path: str, done: Done) -> str:
     if done.refused:
         pairs.append(("refused", str(done.refused)))
     return parts._replace(query=urlencode(pairs)).geturl()
-
-
-_PAPER = r"^/articles/(?P<pmid>[1-9][0-9]{0,9})"
-ROUTES = [
-    (_PAPER + "/tag$", tag),
-    (_PAPER + "/decide$", decide),
-    (_PAPER + "/note$", note),
-    (_PAPER + "/label$", label),
-    (r"^/questions/(?P<slug>[a-z0-9-]+)/bulk$", bulk),
-    (r"^/undo$", undo),
-]

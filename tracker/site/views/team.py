@@ -17,9 +17,8 @@ from tracker.lists import citations, news, work
 from tracker.lists.entries import read_entries
 from tracker.reading.notices import describe
 from tracker.site.server import access, address
-from tracker.site.server.access import Form, SignInNeeded, View, Writer, reading, write, writing
-from tracker.site.server.compat import BadRequest, Forbidden, Request, Response
-from tracker.site.server.etag import kept
+from tracker.site.server.access import Form, Writer, write
+from tracker.site.server.compat import BadRequest, Request, Response
 from tracker.site.server.reader import read
 from tracker.site.views import pages
 from tracker.site.views.tagging import Done, answer
@@ -34,20 +33,6 @@ PAGE = 50
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-def for_team(view: View) -> View:
-    """A page for those who may tag."""
-
-    async def answer(request: Request, datasette: Datasette) -> Response:
-        if not await access.may(datasette, request, "tracker-tag"):
-            if request.actor is None:
-                raise SignInNeeded("This page is for those who tag. Sign in first.")
-            raise Forbidden("This page is for those who tag.")
-        return await view(request, datasette)
-
-    return answer
-
-
-@for_team
 async def my_work(request: Request, datasette: Datasette) -> Response:
     """What is left for the viewer in each question, what they did last, and their papers that were withdrawn since."""
     viewer = access.viewer(request)
@@ -78,7 +63,6 @@ def _acts(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [event | {"papers": len({row["pmid"] for row in (event, *others)})} for event, others in acts]
 
 
-@for_team
 async def log(request: Request, datasette: Datasette) -> Response:
     """Who said what of which paper and when, newest first; what happened to accounts only for admins."""
     pmid, before, day = (request.args.get(name) or None for name in ("pmid", "before", "day"))
@@ -144,7 +128,6 @@ async def feed(request: Request, datasette: Datasette) -> Response:
     return Response(out.getvalue(), 200, content_type=atom.media_type)
 
 
-@writing("tracker-tag")
 async def see(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
     """Mark an alert as seen."""
     pmid, field, noticed = form.get("pmid"), form.get("field"), form.get("noticed")
@@ -175,7 +158,6 @@ async def tags(request: Request, datasette: Datasette) -> Response:
     return await pages.page(datasette, request, "tracker_tags.html", await read(datasette, query))
 
 
-@writing("tracker-lead")
 async def change_vocabulary(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
     """``action``: add-group, add, rename, describe, merge, retire or bring-back."""
     action = form.get("action")
@@ -252,13 +234,3 @@ _CHANGES = {
     "retire": _retire,
     "bring-back": _bring_back,
 }
-
-ROUTES = [
-    (r"^/my-work$", reading(kept(my_work))),
-    (r"^/log$", reading(kept(log))),
-    (r"^/alerts$", reading(kept(withdrawn))),
-    (r"^/alerts\.atom$", reading(kept(feed))),
-    (r"^/alerts/seen$", see),
-    (r"^/tags$", reading(kept(tags))),
-    (r"^/tags/change$", change_vocabulary),
-]

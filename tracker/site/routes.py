@@ -1,0 +1,158 @@
+"""Every address that answers: what answers there, who may read or write, whether answers may be kept, and the policy.
+
+The plugin gives Datasette the views, security looks up the policy, and the tests read who may. A page is added by
+adding it here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Literal
+
+from tracker.site.server import access, etag
+from tracker.site.server.access import View
+from tracker.site.server.compat import Request, Response
+from tracker.site.server.security import EVIDENCE, Policy
+from tracker.site.views import exports, indexes, news, pages, review, signin, tagging, team
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+
+class Readers(Enum):
+    """Who may read: on a closed site ``READERS`` are those who are signed in."""
+
+    EVERYBODY = auto()
+    READERS = auto()
+    TEAM = auto()
+
+
+# Whoever has one of these permissions, or a token with the scope of one; the owner of an account, in the browser alone;
+# or anybody, as the view sees fit.
+Writers = tuple[str, ...] | Literal["owner", "anybody"]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An address, as a regular expression whose groups the views find in ``request.url_vars``.
+
+    ``read`` answers where there is nothing to write, or to GET and HEAD; ``write`` takes a form. ``by_state`` lets
+    what is read be kept for as long as the databases stay as they are. A route without a view is one of Datasette's.
+    """
+
+    path: str
+    read: View | None = None
+    write: Callable[..., Awaitable[Response]] | None = None
+    by_state: bool = False
+    readers: Readers = Readers.READERS
+    writers: Writers = ()
+    policy: Policy = Policy.STRICT
+
+
+_QUESTION = r"^/questions/(?P<slug>[a-z0-9-]+)"
+_ARTICLE = r"^/articles/(?P<pmid>[1-9][0-9]{0,9})"
+
+# The first that fits an address answers.
+ROUTES = (
+    Route(r"^/$", pages.home, by_state=True),
+    Route(_QUESTION + "$", pages.question, by_state=True),
+    # A file is told from what it was before by a tag of its own.
+    Route(_QUESTION + exports.ENDING, exports.question),
+    Route(_ARTICLE + "$", pages.article, by_state=True),
+    Route(r"^/changes$", news.changes, by_state=True),
+    Route(r"^/changes\.atom$", news.feed, by_state=True),
+    Route(r"^/methods$", pages.methods, by_state=True),
+    Route(r"^/search$", pages.search, by_state=True),
+    Route(r"^/search" + exports.ENDING, exports.search),
+    Route(r"^/robots\.txt$", indexes.robots, by_state=True, readers=Readers.EVERYBODY),
+    Route(r"^/sitemap\.xml$", indexes.sitemap),
+    Route(r"^/sitemaps/pages\.xml$", indexes.pages),
+    Route(r"^/sitemaps/articles-(?P<block>[0-9]{1,5})\.xml$", indexes.articles),
+    Route(r"^/-/databases(?P<format>\.json)?$", pages.databases),
+    Route(
+        r"^/sign-in$", signin.sign_in_form, write=signin.sign_in, readers=Readers.EVERYBODY, writers="anybody"
+    ),
+    Route(r"^/sign-out$", write=signin.sign_out, writers="anybody"),
+    # It leads a stranger to the form by itself.
+    Route(r"^/account$", signin.account, readers=Readers.EVERYBODY),
+    Route(r"^/account/password$", write=signin.change_password, writers="owner"),
+    Route(r"^/account/tokens$", write=signin.make_token, writers="owner"),
+    Route(r"^/account/tokens/revoke$", write=signin.revoke_token, writers="owner"),
+    Route(r"^/account/sessions$", write=signin.end_sessions, writers="owner"),
+    Route(_ARTICLE + "/tag$", write=tagging.tag, writers=("tracker-tag",)),
+    Route(_ARTICLE + "/decide$", write=tagging.decide, writers=("tracker-decide",)),
+    Route(_ARTICLE + "/note$", write=tagging.note, writers=("tracker-tag",)),
+    Route(_ARTICLE + "/label$", write=tagging.label, writers=("tracker-tag",)),
+    # Both look for themselves which of these rights an action needs.
+    Route(
+        _QUESTION + "/bulk$",
+        tagging.show_bulk,
+        write=tagging.do_bulk,
+        writers=("tracker-tag", "tracker-decide"),
+    ),
+    Route(r"^/undo$", write=tagging.undo, writers=("tracker-tag", "tracker-decide", "tracker-lead")),
+    Route(_QUESTION + "/review$", review.review, by_state=True),
+    Route(_QUESTION + r"/review\.json$", review.review_json, by_state=True),
+    Route(_QUESTION + "/settle$", write=review.settle, writers=("tracker-lead",)),
+    Route(r"^/my-work$", team.my_work, by_state=True, readers=Readers.TEAM),
+    Route(r"^/log$", team.log, by_state=True, readers=Readers.TEAM),
+    Route(r"^/alerts$", team.withdrawn, by_state=True),
+    Route(r"^/alerts\.atom$", team.feed, by_state=True),
+    Route(r"^/alerts/seen$", write=team.see, writers=("tracker-tag",)),
+    Route(r"^/tags$", team.tags, by_state=True),
+    Route(r"^/tags/change$", write=team.change_vocabulary, writers=("tracker-lead",)),
+    # Datasette's tables and queries, and what it says of itself, its static files among that.
+    Route(rf"^/{EVIDENCE}(?:\.|$)", policy=Policy.DATASETTES),
+    Route(rf"^/{EVIDENCE}/", policy=Policy.DATASETTES),
+    Route(r"^/-/", policy=Policy.DATASETTES),
+)
+# Beginnings of paths that have pages of the site below them: it cannot lie below one of these itself.
+TAKEN = frozenset(found[1] for route in ROUTES if (found := re.match(r"\^(/[a-z-]+/)", route.path)))
+
+
+def registered() -> Iterator[tuple[str, View]]:
+    """What Datasette is given: each address of ours with what answers there, in the table's order."""
+    return ((route.path, _view(route)) for route in ROUTES if route.read or route.write)
+
+
+def policy_of(path: str) -> Policy:
+    """The policy for whatever is answered at this path; the strict one where nothing is."""
+    return next((route.policy for route in ROUTES if re.match(route.path, path)), Policy.STRICT)
+
+
+def _view(route: Route) -> View:
+    read = _guarded_read(route, route.read) if route.read else None
+    write = _guarded_write(route, route.write) if route.write else None
+    if read and write:
+        return _by_method(read, write)
+    view = read or write
+    assert view is not None
+    return view
+
+
+def _guarded_read(route: Route, view: View) -> View:
+    """Who may read is asked first, then whether the reader has the answer already."""
+    if route.readers is Readers.TEAM:
+        view = access.for_team(view)
+    if route.by_state:
+        view = etag.by_state(view)
+    return view if route.readers is Readers.EVERYBODY else access.for_readers(view)
+
+
+def _guarded_write(route: Route, view: Callable[..., Awaitable[Response]]) -> View:
+    if route.writers == "anybody":
+        return view
+    if route.writers == "owner":
+        return signin.for_owner(view)
+    return access.for_writers(view, route.writers)
+
+
+def _by_method(read: View, write: View) -> View:
+    async def answer(request: Request, datasette: Datasette) -> Response:
+        view = read if request.method in ("GET", "HEAD") else write
+        return await view(request, datasette)
+
+    return answer
