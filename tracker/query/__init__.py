@@ -10,7 +10,7 @@ from tracker.query.dropped import Loss, losses
 from tracker.query.errors import QueryError, UnsupportedQuery
 from tracker.query.lint import lint, unknown_headings
 from tracker.query.matching import Index, compile_query, matches
-from tracker.query.syntax import Finding, Node, Operation, Range, Severity, Term, codes, parse, terms
+from tracker.query.syntax import Finding, Node, Operation, Range, Term, codes, parse, terms
 from tracker.query.vocabulary import Field, MeshTree, default_tree, load_tree
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Operation",
     "QueryError",
     "Range",
-    "Severity",
     "Term",
     "UnsupportedQuery",
     "codes",
