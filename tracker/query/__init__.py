@@ -1,9 +1,9 @@
 """PubMed's query syntax: read it, check it, and judge an article by it without the network.
 
-node = parse('ketamine[tiab] AND cystitis[mh]')
+node = parse('aspirin[tiab] AND headache[mh]')
 matches(node, article)      # True or False
-lint('ketamine[tiba]')      # [Finding(code="Q003", ...)]
-str(node)                   # ("ketamine"[Title/Abstract] AND "cystitis"[MeSH Terms])
+lint('aspirin[tiba]')      # [Finding(code="Q003", ...)]
+str(node)                   # ("aspirin"[Title/Abstract] AND "headache"[MeSH Terms])
 """
 
 from tracker.query.dropped import Loss, losses
