@@ -237,9 +237,9 @@ def test_headings_are_those_of_the_topic_and_those_of_every_topic(about_salt: De
 def test_other_processes_that_match_records_have_the_topic_too(desk: Desk) -> None:
     """Two batches go to workers, which find cystitis below another heading by this topic alone."""
     elsewhere = shutil.copytree(QUERIES, desk.home / "elsewhere")
-    (elsewhere / "topic" / "headings.yml").write_text("headings:\n  Hydronephrosis:\n    Cystitis:\n")
+    (elsewhere / "topic" / "headings.yml").write_text("headings:\n  Salts:\n    Cystitis:\n")
     text = (elsewhere / "cystitis.yml").read_text()
-    search = "search:\n  below: hydronephrosis[mh]\n  combine: below\n"
+    search = "search:\n  below: salts[mh]\n  combine: below\n"
     one = re.sub(r"search:\n.*?  combine: [^\n]*\n", search, text, flags=re.S)
     (elsewhere / "cystitis.yml").write_text(one)
     file = tiled(desk.home, copies=5)
