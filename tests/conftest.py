@@ -25,7 +25,8 @@ import yaml
 from click.testing import CliRunner
 
 import tests.datasettes_leaks  # noqa: F401 - by being imported
-from tests.eutils_server import StandIn
+from tests.eutils_server import QUERIES, StandIn
+from tracker import topic
 from tracker.cli import main
 from tracker.jobs import refresh
 from tracker.pubmed import transport
@@ -34,7 +35,6 @@ from tracker.pubmed.transport import Backoff
 from tracker.team import acts
 
 FIXTURES = Path(__file__).parent / "fixtures"
-QUERIES = Path(__file__).parents[1] / "queries"
 EXPECTED = yaml.safe_load((FIXTURES / "expected.yml").read_text(encoding="utf-8"))
 QUESTIONS = tuple(EXPECTED["questions"])
 EMAIL = "somebody@example.org"
@@ -80,6 +80,12 @@ class Desk:
         return self.home / "db" / "evidence.db"
 
     @property
+    def queries(self) -> Path:
+        """The questions of this folder, where it has some of its own, or else those of all tests."""
+        own = self.home / "queries"
+        return own if own.exists() else QUERIES
+
+    @property
     def annotations(self) -> Path:
         return self.home / "db" / "annotations.db"
 
@@ -119,6 +125,7 @@ class Desk:
             "TRACKER_EMAIL": EMAIL,
             "NCBI_API_KEY": KEY,
             "TRACKER_EUTILS_URL": self.url,
+            "TRACKER_QUERIES": str(self.queries),
             "TRACKER_TIMEOUT": "10",
             # The pace file lies there: tests that run at once must not queue behind one another.
             "TMPDIR": str(self.home),
@@ -175,6 +182,12 @@ class Desk:
         """A copy of the question files that a test may edit, found from now on."""
         shutil.copytree(QUERIES, self.home / "queries")
         return self.home / "queries"
+
+
+@pytest.fixture(autouse=True)
+def tests_topic() -> None:
+    """Whatever a command before this test was told, what is called within this process has the tests' topic."""
+    topic.use(QUERIES / "topic")
 
 
 def finish(process: subprocess.Popen[str]) -> Result:

@@ -46,6 +46,7 @@ from xml.sax.saxutils import escape
 import yaml
 from lxml import etree
 
+from tracker import topic
 from tracker.article import Article
 from tracker.errors import TrackerError
 from tracker.pubmed.records import RawRecord, open_file, split
@@ -54,7 +55,8 @@ from tracker.query import Index, Node, Operation, Range, Term, compile_query, de
 from tracker.query.syntax import Parser
 from tracker.query.vocabulary import fold_value, fold_words
 
-CHECKOUT = Path(__file__).parents[1]
+# The questions of the tests: what the repository's queries/ asks may change on any day.
+QUERIES = Path(__file__).parent / "fixtures" / "queries"
 BASE = "/entrez/eutils/"
 WEB_ENV = "MCID_1"
 LIMIT = 9999
@@ -389,7 +391,7 @@ def _without_unknown_fields(term: str) -> tuple[str, tuple[str, ...]]:
 
 @cache
 def _words_of_our_strategies() -> str:
-    files = sorted((CHECKOUT / "queries").glob("*.yml"))
+    files = sorted(QUERIES.glob("*.yml"))
     return fold_words(" ".join(file.read_text(encoding="utf-8") for file in files))
 
 
@@ -963,6 +965,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rate", type=int, default=3, help="requests a second without a key; 0: any")
     parser.add_argument("--day", type=int, choices=(1, 2), default=1)
     given = parser.parse_args(arguments)
+    topic.use(QUERIES / "topic")
     with StandIn(given.data, port=given.port, limit=given.limit, rate=given.rate, day=given.day) as service:
         print(f"TRACKER_EUTILS_URL={service.url} holds {len(service.bodies)} records", file=sys.stderr)
         try:

@@ -88,7 +88,9 @@ class Site:
     """The site in this process, for one GET at a time."""
 
     def __init__(self, desk: Desk, closed: bool = False, **options: Any) -> None:
-        self.settings = Settings(db_dir=desk.db.parent, secret="of the tests", closed=closed)
+        self.settings = Settings(
+            db_dir=desk.db.parent, queries=desk.queries, secret="of the tests", closed=closed
+        )
         self.datasette = open_site(self.settings, **options)
         weakref.finalize(self, close, self.datasette)
 

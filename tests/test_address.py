@@ -64,7 +64,13 @@ def site(desk: Desk) -> Site:
 def configured(desk: Desk, **more: str) -> Site:
     site = Site(desk)
     site.datasette = open_site(
-        Settings(db_dir=desk.db.parent, secret="of the tests", site_url="https://tracker.example.org", **more)
+        Settings(
+            db_dir=desk.db.parent,
+            queries=desk.queries,
+            secret="of the tests",
+            site_url="https://tracker.example.org",
+            **more,
+        )
     )
     return site
 

@@ -20,6 +20,7 @@ import yaml
 from sqlite_utils import Database
 
 from docs import generate
+from tests.conftest import QUERIES
 from tracker.cli import main
 from tracker.evidence import schema
 from tracker.questions import load_questions
@@ -176,7 +177,7 @@ def test_a_command_in_the_documentation_exists_as_written(
     # Not through our own main, which would end the process.
     click.Group.main(main, list(command.words[1:]), "tracker", standalone_mode=False)
     named = {*given.get("questions", ()), *given.get("slugs", ()), given.get("match")} - {None, "all"}
-    assert named <= {question.slug for question in load_questions(ROOT / "queries")}
+    assert named <= {question.slug for question in load_questions(QUERIES)}
 
 
 def test_commands_in_the_documentation_are_found() -> None:
@@ -237,6 +238,7 @@ def shell(script: str, port: int, db_dir: Path) -> subprocess.CompletedProcess[s
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         "TRACKER_DB_DIR": str(db_dir),
         "TRACKER_EMAIL": "docs@example.org",
+        "TRACKER_QUERIES": str(QUERIES),
         "TRACKER_EUTILS_URL": f"http://127.0.0.1:{port}/entrez/eutils/",
         # The table in full, however narrow the terminal.
         "COLUMNS": "160",

@@ -18,13 +18,12 @@ import yaml
 from Bio import Entrez
 from lxml import etree
 
-from tests.eutils_server import FAULTS, StandIn, load_days
+from tests.eutils_server import FAULTS, QUERIES, StandIn, load_days
 from tracker.pubmed.records import open_file, split
 from tracker.pubmed.xml import parse_record
 from tracker.questions import load_question
 
 FIXTURES = Path(__file__).parent / "fixtures"
-QUERIES = Path(__file__).parents[1] / "queries"
 SHARED = Path(__file__).parents[2] / "shared"
 EXPECTED = yaml.safe_load((FIXTURES / "expected.yml").read_text(encoding="utf-8"))
 WHO = {"tool": "test", "email": "somebody@example.org", "db": "pubmed"}

@@ -60,7 +60,11 @@ def test_the_wheel_holds_the_code_its_data_and_nothing_else(wheel: Path) -> None
     ours |= {
         f"tracker/jobs/schedules/{path.name}" for path in (ROOT / "tracker" / "jobs" / "schedules").iterdir()
     }
-    questions = {f"tracker/defaults/queries/{path.name}" for path in (ROOT / "queries").iterdir()}
+    questions = {
+        f"tracker/defaults/{path.relative_to(ROOT).as_posix()}"
+        for path in (ROOT / "queries").rglob("*")
+        if path.is_file()
+    }
     defaults = {f"tracker/defaults/{name}" for name in ("metadata.yml", "db/starter/citations.csv")}
     assert ours | questions | defaults <= names
     rest = {name.partition("/")[0] for name in names}

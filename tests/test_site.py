@@ -756,7 +756,7 @@ def test_no_page_of_ours_loads_anything_from_elsewhere(site: Site) -> None:
 
 
 def test_the_signing_secret_is_made_once_and_is_its_owners_alone(desk: Desk) -> None:
-    settings = Settings(db_dir=desk.db.parent)
+    settings = Settings(db_dir=desk.db.parent, queries=desk.queries)
     signed = open_site(settings).sign("somebody")
     kept = desk.db.with_name(".secret")
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
@@ -765,7 +765,7 @@ def test_the_signing_secret_is_made_once_and_is_its_owners_alone(desk: Desk) -> 
 
 
 def test_the_secret_of_the_environment_wins_and_none_is_written(desk: Desk) -> None:
-    settings = Settings(db_dir=desk.db.parent, secret="given")
+    settings = Settings(db_dir=desk.db.parent, queries=desk.queries, secret="given")
     signed = open_site(settings).sign("somebody")
     assert not desk.db.with_name(".secret").exists()
     assert open_site(settings).sign("somebody") == signed

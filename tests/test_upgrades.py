@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from sqlite_utils import Database
 
-from tests.conftest import FIXTURES, Desk, Result
+from tests.conftest import FIXTURES, QUERIES, Desk, Result
 from tests.fixtures.landed import make
 from tracker.evidence import derived, schema
 from tracker.evidence.steps import Schema
@@ -221,7 +221,7 @@ def test_a_facet_and_a_column_added_later_are_found_in_databases_made_before(
     code = tmp_path / "code"
     shutil.copytree(ROOT / "tracker", code / "tracker")
     shutil.copytree(fresh.home / "db", tmp_path / "db")
-    shutil.copytree(ROOT / "queries", tmp_path / "queries")
+    shutil.copytree(QUERIES, tmp_path / "queries")
     changed = code / "tracker" / Path(schema.__file__).parent.relative_to(ROOT / "tracker")
     add(changed / "facets.py", "    # Last, as it is no word", FACET)
     add(changed / "facets.py", '    "species": "Humans', '    "country": "Country",\n')

@@ -1,4 +1,4 @@
-"""evidence-tracker: PubMed evidence on open questions about ketamine for depression."""
+"""evidence-tracker: PubMed evidence on open clinical questions."""
 
 from importlib.metadata import version
 

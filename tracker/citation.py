@@ -143,7 +143,7 @@ class Citation:
 
     ``title_says`` is retracted, withdrawn or notice, ``by_title`` where nothing but the title says so.
     ``published`` is a partial ISO date; ``article_number`` is there where ``pages`` are not; ``mesh`` are headings as
-    MEDLINE prints them (``Cystitis/*etiology``).
+    MEDLINE prints them (``Headache/*etiology``).
     ``as_of`` is when PubMed last answered for the record, or with ``source`` "file" when that was loaded;
     ``changed`` is when a change of it was last noticed. ``question`` and the two after it say why it is in a list.
     ``tags``, ``screening`` and ``judgements`` are what people say, as far as everybody may see it.

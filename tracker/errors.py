@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+# How much something that was found in a file or a query matters; a note is information only.
+Severity = Literal["error", "warning", "note"]
+
 
 class TrackerError(Exception):
     """Something went wrong that a person can act on.

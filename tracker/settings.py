@@ -51,6 +51,11 @@ class Settings:
         return self.db_dir / "annotations.db"
 
     @property
+    def topic(self) -> Path:
+        """The folder that says what the questions are about (see ``tracker.topic``)."""
+        return self.queries / "topic"
+
+    @property
     def requests_per_second(self) -> int:
         """NCBI's limit for one address (NBK25497): 3, or 10 with an API key."""
         return 10 if self.api_key else 3

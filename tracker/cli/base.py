@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from tracker import __version__
+from tracker import __version__, topic
 from tracker.errors import TrackerError, UsageError
 from tracker.harmless import harmless, harmless_json
 from tracker.settings import Settings, load_settings
@@ -128,6 +128,7 @@ def main(context: click.Context, db_dir: Path | None, queries: Path | None) -> N
     3 work remains, or a check found something; 4 another job holds the lock.
     """
     context.obj = load_settings(db_dir, queries)
+    topic.use(context.obj.topic)
 
 
 def pmid_of(text: str) -> Pmid:

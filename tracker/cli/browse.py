@@ -269,10 +269,15 @@ def questions(context: click.Context, as_json: bool) -> None:
 @pass_settings
 def check(settings: Settings, slugs: Sequence[str], as_json: bool) -> None:
     """Check question files: is the YAML right, and would PubMed search for what is meant?"""
+    from tracker import topic
     from tracker.questions import check as check_question
+    from tracker.topic.files import check as check_topic
 
     chosen = questions_named(settings, slugs)
+    # What cannot be used at all ends here.
+    topic.current()
     problems = [problem for question in chosen for problem in check_question(question)]
+    problems += check_topic(topic.folder())
     if as_json:
         print_json([problem._asdict() for problem in problems])
     else:

@@ -7,18 +7,22 @@ import re
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import cache
+from functools import lru_cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import yaml
 
+from tracker import topic
 from tracker.article import Pmid
 from tracker.errors import UsageError
 from tracker.evidence.fulltext import SEARCHED, TOKENIZER
 from tracker.evidence.identifiers import named
 from tracker.query.vocabulary import fields_by_tag
 from tracker.superscript import flat, forms
+
+if TYPE_CHECKING:
+    from tracker.topic.files import Topic
 
 # Letters and digits make words, everything else parts them, as SQLite's unicode61 sees it.
 _PART = re.compile(r'"([^"]*)"?|(\S+)')
@@ -94,8 +98,8 @@ def search(db: sqlite3.Connection, text: str, limit: int = 20) -> list[Hit]:
     """Articles that hold every word and every "quoted phrase" of the text, the newest PMID first.
 
     A word may end in ``*``. Words are matched by their stem, without accents, and with their synonyms
-    (synonyms.yml); 10⁶ also as 106, 10^6 and 10(6). A text of identifiers alone finds their papers. A text without
-    any word finds nothing. Snippets mark what matched with « and ».
+    (synonyms.yml, and the topic's); 10⁶ also as 106, 10^6 and 10(6). A text of identifiers alone finds their papers.
+    A text without any word finds nothing. Snippets mark what matched with « and ».
     """
     if found := named(db, text):
         return _hits(db, [pmid for one in found for pmid in one.pmids][:limit])
@@ -298,7 +302,7 @@ def _stems(scratch: sqlite3.Connection, texts: Sequence[str]) -> list[list[str]]
 
 def _with_synonyms(words: list[str]) -> list[str]:
     """Each run of words that has synonyms as one group, every other word alone."""
-    groups, longest = _synonyms()
+    groups, longest = _synonyms(topic.current())
     terms, at = [], 0
     while at < len(words):
         for length in range(min(longest, len(words) - at), 0, -1):
@@ -317,11 +321,12 @@ def _quoted(words: list[str] | Words) -> str:
     return '"' + " ".join(words) + '"'
 
 
-@cache
-def _synonyms() -> tuple[dict[Words, list[Words]], int]:
-    lines = yaml.safe_load(files(__package__).joinpath("synonyms.yml").read_text("utf-8"))
+@lru_cache(maxsize=4)
+def _synonyms(about: Topic) -> tuple[dict[Words, list[Words]], int]:
+    """Each phrase with those that mean the same, and how many words the longest has: any topic's, and this one's."""
+    general = yaml.safe_load(files(__package__).joinpath("synonyms.yml").read_text("utf-8"))
     groups: dict[Words, list[Words]] = {}
-    for line in lines:
+    for line in (*general, *about.synonyms):
         group = [tuple(_WORD.findall(phrase.casefold())) for phrase in line]
         groups |= dict.fromkeys(group, group)
     return groups, max(map(len, groups))

@@ -11,8 +11,10 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import chain, islice
 from multiprocessing import get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
+from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
+from tracker import topic
 from tracker.article import Pmid
 from tracker.jobs import ingest
 
@@ -88,8 +90,16 @@ class Workers:
 
     def _submit(self, work: Callable[[J], bytes], job: J) -> Future[bytes]:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self._count, mp_context=_start_method(), initializer=gc.disable)
+            self._pool = ProcessPoolExecutor(
+                self._count, mp_context=_start_method(), initializer=_begin, initargs=(topic.folder(),)
+            )
         return self._pool.submit(work, job)
+
+
+def _begin(about: Path) -> None:
+    """In a worker: the topic of the process that started it, and no collecting of garbage."""
+    topic.use(about)
+    gc.disable()
 
 
 def _finished(job: J, result: Future[bytes]) -> tuple[J, Parsed]:

@@ -228,7 +228,7 @@ def _by_people(db: sqlite3.Connection, pmids: Sequence[Pmid], slug: str | None) 
 
 
 def _headings(rows: list[tuple[Any, ...]]) -> Iterator[str]:
-    """As MEDLINE prints them, a star before each main point: ``*Ketamine/adverse effects/*therapeutic use``."""
+    """As MEDLINE prints them, a star before each main point: ``*Aspirin/adverse effects/*therapeutic use``."""
     for (descriptor, starred), group in groupby(rows, key=lambda row: (row[0], row[3])):
         qualifiers = [f"/{'*' if major else ''}{name}" for _, name, major, _ in group if name]
         yield f"{'*' if starred else ''}{descriptor}{''.join(qualifiers)}"

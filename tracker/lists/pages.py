@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tracker import topic
 from tracker.article import Pmid
 from tracker.evidence import facets, identifiers, search
 from tracker.evidence.articles import present
@@ -43,11 +44,8 @@ REVIEWS = ("meta-analysis", "systematic review", "guideline")
 TRIALS = ("randomised controlled trial",)
 # Records of a question up to which every choice has its number.
 COUNTED_AGAIN = 10_000
-# Groups whose values are never one total, and the values that come first of them.
-APART = {
-    "exposure": ("therapeutic", "recreational"),
-    "drug": ("racemic ketamine", "esketamine", "arketamine"),
-}
+# Whatever the topic: values that are never one total, in the order in which they come.
+NEVER_SUMMED = {"exposure": ("therapeutic", "recreational")}
 
 _QUESTION = """
 select slug, title, question, claim, pico, complete_to, incomplete_since, incomplete_reason, strategy, bottom_line,
@@ -109,7 +107,7 @@ def question(
         "narrowed": narrowed is not None,
         "groups": whole,
         "choices": _choices(db, selection, counted, whole),
-        "apart": [(group, _apart(whole, group)) for group in APART if group in whole],
+        "apart": [(group, _apart(whole, group)) for group in never_summed() if group in whole],
         "leading": list(leading(db, slug, whole)) if first_page and selection.is_whole else [],
         "since": news.since(db, slug, looked) if looked else None,
         **_page(db, reader, after),
@@ -239,9 +237,14 @@ def _bottom_line(db: sqlite3.Connection, question: dict[str, Any]) -> dict[str, 
     return line
 
 
+def never_summed() -> dict[str, tuple[str, ...]]:
+    """Label groups whose values are never one total, each with the values that come first: any topic's, and ours."""
+    return NEVER_SUMMED | dict(topic.current().never_summed)
+
+
 def _apart(whole: Tallies, group: str) -> list[tuple[str, int]]:
     """Each value of a group whose values are never added up, in its own order, with its number."""
-    order = APART[group]
+    order = never_summed()[group]
     totals = {value: sum(years.values()) for value, years in whole[group].items()}
     known = [value for value in order if value in totals]
     others = sorted(totals.keys() - set(known), key=lambda value: (-totals[value], value))

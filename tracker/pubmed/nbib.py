@@ -520,7 +520,7 @@ def _keywords(lines: list[_Line]) -> Iterator[Keyword]:
 
 
 def _mesh_heading(value: str) -> MeshHeading:
-    """``*Ketamine/administration & dosage/*adverse effects``; the star marks major topics."""
+    """``*Aspirin/administration & dosage/*adverse effects``; the star marks major topics."""
     descriptor, *qualifiers = value.split("/")
     return MeshHeading(
         descriptor.removeprefix("*"),
@@ -532,7 +532,7 @@ def _mesh_heading(value: str) -> MeshHeading:
 
 
 def _substance(value: str) -> Substance:
-    """``690G0D6V8H (Ketamine)``."""
+    """``R16CO5Y76E (Aspirin)``."""
     found = _REGISTRY.fullmatch(value)
     return Substance(found[2], None, found[1]) if found else Substance(value, None, None)
 

@@ -1,16 +1,16 @@
 """PubMed's query syntax: read it, check it, and judge an article by it without the network.
 
-node = parse('ketamine[tiab] AND cystitis[mh]')
+node = parse('aspirin[tiab] AND headache[mh]')
 matches(node, article)      # True or False
-lint('ketamine[tiba]')      # [Finding(code="Q003", ...)]
-str(node)                   # ("ketamine"[Title/Abstract] AND "cystitis"[MeSH Terms])
+lint('aspirin[tiba]')      # [Finding(code="Q003", ...)]
+str(node)                   # ("aspirin"[Title/Abstract] AND "headache"[MeSH Terms])
 """
 
 from tracker.query.dropped import Loss, losses
 from tracker.query.errors import QueryError, UnsupportedQuery
 from tracker.query.lint import lint, unknown_headings
 from tracker.query.matching import Index, compile_query, matches
-from tracker.query.syntax import Finding, Node, Operation, Range, Severity, Term, codes, parse, terms
+from tracker.query.syntax import Finding, Node, Operation, Range, Term, codes, parse, terms
 from tracker.query.vocabulary import Field, MeshTree, default_tree, load_tree
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Operation",
     "QueryError",
     "Range",
-    "Severity",
     "Term",
     "UnsupportedQuery",
     "codes",

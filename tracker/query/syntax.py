@@ -16,6 +16,7 @@ from difflib import get_close_matches
 from functools import cache, lru_cache
 from typing import Literal, NamedTuple
 
+from tracker.errors import Severity
 from tracker.query.characters import odd_characters
 from tracker.query.errors import QueryError
 from tracker.query.vocabulary import (
@@ -29,7 +30,6 @@ from tracker.query.vocabulary import (
 )
 
 Operator = Literal["AND", "OR", "NOT"]
-Severity = Literal["error", "warning", "note"]
 
 MAX_DEPTH = 60
 MIN_TRUNCATED = 4

@@ -1,6 +1,6 @@
 """Controlled words that a query may name: fields, headings, subheadings, publication types, languages.
 
-All of it is data (``fields.yml``, ``mesh.yml``), read once, when first needed.
+All of it is data (``fields.yml``, ``mesh.yml``, and the headings of the topic), read once, when first needed.
 """
 
 from __future__ import annotations
@@ -9,13 +9,17 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
+from tracker import topic
 from tracker.superscript import flat
+
+if TYPE_CHECKING:
+    from tracker.topic.files import Topic
 
 Kind = Literal["words", "values", "names", "date", "uid", "filter"]
 
@@ -71,7 +75,7 @@ class MeshTree:
 def fold_words(text: str) -> str:
     """Text as PubMed compares it: lower case, no diacritics, nothing raised or lowered, words parted by one space.
 
-    ``S-Ketamine (Ketanest®)`` -> ``s ketamine ketanest``, ``CO₂`` -> ``co2``.
+    ``β-Carotene (Provitamin A®)`` -> ``β carotene provitamin a``, ``CO₂`` -> ``co2``.
     """
     text = flat(text)
     if not text.isascii():
@@ -105,10 +109,15 @@ def stopwords() -> frozenset[str]:
     return frozenset(read_data("stopwords.yml"))
 
 
-@cache
 def default_tree() -> MeshTree:
-    """The headings that come with this package (``mesh.yml``)."""
-    return load_tree(read_data("mesh.yml"))
+    """The headings that strategies of any topic name (``mesh.yml``), and those of the topic."""
+    return _tree_of(topic.current())
+
+
+@lru_cache(maxsize=4)
+def _tree_of(about: Topic) -> MeshTree:
+    general = read_data("mesh.yml")
+    return load_tree(general | {"descriptors": {**general["descriptors"], **about.headings}})
 
 
 def load_tree(data: Mapping[str, Any]) -> MeshTree:

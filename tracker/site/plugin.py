@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from tracker import topic
 from tracker.citation import status_date
 from tracker.decision import DECISION_WORDS, STAGE_WORDS
 from tracker.evidence.connect import Mode, reading_uri
@@ -186,7 +187,11 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "is_ahead": is_ahead,
         "status_date": status_date,
     }
-    env.globals |= {"DECISION_WORDS": DECISION_WORDS, "STAGE_WORDS": STAGE_WORDS}
+    env.globals |= {
+        "DECISION_WORDS": DECISION_WORDS,
+        "STAGE_WORDS": STAGE_WORDS,
+        "topic": topic.current,
+    }
     env.template_class = TurnsTemplate
     if env.loader is not None:
         env.loader = NonceLoader(env.loader)

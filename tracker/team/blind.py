@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 
 from tracker.article import Pmid
+from tracker.decision import STAGES
 from tracker.team.acts import Act
-from tracker.team.review import STAGES, Review
+from tracker.team.review import Review
 
 
 def unseal(act: Act, review: Review, pmid: Pmid, stage: str) -> None:

@@ -6,20 +6,18 @@ import re
 import sqlite3
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
+from tracker import topic
 from tracker.errors import NotThere, Refused, UnusableInput, UsageError
 from tracker.evidence.rows import read_rows
 from tracker.team.acts import Act, current
 from tracker.team.blind import visible
+from tracker.topic.shapes import COLOUR, LONGEST_NAME, Vocabulary
 
-STARTER = Path(__file__).with_name("vocabulary.yml")
-LONGEST_NAME = 60
-COLOUR = r"^#[0-9a-f]{6}$"
 MOST_BYTES = 1024 * 1024
 
 
@@ -50,33 +48,6 @@ class Imported(NamedTuple):
 
     added: int
     changed: int
-
-
-# The shape of a vocabulary file.
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_strip_whitespace=True)
-
-
-class TagEntry(_Part):
-    name: str = Field(min_length=1, max_length=LONGEST_NAME)
-    description: str = ""
-    colour: str | None = Field(default=None, pattern=COLOUR)
-    retired: bool = False
-    merged_into: str | None = None
-
-
-class GroupEntry(_Part):
-    name: str = Field(min_length=1, max_length=LONGEST_NAME)
-    description: str = ""
-    colour: str | None = Field(default=None, pattern=COLOUR)
-    choice: Literal["single", "multiple"] = "multiple"
-    tags: list[TagEntry] = []
-
-
-class Vocabulary(_Part):
-    groups: list[GroupEntry]
 
 
 def groups(db: sqlite3.Connection, schema: str = "main", *, retired: bool = False) -> list[Group]:
@@ -313,8 +284,11 @@ def imported(act: Act, text: str, source: str) -> Imported:
 
     What it does not name is left alone. Raises UnusableInput, naming the field, for what is no vocabulary.
     """
+    return _bring_in(act, read(text, source), source)
+
+
+def _bring_in(act: Act, given: Vocabulary, source: str) -> Imported:
     added = changed = 0
-    given = read(text, source)
     for entry in given.groups:
         group = next((each for each in groups(act.db) if _same(each.name, entry.name)), None)
         if group is None:
@@ -370,9 +344,9 @@ def _merge_as_given(act: Act, name: str, target: str, source: str) -> None:
 
 
 def ensure(act: Act) -> None:
-    """Where there is no vocabulary yet, the one to start with."""
+    """Where there is no vocabulary yet, the one that the topic starts with."""
     if not groups(act.db):
-        imported(act, STARTER.read_text("utf-8"), str(STARTER))
+        _bring_in(act, topic.current().tags, str(topic.folder()))
 
 
 def read(text: str, source: str) -> Vocabulary:
@@ -390,12 +364,9 @@ def read(text: str, source: str) -> Vocabulary:
             f"{source}: {place}: {first['msg']} (found {str(first['input'])[:60]!r}). "
             "Compare it with what 'tracker tag vocabulary export' prints."
         ) from None
-    names: set[str] = set()
-    for entry in given.groups:
-        for each in entry.tags:
-            if each.name.casefold() in names:
-                raise UnusableInput(f"{source}: tag {each.name!r} stands there twice. Rename one.")
-            names.add(each.name.casefold())
+    for group, position in given.repeated:
+        again = given.groups[group].tags[position].name
+        raise UnusableInput(f"{source}: tag {again!r} stands there twice. Rename one.")
     return given
 
 

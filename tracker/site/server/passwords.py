@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from datasette_auth_passwords.utils import hash_password, verify_password
 
+from tracker import topic
 from tracker.errors import TrackerError, UsageError
 
 T = TypeVar("T")
@@ -30,7 +31,6 @@ COMMON = frozenset(
     qwerty123456 qwertyqwerty 1q2w3e4r5t6y 1qaz2wsx3edc abcdefghijkl abcdefgh1234 password1234 password12345
     password123456 passwordpassword letmeinletmein iloveyouiloveyou administrator administrator1 adminadminadmin
     welcome12345 changemechangeme changeme1234 correcthorsebatterystaple evidencetracker trackertracker
-    ketamineketamine
     """.split()
 )
 AT_ONCE, QUEUED = 2, 8
@@ -54,7 +54,8 @@ def check_new(password: str, *names: str) -> None:
         raise UsageError("a password has no line breaks or other control characters.")
     if any(own in plain and not plain.replace(own, "").strip("0123456789") for own in _letters_of(names)):
         raise UsageError("a password must be more than the person's name.")
-    if len(set(password)) < 5 or plain in COMMON:
+    of_the_site = (word for word in _letters_of(topic.current().site.title.split()) if len(word) > 2)
+    if len(set(password)) < 5 or plain in COMMON or any(not plain.replace(word, "") for word in of_the_site):
         raise UsageError("this password is among the first that anybody would try. Choose another.")
 
 

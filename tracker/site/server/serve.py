@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 import yaml
 
+from tracker import topic
 from tracker.errors import CorruptDatabase, UsageError
 from tracker.evidence import articles, connect, schema
 from tracker.regular import open_regular, read_regular
@@ -116,6 +117,8 @@ def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
             f"--base-path: pages of the site itself begin with {settings.base_path}. Take another, such as "
             "/evidence-tracker/."
         )
+    topic.use(settings.topic)
+    topic.current()
     evidence = settings.evidence_db
     with closing(connect.open_for_reading(evidence, schema.migrations)) as db:
         check_whole(db, evidence)

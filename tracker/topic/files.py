@@ -1,0 +1,168 @@
+"""A topic's files, read and checked as those of questions are: one file a matter, each of which may be missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel
+
+from tracker.datafile import InvalidFiles, Part, Place, Problem, Reader, schema_of
+from tracker.topic.shapes import GroupEntry, Headings, Labels, Site, Synonyms, TagEntry, Vocabulary
+
+P = TypeVar("P", bound=Part)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Topic:
+    """What this tracker is about, beside its questions.
+
+    ``synonyms`` are phrases that find one another; ``headings`` MeSH headings with narrower ones below them, as in
+    ``mesh.yml``; ``tags`` those to start with; ``never_summed`` label groups whose values are never one total.
+    """
+
+    site: Site = field(default_factory=Site)
+    synonyms: tuple[tuple[str, ...], ...] = ()
+    headings: Mapping[str, Any] = field(default_factory=dict)
+    tags: Vocabulary = field(default_factory=lambda: Vocabulary(groups=[]))
+    never_summed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class InvalidTopic(InvalidFiles):
+    """Files of a topic that cannot be used."""
+
+
+def load_topic(folder: Path) -> Topic:
+    """The topic in a folder; a file or folder that is missing leaves the words that fit any topic.
+
+    Raises InvalidTopic with all problems of all files.
+    """
+    readers = _readers(folder)
+    found = {name: reader.read() for name, reader in readers.items()}
+    if problems := [*_strangers(folder), *(each for reader in readers.values() for each in reader.problems)]:
+        raise InvalidTopic(problems)
+    labels = _as(Labels, found.get("labels")) or Labels()
+    headings = _as(Headings, found.get("headings")) or Headings()
+    synonyms = _as(Synonyms, found.get("synonyms")) or Synonyms()
+    return Topic(
+        site=_as(Site, found.get("site")) or Site(),
+        synonyms=tuple(map(tuple, synonyms.synonyms)),
+        headings=headings.model_dump()["headings"],
+        tags=_as(Vocabulary, found.get("tags")) or Vocabulary(groups=[]),
+        never_summed={group: tuple(values) for group, values in labels.never_summed.items()},
+    )
+
+
+def check(folder: Path) -> list[Problem]:
+    """What is to be mended in the files of a topic that can be used."""
+    readers = _readers(folder)
+    for reader in readers.values():
+        if (found := reader.read()) is not None:
+            reader.look_through(found)
+    return [problem for reader in readers.values() for problem in reader.problems]
+
+
+def json_schemas() -> dict[str, str]:
+    """The JSON Schema of each file by its name, as they are kept in ``queries/topic/schemas/``."""
+    return {name: schema_of(reader.model, f"Topic: {name}") for name, reader in READERS.items()}
+
+
+# Reading
+
+
+class _Reader(Reader[Any]):
+    noun = "topic's file"
+
+    def look_through(self, found: Any) -> None:
+        """Note what the file can be used with, and is yet to be mended."""
+
+
+class _Site(_Reader):
+    model = Site
+    beginning = "title: Open questions"
+
+
+class _Synonyms(_Reader):
+    model = Synonyms
+    beginning = "synonyms:"
+
+    def look_through(self, found: Synonyms) -> None:
+        lines: dict[str, int] = {}
+        for number, line in enumerate(found.synonyms):
+            for place, phrase in enumerate(line):
+                before = lines.setdefault(phrase.casefold(), number)
+                if before != number:
+                    self.problem(
+                        "T001",
+                        f'synonyms: "{phrase}" stands in another line, too; put all that mean the same into one',
+                        ("synonyms", number, place),
+                        severity="warning",
+                        effect="A search for it finds only what its last line names.",
+                    )
+
+
+class _Headings(_Reader):
+    model = Headings
+    beginning = "headings:"
+
+
+class _Tags(_Reader):
+    model = Vocabulary
+    parts: ClassVar[Mapping[Place, type[BaseModel]]] = {
+        ("groups",): GroupEntry,
+        ("groups", "tags"): TagEntry,
+    }
+    beginning = "groups:"
+
+    def check_content(self, found: Vocabulary) -> None:
+        for group, place in found.repeated:
+            name = found.groups[group].tags[place].name
+            self.problem(
+                "T002",
+                f'the tag "{name}" stands there twice; rename one',
+                ("groups", group, "tags", place),
+            )
+
+
+class _Labels(_Reader):
+    model = Labels
+    beginning = "never_summed:"
+
+
+READERS: dict[str, type[_Reader]] = {
+    "site": _Site,
+    "synonyms": _Synonyms,
+    "headings": _Headings,
+    "tags": _Tags,
+    "labels": _Labels,
+}
+
+
+def _readers(folder: Path) -> dict[str, _Reader]:
+    """One for each file that is there."""
+    paths = {name: folder / f"{name}.yml" for name in READERS}
+    return {name: READERS[name](path) for name, path in paths.items() if path.exists()}
+
+
+def _strangers(folder: Path) -> Iterator[Problem]:
+    """What stands in the place of a topic, or of one of its files, and would never be read."""
+    if folder.exists() and not folder.is_dir():
+        yield _misplaced(folder, "this is not a folder; put site.yml and the topic's other files into one")
+    for path in sorted((*folder.glob("*.yml"), *folder.glob("*.yaml"))):
+        if path.suffix != ".yml" or path.stem not in READERS:
+            near = get_close_matches(path.stem, READERS, n=1)
+            known = ", ".join(f"{name}.yml" for name in READERS)
+            remedy = f"did you mean {near[0]}.yml?" if near else f"known are {known}"
+            yield _misplaced(path, f"this is not a topic's file; {remedy}")
+
+
+def _misplaced(path: Path, message: str) -> Problem:
+    return Problem(str(path), 0, 0, "", "F001", "error", message)
+
+
+def _as(model: type[P], found: Any) -> P | None:
+    assert found is None or isinstance(found, model)
+    return found
