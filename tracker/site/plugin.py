@@ -24,12 +24,14 @@ from tracker.site.server import access, actors, assets, sandbox, sandbox_child
 from tracker.site.server.access import View
 from tracker.site.server.below import below
 from tracker.site.server.compat import (
+    SOURCE_AND_LICENCE,
     Database,
     Forbidden,
     Request,
     Response,
     check_sql_quickly,
     hook,
+    local_metadata,
     replace_database,
 )
 from tracker.site.server.errors import error_response
@@ -124,12 +126,15 @@ def register_output_renderer() -> list[dict[str, Any]]:
 
 
 @hook()
-def get_metadata() -> dict[str, Any]:
+def get_metadata(datasette: Datasette) -> dict[str, Any]:
     """What tables and columns mean, and how tables are searched, sorted and counted; what no reader needs is hidden."""
+    # Datasette's page of a row looks for them nowhere else.
+    inherited = {name: local_metadata(datasette).get(name) for name in SOURCE_AND_LICENCE}
     tables: dict[str, dict[str, Any]] = {
         table.name: {
             "description": table.about,
             "columns": {name: about for name, (_, about) in table.columns.items()},
+            **inherited,
         }
         for table in TABLES
     }

@@ -181,6 +181,16 @@ def _remember_connections(database: Database) -> None:
     database.connect = remembered
 
 
+# As Datasette's metadata calls what a page says of where data come from.
+SOURCE_AND_LICENCE = ("source", "source_url", "license", "license_url", "about", "about_url")
+
+
+def local_metadata(datasette: Datasette) -> dict[str, Any]:
+    """What metadata.yml says, without what plugins add."""
+    found: dict[str, Any] = datasette._metadata_local
+    return found
+
+
 def close(datasette: Datasette) -> None:
     """Let what is under way end, then close every connection that it opened."""
     if datasette.executor:

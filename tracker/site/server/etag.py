@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracker import __version__
+from tracker import __version__, topic
 from tracker.clock import now
 from tracker.evidence.cache import state
 from tracker.site.server.compat import Request, Response
@@ -104,6 +104,7 @@ def not_modified(request: Request, tag: str) -> bool:
 
 @cache
 def _looks() -> str:
-    """Of the templates that pages are made with: they may change where the version does not."""
+    """Of the templates and the topic that pages are made with: they may change where the version does not."""
     files = sorted(Path(__file__).parents[1].glob("templates/*"))
-    return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+    parts = [*(file.read_bytes() for file in files), repr(topic.current()).encode()]
+    return sha256(b"".join(parts)).hexdigest()
