@@ -212,18 +212,21 @@ GOOD = "note,1,,,ada,,,,,,words,2026-01-01T00:00:00Z,"
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("opinion,1,,,ada,,,,,,x,2026-01-01T00:00:00Z,", "kind: 'opinion' is none. There are: tagging"),
+        ("opinion,1,,,ada,,,,,,x,2026-01-01T00:00:00Z,", "kind: 'opinion' is unknown. Use tagging"),
         ("note,x1,,,ada,,,,,,x,2026-01-01T00:00:00Z,", "pmid: 'x1' is not a PMID"),
         ("note,1,,,,,,,,,x,2026-01-01T00:00:00Z,", "person: is empty"),
         ("note,1,,,Ada B,,,,,,x,2026-01-01T00:00:00Z,", "'Ada B' is no name"),
         ("note,1,,,ada,,,,,,,2026-01-01T00:00:00Z,", "text: is empty"),
-        ("note,1,,,ada,,,,,,x,yesterday,", "when: 'yesterday' is no moment"),
-        ("note,1,,,ada,,,,,,x,2026-02-30T00:00:00Z,", "is no moment"),
+        ("note,1,,,ada,,,,,,x,yesterday,", "when: 'yesterday' is not a date and time"),
+        ("note,1,,,ada,,,,,,x,2026-02-30T00:00:00Z,", "is not a date and time"),
         ("note,1,,full-text,ada,,,,,,x,2026-01-01T00:00:00Z,", "stage: a note has none"),
-        ("note,1,No Such,,ada,,,,,,x,2026-01-01T00:00:00Z,", "question: 'No Such' is no question"),
-        ("note,1,,,ada,,,,,,x,2026-01-01T00:00:00Z,cystitis", "sealed: 'cystitis' is no seal"),
-        ("decision,1,cystitis,abstract,ada,,,,include,,,2026-01-01T00:00:00Z,", "stage: 'abstract' is none"),
-        ("decision,1,cystitis,full-text,ada,,,,maybe,,,2026-01-01T00:00:00Z,", "value: 'maybe' is none"),
+        ("note,1,No Such,,ada,,,,,,x,2026-01-01T00:00:00Z,", "question: 'No Such' is not a question"),
+        ("note,1,,,ada,,,,,,x,2026-01-01T00:00:00Z,cystitis", "sealed: 'cystitis' is not a seal"),
+        (
+            "decision,1,cystitis,abstract,ada,,,,include,,,2026-01-01T00:00:00Z,",
+            "stage: 'abstract' is unknown",
+        ),
+        ("decision,1,cystitis,full-text,ada,,,,maybe,,,2026-01-01T00:00:00Z,", "value: 'maybe' is unknown"),
         ("tagging,1,,,ada,Outcome,7,,,,,2026-01-01T00:00:00Z,", "'7' is a number"),
         ("tagging,1,,,ada,Dose,harm,,,,,2026-01-01T00:00:00Z,", "there is a tag 'harm' already, in Outcome"),
         ("note,1,,,ada", "5 cells, but 13 columns"),
@@ -242,7 +245,7 @@ def test_a_bad_line_refuses_the_whole_file(desk: Desk, line: str, words: str) ->
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"a,b\n1,2\n", "'a' is no column"),
+        (b"a,b\n1,2\n", "'a' is not a column"),
         (HEADER.removesuffix(",sealed").encode() + b"\n", "'sealed' is missing"),
         (HEADER.encode() + b"\n\xff\xfe\n", "line 2: not UTF-8"),
         (b"", "is missing"),
@@ -268,7 +271,7 @@ def test_json_lines_name_fields_too(desk: Desk) -> None:
         "when": "2026-01-01T00:00:00Z",
     }
     for text, words in (
-        (5, "text: 5 is no text"),
+        (5, "text: 5 is not text"),
         ("\ud800", "lone surrogate"),
         ("x" * 10_001, "10,001 characters"),
     ):
@@ -545,7 +548,7 @@ def test_what_excel_makes_of_our_own_export_comes_back(desk: Desk) -> None:
         (b"PK\x03\x04 and nothing else", "damaged"),
         (b"\xff\xfea", "not whole UTF-16"),
         (workbook([]), "no names of columns"),
-        (workbook([["title", "included"], ["a", 7]]), "row 2: included: '7' is no label"),
+        (workbook([["title", "included"], ["a", 7]]), "row 2: included: '7' is not a label"),
     ],
 )
 def test_workbooks_that_cannot_be_read_are_named(desk: Desk, data: bytes, words: str) -> None:
@@ -652,7 +655,7 @@ def test_in_a_table_one_column_decides(
     [
         (("--from", "rayyan", "--as", "ada"), "Say of which question"),
         (("--from", "rayyan", "--question", "cystitis"), "Its reviewers are: Alice, Bob M., Carol"),
-        (("--from", "rayyan", "--question", "cystitis", "--reviewer", "Zoe=ada"), "'Zoe' is no reviewer"),
+        (("--from", "rayyan", "--question", "cystitis", "--reviewer", "Zoe=ada"), "'Zoe' is not a reviewer"),
         (("--from", "rayyan", "--question", "cystitis", "--reviewer", "Alice"), "write it as"),
         (
             ("--from", "rayyan", "--question", "cystitis", "--reviewer", "Alice=nobody"),
@@ -661,7 +664,7 @@ def test_in_a_table_one_column_decides(
         (("--from", "rayyan", "--question", "gout", "--as", "ada"), "no question 'gout'"),
         (("--from", "asreview", "--question", "cystitis", "--as", "ada"), "none has a label of ASReview"),
         (("--as", "ada"), "need --from"),
-        ((), "'key' is no column"),
+        ((), "'key' is not a column"),
     ],
 )
 def test_what_is_missing_is_asked_for(desk: Desk, arguments: tuple[str, ...], words: str) -> None:
@@ -698,7 +701,7 @@ def test_papers_that_are_not_in_the_question_are_listed(desk: Desk) -> None:
     [
         (rayyan.read, "TY  - JOUR\nTI  - x\nN1  - RAYYAN-INCLUSION: {}\n", "Is it cut off?"),
         (rayyan.read, "nothing of the kind", "neither a CSV header nor RIS"),
-        (asreview.read, "title,included\na,2\n", "line 2: included: '2' is no label"),
+        (asreview.read, "title,included\na,2\n", "line 2: included: '2' is not a label"),
         (asreview.read, 'title,included\n"a,1\n', "line 2: not CSV"),
         (asreview.read, "title,included\na,1,2\n", "3 cells under 2 columns"),
         (

@@ -203,9 +203,9 @@ def test_head_has_the_headers_and_writes_nothing(
     [
         ("/questions/nowhere.ris", 404, "There is no question &#39;nowhere&#39;."),
         ("/questions/cystitis.ris?design=astrology", 400, "There are: "),
-        ("/questions/cystitis.ris?from=early", 400, "is no year"),
-        ("/questions/cystitis.ris?newest=all", 400, "is no number of articles"),
-        ("/questions/cystitis.ris?sort=pmid", 400, "is no order"),
+        ("/questions/cystitis.ris?from=early", 400, "is not a year"),
+        ("/questions/cystitis.ris?newest=all", 400, "is not a number of articles"),
+        ("/questions/cystitis.ris?sort=pmid", 400, "Unknown sort order"),
         ("/search.ris?design=%3Cscript%3E", 400, "design=&lt;script&gt;"),
         ("/questions/cystitis.docx", 404, "Not found"),
         ("/questions/cystitis.ris.ris", 404, "Not found"),
@@ -937,8 +937,8 @@ def test_hostile_text_stays_text(site: Site, library: Desk, ending: str) -> None
 @pytest.mark.parametrize("ending", exports.RENDERED)
 def test_the_rest_is_refused_in_plain_words(site: Site, ending: str) -> None:
     for path, status, words in (
-        (f"/evidence/runs.{ending}", 400, "There is no column pmid in it"),
-        (sql("select 1 as x", ending), 400, "There is no column pmid in it"),
+        (f"/evidence/runs.{ending}", 400, "There is not a column pmid in it"),
+        (sql("select 1 as x", ending), 400, "There is not a column pmid in it"),
         (sql("select pmid from nowhere", ending), 400, "no such table: nowhere"),
         (f"/evidence/nowhere.{ending}", 404, "Not found"),
         (f"/annotations/taggings.{ending}", 403, "Not allowed"),

@@ -563,11 +563,11 @@ def test_no_search_is_an_error(site: Site, words: str) -> None:
     ("query", "says"),
     [
         ({"q": "a" * 301}, "300 characters"),
-        ({"from": "20x5"}, "from='20x5' is no year"),
-        ({"to": "1"}, "to='1' is no year"),
-        ({"new": "2026-13-01"}, "new='2026-13-01' is no day"),
-        ({"sort": "rank"}, "sort='rank' is no order"),
-        ({"decision": "maybe"}, "decision='maybe' is no decision"),
+        ({"from": "20x5"}, "from='20x5' is not a year"),
+        ({"to": "1"}, "to='1' is not a year"),
+        ({"new": "2026-13-01"}, "new='2026-13-01' is not a day"),
+        ({"sort": "rank"}, "Unknown sort order 'rank'"),
+        ({"decision": "maybe"}, "Unknown decision 'maybe'"),
     ],
 )
 def test_a_value_without_the_form_of_its_field_is_named(site: Site, query: dict[str, str], says: str) -> None:

@@ -81,9 +81,9 @@ def test_no_password_can_be_given_as_an_argument(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "words"),
     [
-        (("add", "Ada Lovelace"), PASSWORD, "is no name: use small letters"),
+        (("add", "Ada Lovelace"), PASSWORD, "is not a valid name: use small letters"),
         (("add", "-x"), PASSWORD, "No such option"),
-        (("add", "bea", "--role", "chief"), PASSWORD, "role 'chief' is none. There are: reader, tagger"),
+        (("add", "bea", "--role", "chief"), PASSWORD, "Unknown role 'chief'. Use reader, tagger"),
         (("add", "ada"), PASSWORD, "somebody called 'ada' already"),
         (("add", "bea", "--identity", "github:Ada"), PASSWORD, "'github:ada' is ada's already"),
         (("add", "bea"), "", "at least 12 characters"),
@@ -96,11 +96,11 @@ def test_no_password_can_be_given_as_an_argument(desk: Desk) -> None:
         (("add", "bea"), "x" * 1001, "at most 1,000 characters"),
         (("passwd", "bea"), PASSWORD, "nobody called 'bea'. There is: ada"),
         (("passwd", "ada"), "short", "at least 12 characters"),
-        (("role", "ada", "chief"), None, "role 'chief' is none"),
+        (("role", "ada", "chief"), None, "Unknown role 'chief'"),
         (("role", "bea", "lead"), None, "nobody called 'bea'"),
         (("disable", "bea"), None, "nobody called 'bea'"),
         (("change", "ada"), None, "say what to change"),
-        (("token", "add", "ada", "--scope", "all", "--name", "x"), None, "scope 'all' is none"),
+        (("token", "add", "ada", "--scope", "all", "--name", "x"), None, "Unknown scope 'all'"),
         (("token", "add", "ada", "--scope", "lead", "--name", "x"), None, "beyond the role of ada (tagger)"),
         (("token", "add", "ada", "--scope", "tag", "--days", "0", "--name", "x"), None, "from 1 to 366 days"),
         (("token", "add", "ada", "--scope", "tag", "--name", " "), None, "a name that says what it is for"),
@@ -134,7 +134,7 @@ def test_what_cannot_be_is_one_clear_line_and_changes_nothing(
 
 
 def test_a_name_that_cannot_be_is_told_before_a_password_is_asked_for(desk: Desk) -> None:
-    assert "is no name" in desk.run("people", "add", "A", stdin="").err
+    assert "is not a valid name" in desk.run("people", "add", "A", stdin="").err
 
 
 def test_role_display_name_identity_and_disabling_are_changed_and_logged(desk: Desk) -> None:

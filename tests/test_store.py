@@ -271,7 +271,7 @@ def damaged(path: Path) -> None:
     [
         (newer, 2, "later version"),
         (others, 1, "some other SQLite database"),
-        (lambda path: path.write_text("Dear diary,\n" * 99), 1, "damaged or is no SQLite database"),
+        (lambda path: path.write_text("Dear diary,\n" * 99), 1, "damaged or is not a SQLite database"),
         (lambda path: path.mkdir(), 2, "no database yet|cannot be written"),
     ],
     ids=["a newer schema", "somebody else's", "a text", "a folder"],

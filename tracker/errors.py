@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 # How much something that was found in a file or a query matters; a note is information only.
@@ -64,3 +65,9 @@ class LockHeld(TrackerError):
     """Another job is writing to the same database folder."""
 
     exit_code = 4
+
+
+def either(names: Iterable[str]) -> str:
+    """What somebody may choose from, in words: ``a, b or c``; ``nothing`` where there is nothing."""
+    *first, last = [*names] or ["nothing"]
+    return f"{', '.join(first)} or {last}" if first else last

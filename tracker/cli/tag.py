@@ -63,7 +63,7 @@ pmid_argument = click.argument("pmid", type=click.UNPROCESSED, callback=lambda *
 def tag_add(
     settings: Settings, pmid: Pmid, name: str, person: str, question: str | None, note: str | None
 ) -> None:
-    """Put TAG on the paper PMID. Of a group of which one holds, it takes the other's place.
+    """Put TAG on the paper PMID. In a single-choice group it replaces your earlier tag.
 
     As on the site, a review in which two people are blind to each other hides it until both have decided.
     """

@@ -254,7 +254,7 @@ def plain_error(path: Path, error: sqlite3.DatabaseError) -> TrackerError:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return CorruptDatabase(
-            f"{path}: the file is damaged or is no SQLite database ({error}). "
+            f"{path}: the file is damaged or is not a SQLite database ({error}). "
             "Put it aside and restore a backup, or refresh into a new folder."
         )
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):

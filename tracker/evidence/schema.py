@@ -36,13 +36,13 @@ DERIVED = (
     Table(
         "articles",
         "derived",
-        "One row a PubMed record: article, book or chapter",
+        "One row per PubMed record: article, book or chapter",
         {
             "pmid": ("integer primary key", "PubMed's identifier"),
             "title": ("text not null", "Title, without markup"),
-            "abstract": ("text", "Abstract without markup, a labelled section a line"),
+            "abstract": ("text", "Abstract without markup, one line per labelled section"),
             "title_html": ("text not null", "Title as sanitised HTML"),
-            "abstract_html": ("text", "Abstract as sanitised HTML, a labelled section a paragraph"),
+            "abstract_html": ("text", "Abstract as sanitised HTML, one paragraph per labelled section"),
             "journal": ("text", "Journal's full title; for a chapter the book's"),
             "iso_abbreviation": ("text", "Journal's ISO abbreviation"),
             "nlm_id": ("text", "NLM's unique identifier of the journal"),
@@ -160,7 +160,7 @@ DERIVED = (
     ),
     _part(
         "mesh_headings",
-        "MeSH headings, one row a descriptor and qualifier",
+        "MeSH headings, one row per descriptor and qualifier",
         descriptor=("text not null", "Descriptor"),
         descriptor_ui=("text", "Descriptor's UI (D012345)"),
         qualifier=("text", "Qualifier (subheading)"),

@@ -123,7 +123,7 @@ def _decision(path: Path, record: Record) -> Decision | None:
         value = record.fields[name].strip().casefold()
         if value not in _MEANS:
             raise UnusableInput(
-                f"{path}: {record.place}: {name}: {record.fields[name][:40]!r} is no label. It is 1, 0 or empty."
+                f"{path}: {record.place}: {name}: {record.fields[name][:40]!r} is not a label. It is 1, 0 or empty."
             )
         return _MEANS[value]
     marks = _marks(record)

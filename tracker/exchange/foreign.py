@@ -200,7 +200,7 @@ class _Import:
             raise UsageError(f"say whose it is, with --as NAME or --reviewer {f'{first}=NAME'!r}.{who}")
         if names and (unknown := [name for name in self.plan.reviewers if name not in names]):
             raise UsageError(
-                f"{unknown[0]!r} is no reviewer of this file. Its reviewers are: {', '.join(sorted(names))}."
+                f"{unknown[0]!r} is not a reviewer in this file. Its reviewers are: {', '.join(sorted(names))}."
             )
         acts = {name: Act(act.db, people.writer(act.db, name).id, act.origin) for name in given.values()}
         return {name: acts[here] for name, here in given.items()}

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 
 from tracker.article import given_pmid
 from tracker.decision import DECISIONS, STAGES
-from tracker.errors import UnusableInput, UsageError
+from tracker.errors import UnusableInput, UsageError, either
 from tracker.exchange.files import read_text, table
 from tracker.export.clean import guarded, unguarded
 from tracker.questions import SLUG
@@ -165,7 +165,7 @@ def _row(given: dict[str, Any]) -> Row:
     """Raises ValueError that names the field, what was found and what to do."""
     kind = given["kind"]
     if kind not in SHAPES:
-        raise ValueError(f"kind: {_short(kind)} is none. There are: {', '.join(SHAPES)}.")
+        raise ValueError(f"kind: {_short(kind)} is unknown. Use {either(SHAPES)}.")
     _check_fields(given, kind)
     _check_values(given, kind)
     _check_seal(given["sealed"])
@@ -183,7 +183,7 @@ def _check_fields(given: dict[str, Any], kind: str) -> None:
     for name in COLUMNS[2:]:
         value = given[name]
         if value is not None and not isinstance(value, str):
-            raise ValueError(f"{name}: {_short(value)} is no text. Write it in quotation marks, or null.")
+            raise ValueError(f"{name}: {_short(value)} is not text. Write it in quotation marks, or null.")
         if not value and name in ("person", "when", *shape.needs):
             raise ValueError(f"{name}: is empty, but a {kind} has to have one.")
         if value and name not in ("person", "when", *shape.needs, *shape.may):
@@ -204,7 +204,7 @@ def _check_values(given: dict[str, Any], kind: str) -> None:
         _check_among("value", given["value"], ("include", "exclude"))
     if given["question"] and not SLUG.fullmatch(given["question"]):
         raise ValueError(
-            f"question: {_short(given['question'])} is no question's name. Take a file name of queries/."
+            f"question: {_short(given['question'])} is not a question. Use the name of a file in queries/."
         )
 
 
@@ -212,14 +212,18 @@ def _check_seal(seal: str | None) -> None:
     if seal:
         question, _, stage = seal.partition("/")
         if not SLUG.fullmatch(question) or stage not in STAGES:
-            raise ValueError(f"sealed: {_short(seal)} is no seal. Write QUESTION/STAGE, or leave it empty.")
+            raise ValueError(
+                f"sealed: {_short(seal)} is not a seal. Write QUESTION/STAGE, or leave it empty."
+            )
 
 
 def _check_moment(moment: str) -> None:
     try:
         datetime.fromisoformat(moment if _MOMENT.fullmatch(moment) else "")
     except ValueError:
-        raise ValueError(f"when: {_short(moment)} is no moment. Write it as 2026-11-24T20:11:16Z.") from None
+        raise ValueError(
+            f"when: {_short(moment)} is not a date and time. Write it as 2026-11-24T20:11:16Z."
+        ) from None
 
 
 def _check_text(name: str, value: str) -> None:
@@ -231,7 +235,7 @@ def _check_text(name: str, value: str) -> None:
 
 def _check_among(name: str, value: str | None, choices: tuple[str, ...]) -> None:
     if value is not None and value not in choices:
-        raise ValueError(f"{name}: {_short(value)} is none. There are: {', '.join(choices)}.")
+        raise ValueError(f"{name}: {_short(value)} is unknown. Use {either(choices)}.")
 
 
 def _short(value: Any) -> str:

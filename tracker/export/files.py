@@ -78,7 +78,7 @@ def parse_labels(texts: Sequence[str]) -> dict[str, list[str]]:
     for text in texts:
         group, sign, value = text.partition("=")
         if not (group.strip() and sign and value.strip()):
-            raise UsageError(f"{text!r} is no filter. Write it as GROUP=VALUE, say design=cohort study.")
+            raise UsageError(f"{text!r} is not a filter. Write it as GROUP=VALUE, say design=cohort study.")
         labels.setdefault(group.strip(), []).append(value.strip())
     return labels
 
@@ -89,7 +89,7 @@ def parse_years(text: str | None) -> tuple[int | None, int | None]:
         return None, None
     first, dash, last = text.strip().partition("-")
     if not (first or last) or not all(part.isdecimal() and len(part) == 4 for part in (first, last) if part):
-        raise UsageError(f"{text!r} is no range of years. Write it as 2015-2020, 2015- or -2020.")
+        raise UsageError(f"{text!r} is not a range of years. Write it as 2015-2020, 2015- or -2020.")
     return int(first) if first else None, int(last) if last else None if dash else int(first)
 
 

@@ -41,7 +41,7 @@ def _kind(character: str) -> tuple[str, str] | None:
     if category in ("Cf", "Cc", "Cn", "Co", "Cs") or name in ("HANGUL FILLER", "COMBINING GRAPHEME JOINER"):
         return "Q025", f"there is an invisible character here ({name}); remove it"
     if category in ("Zs", "Zl", "Zp"):
-        return "Q026", f"this is no plain space ({name}); write a plain one"
+        return "Q026", f"this is not a plain space ({name}); write a plain one"
     decomposition = unicodedata.decomposition(character)
     if decomposition.startswith(_FORMS) or (decomposition and "LIGATURE" in name):
         plain = unicodedata.normalize("NFKC", character)
@@ -55,7 +55,7 @@ def _lookalikes(word: re.Match[str]) -> Iterator[Odd]:
         return
     for place, (letter, script) in enumerate(zip(word[0], scripts, strict=True), word.start()):
         if script in ("CYRILLIC", "ARMENIAN", "CHEROKEE") or letter in _GREEK_AS_LATIN:
-            what = f"{letter} is no Latin letter ({_name(letter)})"
+            what = f"{letter} is not a Latin letter ({_name(letter)})"
             problem = f"{what}, though the rest of the word is Latin; type it anew"
             yield Odd("Q027", place, place + 1, problem)
 

@@ -388,7 +388,7 @@ class Parser:
         for mark in _WILDCARD.finditer(piece.text):
             at = start + mark.start()
             self.find(
-                "Q023", at, at + 1, f"{mark.group()} is no wildcard; write each spelling out, joined by OR"
+                "Q023", at, at + 1, f"{mark.group()} is not a wildcard; write each spelling out, joined by OR"
             )
         for word in re.finditer(r"\S+", piece.text):
             if _ELSEWHERE.fullmatch(word[0]) or (not piece.quoted and word[0] in _ELSEWHERE_ALONE):
@@ -398,7 +398,7 @@ class Parser:
                     if word[0] != "XOR"
                     else "write (a OR b) NOT (a AND b)"
                 )
-                self.find("Q021", at, at + len(word[0]), f"{word[0]} is no operator of PubMed; {remedy}")
+                self.find("Q021", at, at + len(word[0]), f"{word[0]} is not a PubMed operator; {remedy}")
 
     def _flush(self) -> None:
         """Words with no tag behind them: searched in all fields, each for itself unless quoted."""

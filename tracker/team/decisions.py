@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from tracker.article import Pmid
 from tracker.decision import DECISIONS, STAGES, Decision, Stage
-from tracker.errors import Refused, UsageError
+from tracker.errors import Refused, UsageError, either
 from tracker.evidence.cache import Cache
 from tracker.team.acts import Act, current
 from tracker.team.blind import is_unsealed, unseal
@@ -81,16 +81,16 @@ def decide(
 def check_form(review: Review, stage: str, decision: str | None, reason: str | None) -> None:
     """Raises UsageError for a stage, decision or reason that is none, or a missing one."""
     if stage not in STAGES:
-        raise UsageError(f"stage {stage!r} is none. There are: {', '.join(STAGES)}.")
+        raise UsageError(f"Unknown stage {stage!r}. Use {either(STAGES)}.")
     if decision is None:
         return
     if decision not in DECISIONS:
-        raise UsageError(f"decision {decision!r} is none. There are: {', '.join(DECISIONS)}.")
+        raise UsageError(f"Unknown decision {decision!r}. Use {either(DECISIONS)}.")
     if reason and decision != "exclude":
         raise UsageError("Only an exclusion has a reason. Leave it out, or exclude.")
     if reason and reason not in review.reasons:
         raise UsageError(
-            f"reason {reason!r} is none of this question's. There are: {', '.join(review.reasons) or 'none'}."
+            f"Unknown reason {reason!r}. This question's reasons are: {', '.join(review.reasons) or 'none'}."
         )
     if decision == "exclude" and stage == "full-text" and review.reasons and not reason:
         raise UsageError(

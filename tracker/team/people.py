@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from tracker.clock import now
-from tracker.errors import Refused, UsageError
+from tracker.errors import Refused, UsageError, either
 from tracker.team.acts import Act
 
 Role = Literal["reader", "tagger", "lead", "admin"]
@@ -126,7 +126,7 @@ def check_new(db: sqlite3.Connection, name: str, role: str, identity: str | None
     """Raises UsageError as ``add`` does."""
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is no name: use small letters, digits, '.', '_' and '-', 64 at most, say 'a.meier'."
+            f"{name!r} is not a valid name: use small letters, digits, '.', '_' and '-', 64 at most, say 'a.meier'."
         )
     check_role(role)
     if by_name(db, name):
@@ -218,7 +218,7 @@ def make_token(act: Act, person: Person, name: str, scopes: Collection[str], day
     Raises UsageError for a scope that is none or beyond the person's role, and for a time that is too long.
     """
     if unknown := sorted(set(scopes) - SCOPES.keys()):
-        raise UsageError(f"scope {unknown[0]!r} is none. There are: {', '.join(SCOPES)}.")
+        raise UsageError(f"Unknown scope {unknown[0]!r}. Use {either(SCOPES)}.")
     if not scopes:
         raise UsageError(f"give the token a scope. There are: {', '.join(SCOPES)}.")
     if beyond := [scope for scope in scopes if not person.may(SCOPES[scope])]:
@@ -305,7 +305,7 @@ def succeeded(db: sqlite3.Connection, name: str, address: str) -> None:
 
 def check_role(role: str) -> None:
     if role not in ROLES:
-        raise UsageError(f"role {role!r} is none. There are: {', '.join(ROLES)}.")
+        raise UsageError(f"Unknown role {role!r}. Use {either(ROLES)}.")
 
 
 def _check_identity(db: sqlite3.Connection, identity: str | None) -> None:

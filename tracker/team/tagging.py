@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tracker.article import Pmid
-from tracker.errors import NotThere, Refused, UsageError
+from tracker.errors import NotThere, Refused, UsageError, either
 from tracker.team import decisions
 from tracker.team.acts import KINDS, Act, current, next_event
 from tracker.team.review import Review
@@ -118,7 +118,7 @@ def review_label(
         if len(value) > 100 or "\n" in value:
             raise UsageError("a label is one line of at most 100 characters.")
         if choices and value not in (*choices, machine_value, NOTHING):
-            raise UsageError(f"{value!r} is no {group.replace('_', ' ')}. There are: {', '.join(choices)}.")
+            raise UsageError(f"Unknown {group.replace('_', ' ')} {value!r}. Use {either(choices)}.")
         if value == machine_value == NOTHING:
             raise UsageError("say which label the machine missed.")
     key = {"pmid": pmid, "label_group": group, "machine_value": machine_value, "person": act.person}

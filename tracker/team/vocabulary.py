@@ -352,7 +352,7 @@ def ensure(act: Act) -> None:
 def read(text: str, source: str) -> Vocabulary:
     """Raises UnusableInput for what is no vocabulary file."""
     if len(text.encode()) > MOST_BYTES:
-        raise UnusableInput(f"{source}: more than {MOST_BYTES:,} bytes, which is no vocabulary.")
+        raise UnusableInput(f"{source}: more than {MOST_BYTES:,} bytes, which is not a vocabulary.")
     try:
         given = Vocabulary.model_validate(yaml.safe_load(text))
     except (yaml.YAMLError, RecursionError) as error:

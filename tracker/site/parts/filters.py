@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast, get_args
 from urllib.parse import urlencode
 
 from tracker.decision import DECISION_WORDS, STAGE_WORDS
-from tracker.errors import UsageError
+from tracker.errors import UsageError, either
 from tracker.evidence import search
 from tracker.evidence.facets import FACTS
 from tracker.lists.selection import TOP, Key, Selection, Sort
@@ -92,7 +92,7 @@ def _text(request: Request) -> str:
 def _sort(request: Request) -> Sort:
     sort = request.args.get("sort") or "published"
     if sort not in get_args(Sort):
-        raise BadRequest(f"sort={sort!r} is no order. There are: {', '.join(SORTS)}.")
+        raise BadRequest(f"Unknown sort order {sort!r}. Use {either(SORTS)}.")
     return cast(Sort, sort)
 
 
@@ -102,7 +102,7 @@ def _decision(request: Request, question: str | None) -> str | None:
         raise BadRequest("decision: people decide for a question. Take one question's page.")
     known = DECISIONS | (MINE if access.viewer(request) else {})
     if decision and decision not in known:
-        raise BadRequest(f"decision={decision!r} is no decision. There are: {', '.join(known)}.")
+        raise BadRequest(f"Unknown decision {decision!r}. Use {either(known)}.")
     return decision
 
 
@@ -206,7 +206,7 @@ def _year(request: Request, name: str) -> int | None:
     if not text:
         return None
     if not re.fullmatch("[12][0-9]{3}", text):
-        raise BadRequest(f"{name}={text!r} is no year. Write four digits, say 2015.")
+        raise BadRequest(f"{name}={text!r} is not a year. Write four digits, say 2015.")
     return int(text)
 
 
@@ -217,7 +217,7 @@ def _day(request: Request, name: str) -> str | None:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise BadRequest(f"{name}={text!r} is no day. Write it as 2026-01-31.") from None
+        raise BadRequest(f"{name}={text!r} is not a day. Write it as 2026-01-31.") from None
 
 
 # MARC's codes as MEDLINE uses them: https://www.nlm.nih.gov/bsd/language_table.html

@@ -34,7 +34,7 @@ PERMISSIONS = {
     "tracker-admin": "admin",
 }
 READ_ONLY = "This is a read-only copy of the site: nobody can sign in or write here. Nothing was written."
-NO_TOKEN = "This token is none of ours, or does not count any more."  # noqa: S105
+NO_TOKEN = "Unknown, expired or revoked token."  # noqa: S105
 LONGEST_ORIGIN = 300
 LONGEST_PATH = 2000
 # Visible ASCII without a backslash, which browsers read as a slash; two slashes would name another host.
@@ -290,7 +290,7 @@ async def read_form(request: Request) -> Form:
             parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=20_000)
         )
     except ValueError:
-        raise BadRequest("This is no form in UTF-8. Nothing was written.") from None
+        raise BadRequest("This is not a form in UTF-8. Nothing was written.") from None
     for name, value in pairs:
         if any((c < " " and c not in "\n\r\t") or c == "\x7f" for c in name + value):
             raise BadRequest(f"{name!r} holds a control character. Take it out. Nothing was written.")

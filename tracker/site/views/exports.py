@@ -81,7 +81,7 @@ async def search(request: Request, datasette: Datasette) -> Response:
 async def _list(datasette: Datasette, request: Request, slug: str | None) -> Response:
     newest = request.args.get("newest") or None
     if newest and not re.fullmatch("[0-9]{1,9}", newest):
-        raise BadRequest(f"newest={newest!r} is no number of articles. Write digits, say 100.")
+        raise BadRequest(f"newest={newest!r} is not a number of articles. Write digits, say 100.")
 
     def choose(db: sqlite3.Connection) -> Selection:
         return filters.selection(request, slug, citations.label_choices(db, slug), strict=True)
@@ -428,7 +428,7 @@ async def _render(
     if data.get("error"):
         raise BadRequest(str(data["error"]))
     if not _can_render(database, columns):
-        raise BadRequest("There is no column pmid in it, so nothing that could be cited.")
+        raise BadRequest("It has no column pmid, so there is nothing to cite.")
     pmids = list(dict.fromkeys(pmid for row in rows if (pmid := _pmid(row["pmid"]))))
     name = table or query_name or "query"
 

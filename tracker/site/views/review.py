@@ -74,7 +74,7 @@ async def settle(request: Request, datasette: Datasette, writer: Writer, form: F
     settled when they looked, '' for not at all."""
     slug, given = request.url_vars["slug"], form.get("pmid").strip()
     if not (given.isdecimal() and len(given) < 16) or int(given) > MAX_PMID:
-        raise UsageError(f"pmid={given!r} is no PubMed number. Nothing was written.")
+        raise UsageError(f"pmid={given!r} is not a PubMed ID. Nothing was written.")
     pmid = Pmid(int(given))
     stage, decision, why = form.get("stage"), form.get("decision"), form.get("why")
     # The list of reasons stands beside both choices.

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tracker.article import MAX_PMID, Pmid
 from tracker.decision import DECISIONS
-from tracker.errors import NotThere, Refused, UsageError
+from tracker.errors import NotThere, Refused, UsageError, either
 from tracker.lists import citations, selection
 from tracker.lists.selection import Selection
 from tracker.site import words
@@ -117,7 +117,7 @@ async def note(request: Request, datasette: Datasette, writer: Writer, form: For
         seal = tagging.seals(act.db, {place.pmid: place.held})
         if form.get("id"):
             if id is None:
-                raise NotThere("this is no note.")
+                raise NotThere("This note does not exist.")
             was = form.get("was") if form.has("was") else None
             tagging.change_note(act, id, text, was, seal=lambda question: seal(place.pmid, question))
             return Done.by(act, "Note changed." if text.strip() else "Note taken away.", place.pmid)
@@ -134,7 +134,7 @@ async def label(request: Request, datasette: Datasette, writer: Writer, form: Fo
     verdict, value = form.get("verdict"), form.get("value")
     values = {"accept": machine, "correct": value, "reject": tagging.NOTHING, "withdraw": None}
     if verdict not in values:
-        raise UsageError(f"verdict {verdict!r} is none. There are: {', '.join(values)}.")
+        raise UsageError(f"Unknown verdict {verdict!r}. Use {either(values)}.")
 
     def there(db: sqlite3.Connection) -> bool:
         found = db.execute("select exists (select 1 from labels where label_group = ?)", (group,)).fetchone()
@@ -168,7 +168,7 @@ async def undo(request: Request, datasette: Datasette, writer: Writer, form: For
     """Take back an act of the writer's own: ``batch``, or else the last one. It needs the right to what was done."""
     given = form.number("batch")
     if form.get("batch") and given is None:
-        raise NotThere("this is no act of yours.")
+        raise NotThere("This is not one of your changes.")
     rights = await access.rights(datasette, request)
 
     def look(
@@ -187,7 +187,7 @@ async def undo(request: Request, datasette: Datasette, writer: Writer, form: For
     def what(act: Act) -> Done:
         action = tagging.undo_of(act.db, writer.person, batch)
         if action is None:
-            raise NotThere(f"{batch} is no act of yours.")
+            raise NotThere(f"{batch} is not one of your changes.")
 
         def may(event: sqlite3.Row) -> bool:
             if not rights[RIGHTS.get(event["kind"], "tag")]:
@@ -252,7 +252,7 @@ async def do_bulk(request: Request, datasette: Datasette, writer: Writer, form: 
     slug = request.url_vars["slug"]
     action, name = form.get("action"), form.get("tag").strip()
     if action not in BULK_ACTIONS:
-        raise UsageError(f"action {action!r} is none. There are: {', '.join(BULK_ACTIONS)}.")
+        raise UsageError(f"Unknown action {action!r}. Use {either(BULK_ACTIONS)}.")
     if (count := form.number("count")) is None:
         raise UsageError("count: say how many papers the list had when you looked. Nothing was written.")
 

@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from tracker.article import Pmid
-from tracker.errors import NotThere, UsageError
+from tracker.errors import NotThere, UsageError, either
 from tracker.export.files import NEVER
 from tracker.export.formats import FORMATS, Citation, Listing
 from tracker.lists import citations, news, work
@@ -68,9 +68,9 @@ async def log(request: Request, datasette: Datasette) -> Response:
     pmid, before, day = (request.args.get(name) or None for name in ("pmid", "before", "day"))
     for name, value in (("pmid", pmid), ("before", before)):
         if value and not (value.isdecimal() and len(value) < 16):
-            raise BadRequest(f"{name}={value!r} is no number.")
+            raise BadRequest(f"{name}={value!r} is not a number.")
     if day and not _DAY.fullmatch(day):
-        raise BadRequest(f"day={day!r} is no day. Write it as 2026-01-31.")
+        raise BadRequest(f"day={day!r} is not a day. Write it as 2026-01-31.")
     chosen: dict[str, Any] = {
         "pmid": int(pmid) if pmid else None,
         "person": request.args.get("person") or None,
@@ -162,7 +162,7 @@ async def change_vocabulary(request: Request, datasette: Datasette, writer: Writ
     """``action``: add-group, add, rename, describe, merge, retire or bring-back."""
     action = form.get("action")
     if action not in _CHANGES:
-        raise UsageError(f"action {action!r} is none. There are: {', '.join(_CHANGES)}.")
+        raise UsageError(f"Unknown action {action!r}. Use {either(_CHANGES)}.")
 
     def what(act: Act) -> Done:
         said = _CHANGES[action](act, form)
