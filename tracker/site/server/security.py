@@ -114,49 +114,49 @@ def secured(app: Any, policy_of: Callable[[str], Policy]) -> Any:
             await app(scope, receive, send)
             return
         nonce = secrets.token_urlsafe(16)
-        is_https = scope.get("scheme") == "https"
-        headers = {
-            **_HEADERS,
-            **assets.headers(scope),
-            b"content-security-policy": policy_of(scope["path"]).header(nonce),
-        }
-
-        async def send_secured(message: dict[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                kept = [
-                    (name, _over_https(value) if is_https and name.lower() == b"set-cookie" else value)
-                    for name, value in message.get("headers", ())
-                    if name.lower() not in headers
-                ]
-                message = {**message, "headers": [*kept, *headers.items()]}
-            await send(message)
-
-        async def refuse(refusal: _Refusal) -> None:
-            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
-            start = {"type": "http.response.start", "status": refusal.status, "headers": headers}
-            await send_secured(start)
-            await send({"type": "http.response.body", "body": f"{refusal.words}\n".encode()})
-
+        exchange = _Exchange(scope, receive, send, policy_of(scope["path"]).header(nonce))
         if refusal := next(_refusals(scope), None):
-            await refuse(refusal)
+            await exchange.refuse(refusal)
             return
-        heard = 0
-
-        async def receive_some() -> Any:
-            nonlocal heard
-            message = await receive()
-            heard += len(message.get("body", b""))
-            if heard > LONGEST_BODY:
-                raise _TooLong(f"A form may have {LONGEST_BODY:,} bytes. Nothing was written.")
-            return message
-
         try:
-            await app({**scope, "csp_nonce": nonce}, receive_some, send_secured)
+            await app({**scope, "csp_nonce": nonce}, exchange.receive, exchange.send)
         except _TooLong as error:
             # Datasette answers it where its own code hears the body, but not where the form's token is looked for.
-            await refuse(_Refusal(error.status, str(error)))
+            await exchange.refuse(_Refusal(error.status, str(error)))
 
     return answer
+
+
+class _Exchange:
+    """One request and its answer: no body is too long, and every answer has our headers."""
+
+    def __init__(self, scope: dict[str, Any], receive: Any, send: Any, policy: bytes) -> None:
+        self._receive, self._send = receive, send
+        self._is_https = scope.get("scheme") == "https"
+        self._headers = {**_HEADERS, **assets.headers(scope), b"content-security-policy": policy}
+        self._heard = 0
+
+    async def receive(self) -> Any:
+        message = await self._receive()
+        self._heard += len(message.get("body", b""))
+        if self._heard > LONGEST_BODY:
+            raise _TooLong(f"A form may have {LONGEST_BODY:,} bytes. Nothing was written.")
+        return message
+
+    async def send(self, message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            theirs = [
+                (name, _over_https(value) if self._is_https and name.lower() == b"set-cookie" else value)
+                for name, value in message.get("headers", ())
+                if name.lower() not in self._headers
+            ]
+            message = {**message, "headers": [*theirs, *self._headers.items()]}
+        await self._send(message)
+
+    async def refuse(self, refusal: _Refusal) -> None:
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
+        await self.send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": f"{refusal.words}\n".encode()})
 
 
 def _over_https(cookie: bytes) -> bytes:

@@ -102,9 +102,6 @@ async def _stream(
     if newest is not None and newest <= FEW and request.method == "GET":
         body = await _at_once(datasette, choose, format, newest)
         return Response(body, 200, headers, content_type=about.media_type)
-    free = _free
-    if not free.acquire(blocking=False):
-        return _busy()
     pipe = _Pipe(asyncio.get_running_loop())
     work = _Work(
         datasette.get_database(EVIDENCE),
@@ -117,10 +114,7 @@ async def _stream(
         # a cut file from a whole one.
         measured=request.scope.get("http_version") == "1.0",
     )
-    try:
-        threading.Thread(target=_write, args=(work, pipe, free), name=f"export {slug} {format}").start()
-    except RuntimeError:
-        free.release()
+    if not _begin(work, pipe, f"export {slug} {format}"):
         return _busy()
     watching = asyncio.ensure_future(_watch(request, pipe))
     try:
@@ -136,6 +130,19 @@ async def _stream(
     if pipe.length is not None:
         headers["Content-Length"] = str(pipe.length)
     return _Streamed(request, pipe, first, watching, headers, about.media_type)
+
+
+def _begin(work: _Work, pipe: _Pipe, name: str) -> bool:
+    """Whether one more could be begun in a thread of its own."""
+    free = _free
+    if not free.acquire(blocking=False):
+        return False
+    try:
+        threading.Thread(target=_write, args=(work, pipe, free), name=name).start()
+    except RuntimeError:
+        free.release()
+        return False
+    return True
 
 
 async def _at_once(datasette: Datasette, choose: Choose, format: str, newest: int) -> bytes:

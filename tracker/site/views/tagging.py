@@ -249,71 +249,91 @@ async def show_bulk(request: Request, datasette: Datasette) -> Response:
 
 async def do_bulk(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
     """Do to all papers of a list what the form's ``action`` says."""
-    slug = request.url_vars["slug"]
-    action, name = form.get("action"), form.get("tag").strip()
+    action = form.get("action")
     if action not in BULK_ACTIONS:
         raise UsageError(f"Unknown action {action!r}. Use {either(BULK_ACTIONS)}.")
-    if (count := form.number("count")) is None:
-        raise UsageError("count: say how many papers the list had when you looked. Nothing was written.")
-
-    def query(db: sqlite3.Connection) -> tuple[list[Pmid], Mapping[str, Review], dict[int, list[Review]]]:
-        listed = _listed_request(request, form.get("list"))
-        found = _first(db, _chosen(listed, db, slug))
-        every = reviews(db)
-        return found, every, tagging.holding(db, every, found)
-
-    pmids, every, held = await read(datasette, query)
-    if len(pmids) > tagging.MOST_AT_ONCE:
-        raise Refused(
-            f"The list has more than {tagging.MOST_AT_ONCE:,} papers, the most that one act may change. Narrow it."
-        )
-    if len(pmids) != count or form.get("which", _which(pmids)) != _which(pmids):
-        raise Refused(
-            f"The list had {count:,} papers when you looked, and is another now, of {len(pmids):,}. "
-            "Look again. Nothing was written."
-        )
-    review = every[slug]
-    is_tag = action in ("tag", "untag")
-    if not (await access.rights(datasette, request))["tag" if is_tag else "decide"]:
+    bulk = await _bulk(request, datasette, form)
+    does_tag = action in ("tag", "untag")
+    if not (await access.rights(datasette, request))["tag" if does_tag else "decide"]:
         raise Forbidden("You have no right to this. Nothing was written.")
 
     def what(act: Act) -> Done:
-        if is_tag:
-            if not name:
-                raise UsageError("say which tag. Nothing was written.")
-            found = vocabulary.named(act.db, name)
-            seal = tagging.seals(act.db, held)
-            done = tagging.in_bulk(
-                act,
-                pmids,
-                lambda pmid: (
-                    tagging.tag(act, pmid, slug, found, seal=seal(pmid, slug))
-                    if action == "tag"
-                    else tagging.untag(act, pmid, slug, found, seal(pmid, slug))
-                ),
-            )
-        else:
-            decision = None if action == "withdraw" else action
-            reason = (form.get("reason") or None) if action == "exclude" else None
-            if given := form.get("stage"):
-                decisions.check_form(review, given, decision, reason)
-            done = tagging.in_bulk(
-                act,
-                pmids,
-                lambda pmid: decisions.decide(
-                    act, review, pmid, given or decisions.stage_of(act.db, review, pmid), decision, reason
-                ),
-            )
-        parts = [f"{done.changed:,} of {len(pmids):,} papers changed"]
-        if done.unchanged:
-            parts.append(f"{done.unchanged:,} were so already")
-        if done.refused:
-            parts.append(
-                f"{done.refused:,} could not be changed (two people have decided, or it is not their stage)"
-            )
-        return Done("; ".join(parts) + ".", act.changed, act.batch, tuple(pmids[:MOST_PANELS]), done.refused)
+        done = _tag_all(act, form, bulk) if does_tag else _decide_all(act, form, bulk)
+        shown = tuple(bulk.pmids[:MOST_PANELS])
+        return Done(_told(done, len(bulk.pmids)), act.changed, act.batch, shown, done.refused)
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
+
+
+class _Bulk(NamedTuple):
+    """The papers of the list, the review of its question, and the reviews that hold each paper."""
+
+    slug: str
+    pmids: list[Pmid]
+    review: Review
+    held: dict[int, list[Review]]
+
+
+async def _bulk(request: Request, datasette: Datasette, form: Form) -> _Bulk:
+    """The list as it is now. Raises Refused where it is too long, or another than the person saw."""
+    slug = request.url_vars["slug"]
+    if (count := form.number("count")) is None:
+        raise UsageError("count: say how many papers the list had when you looked. Nothing was written.")
+
+    def query(db: sqlite3.Connection) -> _Bulk:
+        pmids = _first(db, _chosen(_listed_request(request, form.get("list")), db, slug))
+        every = reviews(db)
+        return _Bulk(slug, pmids, every[slug], tagging.holding(db, every, pmids))
+
+    found: _Bulk = await read(datasette, query)
+    if len(found.pmids) > tagging.MOST_AT_ONCE:
+        raise Refused(
+            f"The list has more than {tagging.MOST_AT_ONCE:,} papers, the most that one act may change. Narrow it."
+        )
+    if len(found.pmids) != count or form.get("which", _which(found.pmids)) != _which(found.pmids):
+        raise Refused(
+            f"The list had {count:,} papers when you looked, and is another now, of {len(found.pmids):,}. "
+            "Look again. Nothing was written."
+        )
+    return found
+
+
+def _tag_all(act: Act, form: Form, bulk: _Bulk) -> tagging.Bulk:
+    if not (name := form.get("tag").strip()):
+        raise UsageError("say which tag. Nothing was written.")
+    chosen, seal = vocabulary.named(act.db, name), tagging.seals(act.db, bulk.held)
+
+    def put(pmid: Pmid) -> bool:
+        if form.get("action") == "tag":
+            return tagging.tag(act, pmid, bulk.slug, chosen, seal=seal(pmid, bulk.slug))
+        return tagging.untag(act, pmid, bulk.slug, chosen, seal(pmid, bulk.slug))
+
+    return tagging.in_bulk(act, bulk.pmids, put)
+
+
+def _decide_all(act: Act, form: Form, bulk: _Bulk) -> tagging.Bulk:
+    action, stage = form.get("action"), form.get("stage")
+    decision = None if action == "withdraw" else action
+    reason = (form.get("reason") or None) if action == "exclude" else None
+    if stage:
+        decisions.check_form(bulk.review, stage, decision, reason)
+
+    def put(pmid: Pmid) -> bool:
+        at = stage or decisions.stage_of(act.db, bulk.review, pmid)
+        return decisions.decide(act, bulk.review, pmid, at, decision, reason)
+
+    return tagging.in_bulk(act, bulk.pmids, put)
+
+
+def _told(done: tagging.Bulk, papers: int) -> str:
+    parts = [f"{done.changed:,} of {papers:,} papers changed"]
+    if done.unchanged:
+        parts.append(f"{done.unchanged:,} were so already")
+    if done.refused:
+        parts.append(
+            f"{done.refused:,} could not be changed (two people have decided, or it is not their stage)"
+        )
+    return "; ".join(parts) + "."
 
 
 def _chosen(request: Request, db: sqlite3.Connection, slug: str) -> Selection:
