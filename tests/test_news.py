@@ -19,7 +19,7 @@ from tests.eutils_server import StandIn
 from tests.helpers_load import document, open_evidence, record
 from tests.helpers_site import CONCERN, HOSTILE, RETRACTED, Site
 from tracker.lists import news, selection
-from tracker.lists.news import KINDS, Field
+from tracker.lists.news import NEWS, Field
 from tracker.lists.selection import Count
 from tracker.site.views.news import said
 
@@ -199,7 +199,7 @@ def test_a_database_without_news_has_none(tmp_path: Path) -> None:
 PARTS = {"new": "entered", "changed": "changed", "withdrawn": "withdrawn", "left": "left"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", NEWS)
 def test_a_kind_shows_the_same_as_without_a_filter_and_nothing_else(
     db: sqlite3.Connection, kind: news.Kind
 ) -> None:
@@ -244,11 +244,11 @@ _HAPPENED = {
 
 
 @pytest.mark.parametrize("question", [None, *QUESTIONS])
-@pytest.mark.parametrize("kind", [None, *KINDS])
+@pytest.mark.parametrize("kind", [None, *NEWS])
 def test_going_back_shows_every_day_once_and_none_that_is_empty(
     busy: sqlite3.Connection, question: str | None, kind: news.Kind | None
 ) -> None:
-    happened = " union ".join(f"select * from ({_HAPPENED[each]})" for each in KINDS if kind in (None, each))
+    happened = " union ".join(f"select * from ({_HAPPENED[each]})" for each in NEWS if kind in (None, each))
     days = busy.execute(
         f"select distinct substr(column1, 1, 10) from (select null as column1, null as column2 where 0 union all "
         f"{happened}) where ? is null or column2 = ? order by 1 desc",
@@ -399,7 +399,7 @@ def test_no_query_walks_through_a_table_that_grows(copy: sqlite3.Connection, ana
         copy.execute("analyze")
     asked: list[str] = []
     copy.set_trace_callback(asked.append)
-    for question, kind in product((None, "cognition", "cystitis"), (None, *KINDS)):
+    for question, kind in product((None, "cognition", "cystitis"), (None, *NEWS)):
         news.days(copy, question=question, kind=kind)
         news.days(copy, LATER, question, kind)
     for slug in QUESTIONS:
@@ -521,7 +521,7 @@ def test_the_filters_are_a_form_that_keeps_what_was_chosen(site: Site) -> None:
     assert form.method == "GET"
     assert dict(form.fields) == {"question": "cystitis", "kind": "withdrawn"}
     assert set(form.inputs["question"].value_options) == {"", *QUESTIONS}
-    assert set(form.inputs["kind"].value_options) == {"", *KINDS}
+    assert set(form.inputs["kind"].value_options) == {"", *NEWS}
     assert {f"/articles/{RETRACTED}"} == set(tree.xpath('//section//a[@class="record"]/@href'))
     (feed,) = tree.xpath('//link[@type="application/atom+xml"]/@href')
     assert feed == "/changes.atom?question=cystitis"

@@ -22,7 +22,7 @@ from tracker.team import agreement, blind, by_article, decisions, people, screen
 from tracker.team.acts import acting, open_annotations, undo
 from tracker.team.log import events
 from tracker.team.review import Review
-from tracker.team.screening import Flow, Standing
+from tracker.team.screening import Flow, ReviewState
 
 FIRST, SECOND = "title-abstract", "full-text"
 REASONS = ("wrong population", "wrong drug")
@@ -92,7 +92,7 @@ class Team:
         decision: str | None,
         reason: str | None = None,
         stage: str = FIRST,
-        was: str | None = "",
+        was: str | decisions.Unsaid | None = decisions.UNSAID,
     ) -> bool:
         def what(act: Any) -> bool:
             return decisions.decide(act, self.review, Pmid(pmid), stage, decision, reason, was=was)
@@ -130,9 +130,9 @@ class Team:
             db.execute("attach ? as annotations", (str(self.path),))
             return what(db)
 
-    def standing(self, viewer: str | None = "eve") -> Standing:
+    def standing(self, viewer: str | None = "eve") -> ReviewState:
         who = PEOPLE[viewer] if viewer else None
-        found: Standing = self.looks(lambda db: screening.standing(db, "bladder", who))
+        found: ReviewState = self.looks(lambda db: screening.standing(db, "bladder", who))
         return found
 
     @property

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 STARTER = "starter citation"
 
 
-class Standing(NamedTuple):
+class Completeness(NamedTuple):
     """How complete a question is; dates are UTC moments."""
 
     complete_to: str | None
@@ -68,12 +68,12 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
         )
 
 
-def standing(db: sqlite3.Connection, slug: str) -> Standing:
+def completeness(db: sqlite3.Connection, slug: str) -> Completeness:
     found = db.execute(
         "select complete_to, strategy, incomplete_since, incomplete_reason from questions where slug = ?",
         (slug,),
     ).fetchone()
-    return Standing(*found) if found else Standing(None, None, None, None)
+    return Completeness(*found) if found else Completeness(None, None, None, None)
 
 
 def keep_strategy(db: sqlite3.Connection, question: Question, when: str) -> None:

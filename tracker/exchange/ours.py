@@ -330,7 +330,7 @@ class _Import:
         )
 
     def _meant(self, row: Row) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
-        """A row's key, what it says and when, as ``annotations.KINDS`` has them."""
+        """A row's key, what it says and when, as ``team.acts.STATEMENTS`` has them."""
         of: dict[str, Any] = {"pmid": row.pmid, "question": row.question, "person": self._person(row.person)}
         if row.kind == "tagging":
             tag = self._tag(row)

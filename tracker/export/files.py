@@ -58,7 +58,7 @@ def listing(db: sqlite3.Connection, selection: Selection) -> Listing:
     titles = dict(rows)
     if slug not in titles:
         raise UsageError(f"there is no question {slug!r} in the database. There are: {', '.join(titles)}.")
-    standing = questions.standing(db, slug)
+    standing = questions.completeness(db, slug)
     remarks = [
         f"Complete to {standing.complete_to}." if standing.complete_to else "Never searched to completion."
     ]

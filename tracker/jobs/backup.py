@@ -97,7 +97,7 @@ def backup(settings: Settings, folder: Path | None = None, *, keep: int = KEEP) 
     being made; TrackerError for a full disk. Nothing is left behind then, and no older backup is touched.
     """
     started = time.monotonic()
-    paths = {name: path for name in copies.KINDS if (path := settings.db_dir / name).is_file()}
+    paths = {name: path for name in copies.DATABASES if (path := settings.db_dir / name).is_file()}
     if not paths:
         raise UsageError(
             f"{settings.db_dir}: there is no database to back up. Run 'tracker refresh', or give --db-dir."
@@ -209,7 +209,7 @@ def _check_room(folder: Path, sizes: Sequence[int]) -> None:
 
 def _losses(made: Backup, earlier: Sequence[Backup]) -> Iterator[str]:
     """What the last backup had, and this has not: the log only ever grows, and a database does not go away."""
-    for name in copies.KINDS:
+    for name in copies.DATABASES:
         last = next((one for one in reversed(earlier) if name in one.files), None)
         if last is None:
             continue
@@ -294,7 +294,7 @@ def _rotate(made: Backup, earlier: Sequence[Backup], keep: int) -> tuple[list[st
     The one just made stays whatever the clock says, and so does the last one of each database.
     """
     staying = {one.folder for one in earlier[max(0, len(earlier) + 1 - keep) :]}
-    for name in copies.KINDS:
+    for name in copies.DATABASES:
         staying |= {one.folder for one in [one for one in (*earlier, made) if name in one.files][-1:]}
     deleted, remarks = [], []
     for one in earlier:
@@ -329,7 +329,7 @@ def restore(settings: Settings, backup: Backup, only: Name | None = None) -> dic
     UsageError where the folder cannot be written; TrackerError for a full disk.
     """
     started = time.monotonic()
-    names = [name for name in copies.KINDS if name in backup.files and only in (None, name)]
+    names = [name for name in copies.DATABASES if name in backup.files and only in (None, name)]
     with _plain_errors(settings.db_dir), writing_job(settings.db_dir), ExitStack() as stack:
         part = settings.db_dir / ".restore.part"
         shutil.rmtree(part, ignore_errors=True)

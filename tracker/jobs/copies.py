@@ -22,7 +22,7 @@ PATIENCE = 5.0
 BESIDE = ("-wal", "-shm", "-journal")
 
 
-class Kind(NamedTuple):
+class OurDatabase(NamedTuple):
     """One of our databases: its schema, and the tables whose sizes tell a person what it holds."""
 
     schema: Schema
@@ -30,9 +30,9 @@ class Kind(NamedTuple):
 
 
 # In the order in which they are copied.
-KINDS: dict[Name, Kind] = {
-    "evidence.db": Kind(schema.migrations, ("articles", "raw_records", "question_articles", "runs")),
-    "annotations.db": Kind(
+DATABASES: dict[Name, OurDatabase] = {
+    "evidence.db": OurDatabase(schema.migrations, ("articles", "raw_records", "question_articles", "runs")),
+    "annotations.db": OurDatabase(
         annotations_schema, ("people", "taggings", "decisions", "notes", "label_reviews", "events")
     ),
 }
@@ -55,7 +55,7 @@ def snapshot(path: Path, name: Name) -> sqlite3.Connection:
         db = connect.connect_read_only(path)
         try:
             db.execute("begin")
-            connect.applied_steps(db, path, KINDS[name].schema)
+            connect.applied_steps(db, path, DATABASES[name].schema)
         except BaseException:
             db.close()
             raise
@@ -91,7 +91,7 @@ def contents(path: Path, name: Name) -> Contents:
 
     Raises CorruptDatabase with what was found wrong, NewerSchema where a later version wrote it.
     """
-    kind = KINDS[name]
+    database = DATABASES[name]
     try:
         with closing(connect.connect_read_only(path, "immutable=1")) as db:
             for check, says in (
@@ -101,13 +101,13 @@ def contents(path: Path, name: Name) -> Contents:
                 for problem, *_ in db.execute(check):
                     if problem != "ok":
                         raise CorruptDatabase(says.format(" ".join(str(problem).split())))
-            applied = connect.applied_steps(db, path, kind.schema)
+            applied = connect.applied_steps(db, path, database.schema)
             if not applied:
                 raise CorruptDatabase("it has none of our tables")
-            connect.check_ours(db, kind.schema)
+            connect.check_ours(db, database.schema)
             counts = {
                 table: int(db.execute(f"select count(*) from {table}").fetchone()[0])
-                for table in kind.counted
+                for table in database.counted
             }
     except sqlite3.DatabaseError as error:
         raise CorruptDatabase(f"damaged: {error}") from None

@@ -47,7 +47,7 @@ class Progress:
     """What a refresh has done for one question so far."""
 
     question: Question
-    before: store.Standing
+    before: store.Completeness
     newest_held: str | None = None
     search: SearchResult | None = None
     found: frozenset[Pmid] = frozenset()
@@ -200,7 +200,7 @@ def _open(
 
 
 def _progress(db: sqlite3.Connection, question: Question) -> Progress:
-    before = store.standing(db, question.slug)
+    before = store.completeness(db, question.slug)
     # Of what came in since, by a run that did not end well, nothing may make the rest look old.
     held = store.newest_created(db, before.complete_to) if before.complete_to else None
     return Progress(question, before, held)

@@ -18,8 +18,8 @@ from tracker.evidence.questions import STARTER
 from tracker.evidence.schema import STANDING
 from tracker.lists.selection import NARROW, Count
 
-Kind = Literal["new", "changed", "withdrawn", "left"]
-KINDS: tuple[Kind, ...] = ("new", "changed", "withdrawn", "left")
+News = Literal["new", "changed", "withdrawn", "left"]
+NEWS: tuple[News, ...] = ("new", "changed", "withdrawn", "left")
 # Why an article enters, the reasons that make it news first; what a first search finds is told by its number alone.
 FIRST_SEARCH = "first search"
 REASONS = ("newly published", "newly indexed", "loaded from a file", "strategy changed", FIRST_SEARCH)
@@ -197,7 +197,7 @@ def days(
     db: sqlite3.Connection,
     before: str | None = None,
     question: str | None = None,
-    kind: Kind | None = None,
+    kind: News | None = None,
     size: int = 7,
 ) -> Days:
     """The latest days before the given one (all, without) on which something of the kind happened in the question.
@@ -281,7 +281,7 @@ def titles(db: sqlite3.Connection, question: str | None = None) -> dict[str, str
 # -- a day -----------------------------------------------------------------------------------------
 
 
-def _latest(db: sqlite3.Connection, before: str, slugs: Collection[str], kind: Kind | None) -> str | None:
+def _latest(db: sqlite3.Connection, before: str, slugs: Collection[str], kind: News | None) -> str | None:
     """The last moment before which something of the kind may have happened: one step into each index."""
     asked: list[tuple[str, tuple[str, ...]]] = []
     only = next(iter(slugs)) if len(slugs) == 1 else None
@@ -302,7 +302,7 @@ def _latest(db: sqlite3.Connection, before: str, slugs: Collection[str], kind: K
 
 
 def _day(
-    db: sqlite3.Connection, day: str, asked: Mapping[str, str], question: str | None, kind: Kind | None
+    db: sqlite3.Connection, day: str, asked: Mapping[str, str], question: str | None, kind: News | None
 ) -> Day:
     span = _Span(day, f"{day}~")
     entered = {slug: _entered(db, slug, span) for slug in asked if kind in (None, "new")}

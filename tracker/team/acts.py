@@ -1,6 +1,6 @@
 """annotations.db: what people write, and the one way to write it. No refresh, load or rebuild ever opens it.
 
-Whatever a person says of a paper is a row of one of ``KINDS``. ``Act.put`` is the only thing that changes one, and
+Whatever a person says of a paper is a row of one of ``STATEMENTS``. ``Act.put`` is the only thing that changes one, and
 it adds an event with what was there before and what is there after: so the log is complete, and undoing is putting
 back what was there.
 """
@@ -43,7 +43,7 @@ def open_annotations(path: Path) -> sqlite3.Connection:
     return open_for_writing(path, migrations, "FULL", only_ours=True)
 
 
-class Kind(NamedTuple):
+class Statement(NamedTuple):
     """Something that people say of a paper: where it is kept, what tells one from another, what it says, and when."""
 
     table: str
@@ -52,16 +52,16 @@ class Kind(NamedTuple):
     when: str
 
 
-KINDS = {
-    "tagging": Kind("taggings", ("pmid", "question", "tag", "person"), ("note", "blind"), "tagged"),
-    "decision": Kind(
+STATEMENTS = {
+    "tagging": Statement("taggings", ("pmid", "question", "tag", "person"), ("note", "blind"), "tagged"),
+    "decision": Statement(
         "decisions", ("pmid", "question", "stage", "person"), ("decision", "reason", "blind"), "decided"
     ),
-    "settlement": Kind(
+    "settlement": Statement(
         "settlements", ("pmid", "question", "stage"), ("decision", "reason", "why", "person"), "settled"
     ),
-    "note": Kind("notes", ("pmid", "question", "id", "person"), ("text", "blind"), "written"),
-    "label review": Kind(
+    "note": Statement("notes", ("pmid", "question", "id", "person"), ("text", "blind"), "written"),
+    "label review": Statement(
         "label_reviews", ("pmid", "label_group", "machine_value", "person"), ("value",), "reviewed"
     ),
 }
@@ -93,7 +93,7 @@ class Act:
         ``says`` may have the moment under the kind's ``when`` (what is imported or put back keeps its own). ``seal`` is
         what hides it from others from now on, where ``says`` does not have one under ``blind``.
         """
-        of = KINDS[kind]
+        of = STATEMENTS[kind]
         before = current(self.db, kind, key)
         if says is not None and "blind" in of.says:
             says = {"blind": seal} | dict(says)
@@ -185,12 +185,12 @@ def undo(
         events = act.db.execute("select * from events where batch = ? order by id desc", (batch,)).fetchall()
     finally:
         act.db.row_factory = factory
-    if any(event["kind"] not in KINDS for event in events):
+    if any(event["kind"] not in STATEMENTS for event in events):
         raise Refused("This changed the vocabulary or an account as well, and is undone there.")
     act.undoes = batch
     undone = changed = 0
     for event in events:
-        of = KINDS[event["kind"]]
+        of = STATEMENTS[event["kind"]]
         given = {"pmid": event["pmid"], "question": event["question"]} | json.loads(event["subject"])
         key = {name: given[name] for name in of.key}
         before, after = (event[name] and json.loads(event[name]) for name in ("before", "after"))
@@ -206,7 +206,7 @@ def undo(
 
 def current(db: sqlite3.Connection, kind: str, key: Key) -> State | None:
     """What is said now."""
-    of = KINDS[kind]
+    of = STATEMENTS[kind]
     columns = ", ".join((*of.says, of.when))
     found = read_rows(db, f"select {columns} from {of.table} where {_is(of)}", key)
     return found[0] if found else None
@@ -218,12 +218,12 @@ def next_event(db: sqlite3.Connection) -> int:
     return found
 
 
-def _says(of: Kind, state: Mapping[str, Any]) -> list[Any]:
+def _says(of: Statement, state: Mapping[str, Any]) -> list[Any]:
     # Whether it is hidden is no part of what is said.
     return [state.get(name) for name in of.says if name != "blind"]
 
 
-def _is(of: Kind) -> str:
+def _is(of: Statement) -> str:
     return " and ".join(f"{name} is :{name}" for name in of.key)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Set
+from enum import Enum
 from typing import NamedTuple
 
 from tracker.article import Pmid
@@ -19,6 +20,15 @@ from tracker.evidence.cache import Cache
 from tracker.team.acts import Act, current
 from tracker.team.blind import is_unsealed, unseal
 from tracker.team.review import REVIEWERS, Review
+
+
+class Unsaid(Enum):
+    """That nobody says what they saw; None is that they saw nothing."""
+
+    UNSAID = "unsaid"
+
+
+UNSAID = Unsaid.UNSAID
 
 
 class Outcome(NamedTuple):
@@ -48,11 +58,11 @@ def decide(
     decision: str | None,
     reason: str | None = None,
     *,
-    was: str | None = "",
+    was: str | Unsaid | None = UNSAID,
 ) -> bool:
     """Write down, change or (None) take back the acting person's decision; whether that changed anything.
 
-    ``was`` is the decision that the person saw when they decided ('' where nobody says).
+    ``was`` is the decision that the person saw when they decided, UNSAID where nobody says.
     Raises UsageError for what is no decision, and Refused where another has to be made first, where two have decided,
     or where the page was out of date.
     """
@@ -61,7 +71,7 @@ def decide(
     given = None if decision is None else {"decision": decision, "reason": reason or None}
     if mine and given and all(mine[name] == value for name, value in given.items()):
         return False
-    if was != "" and (mine or {}).get("decision") != was:
+    if was is not UNSAID and (mine or {}).get("decision") != was:
         raise Refused(
             f"PMID {pmid}: your decision there is {(mine or {}).get('decision') or 'none'} by now, not "
             f"{was or 'none'}. Look again, then decide."
@@ -132,11 +142,11 @@ def settle(
     reason: str | None,
     why: str,
     *,
-    was: str | None = "",
+    was: str | Unsaid | None = UNSAID,
 ) -> bool:
     """A lead's last word on what two people decided, with why; also where they agreed, as neither can change it.
 
-    ``was`` is how it was settled when the lead looked ('' where nobody says). Raises Refused where two have not
+    ``was`` is how it was settled when the lead looked, UNSAID where nobody says. Raises Refused where two have not
     decided yet, or where the page was out of date.
     """
     check_form(review, stage, decision, reason)
@@ -150,7 +160,7 @@ def settle(
     says = {"decision": decision, "reason": reason or None, "why": why.strip(), "person": act.person}
     there = current(act.db, "settlement", key) or {}
     is_so = all(there.get(name) == value for name, value in says.items())
-    if was != "" and there.get("decision") != was and not is_so:
+    if was is not UNSAID and there.get("decision") != was and not is_so:
         by_now = f"settled as {there['decision']}" if there else "not settled"
         raise Refused(f"PMID {pmid}: it is {by_now} by now. Look again, then settle.")
     return act.put("settle", "settlement", key, says)

@@ -11,7 +11,7 @@ import sqlite3
 from typing import Any
 
 from tracker.evidence.rows import Row, read_rows
-from tracker.team.acts import KINDS
+from tracker.team.acts import STATEMENTS
 from tracker.team.blind import visible
 
 # Of an event ``e``, what was done to what, the tag of a tagging by its name, and into which one a tag was merged.
@@ -100,8 +100,8 @@ def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | N
         kind
         for (kind,) in db.execute("select distinct kind from annotations.events where batch = ?", (batch,))
     }
-    found["undoable"] = kinds <= KINDS.keys() and found["undoes"] is None
-    if not kinds <= KINDS.keys():
+    found["undoable"] = kinds <= STATEMENTS.keys() and found["undoes"] is None
+    if not kinds <= STATEMENTS.keys():
         # A merge: on how many papers is not told, as some may be hidden.
         found |= {"count": 1, "pmids": []}
     return found

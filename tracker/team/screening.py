@@ -72,7 +72,7 @@ class Pair(NamedTuple):
     all_three: Agreement
 
 
-class Standing(NamedTuple):
+class ReviewState(NamedTuple):
     """How a question's review stands. What is not in ``flow`` is for the team alone."""
 
     review: Review
@@ -82,13 +82,13 @@ class Standing(NamedTuple):
     pairs: list[Pair]
 
 
-def standing(db: sqlite3.Connection, slug: str, viewer: int | None = None) -> Standing | None:
+def standing(db: sqlite3.Connection, slug: str, viewer: int | None = None) -> ReviewState | None:
     """How a question's review stands, as ``viewer`` may see it; None where there is no such question."""
     review = reviews(db).get(slug)
     if review is None:
         return None
     table = _Table(db, review)
-    return Standing(
+    return ReviewState(
         review, table.flow(), table.progress(viewer), conflicts(db, table, viewer), pairs(db, review)
     )
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tracker.article import Pmid
 from tracker.errors import NotThere, Refused, UsageError, either
 from tracker.team import decisions
-from tracker.team.acts import KINDS, Act, current, next_event
+from tracker.team.acts import STATEMENTS, Act, current, next_event
 from tracker.team.review import Review
 from tracker.team.vocabulary import Tag
 
@@ -153,7 +153,7 @@ def undo_of(db: sqlite3.Connection, person: int, batch: int) -> str | None:
 def latest_batch(db: sqlite3.Connection, person: int) -> int | None:
     """The person's last act on papers that is no undoing itself, was not undone, and can be: what two people have
     decided on since cannot, nor what changed the vocabulary as well."""
-    kinds = ", ".join(f"'{kind}'" for kind in KINDS)
+    kinds = ", ".join(f"'{kind}'" for kind in STATEMENTS)
     row = db.execute(
         f"""
         select e.batch from events e

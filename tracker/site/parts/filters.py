@@ -20,12 +20,12 @@ from tracker.team.decisions import TODO, TODO_FULL, UNDECIDED
 MOST_CHARACTERS = 300
 # Of one group; each is a filter to take off again, with the address of the list without it.
 MOST_VALUES = 20
-DECISIONS: dict[str, str] = {
+DECISION_FILTERS: dict[str, str] = {
     **{decision: words.filter for decision, words in DECISION_WORDS.items()},
     UNDECIDED: "not looked at",
 }
 # What is left for whoever looks.
-MINE = {
+MY_FILTERS = {
     todo: f"for me to decide by {words}"
     for todo, words in zip((TODO, TODO_FULL), STAGE_WORDS.values(), strict=True)
 }
@@ -100,7 +100,7 @@ def _decision(request: Request, question: str | None) -> str | None:
     decision = request.args.get("decision") or None
     if decision and question is None:
         raise BadRequest("decision: people decide for a question. Take one question's page.")
-    known = DECISIONS | (MINE if access.viewer(request) else {})
+    known = DECISION_FILTERS | (MY_FILTERS if access.viewer(request) else {})
     if decision and decision not in known:
         raise BadRequest(f"Unknown decision {decision!r}. Use {either(known)}.")
     return decision
@@ -175,7 +175,7 @@ def _parts(chosen: Selection) -> Iterator[tuple[str, Selection]]:
     if chosen.tag:
         yield f"tag: {chosen.tag}", chosen._replace(tag=None)
     if chosen.decision:
-        yield (DECISIONS | MINE)[chosen.decision], chosen._replace(decision=None)
+        yield (DECISION_FILTERS | MY_FILTERS)[chosen.decision], chosen._replace(decision=None)
 
 
 def group_title(group: str) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from tracker.export.files import NEVER
 from tracker.export.formats import FORMATS, Citation, Listing
 from tracker.lists import citations, news
-from tracker.lists.news import Field, Kind
+from tracker.lists.news import Field, News
 from tracker.lists.pages import has_starter
 from tracker.reading.notices import describe
 from tracker.site.server import address
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datasette.app import Datasette
 
 PATH = "/changes"
-KINDS: dict[Kind, str] = {
+NEWS_WORDS: dict[News, str] = {
     "new": "New in a question",
     "withdrawn": "Retracted, withdrawn, under concern or corrected",
     "left": "No longer found by the search",
@@ -90,7 +90,7 @@ async def changes(request: Request, datasette: Datasette) -> Response:
         "questions": questions,
         "question": slug,
         "kind": kind,
-        "kinds": KINDS,
+        "kinds": NEWS_WORDS,
         "notices": NOTICES,
         "said": said,
         "latest_path": PATH + _query(question=slug, kind=kind) if before else None,
@@ -139,8 +139,8 @@ def said(fields: Sequence[Field]) -> str:
     return "; ".join(filter(None, [", ".join(names), *turned]))
 
 
-def _kind(request: Request) -> Kind | None:
-    return next((kind for kind in KINDS if kind == request.args.get("kind")), None)
+def _kind(request: Request) -> News | None:
+    return next((kind for kind in NEWS_WORDS if kind == request.args.get("kind")), None)
 
 
 def _day(request: Request) -> str | None:

@@ -70,7 +70,7 @@ async def question(request: Request, datasette: Datasette) -> Response:
         "chosen": chosen,
         "path": path,
         "groups": [_choices(group, found["choices"], chosen) for group in _ordered(found["groups"])],
-        "decisions": filters.DECISIONS | (filters.MINE if access.viewer(request) else {}),
+        "decisions": filters.DECISION_FILTERS | (filters.MY_FILTERS if access.viewer(request) else {}),
         **_list_context(chosen, path, found),
         "feed": path + ".atom" + filters.query(chosen._replace(sort="entered"), newest="50"),
         **_chart(found["designs"]),

@@ -21,7 +21,7 @@ from tracker.site.views.tagging import Done, with_done
 from tracker.team import decisions, screening
 from tracker.team.acts import Act
 from tracker.team.review import Review, reviews
-from tracker.team.screening import Pair, Standing
+from tracker.team.screening import Pair, ReviewState
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -33,7 +33,7 @@ LONGEST_WHY = 2_000
 
 class Shown(NamedTuple):
     title: str
-    standing: Standing
+    standing: ReviewState
     is_team: bool
 
 
@@ -79,7 +79,7 @@ async def settle(request: Request, datasette: Datasette, writer: Writer, form: F
     stage, decision, why = form.get("stage"), form.get("decision"), form.get("why")
     # The list of reasons stands beside both choices.
     reason = (form.get("reason") or None) if decision == "exclude" else None
-    was = (form.get("was") or None) if form.has("was") else ""
+    was = (form.get("was") or None) if form.has("was") else decisions.UNSAID
     if len(why) > LONGEST_WHY:
         raise UsageError(f"why may have {LONGEST_WHY:,} characters, not {len(why):,}. Shorten it.")
     found = await read(datasette, lambda db: _holding(db, slug, pmid))

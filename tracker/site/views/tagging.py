@@ -97,7 +97,7 @@ async def decide(request: Request, datasette: Datasette, writer: Writer, form: F
     if decision != "exclude":
         # The list of reasons stands beside all three buttons.
         reason = None
-    was = (form.get("was") or None) if form.has("was") else ""
+    was = (form.get("was") or None) if form.has("was") else decisions.UNSAID
 
     def what(act: Act) -> Done:
         stage = form.get("stage") or decisions.stage_of(act.db, review, place.pmid)
