@@ -215,7 +215,7 @@ GOOD = "note,1,,,ada,,,,,,words,2026-01-01T00:00:00Z,"
         ("opinion,1,,,ada,,,,,,x,2026-01-01T00:00:00Z,", "kind: 'opinion' is unknown. Use tagging"),
         ("note,x1,,,ada,,,,,,x,2026-01-01T00:00:00Z,", "pmid: 'x1' is not a PMID"),
         ("note,1,,,,,,,,,x,2026-01-01T00:00:00Z,", "person: is empty"),
-        ("note,1,,,Ada B,,,,,,x,2026-01-01T00:00:00Z,", "'Ada B' is no name"),
+        ("note,1,,,Ada B,,,,,,x,2026-01-01T00:00:00Z,", "'Ada B' is not a valid name"),
         ("note,1,,,ada,,,,,,,2026-01-01T00:00:00Z,", "text: is empty"),
         ("note,1,,,ada,,,,,,x,yesterday,", "when: 'yesterday' is not a date and time"),
         ("note,1,,,ada,,,,,,x,2026-02-30T00:00:00Z,", "is not a date and time"),

@@ -46,7 +46,11 @@ def test_every_format_can_be_asked_for() -> None:
 
 
 def test_every_format_is_documented_with_its_ending() -> None:
-    table = (QUERIES.parent / "docs" / "export.md").read_text(encoding="utf-8").partition("| `--format` |")[2]
+    table = (
+        (Path(__file__).parents[1] / "docs" / "export.md")
+        .read_text(encoding="utf-8")
+        .partition("| `--format` |")[2]
+    )
     rows = [row.split("|")[1:3] for row in table.partition("\n\n")[0].splitlines()[2:]]
     names, endings = (re.findall("`([^`]+)`", " ".join(column)) for column in zip(*rows, strict=True))
     assert dict(zip(names, endings, strict=True)) == {

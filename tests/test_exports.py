@@ -937,8 +937,8 @@ def test_hostile_text_stays_text(site: Site, library: Desk, ending: str) -> None
 @pytest.mark.parametrize("ending", exports.RENDERED)
 def test_the_rest_is_refused_in_plain_words(site: Site, ending: str) -> None:
     for path, status, words in (
-        (f"/evidence/runs.{ending}", 400, "There is not a column pmid in it"),
-        (sql("select 1 as x", ending), 400, "There is not a column pmid in it"),
+        (f"/evidence/runs.{ending}", 400, "It has no column pmid"),
+        (sql("select 1 as x", ending), 400, "It has no column pmid"),
         (sql("select pmid from nowhere", ending), 400, "no such table: nowhere"),
         (f"/evidence/nowhere.{ending}", 404, "Not found"),
         (f"/annotations/taggings.{ending}", 403, "Not allowed"),

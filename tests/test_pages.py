@@ -22,7 +22,7 @@ from tests.helpers_load import document, record
 from tests.helpers_site import QUESTIONS, RETRACTED, Site, articles_on, filled
 from tracker.article import Pmid
 from tracker.evidence import derived
-from tracker.lists.entries import listed as listed_rows
+from tracker.lists.entries import read_entries
 
 NOW = datetime.now(UTC)
 
@@ -391,7 +391,7 @@ def test_no_record_is_hidden_by_what_it_belongs_with(site: Site, library: Desk, 
                 "insert or ignore into labels values (?, 'publication', 'preprint', 'x', 'x', 'x', 1, 'high')",
                 (preprint,),
             )
-        rows = listed_rows(db, [Pmid(pmid) for pmid in pmids], "cystitis")
+        rows = read_entries(db, [Pmid(pmid) for pmid in pmids], "cystitis")
         db.rollback()
     named = set()
     for row in rows:

@@ -246,7 +246,7 @@ def test_the_full_text_needs_a_reason_of_the_questions_list(team: Team) -> None:
         team.says(who, 1, "include")
     with pytest.raises(UsageError, match="needs a reason"):
         team.says("ada", 1, "exclude", stage=SECOND)
-    with pytest.raises(UsageError, match="none of this question's"):
+    with pytest.raises(UsageError, match="Unknown reason"):
         team.says("ada", 1, "exclude", "I do not like it", stage=SECOND)
     with pytest.raises(UsageError, match="Only an exclusion"):
         team.says("ada", 1, "include", "wrong drug", stage=SECOND)

@@ -305,7 +305,7 @@ def test_a_damaged_database_ends_in_one_line(desk: Desk, command: tuple[str, ...
 def test_a_file_that_is_no_database_is_told_from_one_that_is_not_ours(tmp_path: Path) -> None:
     path = tmp_path / "evidence.db"
     path.write_text("no database")
-    with pytest.raises(CorruptDatabase, match="no SQLite database"):
+    with pytest.raises(CorruptDatabase, match="not a SQLite database"):
         open_evidence(tmp_path)
 
 

@@ -151,7 +151,7 @@ def _check_names(path: Path, line: int, names: Any) -> None:
     wrong = [name for name in names if name not in COLUMNS] or [name for name in COLUMNS if name not in names]
     if wrong or len(set(names)) < len(names):
         what = (
-            f"{str(wrong[0])[:60]!r} is {'no column' if wrong[0] not in COLUMNS else 'missing'}"
+            f"{str(wrong[0])[:60]!r} is {'not a column' if wrong[0] not in COLUMNS else 'missing'}"
             if wrong
             else ("a column stands there twice")
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlencode
 
 from tracker.decision import DECISION_WORDS, STAGE_WORDS
@@ -91,7 +91,7 @@ def _text(request: Request) -> str:
 
 def _sort(request: Request) -> Sort:
     sort = request.args.get("sort") or "published"
-    if sort not in get_args(Sort):
+    if sort not in SORTS:
         raise BadRequest(f"Unknown sort order {sort!r}. Use {either(SORTS)}.")
     return cast(Sort, sort)
 
