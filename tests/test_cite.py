@@ -246,8 +246,8 @@ def test_a_citation_is_field_by_field_what_the_database_holds(desk: Desk, everyt
 def test_a_question_is_listed_in_full_and_in_order(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "BATCH", 2)
     with closing(connect.open_for_reading(desk.db, schema.migrations)) as db:
-        found = list(store.of_selection(db, Selection("cystitis"), describe))
-        by_entry = list(store.of_selection(db, Selection("cystitis", sort="entered"), describe))
+        found = list(store.of_selection(db, Selection("cystitis")))
+        by_entry = list(store.of_selection(db, Selection("cystitis", sort="entered")))
     assert {c.pmid for c in found} == {c.pmid for c in by_entry} == expected("cystitis")
     keys = [(c.published or "", c.pmid) for c in found]
     assert keys == sorted(keys, reverse=True)
@@ -258,7 +258,7 @@ def test_filters_combine(desk: Desk) -> None:
     with closing(connect.open_for_reading(desk.db, schema.migrations)) as db:
 
         def pmids(**filters: Any) -> set[int]:
-            return {c.pmid for c in store.of_selection(db, Selection("cystitis", **filters), describe)}
+            return {c.pmid for c in store.of_selection(db, Selection("cystitis", **filters))}
 
         trials, cohorts = (
             set(
@@ -277,7 +277,7 @@ def test_filters_combine(desk: Desk) -> None:
         early = pmids(last_year=2015)
         assert early
         assert early | pmids(first_year=2016) | {
-            c.pmid for c in store.of_selection(db, Selection("cystitis"), describe) if not c.published
+            c.pmid for c in store.of_selection(db, Selection("cystitis")) if not c.published
         } == expected("cystitis")
         assert pmids(labels={"design": both}, last_year=2015) == (trials | cohorts) & early
 
@@ -677,7 +677,7 @@ def test_so_they_do_out_of_the_database(tmp_path: Path) -> None:
         sink = Sink()
         tracemalloc.start()
         try:
-            FORMATS["ris"].write(LISTING, store.of_selection(db, Selection("cystitis"), describe), sink)  # type: ignore[arg-type]
+            FORMATS["ris"].write(LISTING, store.of_selection(db, Selection("cystitis")), sink)  # type: ignore[arg-type]
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

@@ -20,7 +20,6 @@ from tracker.jobs import ingest
 from tracker.lists import citations
 from tracker.pubmed import nbib
 from tracker.pubmed.records import open_file, split
-from tracker.reading.notices import describe
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 FILES = [SHARED / "pubmed_real.xml.gz", SHARED / "ketamine.xml.gz"]
@@ -41,7 +40,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Citation, Arti
                 readings |= {reading.pmid: reading for reading in map(_read, split(stream)) if reading}
         with connect.transaction(db):
             articles.write(db, [reading.rows for reading in readings.values()])
-        cited = list(citations.of_articles(db, sorted(readings), describe))
+        cited = list(citations.of_articles(db, sorted(readings)))
     out = io.BytesIO()
     FORMATS["nbib"].write(LISTING, cited, out)
     read = map(nbib.parse_record, nbib.split(io.BytesIO(out.getvalue())))

@@ -16,7 +16,6 @@ from tracker.evidence.wrongclock import is_ahead
 from tracker.export.formats import FORMATS, Citation, Listing
 from tracker.lists import citations
 from tracker.lists.selection import Selection
-from tracker.reading.notices import describe
 
 NEVER = "1970-01-01T00:00:00Z"
 
@@ -36,7 +35,7 @@ def export(
 
     def counted() -> Iterator[Citation]:
         nonlocal count
-        for citation in citations.of_selection(db, selection, describe, newest):
+        for citation in citations.of_selection(db, selection, newest):
             count += 1
             yield citation
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -24,34 +24,31 @@ from tracker.evidence.questions import STARTER
 from tracker.evidence.rows import each_row
 from tracker.lists.selection import Selection
 from tracker.lists.selection import pmids as pmids_of
+from tracker.reading.notices import describe
 from tracker.team import by_article
 from tracker.team.review import reviews
 
 BATCH = 200
-Describe = Callable[[Notice], str]
 
 
 def of_selection(
-    db: sqlite3.Connection, selection: Selection, describe: Describe, newest: int | None = None
+    db: sqlite3.Connection, selection: Selection, newest: int | None = None
 ) -> Iterator[Citation]:
     """Every article of the list in its order, or only the first ``newest``.
 
-    ``describe`` says a notice in words. Batches are read one by one: whoever needs all of it to be of one
-    moment reads inside a transaction.
+    Batches are read one by one: whoever needs all of it to be of one moment reads inside a transaction.
     """
     left = newest
     for pmids in pmids_of(db, selection, BATCH):
         batch = pmids[:left]
-        yield from of_articles(db, batch, describe, selection.question)
+        yield from of_articles(db, batch, selection.question)
         if left is not None:
             left -= len(batch)
             if not left:
                 return
 
 
-def of_articles(
-    db: sqlite3.Connection, pmids: Sequence[Pmid], describe: Describe, slug: str | None = None
-) -> Iterator[Citation]:
+def of_articles(db: sqlite3.Connection, pmids: Sequence[Pmid], slug: str | None = None) -> Iterator[Citation]:
     """These articles in this order, those that are stored; ``slug`` is the question in whose list they stand.
 
     Where annotations.db is attached, with what people say, as far as everybody may see it: for the question or, without
@@ -65,7 +62,7 @@ def of_articles(
     for pmid in pmids:
         if article := articles.get(pmid):
             found = {name: rows.get(pmid, []) for name, rows in parts.items()}
-            yield _citation(article, found, describe, slug, by_people.get(pmid, {}))
+            yield _citation(article, found, slug, by_people.get(pmid, {}))
 
 
 def label_choices(db: sqlite3.Connection, slug: str | None = None) -> dict[str, list[str]]:
@@ -158,7 +155,6 @@ _PARTS = {
 def _citation(
     article: dict[str, Any],
     parts: dict[str, list[tuple[Any, ...]]],
-    describe: Describe,
     slug: str | None,
     by_people: Mapping[str, Any],
 ) -> Citation:

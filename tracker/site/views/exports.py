@@ -28,7 +28,6 @@ from tracker.export.files import check_filters, export, listing
 from tracker.export.formats import FORMATS, Citation, Format, Listing
 from tracker.lists import citations
 from tracker.lists.selection import Selection
-from tracker.reading.notices import describe
 from tracker.site.parts import filters
 from tracker.site.server import etag
 from tracker.site.server.compat import BadRequest, Database, NotFound, Request, Response
@@ -442,7 +441,7 @@ async def _render(
     def read(db: sqlite3.Connection) -> tuple[Listing, list[Citation]]:
         db.execute("begin")
         try:
-            return listing(db, Selection()), list(citations.of_articles(db, pmids, describe))
+            return listing(db, Selection()), list(citations.of_articles(db, pmids))
         finally:
             db.rollback()
 

@@ -16,7 +16,6 @@ from tracker.export.formats import FORMATS, Citation, Listing
 from tracker.lists import citations, news
 from tracker.lists.news import Field, News
 from tracker.lists.pages import has_starter
-from tracker.reading.notices import describe
 from tracker.site.server import address
 from tracker.site.server.compat import NotFound, Request, Response
 from tracker.site.server.reader import read
@@ -114,7 +113,7 @@ async def feed(request: Request, datasette: Datasette) -> Response:
         titles = news.titles(db)
         if slug and slug not in titles:
             return None
-        cited = list(citations.of_articles(db, news.feed(db, slug), describe, slug))
+        cited = list(citations.of_articles(db, news.feed(db, slug), slug))
         moments = [moment for each in cited for moment in (each.entered, each.changed) if moment]
         title = f"What changed: {titles[slug]}" if slug else "What changed"
         home = address.absolute(datasette, request, datasette.urls.path(PATH + _query(question=slug)))

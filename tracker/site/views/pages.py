@@ -22,7 +22,6 @@ from tracker.export.formats import FORMATS
 from tracker.export.reference import references
 from tracker.lists import citations, pages, selection
 from tracker.lists.selection import Selection, Tallies
-from tracker.reading.notices import describe
 from tracker.site.parts import charts, filters, panels
 from tracker.site.server import access, address, assets, compat
 from tracker.site.server.compat import NotFound, Request, Response
@@ -103,7 +102,7 @@ async def article(request: Request, datasette: Datasette) -> Response:
         found = pages.article(db, Pmid(pmid))
         if found is None:
             return None
-        (cited,) = citations.of_articles(db, [Pmid(pmid)], describe)
+        (cited,) = citations.of_articles(db, [Pmid(pmid)])
         return {
             "article": found,
             "starter": found["starter"],

@@ -15,7 +15,6 @@ from tracker.export.files import NEVER
 from tracker.export.formats import FORMATS, Citation, Listing
 from tracker.lists import citations, news, work
 from tracker.lists.entries import read_entries
-from tracker.reading.notices import describe
 from tracker.site.server import access, address
 from tracker.site.server.access import Form, Writer, write
 from tracker.site.server.compat import BadRequest, Request, Response
@@ -118,7 +117,7 @@ async def feed(request: Request, datasette: Datasette) -> Response:
         home = address.absolute(datasette, request, datasette.urls.path("/alerts"))
         latest = max((alert.noticed for alert in found), default=NEVER)
         return Listing("alerts", "Withdrawn since they were tagged", latest, home=home), list(
-            citations.of_articles(db, pmids, describe)
+            citations.of_articles(db, pmids)
         )
 
     about, cited = await read(datasette, query)
