@@ -48,7 +48,6 @@ from tracker.export.titles import without_stop
 from tracker.lists import citations as store
 from tracker.lists.selection import Selection
 from tracker.pubmed import nbib as reader
-from tracker.reading.notices import describe
 
 LISTING = Listing("a-list", "A list", "2026-01-02T03:04:05Z", ("Complete to 2026-01-01.",), ("design",))
 RETRACTED, HOSTILE, BOOK, CHAPTER = 90000601, 90000663, 90000671, 90000672
@@ -195,7 +194,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def everything(desk: Desk) -> list[Citation]:
     """A citation of every stored article, whatever it matches."""
     with closing(connect.open_for_reading(desk.db, schema.migrations)) as db:
-        return list(store.of_articles(db, [Pmid(pmid) for pmid in sorted(desk.stored())], describe))
+        return list(store.of_articles(db, [Pmid(pmid) for pmid in sorted(desk.stored())]))
 
 
 def cited(everything: list[Citation], pmid: int) -> Citation:
