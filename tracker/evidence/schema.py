@@ -1,7 +1,7 @@
 """The schema of evidence.db: its tables, and what each column means.
 
-``TABLES`` is the data dictionary's source as well: docs/data-dictionary.md and metadata.yml are checked
-against it, and so is what the migrations make (``migrations/evidence/``). Derived tables are made again by ``tracker
+``TABLES`` is the data dictionary's source as well, and what Datasette says of columns; docs/data-dictionary.md is checked
+against it, and so is what the migrations make (``evidence/migrations/``). Derived tables are made again by ``tracker
 rebuild`` from the raw records; history tables never.
 """
 

@@ -1,7 +1,7 @@
 """Every address that answers: what answers there, who may read or write, whether answers may be kept, and the policy.
 
-The plugin gives Datasette the views, security looks up the policy, and the tests read who may. A page is added by
-adding it here.
+The plugin gives Datasette the views, security looks up the policy, and the tests read who may. A page is added here,
+beside its view and its template.
 """
 
 from __future__ import annotations
