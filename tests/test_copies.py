@@ -117,6 +117,19 @@ def test_who_is_signed_in_elsewhere_reads_a_copy_with_the_same_secret_and_signs_
         assert send(reader, "/sign-out").status_code == 303
 
 
+def test_a_copy_whose_facets_another_version_made_is_read_as_it_is(desk: Desk, tmp_path: Path) -> None:
+    copy = copied(desk, tmp_path, "evidence.db", "annotations.db")
+    copy.change("update _derived set fingerprint = 'of another version'")
+    with (
+        read_only(tmp_path / "db"),
+        served(copy) as address,
+        httpx.Client(base_url=address) as client,
+    ):
+        assert copy.run("search", "ketamine").code == 0
+        assert client.get("/questions/cystitis").status_code == 200
+    assert copy.column("select fingerprint from _derived") == ["of another version"]
+
+
 def test_a_copy_that_lacks_what_only_its_log_holds_is_not_read_as_if_it_were_whole(
     desk: Desk, tmp_path: Path
 ) -> None:

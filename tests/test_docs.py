@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import socket
 import sqlite3
 import subprocess
@@ -20,7 +19,7 @@ import yaml
 from sqlite_utils import Database
 
 from docs import generate
-from tests.conftest import QUERIES
+from tests.conftest import QUERIES, program
 from tracker.cli import main
 from tracker.evidence import schema
 from tracker.questions import load_questions
@@ -228,8 +227,7 @@ def stand_in() -> Iterator[int]:
 
 def shell(script: str, port: int, db_dir: Path) -> subprocess.CompletedProcess[str]:
     """Run a block of the documentation with our own virtual environment, port and database folder."""
-    if not shutil.which("curl"):
-        pytest.skip("curl is not installed, which the documentation uses")
+    program("curl")
     script = (
         script.replace(". .venv/bin/activate\n", "").replace("8765", str(port)).replace("db/try", str(db_dir))
     )

@@ -4,7 +4,6 @@ import contextlib
 import gzip
 import logging
 import os
-import shutil
 import socket
 import socketserver
 import ssl
@@ -24,6 +23,7 @@ from urllib.parse import parse_qs
 import pytest
 from Bio import Entrez
 
+from tests.conftest import program
 from tracker.errors import ServiceError, UsageError
 from tracker.pubmed import transport
 from tracker.pubmed.transport import Backoff, Pace, Transport, UnusableAnswer, private_folder, retry_after
@@ -533,8 +533,7 @@ def pump(source, target):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    if not shutil.which("openssl"):
-        pytest.skip("the openssl command is not installed, which makes the certificate")
+    program("openssl")
     folder = tmp_path_factory.mktemp("certificate")
     command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=eutils.test"
     command += " -addext subjectAltName=DNS:eutils.test,IP:127.0.0.1 -keyout key.pem -out cert.pem"

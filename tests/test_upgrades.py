@@ -149,6 +149,7 @@ def test_a_column_that_nobody_knows_goes_and_a_table_that_is_not_ours_stays(tmp_
     desk = landed("dbc7b95", tmp_path)
     desk.change("alter table questions add column colour text")
     desk.change("create index questions_colour on questions (colour)")
+    desk.change("""create index "anybody's ""own"" index" on questions (title)""")
     desk.change("create table mine (id integer primary key)")
     desk.change("insert into mine values (7)")
     assert desk.run("status").code in (0, 3)

@@ -53,27 +53,26 @@ def open_for_writing(
 
 
 def open_for_reading(path: Path, schema: Schema) -> sqlite3.Connection:
-    """A connection that cannot write.
+    """A connection that cannot write. What the file lacks is put right first.
 
-    Raises UsageError where there is no such file yet, NewerSchema and CorruptDatabase as above.
+    Where it cannot be written, what another version derived is read as it is. Raises UsageError where there is no such
+    file yet or a step is missing that cannot be taken, NewerSchema and CorruptDatabase as above.
     """
     if not path.is_file():
         raise UsageError(
             f"{path}: there is no database yet. Run 'tracker refresh' (or 'tracker load FILE') first."
         )
     with _plain_errors(path):
-        db = connect_read_only(path)
-        try:
-            with _one_moment(db):
-                is_due = _is_due(db, path, schema)
-            if is_due:
-                db.close()
+        with closing(connect_read_only(path)) as db, _one_moment(db):
+            is_step_missing = len(applied_steps(db, path, schema)) < len(schema.steps)
+            is_due = _is_due(db, path, schema)
+        if is_due:
+            try:
                 open_for_writing(path, schema, "NORMAL").close()
-                return open_for_reading(path, schema)
-        except BaseException:
-            db.close()
-            raise
-    return db
+            except UsageError:
+                if is_step_missing:
+                    raise
+        return connect_read_only(path)
 
 
 def connect_read_only(path: Path, mode: Mode | None = None) -> sqlite3.Connection:

@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import NamedTuple, Protocol
 
 from sqlite_utils import Database, Migrations
+from sqlite_utils.db import quote_identifier
 
 # What SQLite (statistics, numbers given) and sqlite-utils (its log of steps) keep: it differs by their versions and
 # does nothing.
@@ -158,7 +159,8 @@ def _make_alike(db: Database, before: tuple[str, ...]) -> None:
     db.execute("pragma defer_foreign_keys = on")
     for object in there.values():
         if object.type == "index" and object.sql and object.table in tables and object not in wanted:
-            db.execute(f"drop index {object.name}")
+            # A name that somebody else chose may hold anything.
+            db.execute(f"drop index {quote_identifier(object.name)}")
     for object in wanted:
         if object.type == "table":
             _make_table_alike(db, object, tables[object.name], _columns(db.conn, object.name))
