@@ -22,7 +22,6 @@ from tracker.evidence import connect, schema
 from tracker.export import reference
 from tracker.export.reference import Reference, references
 from tracker.lists import citations as store
-from tracker.reading.notices import describe
 
 ARTICLE = Citation(
     pmid=Pmid(90000001),
@@ -322,7 +321,7 @@ def test_every_stored_article_has_its_references(tmp_path: Path) -> None:
     files = sorted(str(path) for path in (FIXTURES / "pubmed").glob("*.xml"))
     assert desk.run("load", "--match", "all", *files).code == 0
     with closing(connect.open_for_reading(desk.db, schema.migrations)) as db:
-        everything = list(store.of_articles(db, [Pmid(pmid) for pmid in sorted(desk.stored())], describe))
+        everything = list(store.of_articles(db, [Pmid(pmid) for pmid in sorted(desk.stored())]))
     assert len(everything) > 60
     for citation in everything:
         for found in references(citation):
