@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Literal, NamedTuple, NewType
 
-Pmid = NewType("Pmid", int)
+ArticleKey = NewType("ArticleKey", int)
+Pmid = NewType("Pmid", ArticleKey)
 MAX_PMID = 2**31 - 1
 _GIVEN_PMID = re.compile(
     r"(?:(?:PubMed\s+ID|PMID)\s*[:#=]?\s*"
@@ -330,7 +331,7 @@ def parse_pmid(text: str | int) -> Pmid:
     digits = str(text).strip()
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= 10 and 0 < int(digits) <= MAX_PMID):
         raise ValueError(f"{text!r} is not a PMID (a whole number, 1 to 8 digits)")
-    return Pmid(int(digits))
+    return Pmid(ArticleKey(int(digits)))
 
 
 def given_pmid(text: str | int) -> Pmid:

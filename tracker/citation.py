@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from tracker.article import Kind, Pmid
+from tracker.article import ArticleKey, Kind
 from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
 
 PUBMED = "https://pubmed.ncbi.nlm.nih.gov"
@@ -70,7 +70,7 @@ class CitedNotice(NamedTuple):
     """A link to another publication; ``type`` is NLM's RefType, ``sentence`` says it in plain words."""
 
     type: str
-    pmid: Pmid | None
+    pmid: ArticleKey | None
     citation: str | None
     sentence: str
 
@@ -149,7 +149,7 @@ class Citation:
     ``tags``, ``screening`` and ``judgements`` are what people say, as far as everybody may see it.
     """
 
-    pmid: Pmid
+    pmid: ArticleKey
     title: str
     kind: Kind = "article"
     vernacular_title: str | None = None

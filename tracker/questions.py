@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 import yaml
 from pydantic import BaseModel, BeforeValidator, Field
 
-from tracker.article import MAX_PMID, Pmid, given_pmid
+from tracker.article import MAX_PMID, Pmid, given_pmid, parse_pmid
 from tracker.datafile import InvalidFiles, Part, Place, Problem, Reader, line_and_column, schema_of
 from tracker.errors import UsageError
 from tracker.query import lint
@@ -183,8 +183,8 @@ def load_question(path: Path) -> Question:
         pico=found.pico,
         combine=lines.pop("combine"),
         search=tuple(SearchLine(*line) for line in lines.items()),
-        seeds={Pmid(pmid): title for pmid, title in found.seeds.items()},
-        live_seeds={Pmid(pmid): note for pmid, note in found.live_seeds.items()},
+        seeds={parse_pmid(pmid): title for pmid, title in found.seeds.items()},
+        live_seeds={parse_pmid(pmid): note for pmid, note in found.live_seeds.items()},
         harms=found.harms,
         recheck_days=found.recheck_days,
         review=found.review,

@@ -25,7 +25,7 @@ from tracker.harmless import harmless, harmless_json
 from tracker.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from tracker.article import Pmid
+    from tracker.article import ArticleKey
 
 JOBS_NICENESS = 10
 EXIT_USAGE, EXIT_WORK_REMAINS = 2, 3
@@ -131,7 +131,7 @@ def main(context: click.Context, db_dir: Path | None, queries: Path | None) -> N
     topic.use(context.obj.topic)
 
 
-def pmid_of(text: str) -> Pmid:
+def pmid_of(text: str) -> ArticleKey:
     from tracker.article import given_pmid
 
     try:

@@ -30,7 +30,7 @@ from tracker.harmless import harmless
 from tracker.settings import Settings
 
 if TYPE_CHECKING:
-    from tracker.article import Pmid
+    from tracker.article import ArticleKey
     from tracker.exchange import foreign, ours
 
 
@@ -61,7 +61,7 @@ pmid_argument = click.argument("pmid", type=click.UNPROCESSED, callback=lambda *
 @click.option("--note", metavar="TEXT", help="A few words on why.")
 @pass_settings
 def tag_add(
-    settings: Settings, pmid: Pmid, name: str, person: str, question: str | None, note: str | None
+    settings: Settings, pmid: ArticleKey, name: str, person: str, question: str | None, note: str | None
 ) -> None:
     """Put TAG on the paper PMID. In a single-choice group it replaces your earlier tag.
 
@@ -80,7 +80,7 @@ def tag_add(
 @as_option
 @question_option
 @pass_settings
-def tag_remove(settings: Settings, pmid: Pmid, name: str, person: str, question: str | None) -> None:
+def tag_remove(settings: Settings, pmid: ArticleKey, name: str, person: str, question: str | None) -> None:
     """Take TAG off the paper PMID, where that person put it there. The log keeps both."""
     from tracker.exchange import single
 
@@ -100,7 +100,7 @@ def tag_remove(settings: Settings, pmid: Pmid, name: str, person: str, question:
 @pass_settings
 def tag_list(
     settings: Settings,
-    pmid: Pmid | None,
+    pmid: ArticleKey | None,
     question: str | None,
     person: str | None,
     viewer: str | None,
@@ -321,7 +321,7 @@ def _print_counts(counts: dict[str, int], unchanged: int, left: int, dry_run: bo
 @pass_settings
 def tag_log(
     settings: Settings,
-    pmid: Pmid | None,
+    pmid: ArticleKey | None,
     person: str | None,
     day: datetime | None,
     question: str | None,

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tracker.article import Article, Author, Book, Identifier, Investigator, Journal, Pmid
+from tracker.article import Article, ArticleKey, Author, Book, Identifier, Investigator, Journal
 from tracker.citation import bare_doi
 from tracker.evidence import fulltext
 from tracker.evidence.fulltext import SEARCHED
@@ -42,7 +42,7 @@ def rows(article: Article, standing: Mapping[str, bool | str | None], labels: It
     return found
 
 
-def _numbered(pmid: Pmid, parts: Iterable[Sequence[Any]]) -> list[Row]:
+def _numbered(pmid: ArticleKey, parts: Iterable[Sequence[Any]]) -> list[Row]:
     return [(pmid, position, *part) for position, part in enumerate(parts, 1)]
 
 
@@ -215,7 +215,7 @@ def _reference_rows(article: Article) -> Iterable[Row]:
         yield citation, pmid, doi, json.dumps(others) if others else "", section or ""
 
 
-def _book_row(pmid: Pmid, book: Book) -> dict[str, Any]:
+def _book_row(pmid: ArticleKey, book: Book) -> dict[str, Any]:
     return {
         "pmid": pmid,
         "title": book.title.plain,
@@ -282,22 +282,22 @@ def write(db: sqlite3.Connection, batch: Sequence[Rows]) -> None:
             db.executemany(_INSERTS[name], found)
 
 
-def present(db: sqlite3.Connection, pmids: Iterable[Pmid]) -> set[Pmid]:
+def present(db: sqlite3.Connection, pmids: Iterable[ArticleKey]) -> set[ArticleKey]:
     """Those of the articles that have a row."""
     rows = db.execute(
         "select pmid from articles where pmid in (select value from json_each(?))", (json.dumps(list(pmids)),)
     )
-    return {Pmid(pmid) for (pmid,) in rows}
+    return {ArticleKey(pmid) for (pmid,) in rows}
 
 
-def forget_parts(db: sqlite3.Connection, pmids: set[Pmid]) -> None:
+def forget_parts(db: sqlite3.Connection, pmids: set[ArticleKey]) -> None:
     """Remove all of these articles' rows but the one in ``articles``, which is updated in place."""
     if pmids:
         for name in _CHILDREN:
             db.executemany(f"delete from {name} where pmid = ?", [(pmid,) for pmid in pmids])
 
 
-def forget(db: sqlite3.Connection, pmids: set[Pmid]) -> None:
+def forget(db: sqlite3.Connection, pmids: set[ArticleKey]) -> None:
     """Remove these articles from every derived table but those of questions, and from the full-text index."""
     fulltext.unindex(db, pmids)
     forget_parts(db, pmids)

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Collection
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.evidence import facets, fulltext
 from tracker.evidence.steps import fingerprint
 
@@ -71,7 +71,7 @@ def fill(db: sqlite3.Connection) -> None:
     fulltext.rebuild(db)
 
 
-def fill_dates(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
+def fill_dates(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
     """Carry the dates of these articles over to where they match."""
     given = {"pmids": json.dumps(list(pmids))}
     db.execute(f"{_DATES} where q.pmid in (select value from json_each(:pmids))", given)

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Collection
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 
 SEARCHED = ("title", "abstract", "keywords_text", "mesh_text", "authors_text")
 TOKENIZER = "porter unicode61 remove_diacritics 2"
@@ -14,7 +14,7 @@ _COLUMNS = ", ".join((*SEARCHED, "facets"))
 _GIVEN = "from searched_articles where pmid in (select value from json_each(?))"
 
 
-def unindex(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
+def unindex(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
     """Take these articles out, before anything about them changes: FTS5 must be told what it was given."""
     db.execute(
         f"insert into articles_fts (articles_fts, rowid, {_COLUMNS}) select 'delete', pmid, {_COLUMNS} {_GIVEN}",
@@ -22,7 +22,7 @@ def unindex(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
     )
 
 
-def index(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
+def index(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
     """Put these articles in, those that are stored.
 
     A batch at once: in a trigger, FTS5 writes its index out after every row (0.12 ms a record, against 0.05).

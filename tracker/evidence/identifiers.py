@@ -10,7 +10,7 @@ import sqlite3
 from typing import Literal, NamedTuple
 from urllib.parse import quote, unquote
 
-from tracker.article import MAX_PMID, Pmid
+from tracker.article import MAX_PMID, ArticleKey
 
 Kind = Literal["PMID", "PMCID", "DOI", "trial"]
 
@@ -41,7 +41,7 @@ class Named(NamedTuple):
 
     kind: Kind
     value: str
-    pmids: tuple[Pmid, ...] = ()
+    pmids: tuple[ArticleKey, ...] = ()
 
     @property
     def at_pubmed(self) -> str:
@@ -93,7 +93,7 @@ def _plain_doi(text: str) -> str:
         doi = shorter
 
 
-def _papers(db: sqlite3.Connection, one: Named) -> tuple[Pmid, ...]:
+def _papers(db: sqlite3.Connection, one: Named) -> tuple[ArticleKey, ...]:
     match one.kind:
         case "PMID":
             rows = db.execute(
@@ -113,4 +113,4 @@ def _papers(db: sqlite3.Connection, one: Named) -> tuple[Pmid, ...]:
                 """,
                 {"number": one.value, "word": f'"{one.value}"'},
             )
-    return tuple(sorted({Pmid(pmid) for (pmid,) in rows}, reverse=True))
+    return tuple(sorted({ArticleKey(pmid) for (pmid,) in rows}, reverse=True))

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey, Pmid
 from tracker.evidence import derived, facets, fulltext
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def matching(db: sqlite3.Connection, slug: str) -> set[Pmid]:
     rows = db.execute(
         "select pmid from question_articles where question = ? and matching and reason <> ?", (slug, STARTER)
     )
-    return {Pmid(pmid) for (pmid,) in rows}
+    return {Pmid(ArticleKey(pmid)) for (pmid,) in rows}
 
 
 def has_starter(db: sqlite3.Connection, slug: str) -> bool:
@@ -145,7 +145,7 @@ def enter(
     )
 
 
-def leave(db: sqlite3.Connection, slug: str, pmids: Collection[Pmid], when: str) -> None:
+def leave(db: sqlite3.Connection, slug: str, pmids: Collection[ArticleKey], when: str) -> None:
     """Note that a complete search no longer finds these."""
     db.execute(
         """
@@ -156,7 +156,7 @@ def leave(db: sqlite3.Connection, slug: str, pmids: Collection[Pmid], when: str)
     )
 
 
-def leave_all(db: sqlite3.Connection, pmids: Collection[Pmid], when: str) -> None:
+def leave_all(db: sqlite3.Connection, pmids: Collection[ArticleKey], when: str) -> None:
     """Note that these records are gone, and so match nothing."""
     db.execute(
         """
@@ -167,9 +167,9 @@ def leave_all(db: sqlite3.Connection, pmids: Collection[Pmid], when: str) -> Non
     )
 
 
-def questions_of(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, set[str]]:
+def questions_of(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> dict[ArticleKey, set[str]]:
     """The questions that each article has ever been in, but for starter citations."""
-    found: dict[Pmid, set[str]] = {}
+    found: dict[ArticleKey, set[str]] = {}
     rows = db.execute(
         """
         select pmid, question from question_articles
@@ -178,12 +178,12 @@ def questions_of(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, 
         (STARTER, json.dumps(list(pmids))),
     )
     for pmid, question in rows:
-        found.setdefault(Pmid(pmid), set()).add(question)
+        found.setdefault(ArticleKey(pmid), set()).add(question)
     return found
 
 
 @contextmanager
-def relabelling(db: sqlite3.Connection, pmids: Collection[Pmid]) -> Iterator[None]:
+def relabelling(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> Iterator[None]:
     """Whatever changes inside in these articles, their labels and where they match: keep counts and index right.
 
     What is counted and indexed is taken out by key before and put back after, so that no table is ever walked.
@@ -202,7 +202,7 @@ _FACETS_OF_GIVEN = facets.of_questions(
 )
 
 
-def complete(db: sqlite3.Connection, question: Question, started: str, found: Collection[Pmid]) -> None:
+def complete(db: sqlite3.Connection, question: Question, started: str, found: Collection[ArticleKey]) -> None:
     """Move the question's watermark: everything up to ``started`` is here."""
     db.execute(
         """
@@ -231,7 +231,7 @@ def seeds(db: sqlite3.Connection, slug: str) -> list[tuple[Pmid, str, int | None
     rows = db.execute(
         "select pmid, title, found, record_title from seeds where question = ? order by pmid", (slug,)
     )
-    return [(Pmid(pmid), *rest) for pmid, *rest in rows]
+    return [(Pmid(ArticleKey(pmid)), *rest) for pmid, *rest in rows]
 
 
 def incomplete(db: sqlite3.Connection, slug: str, started: str, reason: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import zstandard
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey, Pmid
 from tracker.evidence.questions import STARTER
 
 _DECOMPRESSOR = zstandard.ZstdDecompressor()
@@ -56,7 +56,7 @@ def states(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, State]
         """,
         (json.dumps(list(pmids)),),
     )
-    return {Pmid(pmid): State(*rest) for pmid, *rest in found}
+    return {Pmid(ArticleKey(pmid)): State(*rest) for pmid, *rest in found}
 
 
 def stored(db: sqlite3.Connection, pmids: Collection[Pmid]) -> set[Pmid]:
@@ -225,7 +225,7 @@ def due(
         (json.dumps(list(questions)), STARTER),
     )
     return [
-        Pmid(pmid)
+        Pmid(ArticleKey(pmid))
         for pmid, checked, next_time, missing_since, gone in rows
         if full
         or (missing_since and not gone)
@@ -254,7 +254,9 @@ def all_versions(db: sqlite3.Connection) -> Iterator[Versions]:
     )
     for (pmid, shown), versions in groupby(rows, key=lambda row: (row[0], row[1])):
         yield Versions(
-            Pmid(pmid), shown, [(sha256, format, unpack(packed)) for *_, sha256, format, packed in versions]
+            Pmid(ArticleKey(pmid)),
+            shown,
+            [(sha256, format, unpack(packed)) for *_, sha256, format, packed in versions],
         )
 
 

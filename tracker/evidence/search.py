@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import yaml
 
 from tracker import topic
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.errors import UsageError
 from tracker.evidence.fulltext import SEARCHED, TOKENIZER
 from tracker.evidence.identifiers import named
@@ -58,7 +58,7 @@ select term from found where term < :beyond limit :most
 
 
 class Hit(NamedTuple):
-    pmid: Pmid
+    pmid: ArticleKey
     title: str
     authors: str | None
     journal: str | None
@@ -130,7 +130,7 @@ def count(db: sqlite3.Connection, text: str, most: int = 1000) -> int:
     return found
 
 
-def _hits(db: sqlite3.Connection, pmids: Sequence[Pmid]) -> list[Hit]:
+def _hits(db: sqlite3.Connection, pmids: Sequence[ArticleKey]) -> list[Hit]:
     rows = db.execute(
         f"""
         select {_HIT}, ''
@@ -166,8 +166,8 @@ def expression(db: sqlite3.Connection, text: str = "", facets: Iterable[Collecti
 
 
 def snippets(
-    db: sqlite3.Connection, text: str, pmids: Collection[Pmid], marks: tuple[str, str]
-) -> dict[Pmid, str]:
+    db: sqlite3.Connection, text: str, pmids: Collection[ArticleKey], marks: tuple[str, str]
+) -> dict[ArticleKey, str]:
     """Where the text stands in these articles: some words around it, and each match between the two marks.
 
     Taken from an index of these few alone: in the large one FTS5 begins anew for each of them (measured for a page:
@@ -197,7 +197,7 @@ def snippets(
             "select rowid, snippet(articles, -1, ?, ?, ?, 32) from articles where articles match ?",
             (*_MARKS, _CUT, match),
         )
-        return {Pmid(pmid): _as_it_stands(snippet, texts[pmid], marks) for pmid, snippet in found}
+        return {ArticleKey(pmid): _as_it_stands(snippet, texts[pmid], marks) for pmid, snippet in found}
 
 
 # Around a match, and where a text was cut, in an index of our own; no text has them, as no record may hold control

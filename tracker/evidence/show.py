@@ -5,14 +5,14 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.citation import status_date
 from tracker.evidence.articles import TABLES
 from tracker.evidence.rows import read_rows
 from tracker.reading.notices import IS_NOTICE
 
 
-def show(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
+def show(db: sqlite3.Connection, pmid: ArticleKey) -> dict[str, Any] | None:
     """The record's columns and, under each table's name, its rows in order; None where it is not stored.
 
     ``warnings`` are sentences that must come before all else: a starter citation, retracted, withdrawn, under concern,

@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Collection
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.evidence import articles
 from tracker.evidence.questions import STARTER, relabelling
 
@@ -29,7 +29,7 @@ def is_untouched(db: sqlite3.Connection) -> bool:
 def leave_question(db: sqlite3.Connection, slug: str) -> None:
     """Take the starter citations out of a question, and out of the database where no other question has them."""
     rows = db.execute("select pmid from question_articles where question = ? and reason = ?", (slug, STARTER))
-    pmids = {Pmid(pmid) for (pmid,) in rows}
+    pmids = {ArticleKey(pmid) for (pmid,) in rows}
     if not pmids:
         return
     with relabelling(db, pmids):
@@ -37,7 +37,7 @@ def leave_question(db: sqlite3.Connection, slug: str) -> None:
     _remove(db, pmids)
 
 
-def _remove(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
+def _remove(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
     """Remove those of the records that are starter citations and that no question holds any more."""
     rows = db.execute(
         """
@@ -47,12 +47,12 @@ def _remove(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
         """,
         (json.dumps(list(pmids)),),
     )
-    orphans = {Pmid(pmid) for (pmid,) in rows}
+    orphans = {ArticleKey(pmid) for (pmid,) in rows}
     articles.forget(db, orphans)
     forget_records(db, orphans)
 
 
-def forget_records(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
+def forget_records(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
     """Forget what these starter citations said; of a record that PubMed did not deliver, that stays known."""
     given = (json.dumps(list(pmids)),)
     db.execute(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.decision import Decision, Stage
 from tracker.errors import NotThere, UsageError
 from tracker.exchange.matching import Match, Sought, match
@@ -216,7 +216,7 @@ class _Import:
 
     # -- one record
 
-    def _bring(self, record: Foreign, pmid: Pmid) -> None:
+    def _bring(self, record: Foreign, pmid: ArticleKey) -> None:
         deciders = [(name, decision) for name, decision in record.decisions if self._act(name)]
         reason, left = self._reason(record)
         for name, decision in deciders:
@@ -243,7 +243,9 @@ class _Import:
             return None, record.reasons
         return ours[0], [text for text in record.reasons if text.casefold() != ours[0].casefold()]
 
-    def _decide(self, record: Foreign, pmid: Pmid, act: Act, decision: Decision, reason: str | None) -> None:
+    def _decide(
+        self, record: Foreign, pmid: ArticleKey, act: Act, decision: Decision, reason: str | None
+    ) -> None:
         assert self.review
         key = {"pmid": pmid, "question": self.review.question, "stage": self.plan.stage, "person": act.person}
         there = current(self.db, "decision", key)
@@ -265,7 +267,7 @@ class _Import:
             lambda: decisions.decide(act, review, pmid, self.plan.stage, decision, reason),
         )
 
-    def _label(self, record: Foreign, pmid: Pmid, label: str) -> None:
+    def _label(self, record: Foreign, pmid: ArticleKey, label: str) -> None:
         act = self.acts[None]
         tag = self._tag(label)
         if tag is None:
@@ -316,7 +318,7 @@ class _Import:
         self.report.tags_added.append(f"{wanted}: {label}")
         return vocabulary.named(self.db, label)
 
-    def _note(self, record: Foreign, pmid: Pmid, act: Act, text: str) -> None:
+    def _note(self, record: Foreign, pmid: ArticleKey, act: Act, text: str) -> None:
         question = self.review and self.review.question
 
         def write() -> bool:
@@ -326,7 +328,7 @@ class _Import:
 
         self._do(record, pmid, act, "notes", write)
 
-    def _do(self, record: Foreign, pmid: Pmid, act: Act, what: str, how: Callable[[], bool]) -> None:
+    def _do(self, record: Foreign, pmid: ArticleKey, act: Act, what: str, how: Callable[[], bool]) -> None:
         try:
             if how():
                 self.written[what] += 1
@@ -337,7 +339,7 @@ class _Import:
                 {"place": record.place, "pmid": pmid, "person": self._name(act), "why": str(error)}
             )
 
-    def _against(self, record: Foreign, pmid: Pmid, act: Act, there: str, found: str) -> None:
+    def _against(self, record: Foreign, pmid: ArticleKey, act: Act, there: str, found: str) -> None:
         self.report.conflicts.append(
             {
                 "place": record.place,

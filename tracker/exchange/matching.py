@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple
 from urllib.parse import unquote
 
-from tracker.article import Pmid, given_pmid
+from tracker.article import ArticleKey, given_pmid
 from tracker.citation import bare_doi
 
 By = Literal["pmid", "doi", "title"]
@@ -31,7 +31,7 @@ class Sought(NamedTuple):
 class Match(NamedTuple):
     """The stored papers that it is, one where it is clear; and by what it was found."""
 
-    pmids: tuple[Pmid, ...]
+    pmids: tuple[ArticleKey, ...]
     by: By | None
 
 
@@ -42,7 +42,7 @@ def sought(pmid: str, doi: str, title: str, year: str, urls: Iterable[str] = ())
         *(next(filter(None, found.groups())) for url in urls if (found := _PUBMED.search(url))),
     ):
         try:
-            number: Pmid | None = given_pmid(text)
+            number: ArticleKey | None = given_pmid(text)
             break
         except ValueError:
             number = None
@@ -76,7 +76,7 @@ def match(db: sqlite3.Connection, records: Sequence[Sought]) -> list[Match]:
     found = []
     for record in records:
         if record.pmid in by_pmid:
-            found.append(Match((Pmid(record.pmid or 0),), "pmid"))
+            found.append(Match((ArticleKey(record.pmid or 0),), "pmid"))
         elif record.doi in by_doi:
             found.append(Match(tuple(by_doi[record.doi or ""]), "doi"))
         elif pmids := by_title.get((record.title, record.year or "")):
@@ -93,8 +93,8 @@ def _pmids(db: sqlite3.Connection, pmids: set[int]) -> set[int]:
     return {pmid for (pmid,) in rows}
 
 
-def _dois(db: sqlite3.Connection, dois: set[str]) -> dict[str, list[Pmid]]:
-    found: dict[str, list[Pmid]] = {}
+def _dois(db: sqlite3.Connection, dois: set[str]) -> dict[str, list[ArticleKey]]:
+    found: dict[str, list[ArticleKey]] = {}
     if dois:
         for pmid, doi in db.execute("select pmid, doi from articles where doi is not null order by pmid"):
             if (plain := plain_doi(doi)) in dois:
@@ -102,8 +102,8 @@ def _dois(db: sqlite3.Connection, dois: set[str]) -> dict[str, list[Pmid]]:
     return found
 
 
-def _titles(db: sqlite3.Connection, titles: set[tuple[str, str]]) -> dict[tuple[str, str], list[Pmid]]:
-    found: dict[tuple[str, str], list[Pmid]] = {}
+def _titles(db: sqlite3.Connection, titles: set[tuple[str, str]]) -> dict[tuple[str, str], list[ArticleKey]]:
+    found: dict[tuple[str, str], list[ArticleKey]] = {}
     rows = db.execute(
         """
         select pmid, title, substr(published, 1, 4) from articles

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.errors import NotThere
 from tracker.team import people, statements, tagging, vocabulary
 from tracker.team.acts import Act, acting
@@ -20,7 +20,7 @@ from tracker.team.statements import Row
 def tag(
     db: sqlite3.Connection,
     evidence: sqlite3.Connection | None,
-    pmid: Pmid,
+    pmid: ArticleKey,
     name: str,
     person: str,
     question: str | None = None,
@@ -41,7 +41,9 @@ def tag(
         return tagging.tag(act, pmid, question, vocabulary.named(db, name), note, seal)
 
 
-def untag(db: sqlite3.Connection, pmid: Pmid, name: str, person: str, question: str | None = None) -> bool:
+def untag(
+    db: sqlite3.Connection, pmid: ArticleKey, name: str, person: str, question: str | None = None
+) -> bool:
     """Take somebody's tag off a paper; whether there was one. Raises NotThere where there is no such tag."""
     with acting(db, people.writer(db, person).id, "tracker tag remove") as act:
         return tagging.untag(act, pmid, question, vocabulary.named(db, name))
@@ -60,7 +62,7 @@ class Statements:
         self._single = None if found is None else {slug for slug, each in found.items() if not each.dual}
 
     def rows(
-        self, pmid: Pmid | None = None, question: str | None = None, person: str | None = None
+        self, pmid: ArticleKey | None = None, question: str | None = None, person: str | None = None
     ) -> Iterator[Row]:
         """Those of one paper, question or person, where given."""
         for row in statements.rows(self._db, pmid=pmid, question=question, person=person):
@@ -70,7 +72,7 @@ class Statements:
                 yield row
 
 
-def _check(evidence: sqlite3.Connection, pmid: Pmid, question: str | None) -> None:
+def _check(evidence: sqlite3.Connection, pmid: ArticleKey, question: str | None) -> None:
     if not evidence.execute("select 1 from articles where pmid = ?", (pmid,)).fetchone():
         raise NotThere(f"PMID {pmid} is not stored, so nothing was written. 'tracker search' finds what is.")
     slugs = [slug for (slug,) in evidence.execute("select slug from questions order by position, slug")]

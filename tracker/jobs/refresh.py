@@ -17,7 +17,7 @@ from io import BytesIO
 from typing import Any
 
 from tracker import __version__
-from tracker.article import Pmid
+from tracker.article import ArticleKey, Pmid
 from tracker.clock import now
 from tracker.errors import RecordError, ServiceError, UsageError
 from tracker.evidence import articles, connect, records, runs, schema, starter, wrongclock
@@ -373,7 +373,9 @@ def _look_for_altered(job: Refresh, progress: Progress) -> None:
         "('retracted publication', 'expression of concern') and pmid in (select value from json_each(?))",
         (json.dumps(search.pmids),),
     )
-    progress.altered = progress.kept & (frozenset(search.pmids) - {Pmid(pmid) for (pmid,) in known})
+    progress.altered = progress.kept & (
+        frozenset(search.pmids) - {Pmid(ArticleKey(pmid)) for (pmid,) in known}
+    )
 
 
 def _enter(job: Refresh, progress: Progress, pmids: Collection[Pmid]) -> None:
@@ -382,7 +384,7 @@ def _enter(job: Refresh, progress: Progress, pmids: Collection[Pmid]) -> None:
         "select pmid, coalesce(created, entered, '') from articles where pmid in (select value from json_each(?))",
         (json.dumps(list(pmids)),),
     )
-    reasons = {Pmid(pmid): _reason(progress, created) for pmid, created in rows}
+    reasons = {Pmid(ArticleKey(pmid)): _reason(progress, created) for pmid, created in rows}
     with store.relabelling(job.db, reasons.keys()):
         store.enter(job.db, progress.slug, progress.question.strategy_hash, reasons, job.started)
     progress.entered += len(reasons)

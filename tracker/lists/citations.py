@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from tracker.article import Notice, Pmid
+from tracker.article import ArticleKey, Notice
 from tracker.citation import (
     Citation,
     CitedAuthor,
@@ -48,7 +48,9 @@ def of_selection(
                 return
 
 
-def of_articles(db: sqlite3.Connection, pmids: Sequence[Pmid], slug: str | None = None) -> Iterator[Citation]:
+def of_articles(
+    db: sqlite3.Connection, pmids: Sequence[ArticleKey], slug: str | None = None
+) -> Iterator[Citation]:
     """These articles in this order, those that are stored; ``slug`` is the question in whose list they stand.
 
     Where annotations.db is attached, with what people say, as far as everybody may see it: for the question or, without
@@ -188,7 +190,9 @@ select exists (select 1 from annotations.taggings) or exists (select 1 from anno
 """
 
 
-def _by_people(db: sqlite3.Connection, pmids: Sequence[Pmid], slug: str | None) -> dict[int, dict[str, Any]]:
+def _by_people(
+    db: sqlite3.Connection, pmids: Sequence[ArticleKey], slug: str | None
+) -> dict[int, dict[str, Any]]:
     """What people say of articles, as the fields of a citation."""
     attached = any(row[1] == "annotations" for row in db.execute("pragma database_list"))
     if not attached or not db.execute(_SAID_ANYTHING).fetchone()[0]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.evidence import facets, search
 from tracker.evidence.rows import read_rows
 
@@ -66,7 +66,7 @@ where n.pmid in (select value from json_each(:pmids)) and a.pmid <> n.pmid and n
 
 def read_entries(
     db: sqlite3.Connection,
-    pmids: Sequence[Pmid],
+    pmids: Sequence[ArticleKey],
     question: str | None = None,
     text: str = "",
     *,

@@ -13,7 +13,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.evidence.questions import STARTER
 from tracker.evidence.schema import STANDING
 from tracker.lists.selection import NARROW, Count
@@ -46,7 +46,7 @@ class Paper(NamedTuple):
     ``questions`` are the slugs of all that it is or was in; ``labels`` say of what kind the publication is.
     """
 
-    pmid: Pmid
+    pmid: ArticleKey
     title_html: str
     authors_text: str | None
     journal: str | None
@@ -144,7 +144,7 @@ class Days(NamedTuple):
 class Warned(NamedTuple):
     """An article that is retracted, withdrawn, under concern or corrected; ``noticed`` is None where it came so."""
 
-    pmid: Pmid
+    pmid: ArticleKey
     title_html: str
     retracted: int
     withdrawn: int
@@ -188,7 +188,7 @@ _EVER = _Span("", "~")
 class _Record(NamedTuple):
     """What was noticed in a record at one moment."""
 
-    pmid: Pmid
+    pmid: ArticleKey
     noticed: str
     fields: list[Field]
 
@@ -225,7 +225,7 @@ def since(db: sqlite3.Connection, slug: str, moment: str) -> Since:
     span = _Span(moment, _EVER.before)
     entered, reasons = _entered(db, slug, span, matching=True)
     notices, number = _withdrawn(db, slug, span)
-    noticed: dict[Pmid, str] = {}
+    noticed: dict[ArticleKey, str] = {}
     for pmid, when, *_ in notices:
         noticed.setdefault(pmid, when)
     standing = list(noticed)[:SINCE]
@@ -247,7 +247,7 @@ def standing(db: sqlite3.Connection, most: int = 5) -> list[Warned]:
 
     Where those are fewer, more that are retracted or under concern, though it was never noticed that they became so.
     """
-    found: dict[Pmid, Warned] = {}
+    found: dict[ArticleKey, Warned] = {}
     for query in (_LATELY_NOTICED, _EVER_WITHDRAWN):
         for row in db.execute(query, {"looked": LOOKED}):
             if len(found) == most:
@@ -257,12 +257,12 @@ def standing(db: sqlite3.Connection, most: int = 5) -> list[Warned]:
     return list(found.values())
 
 
-def feed(db: sqlite3.Connection, question: str | None = None, size: int = 50) -> list[Pmid]:
+def feed(db: sqlite3.Connection, question: str | None = None, size: int = 50) -> list[ArticleKey]:
     """The articles that entered lately or whose record changed, newest news first.
 
     What a first search or an edit of a strategy brings is no news here.
     """
-    latest: dict[Pmid, str] = {}
+    latest: dict[ArticleKey, str] = {}
     for slug in titles(db, question):
         rows = db.execute(_ENTERED, (slug, *_EVER, LOOKED))
         for pmid, entered in islice(((row[0], row[1]) for row in rows if row[2] in FED), size):
@@ -360,11 +360,11 @@ where left_at = ? and question = ? and reason <> ? order by pmid desc limit ?
 
 def _entered(
     db: sqlite3.Connection, slug: str, span: _Span, *, matching: bool = False
-) -> tuple[list[Pmid], dict[str, Count]]:
+) -> tuple[list[ArticleKey], dict[str, Count]]:
     """What entered and is news, by reason and then the newest first; and how many for each reason."""
     rows = db.execute(_ENTERED, (slug, *span, NARROW + 1)).fetchall()
     exact = len(rows) <= NARROW
-    by_reason: dict[str, list[Pmid]] = {}
+    by_reason: dict[str, list[ArticleKey]] = {}
     for pmid, _, reason, still in rows[:NARROW]:
         if reason != STARTER and (still or not matching):
             by_reason.setdefault(reason, []).append(pmid)
@@ -378,9 +378,9 @@ def _moments_left(db: sqlite3.Connection, span: _Span) -> list[str]:
     return [moment for (moment,) in db.execute(_MOMENTS_LEFT, given)]
 
 
-def _left(db: sqlite3.Connection, slug: str, moments: Iterable[str]) -> list[Pmid]:
+def _left(db: sqlite3.Connection, slug: str, moments: Iterable[str]) -> list[ArticleKey]:
     """What left the question at these moments, up to one more than is counted."""
-    found: list[Pmid] = []
+    found: list[ArticleKey] = []
     for moment in moments:
         rows = db.execute(_LEFT, (moment, slug, STARTER, NARROW + 1 - len(found)))
         found += [pmid for (pmid,) in rows]
@@ -389,7 +389,7 @@ def _left(db: sqlite3.Connection, slug: str, moments: Iterable[str]) -> list[Pmi
     return found
 
 
-def _capped(pmids: Collection[Pmid]) -> Count:
+def _capped(pmids: Collection[ArticleKey]) -> Count:
     return Count(min(len(pmids), NARROW), len(pmids) <= NARROW)
 
 
@@ -478,7 +478,7 @@ def _records(db: sqlite3.Connection, question: str | None, span: _Span) -> tuple
 
 def _changed(records: Iterable[_Record], exact: bool) -> tuple[list[_Record], Count]:
     """One entry a record, without what its notices say already; and how many."""
-    found: dict[Pmid, _Record] = {}
+    found: dict[ArticleKey, _Record] = {}
     for record in records:
         others = [field for field in record.fields if not _says_standing(field)]
         if len(others) < len(record.fields):
@@ -520,7 +520,7 @@ from json_each(?) given join articles a on a.pmid = given.value
 """
 
 
-def _papers(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, Paper]:
+def _papers(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> dict[ArticleKey, Paper]:
     rows = db.execute(_PAPERS, (json.dumps(sorted(set(pmids))),))
     papers = (
         Paper._make([*values, json.loads(questions), {"publication": json.loads(kinds)}])
@@ -529,7 +529,7 @@ def _papers(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, Paper
     return {paper.pmid: paper for paper in papers}
 
 
-def _papers_of(papers: Mapping[Pmid, Paper], pmids: Iterable[Pmid]) -> list[Paper]:
+def _papers_of(papers: Mapping[ArticleKey, Paper], pmids: Iterable[ArticleKey]) -> list[Paper]:
     return [papers[pmid] for pmid in pmids if pmid in papers]
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tracker import topic
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.evidence import facets, identifiers, search
 from tracker.evidence.articles import present
 from tracker.evidence.cache import cached
@@ -251,7 +251,7 @@ def _apart(whole: Tallies, group: str) -> list[tuple[str, int]]:
     return [(value, totals[value]) for value in (*known, *others)]
 
 
-def article(db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any] | None:
+def article(db: sqlite3.Connection, pmid: ArticleKey) -> dict[str, Any] | None:
     """All that is stored about a record (see ``show``), with each author's affiliations beside the name."""
     record = show(db, pmid)
     if record is None:

@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.evidence import facets, identifiers, search
 from tracker.team import blind, decisions
 from tracker.team.review import reviews
@@ -58,7 +58,7 @@ class Selection(NamedTuple):
 class Page(NamedTuple):
     """Some articles of a list, and the key after which it goes on, where it does."""
 
-    pmids: list[Pmid]
+    pmids: list[ArticleKey]
     next: Key | None
 
 
@@ -87,7 +87,7 @@ def newest_with(
     size: int,
     also: tuple[str, str] | None = None,
     without: str | None = None,
-) -> list[Pmid]:
+) -> list[ArticleKey]:
     """The articles of a question published last, of those that have any of the group's values.
 
     And ``also`` that label of another group, or none of the group ``without``, as far as the latest of them show.
@@ -115,7 +115,7 @@ def newest_with(
     if also and len(found) < size:
         # There may be more of them further back.
         return page(db, Selection(slug, {group: values, also[0]: (also[1],)}), size=size).pmids
-    return [Pmid(pmid) for _, pmid in sorted(found, reverse=True)[:size]]
+    return [ArticleKey(pmid) for _, pmid in sorted(found, reverse=True)[:size]]
 
 
 _HAS_GROUP = """
@@ -130,23 +130,25 @@ exists (
 """
 
 
-def neighbours(db: sqlite3.Connection, selection: Selection, pmid: Pmid) -> tuple[Pmid | None, Pmid | None]:
+def neighbours(
+    db: sqlite3.Connection, selection: Selection, pmid: ArticleKey
+) -> tuple[ArticleKey | None, ArticleKey | None]:
     """What stands before and after an article in the list; None at its ends, and where it is not in the list."""
     reader = Reader(db, selection)
     key = reader.key_of(pmid)
     if key is None:
         return None, None
     before, after = reader.rows(key, 1, upwards=True), reader.rows(key, 1)
-    return tuple(Pmid(rows[0][1]) if rows else None for rows in (before, after))  # type: ignore[return-value]
+    return tuple(ArticleKey(rows[0][1]) if rows else None for rows in (before, after))  # type: ignore[return-value]
 
 
-def pmids(db: sqlite3.Connection, selection: Selection, batch: int) -> Iterator[list[Pmid]]:
+def pmids(db: sqlite3.Connection, selection: Selection, batch: int) -> Iterator[list[ArticleKey]]:
     """All of the list, batch by batch, at constant memory; the first ones are small, as somebody waits for them."""
     reader = Reader(db, selection)
     after: Key = TOP
     size = min(FIRST_BATCH, batch)
     while rows := reader.rows(after, size):
-        yield [Pmid(pmid) for _, pmid in rows]
+        yield [ArticleKey(pmid) for _, pmid in rows]
         after = rows[-1]
         size = min(2 * size, batch)
 
@@ -214,7 +216,7 @@ class Reader:
     def page(self, after: Key = TOP, size: int = 25) -> Page:
         rows = self.rows(after, size + 1)
         more, rows = len(rows) > size, rows[:size]
-        return Page([Pmid(pmid) for _, pmid in rows], rows[-1] if more else None)
+        return Page([ArticleKey(pmid) for _, pmid in rows], rows[-1] if more else None)
 
     def count(self, most: int = NARROW) -> Count:
         if _is_counted(self.selection):
@@ -265,7 +267,7 @@ class Reader:
             (*self._values, *(after[1:] if self.sort == "pmid" else after), limit),
         ).fetchall()
 
-    def key_of(self, pmid: Pmid) -> Key | None:
+    def key_of(self, pmid: ArticleKey) -> Key | None:
         """The article's own key; None where it is not in the list."""
         if self._few is not None:
             return next((key for key in self._all if key[1] == pmid), None)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from tracker.article import MAX_PMID, Pmid
+from tracker.article import MAX_PMID, ArticleKey, Pmid
 from tracker.errors import UnusableInput
 from tracker.regular import open_regular
 
@@ -58,7 +58,7 @@ class RawRecord(NamedTuple):
     def pmid(self) -> Pmid | None:
         """The record's PMID as far as it can be read without parsing (MEDLINE text too), for messages."""
         found = _PMID.search(self.body, 0, 2000) or _PMID_LINE.search(self.body)
-        return Pmid(int(found[1])) if found and 0 < int(found[1]) <= MAX_PMID else None
+        return Pmid(ArticleKey(int(found[1]))) if found and 0 < int(found[1]) <= MAX_PMID else None
 
 
 @contextmanager
@@ -110,7 +110,9 @@ def split(stream: BinaryIO, name: str = "the answer") -> Iterator[RawRecord]:
             if token["name"].startswith(b"Delete"):
                 withdrawn = list(_PMID.finditer(body))
                 yield RawRecord(
-                    b"", tuple(Pmid(int(one[1])) for one in withdrawn), tuple(map(_version, withdrawn))
+                    b"",
+                    tuple(Pmid(ArticleKey(int(one[1]))) for one in withdrawn),
+                    tuple(map(_version, withdrawn)),
                 )
             else:
                 yield RawRecord(body.replace(token["record"], token["record"] + namespaces, 1))

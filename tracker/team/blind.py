@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.decision import STAGES
 from tracker.team.acts import Act
 from tracker.team.review import Review
 
 
-def unseal(act: Act, review: Review, pmid: Pmid, stage: str) -> None:
+def unseal(act: Act, review: Review, pmid: ArticleKey, stage: str) -> None:
     """Two have decided: what either said of the record at this stage is hidden no longer."""
     act.db.execute(
         "insert into unsealed (review, pmid, unsealed) values (?, ?, ?) on conflict do nothing",
@@ -18,7 +18,7 @@ def unseal(act: Act, review: Review, pmid: Pmid, stage: str) -> None:
     )
 
 
-def is_unsealed(db: sqlite3.Connection, review: Review, pmid: Pmid, stage: str) -> bool:
+def is_unsealed(db: sqlite3.Connection, review: Review, pmid: ArticleKey, stage: str) -> bool:
     found = db.execute(
         "select exists (select 1 from unsealed where review = ? and pmid = ?)", (review.seal(stage), pmid)
     ).fetchone()

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.decision import STAGES, Stage
 from tracker.evidence.rows import Row, read_rows
 from tracker.team import decisions
@@ -131,7 +131,7 @@ def standings(
     return found
 
 
-def of_article(db: sqlite3.Connection, pmid: Pmid, viewer: int | None) -> dict[str, Any]:
+def of_article(db: sqlite3.Connection, pmid: ArticleKey, viewer: int | None) -> dict[str, Any]:
     """As ``of_articles`` for one article and whatever was said for any question; ``reviews`` has its standing in
     each question that holds it, and ``label_reviews`` what people made of the machine's labels."""
     found = of_articles(db, [pmid], None, viewer)[pmid]

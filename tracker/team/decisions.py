@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from enum import Enum
 from typing import NamedTuple
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.decision import DECISIONS, STAGES, Decision, Stage
 from tracker.errors import Refused, UsageError, either
 from tracker.evidence.cache import Cache
@@ -53,7 +53,7 @@ class Outcome(NamedTuple):
 def decide(
     act: Act,
     review: Review,
-    pmid: Pmid,
+    pmid: ArticleKey,
     stage: str,
     decision: str | None,
     reason: str | None = None,
@@ -111,7 +111,7 @@ def check_form(review: Review, stage: str, decision: str | None, reason: str | N
 def _check_dual(
     act: Act,
     review: Review,
-    pmid: Pmid,
+    pmid: ArticleKey,
     stage: str,
     others: Collection[int],
     *,
@@ -136,7 +136,7 @@ def _check_dual(
 def settle(
     act: Act,
     review: Review,
-    pmid: Pmid,
+    pmid: ArticleKey,
     stage: str,
     decision: str,
     reason: str | None,
@@ -190,7 +190,7 @@ def passed(review: Review, first: Outcome | None, second: Outcome | None) -> boo
     return first.decision in ("include", "unsure")
 
 
-def stage_of(db: sqlite3.Connection, review: Review, pmid: Pmid) -> Stage:
+def stage_of(db: sqlite3.Connection, review: Review, pmid: ArticleKey) -> Stage:
     """The stage at which a record is to be decided: the second when the first let it pass."""
     return (
         "full-text"
@@ -199,7 +199,7 @@ def stage_of(db: sqlite3.Connection, review: Review, pmid: Pmid) -> Stage:
     )
 
 
-def outcome(db: sqlite3.Connection, review: Review, pmid: Pmid, stage: Stage) -> Outcome:
+def outcome(db: sqlite3.Connection, review: Review, pmid: ArticleKey, stage: Stage) -> Outcome:
     """How a record stands at a stage."""
     found = outcomes(db, review, stage, [pmid])
     return found.get(pmid) or Outcome(stage, None, None, 0, False, False)
@@ -335,7 +335,7 @@ def members(db: sqlite3.Connection, review: Review, which: str, viewer: int | No
     return Members(True, {pmid for pmid, one in standing.last.items() if one.decision == which})
 
 
-def people_who_decided(db: sqlite3.Connection, review: Review, pmid: Pmid, stage: str) -> set[int]:
+def people_who_decided(db: sqlite3.Connection, review: Review, pmid: ArticleKey, stage: str) -> set[int]:
     rows = db.execute(
         "select person from decisions where question = ? and pmid = ? and stage = ?",
         (review.question, pmid, stage),
@@ -344,7 +344,7 @@ def people_who_decided(db: sqlite3.Connection, review: Review, pmid: Pmid, stage
 
 
 def seal_for(
-    db: sqlite3.Connection, holding: Iterable[Review], pmid: Pmid, question: str | None
+    db: sqlite3.Connection, holding: Iterable[Review], pmid: ArticleKey, question: str | None
 ) -> str | None:
     """What hides a tag or note on a record from others: a dual review in which two have not decided yet.
 

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.errors import NotThere, Refused, UsageError, either
 from tracker.team import decisions
 from tracker.team.acts import STATEMENTS, Act, current, next_event
@@ -30,7 +30,7 @@ class Bulk(NamedTuple):
 
 def tag(
     act: Act,
-    pmid: Pmid,
+    pmid: ArticleKey,
     question: str | None,
     which: Tag,
     note: str | None = None,
@@ -59,12 +59,12 @@ def tag(
     return act.put("tag", "tagging", key, {"note": note_text}, seal)
 
 
-def untag(act: Act, pmid: Pmid, question: str | None, which: Tag, seal: str | None = None) -> bool:
+def untag(act: Act, pmid: ArticleKey, question: str | None, which: Tag, seal: str | None = None) -> bool:
     """Take the acting person's tag off a paper."""
     return act.put("untag", "tagging", _tagging(act, pmid, question, which.id), None, seal)
 
 
-def write_note(act: Act, pmid: Pmid, question: str | None, text: str, seal: str | None = None) -> int:
+def write_note(act: Act, pmid: ArticleKey, question: str | None, text: str, seal: str | None = None) -> int:
     """A new note in Markdown; its id. The same note sent twice is written once. Raises UsageError for none."""
     words = _text(text, "note")
     if not words:
@@ -106,7 +106,7 @@ def change_note(
 
 
 def review_label(
-    act: Act, pmid: Pmid, group: str, machine_value: str, value: str | None, choices: Sequence[str] = ()
+    act: Act, pmid: ArticleKey, group: str, machine_value: str, value: str | None, choices: Sequence[str] = ()
 ) -> bool:
     """What the acting person makes of a label: ``value`` the same to accept it, another to correct it, NOTHING to
     reject it, None to take the opinion back. ``machine_value`` NOTHING adds one that the machine missed.
@@ -128,12 +128,12 @@ def review_label(
     return act.put(action, "label review", key, None if value is None else {"value": value})
 
 
-def in_bulk(act: Act, pmids: Iterable[int], what: Callable[[Pmid], bool]) -> Bulk:
+def in_bulk(act: Act, pmids: Iterable[int], what: Callable[[ArticleKey], bool]) -> Bulk:
     """Do something to each paper; those for which it is refused are left as they are, and counted."""
     changed = unchanged = refused = 0
     for pmid in pmids:
         try:
-            if what(Pmid(pmid)):
+            if what(ArticleKey(pmid)):
                 changed += 1
             else:
                 unchanged += 1
@@ -198,7 +198,7 @@ def seals(
 ) -> Callable[[int, str | None], str | None]:
     """What hides a tag or note on a paper for a question; ``holding`` are the reviews of the questions that each paper
     stands in."""
-    return lambda pmid, question: decisions.seal_for(db, holding.get(pmid, ()), Pmid(pmid), question)
+    return lambda pmid, question: decisions.seal_for(db, holding.get(pmid, ()), ArticleKey(pmid), question)
 
 
 def holding(
@@ -219,7 +219,7 @@ def holding(
     return found
 
 
-def _tagging(act: Act, pmid: Pmid, question: str | None, tag: int) -> dict[str, object]:
+def _tagging(act: Act, pmid: ArticleKey, question: str | None, tag: int) -> dict[str, object]:
     return {"pmid": pmid, "question": question, "tag": tag, "person": act.person}
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.evidence.facets import is_label
 from tracker.lists import citations
 from tracker.reading.design import rules
@@ -44,7 +44,7 @@ async def panels(
 
     def query(db: sqlite3.Connection) -> dict[int, dict[str, Any]]:
         if on_article:
-            return {pmid: said_of(db, request, Pmid(pmid)) for pmid in pmids}
+            return {pmid: said_of(db, request, ArticleKey(pmid)) for pmid in pmids}
         found = said(db, request, [{"pmid": pmid} for pmid in pmids], question)
         return {pmid: found | {"given": found["said"][pmid]} for pmid in pmids}
 
@@ -95,7 +95,7 @@ def _abstracts(db: sqlite3.Connection, pmids: Sequence[int]) -> dict[int, str]:
     return {pmid: html for pmid, html in rows if html}
 
 
-def said_of(db: sqlite3.Connection, request: Request, pmid: Pmid) -> dict[str, Any]:
+def said_of(db: sqlite3.Connection, request: Request, pmid: ArticleKey) -> dict[str, Any]:
     """The same for one paper: by question that holds it, and ``any`` for what was said for none of those."""
     viewer = access.viewer(request)
     whole = by_article.of_article(db, pmid, viewer)

@@ -21,7 +21,7 @@ from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
-from tracker.article import MAX_PMID, Pmid
+from tracker.article import MAX_PMID, ArticleKey
 from tracker.errors import UsageError
 from tracker.evidence.connect import BUSY_SECONDS, reading_uri
 from tracker.export.files import check_filters, export, listing
@@ -458,14 +458,14 @@ async def _render(
     return Response(out.getvalue(), 200, _headers(format, name + extent), format.media_type)
 
 
-def _pmid(value: Any) -> Pmid | None:
+def _pmid(value: Any) -> ArticleKey | None:
     """The PMID in a cell, which readers' SQL may have put anything into."""
     if isinstance(value, dict):
         # With the label of what it refers to.
         value = value.get("value")
     if isinstance(value, str) and re.fullmatch("[0-9]{1,10}", value):
         value = int(value)
-    return Pmid(value) if isinstance(value, int) and 0 < value <= MAX_PMID else None
+    return ArticleKey(value) if isinstance(value, int) and 0 < value <= MAX_PMID else None
 
 
 def _extent(

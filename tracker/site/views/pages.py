@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from tracker.article import MAX_PMID, Pmid
+from tracker.article import MAX_PMID, ArticleKey
 from tracker.evidence.facets import FACTS, is_label
 from tracker.evidence.identifiers import PUBMED
 from tracker.evidence.wrongclock import is_ahead
@@ -99,16 +99,16 @@ async def article(request: Request, datasette: Datasette) -> Response:
     pmid = int(request.url_vars["pmid"])
 
     def query(db: sqlite3.Connection) -> dict[str, Any] | None:
-        found = pages.article(db, Pmid(pmid))
+        found = pages.article(db, ArticleKey(pmid))
         if found is None:
             return None
-        (cited,) = citations.of_articles(db, [Pmid(pmid)])
+        (cited,) = citations.of_articles(db, [ArticleKey(pmid)])
         return {
             "article": found,
             "starter": found["starter"],
             "references": references(cited),
-            **panels.said_of(db, request, Pmid(pmid)),
-            **_beside(request, db, Pmid(pmid)),
+            **panels.said_of(db, request, ArticleKey(pmid)),
+            **_beside(request, db, ArticleKey(pmid)),
         }
 
     found = await read(datasette, query) if pmid <= MAX_PMID else None
@@ -230,7 +230,7 @@ def _drawn(designs: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]) -> dict
     }
 
 
-def _beside(request: Request, db: sqlite3.Connection, pmid: Pmid) -> dict[str, Any]:
+def _beside(request: Request, db: sqlite3.Connection, pmid: ArticleKey) -> dict[str, Any]:
     """The list that the reader came from, with what stands before and after the article there."""
     place = request.args.get("in")
     if not place:

@@ -8,7 +8,7 @@ import asyncio
 import sqlite3
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracker.article import MAX_PMID, Pmid
+from tracker.article import MAX_PMID, ArticleKey
 from tracker.errors import NotThere, UsageError
 from tracker.site import words
 from tracker.site.server import access
@@ -75,7 +75,7 @@ async def settle(request: Request, datasette: Datasette, writer: Writer, form: F
     slug, given = request.url_vars["slug"], form.get("pmid").strip()
     if not (given.isdecimal() and len(given) < 16) or int(given) > MAX_PMID:
         raise UsageError(f"pmid={given!r} is not a PubMed ID. Nothing was written.")
-    pmid = Pmid(int(given))
+    pmid = ArticleKey(int(given))
     stage, decision, why = form.get("stage"), form.get("decision"), form.get("why")
     # The list of reasons stands beside both choices.
     reason = (form.get("reason") or None) if decision == "exclude" else None
@@ -96,7 +96,7 @@ async def settle(request: Request, datasette: Datasette, writer: Writer, form: F
     return Response.redirect(with_done(access.local_path(back), done), status=303)
 
 
-def _holding(db: sqlite3.Connection, slug: str, pmid: Pmid) -> Review:
+def _holding(db: sqlite3.Connection, slug: str, pmid: ArticleKey) -> Review:
     """The review of a question that holds the record. Raises NotThere."""
     found = reviews(db).get(slug)
     if found is None:

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from tracker.article import MAX_PMID, Pmid
+from tracker.article import MAX_PMID, ArticleKey
 from tracker.decision import DECISIONS
 from tracker.errors import NotThere, Refused, UsageError, either
 from tracker.lists import citations, selection
@@ -55,7 +55,7 @@ class Done(NamedTuple):
 class Place(NamedTuple):
     """A paper, and the questions that hold it: what there is to write about."""
 
-    pmid: Pmid
+    pmid: ArticleKey
     reviews: Mapping[str, Review]
     held: list[Review]
 
@@ -269,7 +269,7 @@ class _Bulk(NamedTuple):
     """The papers of the list, the review of its question, and the reviews that hold each paper."""
 
     slug: str
-    pmids: list[Pmid]
+    pmids: list[ArticleKey]
     review: Review
     held: dict[int, list[Review]]
 
@@ -303,7 +303,7 @@ def _tag_all(act: Act, form: Form, bulk: _Bulk) -> tagging.Bulk:
         raise UsageError("say which tag. Nothing was written.")
     chosen, seal = vocabulary.named(act.db, name), tagging.seals(act.db, bulk.held)
 
-    def put(pmid: Pmid) -> bool:
+    def put(pmid: ArticleKey) -> bool:
         if form.get("action") == "tag":
             return tagging.tag(act, pmid, bulk.slug, chosen, seal=seal(pmid, bulk.slug))
         return tagging.untag(act, pmid, bulk.slug, chosen, seal(pmid, bulk.slug))
@@ -318,7 +318,7 @@ def _decide_all(act: Act, form: Form, bulk: _Bulk) -> tagging.Bulk:
     if stage:
         decisions.check_form(bulk.review, stage, decision, reason)
 
-    def put(pmid: Pmid) -> bool:
+    def put(pmid: ArticleKey) -> bool:
         at = stage or decisions.stage_of(act.db, bulk.review, pmid)
         return decisions.decide(act, bulk.review, pmid, at, decision, reason)
 
@@ -343,10 +343,10 @@ def _chosen(request: Request, db: sqlite3.Connection, slug: str) -> Selection:
     return filters.selection(request, slug, citations.label_choices(db, slug), strict=True)
 
 
-def _first(db: sqlite3.Connection, chosen: Selection) -> list[Pmid]:
+def _first(db: sqlite3.Connection, chosen: Selection) -> list[ArticleKey]:
     """All of the list, or one more than an act may change."""
     rows = selection.Reader(db, chosen).rows(selection.TOP, tagging.MOST_AT_ONCE + 1)
-    return [Pmid(pmid) for _, pmid in rows]
+    return [ArticleKey(pmid) for _, pmid in rows]
 
 
 def _which(pmids: Iterable[int]) -> str:
@@ -370,7 +370,7 @@ async def _place(request: Request, datasette: Datasette) -> Place:
         if not db.execute("select 1 from articles where pmid = ?", (pmid,)).fetchone():
             return None
         every = reviews(db)
-        return Place(Pmid(pmid), every, tagging.holding(db, every, [pmid]).get(pmid, []))
+        return Place(ArticleKey(pmid), every, tagging.holding(db, every, [pmid]).get(pmid, []))
 
     found: Place | None = await read(datasette, query) if pmid <= MAX_PMID else None
     if found is None:

@@ -9,7 +9,7 @@ import sqlite3
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.errors import NotThere, UsageError, either
 from tracker.export.files import NEVER
 from tracker.export.formats import FORMATS, Citation, Listing
@@ -39,7 +39,7 @@ async def my_work(request: Request, datasette: Datasette) -> Response:
 
     def query(db: sqlite3.Connection) -> dict[str, Any]:
         mine = alerts.of_person(db, viewer)
-        papers = read_entries(db, [Pmid(alert.pmid) for alert in mine], fold=False)
+        papers = read_entries(db, [ArticleKey(alert.pmid) for alert in mine], fold=False)
         latest = _acts(events(db, viewer, by=viewer, limit=PAGE * 20))[:PAGE]
         return {
             "left": work.left(db, viewer),
@@ -98,7 +98,7 @@ async def withdrawn(request: Request, datasette: Datasette) -> Response:
 
     def query(db: sqlite3.Connection) -> dict[str, Any]:
         found = alerts.of_everybody(db, access.viewer(request))
-        papers = read_entries(db, [Pmid(alert.pmid) for alert in found], fold=False)
+        papers = read_entries(db, [ArticleKey(alert.pmid) for alert in found], fold=False)
         return {
             "alerts": found,
             "papers": {paper["pmid"]: paper for paper in papers},
@@ -113,7 +113,7 @@ async def feed(request: Request, datasette: Datasette) -> Response:
 
     def query(db: sqlite3.Connection) -> tuple[Listing, list[Citation]]:
         found = alerts.of_everybody(db, access.viewer(request))
-        pmids = list(dict.fromkeys(Pmid(alert.pmid) for alert in found))
+        pmids = list(dict.fromkeys(ArticleKey(alert.pmid) for alert in found))
         home = address.absolute(datasette, request, datasette.urls.path("/alerts"))
         latest = max((alert.noticed for alert in found), default=NEVER)
         return Listing("alerts", "Withdrawn since they were tagged", latest, home=home), list(
