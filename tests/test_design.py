@@ -4,10 +4,10 @@ from importlib.resources import files
 
 import pytest
 import yaml
+from tracker.reading.design import Rule, read_design, rules
 
 from tracker.article import AbstractSection, Article, MeshHeading, Notice, Pmid, PublicationType, Text
 from tracker.reading import read_labels
-from tracker.reading.design import Rule, read_design, rules
 from tracker.reading.labels import Label
 
 RULES = rules().rules

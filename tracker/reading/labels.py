@@ -1,22 +1,44 @@
-"""What we make of a record: labels, each with the words that it was read from."""
+"""What we make of a record: labels, each with the words that it was read from; and the registry of their groups."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple
 
-Basis = Literal["publication type", "MeSH", "link", "title", "abstract"]
+import yaml
+
+Basis = Literal[
+    "publication type",
+    "MeSH",
+    "link",
+    "substance",
+    "keyword",
+    "grant",
+    "registration",
+    "conflict of interest",
+    "affiliation",
+    "title",
+    "abstract",
+]
 Confidence = Literal["high", "medium"]
+Kind = Literal["one", "many", "number", "duration", "dose"]
 
 
 class Label(NamedTuple):
     """One thing that was read by machine from one record.
 
-    ``group`` is what it is about (``design``, ``evidence_level``, ...) and ``value`` what was read.
-    ``basis`` is where: a field that NLM sets (publication type, MeSH, link), the title or the abstract.
-    ``quote`` is the field's value or the words as they stand there. ``rule`` and ``version`` name the
+    ``group`` is what it is about (``design``, ``route``, ...) and ``value`` what was read.
+    ``basis`` is where: a field of the record, its title or its abstract.
+    ``quote`` is the field's value, or the words as they stand there. ``rule`` and ``version`` name the
     rule and its file's version. ``confidence`` is ``high`` where indexers or the authors' own title
     say it, ``medium`` where it follows from a sentence of the abstract: words, because the accuracy
     in figures is measured for each group and shown apart.
+
+    ``part`` is title, abstract or field; of a title and an abstract, ``start`` and ``end`` are the quote's offsets in
+    their plain text (code points, end exclusive). ``number`` is what the value comes to where it is a quantity: people,
+    studies, or days.
     """
 
     group: str
@@ -26,3 +48,60 @@ class Label(NamedTuple):
     rule: str
     version: int
     confidence: Confidence
+    part: Literal["title", "abstract", "field"] = "field"
+    start: int | None = None
+    end: int | None = None
+    number: float | None = None
+
+
+class Band(NamedTuple):
+    """A range of numbers that a filter offers as one value; ``below`` is exclusive, None without an upper end."""
+
+    name: str
+    least: float
+    below: float | None
+
+
+class Group(NamedTuple):
+    """A group of labels as ``labels.yml`` has it.
+
+    ``kind`` is one (a single value a record), many, number, duration or dose. ``filter`` is whether lists can be
+    narrowed by it, by ``bands`` where its values are quantities. ``column`` is its column's name in exports, None
+    where it has none. ``never_summed`` is whether its values are never one total. ``chip`` is whether an entry of a
+    list shows it.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    about: str
+    filter: bool = True
+    bands: tuple[Band, ...] = ()
+    column: str | None = None
+    never_summed: bool = False
+    chip: bool = True
+
+    def facet(self, label: Label) -> str:
+        """The value by which filters know a label: its band where the group has bands."""
+        if not self.bands or label.number is None:
+            return label.value
+        return next(
+            (
+                b.name
+                for b in self.bands
+                if b.least <= label.number and (b.below is None or label.number < b.below)
+            ),
+            "",
+        )
+
+
+@cache
+def groups() -> Mapping[str, Group]:
+    """Every group of ``labels.yml`` in order, by its name. Later groups may be read from earlier ones."""
+    data = yaml.safe_load(files(__package__).joinpath("labels.yml").read_text("utf-8"))
+    return {name: _group(name, entry) for name, entry in data["groups"].items()}
+
+
+def _group(name: str, entry: dict[str, Any]) -> Group:
+    bands = tuple(Band(band, *limits) for band, limits in entry.pop("bands", {}).items())
+    return Group(name, bands=bands, **entry)

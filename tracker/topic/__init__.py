@@ -3,6 +3,6 @@
 ``current()`` is the topic of this process, wherever something of it is needed.
 """
 
-from tracker.topic.current import current, folder, use
+from tracker.topic.current import current, folder, rules, use
 
-__all__ = ["current", "folder", "use"]
+__all__ = ["current", "folder", "rules", "use"]

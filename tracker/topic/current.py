@@ -6,6 +6,7 @@ parsed, synonyms are looked up while a search is put together.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from tracker.settings import find_default
 
 if TYPE_CHECKING:
     from tracker.topic.files import Topic
+    from tracker.topic.shapes import RuleFile
 
 _folder: Path | None = None
 
@@ -24,6 +26,7 @@ def use(folder: Path) -> None:
     if folder.absolute() != _folder:
         _folder = folder.absolute()
         current.cache_clear()
+        rules.cache_clear()
 
 
 @cache
@@ -36,6 +39,17 @@ def current() -> Topic:
     from tracker.topic.files import load_topic
 
     return load_topic(folder())
+
+
+@cache
+def rules() -> Mapping[str, RuleFile]:
+    """The topic's own rules by group of labels; read apart, as only what reads records needs them.
+
+    Raises InvalidTopic with all that is wrong with their files.
+    """
+    from tracker.topic.files import load_rules
+
+    return load_rules(folder())
 
 
 def folder() -> Path:

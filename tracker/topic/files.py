@@ -11,7 +11,17 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel
 
 from tracker.datafile import InvalidFiles, Part, Place, Problem, Reader, schema_of
-from tracker.topic.shapes import GroupEntry, Headings, Labels, Site, Synonyms, TagEntry, Vocabulary
+from tracker.topic.shapes import (
+    GroupEntry,
+    Headings,
+    Labels,
+    RuleFile,
+    Site,
+    Synonyms,
+    TagEntry,
+    Vocabulary,
+    WordLists,
+)
 
 P = TypeVar("P", bound=Part)
 
@@ -21,7 +31,8 @@ class Topic:
     """What this tracker is about, beside its questions.
 
     ``synonyms`` are phrases that find one another; ``headings`` MeSH headings with narrower ones below them, as in
-    ``mesh.yml``; ``tags`` those to start with; ``never_summed`` label groups whose values are never one total.
+    ``mesh.yml``; ``tags`` those to start with; ``never_summed`` label groups whose values are never one total;
+    ``words`` lists of words that the patterns of rules name.
     """
 
     site: Site = field(default_factory=Site)
@@ -29,6 +40,7 @@ class Topic:
     headings: Mapping[str, Any] = field(default_factory=dict)
     tags: Vocabulary = field(default_factory=lambda: Vocabulary(groups=[]))
     never_summed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class InvalidTopic(InvalidFiles):
@@ -47,13 +59,27 @@ def load_topic(folder: Path) -> Topic:
     labels = _as(Labels, found.get("labels")) or Labels()
     headings = _as(Headings, found.get("headings")) or Headings()
     synonyms = _as(Synonyms, found.get("synonyms")) or Synonyms()
+    lists = _as(WordLists, found.get("words")) or WordLists()
     return Topic(
         site=_as(Site, found.get("site")) or Site(),
         synonyms=tuple(map(tuple, synonyms.synonyms)),
         headings=headings.model_dump()["headings"],
         tags=_as(Vocabulary, found.get("tags")) or Vocabulary(groups=[]),
         never_summed={group: tuple(values) for group, values in labels.never_summed.items()},
+        words={name: tuple(words) for name, words in lists.words.items()},
     )
+
+
+def load_rules(folder: Path) -> dict[str, RuleFile]:
+    """The topic's own rules by group of labels, of the files in its folder ``rules/``.
+
+    Raises InvalidTopic with all problems of all files.
+    """
+    readers = {path.stem: _Rules(path) for path in sorted((folder / "rules").glob("*.yml"))}
+    found = {group: reader.read() for group, reader in readers.items()}
+    if problems := [problem for reader in readers.values() for problem in reader.problems]:
+        raise InvalidTopic(problems)
+    return {group: file for group, file in found.items() if isinstance(file, RuleFile)}
 
 
 def check(folder: Path) -> list[Problem]:
@@ -132,12 +158,23 @@ class _Labels(_Reader):
     beginning = "never_summed:"
 
 
+class _Words(_Reader):
+    model = WordLists
+    beginning = "words:"
+
+
+class _Rules(_Reader):
+    model = RuleFile
+    beginning = "version: 1"
+
+
 READERS: dict[str, type[_Reader]] = {
     "site": _Site,
     "synonyms": _Synonyms,
     "headings": _Headings,
     "tags": _Tags,
     "labels": _Labels,
+    "words": _Words,
 }
 
 

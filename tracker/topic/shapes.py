@@ -100,3 +100,74 @@ class Vocabulary(Part):
         ]
         first = dict(reversed(places))
         return [place for name, place in places if first[name] != place]
+
+
+class WordLists(Part):
+    """Lists of words that the patterns of rules name in braces: names of the drug, of conditions, of scales."""
+
+    words: dict[Annotated[str, Field(pattern=r"^[a-z_]+$")], Annotated[list[Words], Field(min_length=1)]] = (
+        Field(default={}, description="List: its words, or patterns of them; a space stands for one space")
+    )
+
+
+Terms = dict[Words, Words] | list[Words]
+Values = Literal["any"] | list[Words]
+
+
+class RuleEntry(Part):
+    """One way to tell a value: by terms of a field, by a pattern in a text, or from another group's value."""
+
+    name: Words
+    value: Words
+    types: Terms | None = Field(default=None, description="Publication types, UIs with names")
+    mesh: Terms | None = Field(default=None, description="MeSH headings, UIs with names")
+    links: Terms | None = Field(default=None, description="NLM's RefTypes of links to other papers")
+    substances: Terms | None = Field(default=None, description="Substances, UIs with names")
+    keywords: Terms | None = Field(default=None, description="Keywords")
+    banks: Terms | None = Field(default=None, description="Data banks where trials are registered")
+    title: Words | None = Field(default=None, description="Pattern for titles")
+    abstract: Words | None = Field(default=None, description="Pattern for a sentence of the abstract")
+    text: Words | None = Field(default=None, description="Pattern for a title or a sentence of the abstract")
+    conflict: Words | None = Field(default=None, description="Pattern for the conflict of interest statement")
+    affiliation: Words | None = Field(default=None, description="Pattern for affiliations")
+    grant: Words | None = Field(default=None, description="Pattern for a grant's agency")
+    taken: dict[Words, list[Words]] | None = Field(
+        default=None, alias="from", description="Another group, and its values that come to this one"
+    )
+    unless: Terms | None = Field(default=None, description="Terms of the same field that must be absent")
+    exception: Words | None = Field(
+        default=None, alias="except", description="Pattern that spoils a match in its sentence"
+    )
+    words: list[Words] | None = Field(
+        default=None, description="Lower-case beginnings of words, one of which every match holds"
+    )
+    sections: list[Literal["title", "background", "aim", "methods", "results", "conclusions"]] | None = Field(
+        default=None,
+        description="Where the sentence may stand; everywhere but background, where this is missing",
+    )
+    negated: bool = Field(default=False, description="Whether words that deny may stand before the match")
+    needs: dict[Words, Values] = Field(
+        default={}, description="Groups, and values one of which the record was read as"
+    )
+    without: dict[Words, Values] = Field(
+        default={}, description="Groups, and values none of which the record was read as"
+    )
+    confidence: Literal["high", "medium"] | None = None
+    examples: list[Words] = Field(default=[], description="Texts that fit")
+    not_examples: list[Words] = Field(default=[], description="Texts that do not")
+    source: Words | None = None
+
+
+class RuleFile(Part):
+    """The rules of one group of labels, in order: of a group with one value a record, the first that fits gives it."""
+
+    version: int = Field(ge=1, description="Raise it with every change")
+    sources: dict[Words, Words] = Field(
+        default={}, description="Where rules come from, by the name that they give"
+    )
+    quotes: Literal["words", "sentence"] = Field(
+        default="words", description="What a label quotes: the words that fit, or their sentence"
+    )
+    sections: list[Literal["title", "background", "aim", "methods", "results", "conclusions"]] | None = None
+    needs: dict[Words, Values] = Field(default={}, description="What every rule of the file needs")
+    rules: list[RuleEntry]

@@ -1,0 +1,67 @@
+"""How well records are read, group by group, against people's labels.
+
+Run: ``python -m benchmarks.reading [--develop] [--group NAME] [--errors]``. Without ``--develop`` it measures
+the three quarters that nobody tuned on, and writes ``tracker/reading/accuracy.json``, from which pages and docs have
+their figures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from benchmarks.reading import labels, scores
+from benchmarks.reading.scores import Figure, Pair
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = _options(arguments)
+    for task in labels.tasks():
+        if options.group and options.group not in (task.group, task.name):
+            continue
+        compared = list(labels.compared(task, develop=options.develop))
+        if compared:
+            report(task, [pair for _, pair in compared])
+        else:
+            print(f"{task.name}: the set is not here")
+        if options.errors:
+            for record, (theirs, ours) in compared:
+                if theirs != ours:
+                    print(
+                        f"\n{record.id} {record.article.pmid}  theirs {sorted(theirs)}  ours {sorted(ours)}"
+                    )
+                    print(f"  {record.article.title.plain}\n  {record.article.abstract_text}")
+                    for label in labels.read(record.article):
+                        if label.group == task.group:
+                            print(f"    {label.value} <- {label.rule}: {label.quote}")
+    return 0
+
+
+def report(task: labels.Task, pairs: Sequence[Pair]) -> None:
+    measure = scores.macro_f1 if task.measure == "macro" else scores.weighted_f1
+    print(
+        f"\n{task.name} (n {len(pairs)}): {task.measure} F1 {_text(scores.drawn(pairs, measure))}, "
+        f"exact {_text(scores.exact(pairs))}, coverage {_text(scores.coverage(pairs))}"
+    )
+    for score in scores.by_value(pairs):
+        few = " too few" if score.n < scores.TOO_FEW else ""
+        print(
+            f"  {score.value:40} n {score.n:4}  P {score.precision:.3f}  R {score.recall:.3f}  F1 {score.f1:.3f}{few}"
+        )
+
+
+def _text(figure: Figure) -> str:
+    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f}, n {figure.n})"
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks.reading")
+    parser.add_argument("--develop", action="store_true", help="the quarter that rules are written with")
+    parser.add_argument("--group", help="only this group, or this task")
+    parser.add_argument("--errors", action="store_true", help="each record that is read otherwise")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,290 @@
+"""Rules applied to a record: which of them fit, where, and the labels that follow."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from tracker.article import Article
+from tracker.reading.labels import Basis, Group, Label, groups
+from tracker.reading.rules import Rule, Rules, all_rules
+from tracker.reading.text import RecordText, Words, lower
+
+_FIELD_BASES: frozenset[Basis] = frozenset(
+    ("publication type", "MeSH", "link", "substance", "keyword", "registration")
+)
+_TEXT_BASES: frozenset[Basis] = frozenset(("title", "abstract"))
+
+
+class Fit(NamedTuple):
+    """A rule of a group that fits a record: its place among the rules, and the words or the term that it fits.
+
+    ``label`` is the label of another group that it was taken over from.
+    """
+
+    place: int
+    rule: Rule
+    basis: Basis
+    words: Words | None = None
+    quote: str = ""
+    label: Label | None = None
+
+
+class Record:
+    """A record on its way through the groups: its texts, its fields, and the labels that were read so far."""
+
+    def __init__(self, article: Article) -> None:
+        self.article = article
+        self.text = RecordText(article)
+        self.labels: list[Label] = []
+        self._values: dict[str, set[str]] = {}
+        self._fields: dict[Basis, dict[str, str]] = {}
+
+    def add(self, labels: Iterable[Label]) -> None:
+        for label in labels:
+            self.labels.append(label)
+            self._values.setdefault(label.group, set()).add(label.value)
+
+    def has(self, group: str, values: frozenset[str]) -> bool:
+        """Whether it was read as one of these values; as any value, where none are given."""
+        mine = self._values.get(group)
+        return mine is not None and (not values or not values.isdisjoint(mine))
+
+    def field(self, basis: Basis) -> dict[str, str]:
+        """Each term of a field, UI or lower-case name, with the name to quote."""
+        if basis not in self._fields:
+            self._fields[basis] = dict(_terms_of(self.article, basis))
+        return self._fields[basis]
+
+    def texts(self, basis: Basis) -> list[str]:
+        """The texts beside title and abstract that rules look at."""
+        article = self.article
+        if basis == "conflict of interest":
+            return [article.conflict_of_interest] if article.conflict_of_interest else []
+        if basis == "grant":
+            return [grant.agency for grant in article.grants if grant.agency]
+        return [affiliation.text for author in article.authors for affiliation in author.affiliations]
+
+
+def fits(record: Record, group: str) -> list[Fit]:
+    """All rules of a group that fit, in the order of the rules, each with the first words that fit it."""
+    asked = _asked(all_rules()[group])
+    return sorted(_fits(record, asked), key=lambda fit: fit.place)
+
+
+def first_fit(record: Record, group: str) -> Fit | None:
+    """The first rule of a group that fits."""
+    return min(_fits(record, _asked(all_rules()[group])), key=lambda fit: fit.place, default=None)
+
+
+def label_of(record: Record, rules: Rules, fit: Fit, value: str = "", number: float | None = None) -> Label:
+    """The label that a fit gives; ``value`` in place of the rule's own."""
+    if fit.label:
+        return fit.label._replace(group=rules.group, value=fit.rule.value)
+    rule = fit.rule
+    label = Label(
+        group=rules.group,
+        value=value or rule.value,
+        basis=fit.basis,
+        quote=fit.quote,
+        rule=rule.name,
+        version=rules.version,
+        confidence=rule.confidence or ("medium" if fit.basis == "abstract" else "high"),
+        number=number,
+    )
+    return label if fit.words is None else _quoting(label, fit.words, rules)
+
+
+def _quoting(label: Label, words: Words, rules: Rules) -> Label:
+    sentence, start, end = words
+    if rules.whole and sentence.part == "abstract":
+        start, end = 0, len(sentence.text)
+    place = {"start": sentence.start + start, "end": sentence.start + end}
+    return label._replace(part=sentence.part, quote=sentence.text[start:end], **place)
+
+
+def read_one(record: Record, group: Group) -> Iterator[Label]:
+    """The one value of a group: of the first rule that fits."""
+    if fit := first_fit(record, group.name):
+        yield label_of(record, all_rules()[group.name], fit)
+
+
+def read_many(record: Record, group: Group) -> Iterator[Label]:
+    """Every value of a group that a rule fits, once each, by the first of its rules."""
+    seen = set()
+    for fit in fits(record, group.name):
+        if fit.rule.value not in seen:
+            seen.add(fit.rule.value)
+            yield label_of(record, all_rules()[group.name], fit)
+
+
+# -- which rules fit -----------------------------------------------------------------------------
+
+
+class _Asked(NamedTuple):
+    """The rules of a group, so that those are found quickly that a record gives reason to try.
+
+    ``terms`` are the places of rules by term, for each basis; ``beginnings`` those of texts by the first letters of the
+    words that they ask for, with these words; ``others`` those that look at other texts or at other groups.
+    """
+
+    rules: Rules
+    terms: Mapping[Basis, Mapping[str, tuple[int, ...]]]
+    beginnings: Mapping[str, Mapping[str, tuple[int, ...]]]
+    others: tuple[int, ...]
+
+
+@cache
+def _asked(rules: Rules) -> _Asked:
+    terms: dict[Basis, dict[str, tuple[int, ...]]] = defaultdict(dict)
+    beginnings: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
+    others = []
+    for place, rule in enumerate(rules.rules):
+        if rule.bases and rule.bases[0] in _FIELD_BASES:
+            asked = terms[rule.bases[0]]
+            for term in rule.terms:
+                asked[term] = (*asked.get(term, ()), place)
+        elif rule.bases and rule.bases[0] in _TEXT_BASES:
+            for term in rule.terms:
+                words = beginnings[_beginning(term)]
+                words[term] = (*words.get(term, ()), place)
+        else:
+            others.append(place)
+    return _Asked(rules, terms, beginnings, tuple(others))
+
+
+def _beginning(term: str) -> str:
+    """The first letters of a term's first word, as ``RecordText.beginnings`` has them."""
+    letters = ""
+    for letter in term.strip():
+        if not letter.isalnum():
+            break
+        letters += letter
+    return letters[:4]
+
+
+def _fits(record: Record, asked: _Asked) -> Iterator[Fit]:
+    yield from _field_fits(record, asked)
+    yield from _text_fits(record, asked)
+    for place in asked.others:
+        rule = asked.rules.rules[place]
+        if _may(record, rule):
+            yield from _other_fit(record, place, rule)
+
+
+def _may(record: Record, rule: Rule) -> bool:
+    """Whether the record was read before as the rule needs it."""
+    return all(record.has(*need) for need in rule.needs) and not any(record.has(*bar) for bar in rule.without)
+
+
+def _field_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
+    for basis, places in asked.terms.items():
+        present = record.field(basis)
+        for place in sorted({place for term in present if term in places for place in places[term]}):
+            rule = asked.rules.rules[place]
+            if rule.unless.isdisjoint(present) and _may(record, rule):
+                quote = next(name for term, name in present.items() if term in rule.terms)
+                yield Fit(place, rule, basis, quote=quote)
+
+
+def _text_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
+    """Of each rule about texts the first words that fit; only sentences that hold one of its words are tried."""
+    text = record.text
+    places: dict[int, set[int]] = defaultdict(set)
+    for beginning in text.beginnings & asked.beginnings.keys():
+        for term, rules in asked.beginnings[beginning].items():
+            for sentence in _sentences_with(text, term):
+                for place in rules:
+                    places[place].add(sentence)
+    for place, numbers in places.items():
+        rule = asked.rules.rules[place]
+        if _may(record, rule) and (words := _first_words(text, rule, sorted(numbers))):
+            yield Fit(place, rule, words.sentence.part, words)
+
+
+def _sentences_with(text: RecordText, term: str) -> Iterator[int]:
+    """The numbers of the sentences that hold a term."""
+    at = text.lower.find(term)
+    while at >= 0:
+        number = text.sentence_at(at)
+        yield number
+        at = text.lower.find(term, max(at + 1, text.end_of(number)))
+
+
+def _first_words(text: RecordText, rule: Rule, numbers: Sequence[int]) -> Words | None:
+    return next(words_that_fit(text, rule, numbers), None)
+
+
+def words_that_fit(text: RecordText, rule: Rule, numbers: Iterable[int]) -> Iterator[Words]:
+    """The words of each of these sentences that fit a rule about texts."""
+    for number in numbers:
+        sentence = text.sentences[number]
+        if (
+            sentence.part in rule.bases
+            and sentence.section in rule.sections
+            and (match := rule.match(sentence.text))
+        ):
+            words = _trimmed(Words(sentence, *match.span()))
+            if rule.negated or not words.negated:
+                yield words
+
+
+def _trimmed(words: Words) -> Words:
+    """Without white space at their ends."""
+    quote = words.quote
+    start = words.start + len(quote) - len(quote.lstrip())
+    return Words(words.sentence, start, start + len(quote.strip()))
+
+
+def _other_fit(record: Record, place: int, rule: Rule) -> Iterator[Fit]:
+    """The fit of a rule that takes over another group's value, or looks at a text beside title and abstract."""
+    if rule.taken:
+        group, values = rule.taken
+        for label in record.labels:
+            if label.group == group and label.value in values:
+                yield Fit(place, rule, label.basis, label=label)
+                return
+        return
+    basis = rule.bases[0]
+    for text in record.texts(basis):
+        small = lower(text)
+        if any(term in small for term in rule.terms) and (match := rule.match(text)):
+            yield Fit(place, rule, basis, quote=match[0].strip())
+            return
+
+
+def _terms_of(article: Article, basis: Basis) -> Iterator[tuple[str, str]]:
+    if basis == "publication type":
+        yield from ((kind.name.lower(), kind.name) for kind in article.publication_types)
+        yield from ((kind.ui, kind.name) for kind in article.publication_types if kind.ui)
+    elif basis == "MeSH":
+        yield from ((head.ui or head.descriptor.lower(), head.descriptor) for head in article.mesh_headings)
+    elif basis == "link":
+        yield from ((notice.type, notice.type) for notice in article.notices)
+    elif basis == "substance":
+        yield from ((substance.name.lower(), substance.name) for substance in article.substances)
+        yield from ((substance.ui, substance.name) for substance in article.substances if substance.ui)
+    elif basis == "keyword":
+        yield from ((keyword.term.lower(), keyword.term) for keyword in article.keywords)
+    else:
+        yield from ((entry.bank.lower(), entry.bank) for entry in article.registrations)
+
+
+def read(article: Article) -> tuple[Label, ...]:
+    """Every label of a record, group by group in the order of the registry. Never raises."""
+    record = Record(article)
+    for group in groups().values():
+        if group.name in all_rules():
+            record.add(_READERS[group.kind](record, group))
+    return tuple(record.labels)
+
+
+_READERS = {
+    "one": read_one,
+    "many": read_many,
+    "number": read_one,
+    "duration": read_one,
+    "dose": read_many,
+}

@@ -1,0 +1,198 @@
+"""The rules of a group of labels: data, read from ``rules/<group>.yml`` and from the topic's own ``rules/``.
+
+A rule looks at the terms of a field, or at the title or one sentence of the abstract by a pattern, or takes over what
+another group was read as.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+from tracker import topic
+from tracker.reading.labels import Basis, Confidence, groups
+from tracker.reading.text import Section
+from tracker.topic.shapes import RuleEntry, RuleFile, Values, WordLists
+
+if TYPE_CHECKING:
+    from tracker.topic.files import Topic
+
+# How a rule's file names what it looks at, with the name for readers.
+FIELDS: dict[str, Basis] = {
+    "types": "publication type",
+    "mesh": "MeSH",
+    "links": "link",
+    "substances": "substance",
+    "keywords": "keyword",
+    "banks": "registration",
+}
+TEXTS: dict[str, tuple[Basis, ...]] = {
+    "title": ("title",),
+    "abstract": ("abstract",),
+    "text": ("title", "abstract"),
+    "conflict": ("conflict of interest",),
+    "affiliation": ("affiliation",),
+    "grant": ("grant",),
+}
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_EVERYWHERE: frozenset[Section] = frozenset(
+    ("title", "background", "aim", "methods", "results", "conclusions")
+)
+# What a sentence tells of the study itself: not what was known before.
+_OWN: frozenset[Section] = _EVERYWHERE - {"background"}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One way to tell a value.
+
+    ``terms`` are a field's UIs and lower-case names, any of which will do, ``unless`` those that must be absent. Of a
+    text, ``terms`` are the lower-case beginnings of words, one of which every match of ``pattern`` holds: looking for
+    them first keeps patterns, which are slow, off nearly all records. ``exception`` spoils a match in the same
+    sentence; so do words before it that deny it, unless ``negated`` says that they may stand there; ``sections`` are
+    those whose sentences count. ``needs`` maps groups to values, one of which the record must have been read as (any,
+    where there are none); ``taken`` maps values of another group to ours.
+    """
+
+    name: str
+    value: str
+    bases: tuple[Basis, ...]
+    confidence: Confidence | None = None
+    terms: frozenset[str] = frozenset()
+    unless: frozenset[str] = frozenset()
+    pattern: re.Pattern[str] | None = None
+    exception: re.Pattern[str] | None = None
+    sections: frozenset[Section] = _OWN
+    negated: bool = False
+    needs: tuple[tuple[str, frozenset[str]], ...] = ()
+    without: tuple[tuple[str, frozenset[str]], ...] = ()
+    taken: tuple[str, frozenset[str]] | None = None
+    examples: tuple[str, ...] = ()
+    not_examples: tuple[str, ...] = ()
+
+    def match(self, text: str) -> re.Match[str] | None:
+        """Where a title or sentence fits, whatever its section."""
+        if self.exception and self.exception.search(text):
+            return None
+        return self.pattern.search(text) if self.pattern else None
+
+
+class Rules(NamedTuple):
+    """The rules of a group in order. ``whole`` is whether a label quotes the whole sentence, not its words alone."""
+
+    group: str
+    version: int
+    rules: tuple[Rule, ...]
+    whole: bool = False
+
+
+def all_rules() -> Mapping[str, Rules]:
+    """The rules of every group of the registry that has some, in its order; compiled once for a topic.
+
+    A topic's rules come before those of any topic. Raises InvalidTopic where the topic's own cannot be used.
+    """
+    return _compiled_for(topic.current())
+
+
+@cache
+def _compiled_for(about: Topic) -> Mapping[str, Rules]:
+    of_topic = topic.rules()
+    words = general_words() | dict(about.words)
+    found = {}
+    for group in groups():
+        entries = [file for file in (of_topic.get(group), own_rules(group)) if file]
+        if entries:
+            found[group] = Rules(
+                group,
+                max(file.version for file in entries),
+                tuple(_rule(entry, words, file) for file in entries for entry in file.rules),
+                any(file.quotes == "sentence" for file in entries),
+            )
+    return found
+
+
+def own_rules(group: str) -> RuleFile | None:
+    """The rules of ``rules/<group>.yml``, which fit any topic; None where there is no such file."""
+    file = files(__package__).joinpath(f"rules/{group}.yml")
+    return RuleFile.model_validate(_loaded(file)) if file.is_file() else None
+
+
+def general_words() -> dict[str, tuple[str, ...]]:
+    """The lists of words that fit any topic, by the name that patterns have for them."""
+    lists = WordLists.model_validate(_loaded(files(__package__).joinpath("words.yml")))
+    return {name: tuple(words) for name, words in lists.words.items()}
+
+
+def _loaded(file: Traversable) -> Any:
+    # The safe loader in C is ten times as fast, where PyYAML was built with it.
+    return yaml.load(file.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
+
+
+def _rule(entry: RuleEntry, words: Mapping[str, tuple[str, ...]], file: RuleFile) -> Rule:
+    common: dict[str, Any] = {
+        "name": entry.name,
+        "value": entry.value,
+        "confidence": entry.confidence,
+        "needs": _conditions(file.needs | entry.needs),
+        "without": _conditions(entry.without),
+        "negated": entry.negated,
+        "sections": frozenset(entry.sections or file.sections or _OWN),
+        "examples": tuple(entry.examples),
+        "not_examples": tuple(entry.not_examples),
+    }
+    if entry.taken:
+        ((group, values),) = entry.taken.items()
+        return Rule(bases=(), taken=(group, frozenset(values)), **common)
+    field = next(field for field in (*FIELDS, *TEXTS) if getattr(entry, field))
+    if field in FIELDS:
+        terms, unless = _terms(getattr(entry, field)), _terms(entry.unless or {})
+        return Rule(bases=(FIELDS[field],), terms=terms, unless=unless, **common)
+    return Rule(
+        bases=TEXTS[field],
+        terms=frozenset(_spread(entry.words or (), words)),
+        pattern=_compiled(getattr(entry, field), words),
+        exception=_compiled(entry.exception, words, re.IGNORECASE) if entry.exception else None,
+        **common,
+    )
+
+
+def _terms(entry: dict[str, str] | list[str]) -> frozenset[str]:
+    """UIs, and names for records without UIs (MEDLINE text, old XML)."""
+    if isinstance(entry, list):
+        return frozenset(name.lower() for name in entry)
+    return frozenset(entry) | frozenset(name.lower() for name in entry.values())
+
+
+def _conditions(entry: Mapping[str, Values]) -> tuple[tuple[str, frozenset[str]], ...]:
+    return tuple((group, frozenset(() if values == "any" else values)) for group, values in entry.items())
+
+
+def _compiled(
+    pattern: str, words: Mapping[str, tuple[str, ...]], flags: int = re.IGNORECASE | re.VERBOSE
+) -> re.Pattern[str]:
+    """The pattern with each ``{list}`` replaced by its words, any of which will do."""
+    return re.compile(_PLACEHOLDER.sub(lambda match: _alternatives(words[match[1]]), pattern), flags)
+
+
+def _alternatives(words: Iterable[str]) -> str:
+    """Longest first, so that none is cut short by another; a word may be a pattern itself."""
+    return f"(?:{'|'.join(sorted((w.replace(' ', r'[ ]') for w in words), key=len, reverse=True))})"
+
+
+def _spread(entries: Iterable[str], words: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Beginnings of words, with each ``{list}`` replaced by its words as far as they are plain letters."""
+    found: list[str] = []
+    for entry in entries:
+        match = _PLACEHOLDER.fullmatch(entry)
+        found += [_PLAIN.match(word)[0].lower() for word in words[match[1]]] if match else [entry]  # type: ignore[index]
+    return found
+
+
+_PLAIN = re.compile(r"[\w \u2019'-]*")
