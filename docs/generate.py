@@ -17,7 +17,7 @@ from sqlite_utils import Database
 
 from tracker.cli import main
 from tracker.evidence.fulltext import SEARCHED
-from tracker.evidence.schema import DERIVED, HISTORY, Table
+from tracker.evidence.schema import DERIVED, HISTORY, VIEWS, Table
 from tracker.evidence.schema import migrations as schema
 from tracker.team import acts
 
@@ -96,7 +96,7 @@ def dictionary_page() -> str:
             *_wrapped(
                 f"Full-text index (FTS5) of `articles`: {', '.join(SEARCHED)}. Words are stemmed (porter), accents are "
                 "ignored, and `rowid` is the PMID. Its column `facets` holds each label, question and year of the "
-                "article as one word (`x`, the hexadecimal of `group=value`, `x`), so that a text and any filters are "
+                "article as one word (`f` and the facet's number), so that a text and any filters are "
                 "answered at once. Its content is the view `searched_articles`."
             ),
             "",
@@ -105,6 +105,9 @@ def dictionary_page() -> str:
             "What happened. A rebuild never touches them.",
             "",
             *(line for table in HISTORY for line in _table_section(table)),
+            "## evidence.db: views",
+            "",
+            *(line for table in VIEWS for line in _table_section(table)),
             "## annotations.db",
             "",
             *(line for name in annotation_tables() for line in _annotation_section(name)),

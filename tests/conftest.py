@@ -32,6 +32,7 @@ from tracker.jobs import refresh
 from tracker.pubmed import transport
 from tracker.pubmed.entrez import PubMed
 from tracker.pubmed.transport import Backoff
+from tracker.reading.labels import groups
 from tracker.team import acts
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -266,6 +267,14 @@ TIMES = {
 }
 RUN_IDS = {"changes": ("run",)}
 OTHERS = ("sqlite_", "_sqlite_", "articles_fts")
+# Facets have numbers in the order in which they were met, and stay where no article has them any more.
+NUMBERED = {
+    "facets": "select distinct question, label_group, value from facets f join facets_of o on o.facet = f.id",
+    "article_facets": (
+        "select question, label_group, value, published, pmid from article_facets join facets on id = facet"
+    ),
+    "facets_of": "select pmid, question, label_group, value from facets_of join facets on id = facet",
+}
 
 
 def dump(path: Path) -> dict[str, list[tuple[Any, ...]]]:
@@ -283,7 +292,7 @@ def dump(path: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def _rows(db: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
-    cursor = db.execute(f"select * from {table}")
+    cursor = db.execute(NUMBERED.get(table, f"select * from {table}"))
     blank = (*TIMES.get(table, ()), *RUN_IDS.get(table, ()))
     hidden = [column[0] in blank for column in cursor.description]
     rows = (
@@ -303,10 +312,26 @@ def assert_same(path: Path, other: dict[str, list[tuple[Any, ...]]]) -> None:
 
 
 _MATCHING = "from question_articles q join articles a using (pmid) where matching"
+# Labels that are quantities are filtered by bands.
+_BANDS = {
+    group.name: [(band.name, band.least, band.below or 1e12) for band in group.bands]
+    for group in groups().values()
+    if group.bands
+}
+_UNFILTERED = [group.name for group in groups().values() if not group.filter]
 FOLLOWING = {
     "question_labels": f"""
         select question, label_group, value, coalesce(a.published, ''), pmid
         from question_articles join labels using (pmid) join articles a using (pmid) where matching
+          and label_group not in (select value from json_each('{json.dumps([*_BANDS, *_UNFILTERED])}'))
+        union select question, label_group, b.value ->> 0, coalesce(a.published, ''), pmid
+        from question_articles join labels using (pmid) join articles a using (pmid),
+          json_each('{json.dumps(_BANDS)}') g, json_each(g.value) b
+        where matching and label_group = g.key and number >= b.value ->> 1 and number < b.value ->> 2
+        union select question, 'directness', d.value, coalesce(a.published, ''), pmid
+        from question_articles join directness d using (question, pmid) join articles a using (pmid) where matching
+        union select question, 'outcome', d.outcome, coalesce(a.published, ''), pmid
+        from question_articles join directness d using (question, pmid) join articles a using (pmid) where matching
         union select question, 'all', '', coalesce(a.published, ''), pmid {_MATCHING}
         union select question, 'full_text', 'free in PubMed Central', coalesce(a.published, ''), pmid {_MATCHING}
           and pmcid is not null
@@ -321,9 +346,6 @@ FOLLOWING = {
         union select question, 'registration', 'trial registered', coalesce(a.published, ''), pmid {_MATCHING}
           and exists (select 1 from registrations r where r.pmid = a.pmid and r.bank in
             ('ClinicalTrials.gov', 'ISRCTN', 'EudraCT', 'ANZCTR', 'ChiCTR', 'DRKS', 'NTR', 'JPRN', 'UMIN-CTR'))
-        union select question, 'species', lower(d.value), coalesce(a.published, ''), pmid
-          from question_articles q join articles a using (pmid) join json_each('["Humans", "Animals"]') d
-          where matching and d.value in (select descriptor from mesh_headings m where m.pmid = a.pmid)
         union select question, 'language', l.value, coalesce(a.published, ''), pmid
           from question_articles q join articles a using (pmid),
             json_each('["' || replace(languages, ',', '","') || '"]') l where matching and languages <> ''

@@ -109,7 +109,7 @@ def all_commands(command: click.Command, name: str) -> Iterator[tuple[str, click
 
 
 def test_every_table_and_column_is_described() -> None:
-    for table in schema.TABLES:
+    for table in (*schema.TABLES, *schema.VIEWS):
         assert table.about.strip(), table.name
         for column, (_, about) in table.columns.items():
             assert about.strip(), f"{table.name}.{column}"
@@ -124,7 +124,12 @@ def test_the_dictionary_tells_of_what_a_new_database_holds() -> None:
         for name in names
         if not name.startswith(("articles_fts", "sqlite_", "_"))
     }
+    views = {
+        view.name: [column for _, column, *_ in db.execute(f"pragma table_info({view.name})")]
+        for view in schema.VIEWS
+    }
     db.close()
+    assert views == {view.name: list(view.columns) for view in schema.VIEWS}
     assert made == {table.name: list(table.columns) for table in schema.TABLES}
     assert generate.ABOUT_ANNOTATIONS.keys() == generate.annotation_tables().keys()
 

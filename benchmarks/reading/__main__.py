@@ -8,47 +8,84 @@ their figures.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from benchmarks.reading import labels, scores
-from benchmarks.reading.scores import Figure, Pair
+from benchmarks.processes import ROOT
+from benchmarks.reading import labels, scores, sets
+from benchmarks.reading.scores import Figure, Pair, Score
+
+ACCURACY = ROOT / "tracker" / "reading" / "accuracy.json"
 
 
 def main(arguments: Sequence[str]) -> int:
     options = _options(arguments)
+    measured: dict[str, list[dict[str, Any]]] = {}
     for task in labels.tasks():
         if options.group and options.group not in (task.group, task.name):
             continue
         compared = list(labels.compared(task, develop=options.develop))
-        if compared:
-            report(task, [pair for _, pair in compared])
+        pairs = [pair for _, pair in compared]
+        if pairs:
+            report(task, pairs)
+            measured.setdefault(task.group, []).append(figures(task, pairs))
         else:
             print(f"{task.name}: the set is not here")
         if options.errors:
-            for record, (theirs, ours) in compared:
-                if theirs != ours:
-                    print(
-                        f"\n{record.id} {record.article.pmid}  theirs {sorted(theirs)}  ours {sorted(ours)}"
-                    )
-                    print(f"  {record.article.title.plain}\n  {record.article.abstract_text}")
-                    for label in labels.read(record.article):
-                        if label.group == task.group:
-                            print(f"    {label.value} <- {label.rule}: {label.quote}")
+            show_errors(task, compared)
+    if not (options.develop or options.group) and measured:
+        ACCURACY.write_text(json.dumps(measured, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        print(f"\nWritten to {ACCURACY.relative_to(ROOT)}.")
     return 0
 
 
+def show_errors(task: labels.Task, compared: Sequence[tuple[sets.Read, Pair]]) -> None:
+    for record, (theirs, ours) in compared:
+        if theirs != ours:
+            print(f"\n{record.id} {record.article.pmid}  theirs {sorted(theirs)}  ours {sorted(ours)}")
+            print(f"  {record.article.title.plain}\n  {record.article.abstract_text}")
+            for label in labels.read(record.article):
+                if label.group == task.group:
+                    print(f"    {label.value} <- {label.rule}: {label.quote}")
+
+
+def figures(task: labels.Task, pairs: Sequence[Pair]) -> dict[str, Any]:
+    """What ``tracker/reading/accuracy.py`` reads."""
+    score = scores.drawn(pairs, _measure(task))
+    return {
+        "set": task.name.partition(", ")[2],
+        "n": len(pairs),
+        "measure": f"{task.measure} F1",
+        "score": round(score.value, 3),
+        "low": round(score.low, 3),
+        "high": round(score.high, 3),
+        "exact": round(scores.exact(pairs).value, 3),
+        "coverage": round(scores.coverage(pairs).value, 3),
+        "values": [_value(score) for score in scores.by_value(pairs)],
+    }
+
+
+def _value(score: Score) -> dict[str, Any]:
+    few = score.n < scores.TOO_FEW
+    rest = {name: None if few else round(getattr(score, name), 3) for name in ("precision", "recall", "f1")}
+    return {"value": score.value, "n": score.n, **rest}
+
+
+def _measure(task: labels.Task) -> Callable[[Sequence[Pair]], float]:
+    return scores.macro_f1 if task.measure == "macro" else scores.weighted_f1
+
+
 def report(task: labels.Task, pairs: Sequence[Pair]) -> None:
-    measure = scores.macro_f1 if task.measure == "macro" else scores.weighted_f1
     print(
-        f"\n{task.name} (n {len(pairs)}): {task.measure} F1 {_text(scores.drawn(pairs, measure))}, "
+        f"\n{task.name} (n {len(pairs)}): {task.measure} F1 {_text(scores.drawn(pairs, _measure(task)))}, "
         f"exact {_text(scores.exact(pairs))}, coverage {_text(scores.coverage(pairs))}"
     )
     for score in scores.by_value(pairs):
         few = " too few" if score.n < scores.TOO_FEW else ""
-        print(
-            f"  {score.value:40} n {score.n:4}  P {score.precision:.3f}  R {score.recall:.3f}  F1 {score.f1:.3f}{few}"
-        )
+        figures = f"P {score.precision:.3f}  R {score.recall:.3f}  F1 {score.f1:.3f}"
+        print(f"  {score.value:40} n {score.n:4}  {figures}{few}")
 
 
 def _text(figure: Figure) -> str:

@@ -15,13 +15,17 @@ from tracker.evidence.schema import DERIVED
 from tracker.superscript import forms, has_forms
 
 # Raised by whoever changes what is read from the same bytes, be it by parser or by rule.
-RULES_VERSION = 2
+RULES_VERSION = 3
 
 Row = tuple[Any, ...]
 Rows = dict[str, list[Row]]
 
-# Of the derived tables, those that hold rows of one article; the other two follow from question_articles.
-TABLES = {table.name: table for table in DERIVED if not table.name.startswith("question_")}
+# Of the derived tables, those that hold rows of one article alone; the others follow from question_articles, too.
+_ELSEWHERE = (
+    *("question_counts", "facets", "article_facets", "facets_of"),
+    *("directness", "findings"),
+)
+TABLES = {table.name: table for table in DERIVED if table.name not in _ELSEWHERE}
 _CHILDREN = tuple(name for name in TABLES if name != "articles")
 
 
@@ -29,17 +33,31 @@ def rows(article: Article, standing: Mapping[str, bool | str | None], labels: It
     """The article's row in every derived table that it has something for.
 
     ``standing`` are the notice flags and what the title says, by the names of the table's columns; ``labels`` are
-    (group, value, basis, quote, rule, rule version, confidence).
+    as ``reading.Label``.
     """
     row = _article_row(article, standing)
     found = {table: _numbered(article.pmid, parts) for table, parts in _parts(article) if parts}
     found["articles"] = [_in_order("articles", row)]
-    found["labels"] = [(article.pmid, *label) for label in labels]
+    found["labels"] = [(article.pmid, *("" if part is None else part for part in label)) for label in labels]
+    if cited := _cited(article):
+        found["cites"] = [(article.pmid, pmid) for pmid in cited]
     if article.book:
         found["books"] = [_in_order("books", _book_row(article.pmid, article.book))]
     if texts := _searched_texts(row):
         found["searched_texts"] = [(article.pmid, *texts)]
     return found
+
+
+def _cited(article: Article) -> dict[int, None]:
+    """The PMIDs that its reference list and its links of the type Cites name, each once, in order."""
+    listed = (
+        int(id.value)
+        for reference in article.references
+        for id in reference.ids
+        if id.type == "pubmed" and id.value.isdecimal()
+    )
+    linked = (notice.pmid for notice in article.notices if notice.type == "Cites" and notice.pmid)
+    return dict.fromkeys((*listed, *linked))
 
 
 def _numbered(pmid: ArticleKey, parts: Iterable[Sequence[Any]]) -> list[Row]:
@@ -253,7 +271,8 @@ def _insert(name: str) -> str:
     """Rows may have an empty string for NULL: binding None takes sqlite3 five times as long (measured)."""
     columns = TABLES[name].columns
     marks = ", ".join("?" if "not null" in type else "nullif(?, '')" for type, _ in columns.values())
-    return f"insert into {name} ({', '.join(columns)}) values ({marks})"
+    names = ", ".join(f'"{column}"' for column in columns)
+    return f"insert into {name} ({names}) values ({marks})"
 
 
 _INSERTS = {name: _insert(name) for name in TABLES}

@@ -16,29 +16,37 @@ from tracker.evidence.steps import fingerprint
 
 _COUNTS = (
     """
-create trigger question_counts_up after insert on question_labels begin
-  insert into question_counts values (new.question, new.label_group, new.value, substr(new.published, 1, 4), 1)
+create trigger question_counts_up after insert on article_facets begin
+  insert into question_counts (question, label_group, value, year, n)
+  select question, label_group, value, substr(new.published, 1, 4), 1 from facets where id = new.facet
   on conflict do update set n = n + 1;
 end""",
     """
-create trigger question_counts_down after delete on question_labels begin
+create trigger question_counts_down after delete on article_facets begin
   update question_counts set n = n - 1
-  where question = old.question and label_group = old.label_group
-    and value = old.value and year = substr(old.published, 1, 4);
+  where (question, label_group, value) = (select question, label_group, value from facets where id = old.facet)
+    and year = substr(old.published, 1, 4);
   delete from question_counts
-  where question = old.question and label_group = old.label_group
-    and value = old.value and year = substr(old.published, 1, 4) and n = 0;
+  where (question, label_group, value) = (select question, label_group, value from facets where id = old.facet)
+    and year = substr(old.published, 1, 4) and n = 0;
 end""",
 )
+_SENTENCES = """
+create view finding_sentences as
+select f.question, f.pmid, f.position,
+  substr(iif(f.part = 'title', a.title, a.abstract), f.start + 1, f."end" - f.start) as sentence
+from findings f join articles a on a.pmid = f.pmid
+"""
 _DATES = """
 update question_articles as q set (published, created) = (
   select coalesce(max(a.published), ''), coalesce(max(a.created), '') from articles a where a.pmid = q.pmid
 )"""
+_VIEWS = ("searched_articles", "question_labels", "finding_sentences")
 
 
 def owns(name: str) -> bool:
     """Whether a table, view or trigger of this name is derived, by whatever version."""
-    return name == "searched_articles" or name.startswith(("articles_fts", "question_counts_"))
+    return name in _VIEWS or name.startswith(("articles_fts", "question_counts_"))
 
 
 def is_made(db: sqlite3.Connection) -> bool:
@@ -63,11 +71,9 @@ def make(db: sqlite3.Connection) -> None:
 
 
 def fill(db: sqlite3.Connection) -> None:
-    """Make question_labels, question_counts and the full-text index again from what is stored."""
-    db.execute("delete from question_labels")
-    db.execute("delete from question_counts")
+    """Make facets, their counts and the full-text index again from what is stored."""
     db.execute(_DATES)
-    db.execute(_labels())
+    facets.fill_all(db)
     fulltext.rebuild(db)
 
 
@@ -80,7 +86,9 @@ def fill_dates(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
 def _definitions() -> tuple[str, ...]:
     columns = ", ".join((*fulltext.SEARCHED, "facets"))
     return (
-        facets.searched_articles(),
+        facets.searched_articles(fulltext.SEARCHED),
+        facets.QUESTION_LABELS,
+        _SENTENCES,
         f"create virtual table articles_fts using fts5 ({columns}, content='searched_articles', "
         f"content_rowid='pmid', tokenize='{fulltext.TOKENIZER}')",
         "insert into articles_fts (articles_fts, rank) values ('hashsize', 16777216)",
@@ -88,9 +96,5 @@ def _definitions() -> tuple[str, ...]:
     )
 
 
-def _labels() -> str:
-    return f"insert into question_labels {facets.of_questions('question_articles q')}"
-
-
 def _fingerprint() -> str:
-    return fingerprint((*_definitions(), _labels(), _DATES))
+    return fingerprint((*_definitions(), facets.of_articles(), facets.of_questions(), _DATES))

@@ -188,18 +188,12 @@ def relabelling(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> Iterat
 
     What is counted and indexed is taken out by key before and put back after, so that no table is ever walked.
     """
-    given = {"pmids": json.dumps(list(pmids))}
     fulltext.unindex(db, pmids)
-    db.execute("delete from question_labels where pmid in (select value from json_each(:pmids))", given)
+    facets.clear(db, pmids)
     yield
     derived.fill_dates(db, pmids)
-    db.execute(f"insert into question_labels {_FACETS_OF_GIVEN}", given)
+    facets.fill(db, pmids)
     fulltext.index(db, pmids)
-
-
-_FACETS_OF_GIVEN = facets.of_questions(
-    "json_each(:pmids) given join question_articles q on q.pmid = given.value"
-)
 
 
 def complete(db: sqlite3.Connection, question: Question, started: str, found: Collection[ArticleKey]) -> None:

@@ -18,7 +18,7 @@ class Table(NamedTuple):
     """``columns`` maps each column to (SQL type and constraints, what it means)."""
 
     name: str
-    kind: Literal["derived", "history"]
+    kind: Literal["derived", "history", "view"]
     about: str
     columns: dict[str, tuple[str, str]]
 
@@ -300,25 +300,102 @@ DERIVED = (
             "quote": ("text", "The words that it was read from"),
             "rule": ("text not null", "Name of the rule"),
             "rule_version": ("integer not null", "Version of the rules"),
-            "confidence": ("text not null", "How sure the rule is"),
+            "confidence": ("text not null", "How sure the rule is: high or medium"),
+            "part": ("text not null default 'field'", "Where the quote stands: title, abstract, or a field"),
+            "start": ("integer", "Where it starts in the plain title or abstract, in code points from 0"),
+            "end": ("integer", "Where it ends, exclusive"),
+            "number": ("real", "What the value comes to where it is a quantity: people, studies, days"),
         },
     ),
     Table(
-        "question_labels",
+        "directness",
         "derived",
-        "Labels and other facets of the articles that a question matches now: what filters read",
+        "How a record bears on a question, by the rules of the question's file",
         {
             "question": ("text not null", "Question's slug"),
+            "pmid": ("integer not null", "PMID"),
+            "value": ("text not null", "direct, indirect or off"),
+            "reason": ("text not null", "Why, in words"),
+            "rule": ("text not null", "Name of the rule"),
+            "version": ("integer not null", "Version of the question's rules"),
+            "outcome": (
+                "text not null",
+                "What the abstract says of the question's outcome: result given; measured, result not in the abstract; "
+                "said not to have been measured; not mentioned",
+            ),
+        },
+    ),
+    Table(
+        "findings",
+        "derived",
+        "The abstract's own sentences about a question's outcome, by their place",
+        {
+            "question": ("text not null", "Question's slug"),
+            "pmid": ("integer not null", "PMID"),
+            "position": ("integer not null", "Which comes first, from 1"),
+            "side": ("text not null", "Side of the question's outcome; empty where it has one"),
+            "part": ("text not null", "title or abstract"),
+            "start": (
+                "integer not null",
+                "Where the sentence starts in the plain text, in code points from 0",
+            ),
+            "end": ("integer not null", "Where it ends, exclusive"),
+            "section": ("text not null", "Section of the abstract, as labelled or inferred"),
+            "cue": ("text not null", "What made it a finding"),
+            "about": ("integer", "The number of people that the finding is about, where it is stated"),
+            "about_start": ("integer", "Where that number stands"),
+            "about_end": ("integer", "Where it ends"),
+            "reached": (
+                "integer",
+                "The number of people who reached the longest follow-up, where it is stated",
+            ),
+            "reached_start": ("integer", "Where that number stands"),
+            "reached_end": ("integer", "Where it ends"),
+        },
+    ),
+    Table(
+        "cites",
+        "derived",
+        "Which paper cites which, of those that have a PMID",
+        {
+            "pmid": ("integer not null", "PMID of the paper that cites"),
+            "cited": ("integer not null", "PMID of the paper that it cites"),
+        },
+    ),
+    Table(
+        "facets",
+        "derived",
+        "What lists can be narrowed by, by number: one for a label, and one for each question and label",
+        {
+            "id": ("integer primary key", "Number; the full-text index has it as a word"),
+            "question": ("text not null", "Question's slug; empty for a label whatever the question"),
             "label_group": ("text not null", "Label group"),
-            "value": ("text not null", "Label value"),
+            "value": ("text not null", "Label value, or the band that a quantity is in"),
+        },
+    ),
+    Table(
+        "article_facets",
+        "derived",
+        "A question's articles by facet, in order of publication",
+        {
+            "facet": ("integer not null", "Facet's number"),
             "published": ("text not null", "Publication date; empty where unknown"),
             "pmid": ("integer not null", "PMID"),
         },
     ),
     Table(
+        "facets_of",
+        "derived",
+        "An article's facets",
+        {
+            "pmid": ("integer not null", "PMID"),
+            "facet": ("integer not null", "Facet's number"),
+        },
+    ),
+    Table(
         "question_counts",
         "derived",
-        "Numbers of articles by question, label and year: what charts read; kept by triggers on question_labels",
+        "Numbers of articles by question, label and year: what charts read; kept by triggers on article_facets",
         {
             "question": ("text not null", "Question's slug"),
             "label_group": ("text not null", "Label group"),
@@ -384,6 +461,7 @@ HISTORY = (
             "recheck_days": ("integer not null", "Every record is asked for again about this often"),
             "bottom_line": ("text", "What people concluded: text, author, date, pmids (JSON)"),
             "harms": ("integer not null default 0", "1 where it asks for harms, which abstracts often omit"),
+            "reading": ("text", "By which rules records are read for it: outcome and directness (JSON)"),
             "dual": (
                 "integer not null default 0",
                 "1 where two people decide on every record, blind to each other",
@@ -508,6 +586,32 @@ HISTORY = (
 )
 
 TABLES = DERIVED + HISTORY
+
+VIEWS = (
+    Table(
+        "question_labels",
+        "view",
+        "Labels and other facets of the articles that a question matches now; a view over facets and article_facets",
+        {
+            "question": ("text not null", "Question's slug"),
+            "label_group": ("text not null", "Label group"),
+            "value": ("text not null", "Label value"),
+            "published": ("text not null", "Publication date; empty where unknown"),
+            "pmid": ("integer not null", "PMID"),
+        },
+    ),
+    Table(
+        "finding_sentences",
+        "view",
+        "The sentences of findings, as they stand in title or abstract",
+        {
+            "question": ("text not null", "Question's slug"),
+            "pmid": ("integer not null", "PMID"),
+            "position": ("integer not null", "Which comes first, from 1"),
+            "sentence": ("text not null", "The sentence"),
+        },
+    ),
+)
 
 # Changes of these fields say how a paper stands, as SQL.
 STANDING = "'retracted', 'withdrawn', 'expression_of_concern', 'corrected'"

@@ -101,8 +101,12 @@ def _quoting(label: Label, words: Words, rules: Rules) -> Label:
     sentence, start, end = words
     if rules.whole and sentence.part == "abstract":
         start, end = 0, len(sentence.text)
-    place = {"start": sentence.start + start, "end": sentence.start + end}
-    return label._replace(part=sentence.part, quote=sentence.text[start:end], **place)
+    return label._replace(
+        part=sentence.part,
+        quote=sentence.text[start:end],
+        start=sentence.start + start,
+        end=sentence.start + end,
+    )
 
 
 def read_one(record: Record, group: Group) -> Iterator[Label]:

@@ -15,7 +15,7 @@ from tracker import topic
 from tracker.citation import status_date
 from tracker.decision import DECISION_WORDS, STAGE_WORDS
 from tracker.evidence.connect import Mode, reading_uri
-from tracker.evidence.schema import TABLES
+from tracker.evidence.schema import TABLES, VIEWS
 from tracker.evidence.wrongclock import is_ahead
 from tracker.reading.notices import words as notice_words
 from tracker.site import routes, words
@@ -136,7 +136,7 @@ def get_metadata(datasette: Datasette) -> dict[str, Any]:
             "columns": {name: about for name, (_, about) in table.columns.items()},
             **inherited,
         }
-        for table in TABLES
+        for table in (*TABLES, *VIEWS)
     }
     tables["articles"] |= {"fts_table": "articles_fts", "fts_pk": "pmid"}
     # Tables that stay small, and so are counted in no time.

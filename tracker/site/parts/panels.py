@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, urlencode
 from tracker.article import ArticleKey
 from tracker.evidence.facets import is_label
 from tracker.lists import citations
-from tracker.reading.design import rules
+from tracker.reading.labels import groups
+from tracker.reading.rules import all_rules
 from tracker.site import words
 from tracker.site.server import access, compat
 from tracker.site.server.compat import Request
@@ -130,15 +131,15 @@ def said_of(db: sqlite3.Connection, request: Request, pmid: ArticleKey) -> dict[
 
 def choices(group: str) -> tuple[str, ...]:
     """The values that a label of this group can have, where the machine's rules name them all."""
-    if group == "design":
-        return tuple(sorted({rule.value for rule in rules().rules}))
-    return tuple(sorted(set(rules().levels.values()))) if group == "evidence_level" else ()
+    rules = all_rules().get(group)
+    named = rules and groups()[group].kind in ("one", "many")
+    return tuple(sorted({rule.value for rule in rules.rules})) if rules and named else ()
 
 
 def label_groups(db: sqlite3.Connection) -> list[str]:
-    """The groups of labels that can be corrected: those that the rules name, and whatever else was read."""
-    found = citations.label_choices(db)
-    return sorted({"design", "evidence_level", *filter(is_label, found)})
+    """The groups of labels that can be corrected: those of the registry, and whatever else was read."""
+    others = filter(is_label, citations.label_choices(db))
+    return list(dict.fromkeys((*groups(), *sorted(others))))
 
 
 async def done(datasette: Datasette, request: Request) -> dict[str, Any] | None:
