@@ -131,7 +131,7 @@ def _table_section(table: Table) -> Iterator[str]:
     for name, (type, about) in table.columns.items():
         yield f"| {name} | {type} | {about.replace('|', chr(92) + '|')} |"
     yield ""
-    if key := _primary_key(table.name):
+    if table.kind != "view" and (key := _primary_key(table.name)):
         yield from (f"Primary key ({', '.join(key)}).", "")
 
 
