@@ -339,5 +339,5 @@ def given_pmid(text: str | int) -> Pmid:
 
     Raises ValueError as ``parse_pmid``, which is for PubMed's own files.
     """
-    found = _GIVEN_PMID.fullmatch(str(text).strip())
-    return parse_pmid(found["number"].replace(",", "") if found else text)
+    match = _GIVEN_PMID.fullmatch(str(text).strip())
+    return parse_pmid(match["number"].replace(",", "") if match else text)

@@ -214,17 +214,17 @@ def _foreign(db: sqlite3.Connection, schema: Schema) -> Iterator[str]:
         yield "a step of its schema is missing"
         return
     is_derived = bool(schema.derived and schema.derived.is_made(db))
-    found, ours = schema.objects(db), schema.made(len(applied), is_derived)
+    objects, ours = schema.objects(db), schema.made(len(applied), is_derived)
     if schema.derived and not is_derived:
-        found = {name: object for name, object in found.items() if not schema.derived.owns(name)}
-    if fingerprint(object.sql for _, object in sorted(found.items())) in schema.landed:
+        objects = {name: object for name, object in objects.items() if not schema.derived.owns(name)}
+    if fingerprint(object.sql for _, object in sorted(objects.items())) in schema.landed:
         return
-    for name in sorted(found.keys() - ours.keys()):
-        yield f"it has a {found[name].type} {name!r} that is not ours"
-    for name in sorted(ours.keys() - found.keys()):
+    for name in sorted(objects.keys() - ours.keys()):
+        yield f"it has a {objects[name].type} {name!r} that is not ours"
+    for name in sorted(ours.keys() - objects.keys()):
         yield f"its {ours[name].type} {name!r} is missing"
     for name, object in ours.items():
-        if found.get(name, object) != object:
+        if objects.get(name, object) != object:
             yield f"its {object.type} {name!r} is not as ours"
 
 

@@ -69,11 +69,11 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
 
 
 def completeness(db: sqlite3.Connection, slug: str) -> Completeness:
-    found = db.execute(
+    row = db.execute(
         "select complete_to, strategy, incomplete_since, incomplete_reason from questions where slug = ?",
         (slug,),
     ).fetchone()
-    return Completeness(*found) if found else Completeness(None, None, None, None)
+    return Completeness(*row) if row else Completeness(None, None, None, None)
 
 
 def keep_strategy(db: sqlite3.Connection, question: Question, when: str) -> None:
@@ -97,7 +97,7 @@ def matching(db: sqlite3.Connection, slug: str) -> set[Pmid]:
 def has_starter(db: sqlite3.Connection, slug: str) -> bool:
     """Whether the question holds starter citations."""
     # Few records are any; left to itself, SQLite goes through the question's articles instead.
-    found = db.execute(
+    row = db.execute(
         """
         select exists (
           select 1 from record_state s cross join question_articles q on q.question = ? and q.pmid = s.pmid
@@ -105,28 +105,28 @@ def has_starter(db: sqlite3.Connection, slug: str) -> bool:
         """,
         (slug, STARTER),
     ).fetchone()
-    return bool(found[0])
+    return bool(row[0])
 
 
 def newest_revision(db: sqlite3.Connection, slug: str) -> str | None:
     """The latest day on which NLM revised a record that matches the question, as we hold it."""
-    found = db.execute(
+    row = db.execute(
         """
         select max(revised) from question_articles join articles using (pmid)
         where question = ? and matching and reason <> ? and length(revised) = 10
         """,
         (slug, STARTER),
     ).fetchone()
-    return found[0] if found else None
+    return row[0] if row else None
 
 
 def newest_created(db: sqlite3.Connection, when: str) -> str | None:
     """The latest day on which a record was created in PubMed, of those that were in a question by ``when``."""
-    found = db.execute(
+    row = db.execute(
         "select max(created) from question_articles where entered <= ?",
         (when,),
     ).fetchone()
-    return found[0] or None
+    return row[0] or None
 
 
 def enter(
@@ -169,7 +169,7 @@ def leave_all(db: sqlite3.Connection, pmids: Collection[ArticleKey], when: str) 
 
 def questions_of(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> dict[ArticleKey, set[str]]:
     """The questions that each article has ever been in, but for starter citations."""
-    found: dict[ArticleKey, set[str]] = {}
+    by_article: dict[ArticleKey, set[str]] = {}
     rows = db.execute(
         """
         select pmid, question from question_articles
@@ -178,8 +178,8 @@ def questions_of(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> dict[
         (STARTER, json.dumps(list(pmids))),
     )
     for pmid, question in rows:
-        found.setdefault(ArticleKey(pmid), set()).add(question)
-    return found
+        by_article.setdefault(ArticleKey(pmid), set()).add(question)
+    return by_article
 
 
 @contextmanager

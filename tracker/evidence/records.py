@@ -47,7 +47,7 @@ class RawVersion(NamedTuple):
 
 def states(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, State]:
     """The standing of those of the records that we have heard of."""
-    found = db.execute(
+    rows = db.execute(
         """
         select s.pmid, s.raw, r.format, s.source, s.missing_since, s.gone
         from record_state s
@@ -56,7 +56,7 @@ def states(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, State]
         """,
         (json.dumps(list(pmids)),),
     )
-    return {Pmid(ArticleKey(pmid)): State(*rest) for pmid, *rest in found}
+    return {Pmid(ArticleKey(pmid)): State(*rest) for pmid, *rest in rows}
 
 
 def stored(db: sqlite3.Connection, pmids: Collection[Pmid]) -> set[Pmid]:
@@ -77,17 +77,17 @@ def keep(db: sqlite3.Connection, versions: Iterable[RawVersion], when: str) -> N
 
 def body(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> tuple[str, bytes]:
     """Format and bytes of a version that is kept. Raises KeyError where it is not."""
-    found = db.execute(
+    row = db.execute(
         "select format, body from raw_records where pmid = ? and sha256 = ?", (pmid, sha256)
     ).fetchone()
-    if found is None:
+    if row is None:
         raise KeyError(pmid)
-    return found[0], unpack(found[1])
+    return row[0], unpack(row[1])
 
 
 def has_version(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> bool:
-    found = db.execute("select 1 from raw_records where pmid = ? and sha256 = ?", (pmid, sha256))
-    return found.fetchone() is not None
+    rows = db.execute("select 1 from raw_records where pmid = ? and sha256 = ?", (pmid, sha256))
+    return rows.fetchone() is not None
 
 
 def versions(db: sqlite3.Connection, pmid: Pmid, shown: str | None) -> list[tuple[str, str, bytes]]:

@@ -79,14 +79,14 @@ def log_fetch(
 
 def last_count(db: sqlite3.Connection, question: str, strategy: str) -> int | None:
     """How many records the latest search of this strategy counted; None before the first."""
-    found = db.execute(
+    row = db.execute(
         """
         select count from searches where question = ? and strategy = ? and purpose = 'strategy'
         order by id desc limit 1
         """,
         (question, strategy),
     ).fetchone()
-    return found[0] if found else None
+    return row[0] if row else None
 
 
 def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> None:

@@ -17,13 +17,13 @@ from tracker.evidence.questions import STARTER, relabelling
 
 def is_untouched(db: sqlite3.Connection) -> bool:
     """Whether no record has ever been asked for or loaded, and no question has ever been complete."""
-    found = db.execute(
+    row = db.execute(
         """
         select not exists (select 1 from record_state)
           and not exists (select 1 from questions where complete_to is not null)
         """
     ).fetchone()
-    return bool(found[0])
+    return bool(row[0])
 
 
 def leave_question(db: sqlite3.Connection, slug: str) -> None:

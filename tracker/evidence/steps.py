@@ -79,8 +79,8 @@ class Schema(Migrations):
 
 def steps_of(package: str) -> dict[str, str]:
     """The files of a package's ``migrations/``, by name without ending."""
-    found = sorted((files(package) / "migrations").iterdir(), key=lambda file: file.name)
-    return {file.name.removesuffix(".sql"): file.read_text("utf-8") for file in found}
+    migrations = sorted((files(package) / "migrations").iterdir(), key=lambda file: file.name)
+    return {file.name.removesuffix(".sql"): file.read_text("utf-8") for file in migrations}
 
 
 class Object(NamedTuple):

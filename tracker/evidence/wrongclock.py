@@ -96,8 +96,10 @@ def _pubmed_is_later(db: sqlite3.Connection) -> str | None:
 
 
 def _last_run_before(db: sqlite3.Connection) -> str | None:
-    found: str | None = db.execute("select max(started) from runs where started <= ?", (now(),)).fetchone()[0]
-    return found
+    started: str | None = db.execute("select max(started) from runs where started <= ?", (now(),)).fetchone()[
+        0
+    ]
+    return started
 
 
 def _complete_to_what_is_known(db: sqlite3.Connection, given: dict[str, str]) -> list[tuple[str, str | None]]:

@@ -75,19 +75,19 @@ def export(db: sqlite3.Connection, out: BinaryIO, format: Format = "csv", questi
     return count
 
 
-def _write_csv(found: Iterator[Row], out: BinaryIO) -> None:
+def _write_csv(statements: Iterator[Row], out: BinaryIO) -> None:
     text = TextIOWrapper(out, encoding="utf-8-sig", newline="", write_through=True)
     try:
         table = csv.writer(text, quoting=csv.QUOTE_ALL)
         table.writerow(COLUMNS)
-        for row in found:
+        for row in statements:
             table.writerow("" if cell is None else guarded(str(cell)) for cell in row)
     finally:
         text.detach()
 
 
-def _write_jsonl(found: Iterator[Row], out: BinaryIO) -> None:
-    for row in found:
+def _write_jsonl(statements: Iterator[Row], out: BinaryIO) -> None:
+    for row in statements:
         out.write(json.dumps(row._asdict(), ensure_ascii=False).encode() + b"\n")
 
 
@@ -381,7 +381,7 @@ class _Import:
     def _note(self, row: Row, of: dict[str, Any]) -> int:
         """The id of the same note, or one that a new one can have: notes that say the same at once are counted."""
         same = (row.pmid, row.question, of["person"], row.text, row.when)
-        found = self.act.db.execute(
+        note = self.act.db.execute(
             """
             select id from notes where pmid = ? and question is ? and person = ? and text = ? and written = ?
             order by id limit 1 offset ?
@@ -389,7 +389,7 @@ class _Import:
             (*same, self._notes[same]),
         ).fetchone()
         self._notes[same] += 1
-        return int(found[0]) if found else next_event(self.act.db)
+        return int(note[0]) if note else next_event(self.act.db)
 
     def _forbidden(self, row: Row, key: dict[str, Any]) -> str | None:
         """What was there before that leaves no place for a new row."""

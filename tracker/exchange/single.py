@@ -58,8 +58,8 @@ class Statements:
         self.hidden = 0
         self._db = db
         self._viewer = viewer
-        found = reviews(evidence) if evidence else None
-        self._single = None if found is None else {slug for slug, each in found.items() if not each.dual}
+        known = reviews(evidence) if evidence else None
+        self._single = None if known is None else {slug for slug, each in known.items() if not each.dual}
 
     def rows(
         self, pmid: ArticleKey | None = None, question: str | None = None, person: str | None = None

@@ -441,9 +441,9 @@ def service_words(body: bytes) -> str | None:
     """The service's complaint in a body (``<ERROR>``, JSON, plain text), or None if it has none."""
     text = body.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"<"):
-        _, found, rest = text.partition(b"<ERROR>")
+        _, tag, rest = text.partition(b"<ERROR>")
         words = html.unescape(_decoded(rest.partition(b"</ERROR>")[0]))
-        return _tidy(words) if found else None
+        return _tidy(words) if tag else None
     return _tidy(_json_words(_decoded(text)) if text.startswith((b"{", b"[")) else _decoded(text))
 
 
@@ -531,13 +531,13 @@ def private_folder() -> Path:
     try:
         folder = Path(tempfile.gettempdir()) / (TOOL if owner is None else f"{TOOL}-{owner}")
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
+        status = folder.lstat()
     except OSError as error:
         raise UsageError(
             f"The temporary directory cannot be used ({error}). Set TMPDIR to a folder that you may write to."
         ) from None
-    ours = stat.S_ISDIR(found.st_mode) and (
-        owner is None or (found.st_uid == owner and not found.st_mode & 0o077)
+    ours = stat.S_ISDIR(status.st_mode) and (
+        owner is None or (status.st_uid == owner and not status.st_mode & 0o077)
     )
     if not ours:
         raise UsageError(

@@ -38,29 +38,29 @@ class Index:
 
     def words(self, field: str) -> str:
         """A field of running text, folded, with a space at either end."""
-        found = self._cache.get(field)
-        if not isinstance(found, str):
+        folded = self._cache.get(field)
+        if not isinstance(folded, str):
             texts = (form.text for text in WORDS[field](self.article) for form in forms(text))
-            found = f" {_BREAK.join(map(fold_words, texts))} "
-            self._cache[field] = found
-        return found
+            folded = f" {_BREAK.join(map(fold_words, texts))} "
+            self._cache[field] = folded
+        return folded
 
     def values(self, field: str) -> frozenset[str]:
         """A field's values, each folded as a whole; a MeSH heading also with each of its subheadings."""
-        found = self._cache.get(field)
-        if not isinstance(found, frozenset):
-            found = frozenset(map(_fold_heading, VALUES[field](self.article)))
-            self._cache[field] = found
-        return found
+        values = self._cache.get(field)
+        if not isinstance(values, frozenset):
+            values = frozenset(map(_fold_heading, VALUES[field](self.article)))
+            self._cache[field] = values
+        return values
 
     def names(self, field: str) -> frozenset[str]:
         """Every way in which the people of a field may be searched for."""
-        found = self._cache.get(field)
-        if not isinstance(found, frozenset):
+        names = self._cache.get(field)
+        if not isinstance(names, frozenset):
             people = NAMES[field](self.article)
-            found = frozenset(fold_words(name) for person in people for name in _spellings(person))
-            self._cache[field] = found
-        return found
+            names = frozenset(fold_words(name) for person in people for name in _spellings(person))
+            self._cache[field] = names
+        return names
 
 
 def matches(query: Node, article: Article | Index, tree: MeshTree | None = None) -> bool:
@@ -118,8 +118,8 @@ def _near(words: list[str], text: str, distance: int) -> bool:
     """Whether all words stand in the text, in any order, each at most ``distance`` words from the next."""
     complete = frozenset(range(len(words)))
     ends: list[tuple[int, set[frozenset[int]]]] = []
-    for position, found in enumerate(text.split()):
-        here = [number for number, word in enumerate(words) if word == found]
+    for position, word in enumerate(text.split()):
+        here = [number for number, wanted in enumerate(words) if wanted == word]
         if not here:
             continue
         ends = [end for end in ends if position - end[0] - 1 <= distance]
@@ -149,8 +149,8 @@ def _expand_heading(term: Term, tree: MeshTree) -> frozenset[str]:
     headings = tree.explode(heading) if term.explode else frozenset({fold_value(heading)})
     if not slash:
         return headings
-    chosen = tree.explode_subheading(subheading) if term.explode else {tree.subheading(subheading)}
-    return frozenset(f"{one}/{other}" for one in headings for other in chosen)
+    subheadings = tree.explode_subheading(subheading) if term.explode else {tree.subheading(subheading)}
+    return frozenset(f"{main}/{sub}" for main in headings for sub in subheadings)
 
 
 def _expand_subheading(term: Term, tree: MeshTree) -> frozenset[str]:
