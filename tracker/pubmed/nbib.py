@@ -118,6 +118,10 @@ _SHORT_NAME = re.compile(
 )
 
 
+# Fields of an Article, by name.
+_Facts = dict[str, Any]
+
+
 class _Line(NamedTuple):
     """One field, unfolded."""
 
@@ -289,51 +293,90 @@ class _Fields:
 
 def _article(lines: list[_Line]) -> Article:
     fields = _Fields(lines)
-    pmid, value = _only_pmid(fields, lines), fields.value
-    electronic = _full_date(value("DEP"))
-    published = parse_date(value("DP") or "")
-    book = _book(fields, published)
-    abstract = _UNLABELLED.sub("", value("AB") or "")
+    pmid = _only_pmid(fields, lines)
+    book = _book(fields)
     return Article(
         pmid=parse_pmid(pmid),
         kind="book" if book else "article",
-        title=_text(value("TI")) if value("TI") or not book else book.title,
-        vernacular_title=value("TT"),
-        abstract=(AbstractSection(None, None, _text(abstract)),) if abstract else (),
-        copyright=value("CI"),
-        other_abstracts=tuple(_other_abstracts(lines)),
-        authors=tuple(_authors(lines)),
-        authors_complete=not any(line.tag in ("FAU", "AU") and _is_et_al(line.value) for line in lines),
-        investigators=tuple(_investigators(lines)),
-        journal=_journal(fields) if not book else Journal(),
-        book=book,
-        pages=value("PG"),
-        article_number=None if value("PG") else article_number(_location_ids(fields)),
-        published=published or electronic,
-        published_raw=value("DP"),
-        electronic=electronic,
-        created=_iso(value("CRDT") or value("DA")),
-        entered=_iso(value("EDAT")),
-        revised=_iso(value("LR")),
-        completed=_iso(value("DCOM")),
-        history=_history(fields),
-        status=value("STAT"),
-        owner=value("OWN"),
-        publication_model=value("PUBM"),
-        publication_status=value("PST"),
-        languages=tuple(fields.values("LA")),
-        publication_types=tuple(PublicationType(name, None) for name in fields.values("PT")),
-        mesh_headings=tuple(map(_mesh_heading, fields.values("MH"))),
-        supplementary_concepts=tuple(SupplementaryConcept(name, None, None) for name in fields.values("NM")),
-        substances=tuple(map(_substance, fields.values("RN"))),
-        keywords=tuple(_keywords(lines)),
-        grants=tuple(map(_grant, fields.values("GR"))),
-        registrations=tuple(map(_registration, fields.values("SI"))),
+        **_wording(fields, book),
+        **_people_of(lines),
+        **_source(fields, book),
+        **_dates(fields),
+        **_standing(fields),
+        **_indexing(fields),
         notices=tuple(_notice(line) for line in lines if line.tag in _NOTICES and line.value),
         ids=tuple(dict.fromkeys(_ids(fields, pmid))),
-        conflict_of_interest=value("COIS"),
         other_fields=tuple(_other_fields(lines)),
     )
+
+
+def _wording(fields: _Fields, book: Book | None) -> _Facts:
+    abstract = _UNLABELLED.sub("", fields.value("AB") or "")
+    return {
+        "title": book.title if book and not fields.value("TI") else _text(fields.value("TI")),
+        "vernacular_title": fields.value("TT"),
+        "abstract": (AbstractSection(None, None, _text(abstract)),) if abstract else (),
+        "copyright": fields.value("CI"),
+        "other_abstracts": tuple(_other_abstracts(fields.lines)),
+        "conflict_of_interest": fields.value("COIS"),
+    }
+
+
+def _people_of(lines: list[_Line]) -> _Facts:
+    return {
+        "authors": tuple(_authors(lines)),
+        "authors_complete": not any(line.tag in ("FAU", "AU") and _is_et_al(line.value) for line in lines),
+        "investigators": tuple(_investigators(lines)),
+    }
+
+
+def _source(fields: _Fields, book: Book | None) -> _Facts:
+    pages = fields.value("PG")
+    return {
+        "journal": Journal() if book else _journal(fields),
+        "book": book,
+        "pages": pages,
+        "article_number": None if pages else article_number(_location_ids(fields)),
+    }
+
+
+def _dates(fields: _Fields) -> _Facts:
+    electronic = _full_date(fields.value("DEP"))
+    return {
+        "published": parse_date(fields.value("DP") or "") or electronic,
+        "published_raw": fields.value("DP"),
+        "electronic": electronic,
+        "created": _iso(fields.value("CRDT") or fields.value("DA")),
+        "entered": _iso(fields.value("EDAT")),
+        "revised": _iso(fields.value("LR")),
+        "completed": _iso(fields.value("DCOM")),
+        "history": _history(fields),
+    }
+
+
+def _standing(fields: _Fields) -> _Facts:
+    """How far the record is, and how the paper came out."""
+    return {
+        "status": fields.value("STAT"),
+        "owner": fields.value("OWN"),
+        "publication_model": fields.value("PUBM"),
+        "publication_status": fields.value("PST"),
+    }
+
+
+def _indexing(fields: _Fields) -> _Facts:
+    return {
+        "languages": tuple(fields.values("LA")),
+        "publication_types": tuple(PublicationType(name, None) for name in fields.values("PT")),
+        "mesh_headings": tuple(map(_mesh_heading, fields.values("MH"))),
+        "supplementary_concepts": tuple(
+            SupplementaryConcept(name, None, None) for name in fields.values("NM")
+        ),
+        "substances": tuple(map(_substance, fields.values("RN"))),
+        "keywords": tuple(_keywords(fields.lines)),
+        "grants": tuple(map(_grant, fields.values("GR"))),
+        "registrations": tuple(map(_registration, fields.values("SI"))),
+    }
 
 
 def _only_pmid(fields: _Fields, lines: list[_Line]) -> str:
@@ -391,7 +434,7 @@ def _journal(fields: _Fields) -> Journal:
     )
 
 
-def _book(fields: _Fields, published: PartialDate | None) -> Book | None:
+def _book(fields: _Fields) -> Book | None:
     value = fields.value
     if not value("BTI"):
         return None
