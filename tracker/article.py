@@ -22,7 +22,7 @@ _GIVEN_PMID = re.compile(
     re.IGNORECASE,
 )
 
-Kind = Literal["article", "book"]
+RecordKind = Literal["article", "book"]
 Precision = Literal["year", "season", "month", "day"]
 
 
@@ -268,7 +268,7 @@ class Article:
 
     pmid: Pmid
     title: Text
-    kind: Kind = "article"
+    kind: RecordKind = "article"
     version: int = 1
     vernacular_title: str | None = None
     abstract: tuple[AbstractSection, ...] = ()

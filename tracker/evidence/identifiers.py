@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from tracker.article import MAX_PMID, ArticleKey
 
-Kind = Literal["PMID", "PMCID", "DOI", "trial"]
+IdentifierKind = Literal["PMID", "PMCID", "DOI", "trial"]
 
 PUBMED = "https://pubmed.ncbi.nlm.nih.gov/"
 MOST = 200
@@ -39,7 +39,7 @@ _PAIRS = {")": "(", "]": "[", ">": "<"}
 class Named(NamedTuple):
     """An identifier in its plain form, and the stored papers that it names."""
 
-    kind: Kind
+    kind: IdentifierKind
     value: str
     pmids: tuple[ArticleKey, ...] = ()
 
@@ -52,7 +52,7 @@ class Named(NamedTuple):
 
 def identifiers(text: str) -> list[Named]:
     """The identifiers of a text, each once; none where it holds anything else, or more than can be meant."""
-    distinct: dict[tuple[Kind, str], Named] = {}
+    distinct: dict[tuple[IdentifierKind, str], Named] = {}
     at = 0
     for match in _ONE.finditer(text):
         if not _BETWEEN.fullmatch(text, at, match.start()):

@@ -21,7 +21,7 @@ from tracker.superscript import flat
 if TYPE_CHECKING:
     from tracker.topic.files import Topic
 
-Kind = Literal["words", "values", "names", "date", "uid", "filter"]
+FieldKind = Literal["words", "values", "names", "date", "uid", "filter"]
 
 _WORD = re.compile(r"[^\W_]+")
 _COMBINING = re.compile(r"[\u0300-\u036f]+")
@@ -33,7 +33,7 @@ class Field:
 
     key: str
     name: str
-    kind: Kind
+    kind: FieldKind
     tags: tuple[str, ...] = field(compare=False)
     proximity: bool = field(default=False, compare=False)
     noexp: bool = field(default=False, compare=False)
