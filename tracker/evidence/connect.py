@@ -120,7 +120,7 @@ def attach(db: sqlite3.Connection, path: Path, schema: Schema, name: str) -> Non
     """Let a connection of ``open_for_reading`` read another file of ours, as schema ``name``. Raises as that does."""
     open_for_reading(path, schema).close()
     with _plain_errors(path):
-        db.execute(f"attach database ? as {name}", (reading_uri(path),))
+        db.execute(f"attach database :file as {name}", {"file": reading_uri(path)})
 
 
 @contextmanager
@@ -232,7 +232,7 @@ def _keep_copy(db: sqlite3.Connection, path: Path) -> Path:
     # Not the time alone: others may be about to migrate it in the same second.
     stamp = f"{now().replace(':', '').replace('-', '')}-{token_hex(3)}"
     copy = path.with_name(f"{path.stem}-before-{stamp}.db")
-    db.execute("vacuum into ?", (str(copy),))
+    db.execute("vacuum into :copy", {"copy": str(copy)})
     return copy
 
 

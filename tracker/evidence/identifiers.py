@@ -97,14 +97,17 @@ def _papers(db: sqlite3.Connection, identifier: Named) -> tuple[ArticleKey, ...]
     match identifier.kind:
         case "PMID":
             rows = db.execute(
-                "select pmid from articles where pmid = ?", (min(int(identifier.value), MAX_PMID + 1),)
+                "select pmid from articles where pmid = :pmid",
+                {"pmid": min(int(identifier.value), MAX_PMID + 1)},
             )
         case "PMCID":
-            rows = db.execute("select pmid from articles where pmcid = ?", (identifier.value,))
+            rows = db.execute("select pmid from articles where pmcid = :pmcid", {"pmcid": identifier.value})
         case "DOI":
             # SQLite's lower() knows ASCII alone, and so it is asked for both.
-            spelt = (identifier.value, _VERSION.sub("", identifier.value))
-            rows = db.execute("select pmid from articles where lower(doi) in (lower(?), lower(?))", spelt)
+            spelt = {"doi": identifier.value, "bare": _VERSION.sub("", identifier.value)}
+            rows = db.execute(
+                "select pmid from articles where lower(doi) in (lower(:doi), lower(:bare))", spelt
+            )
         case "trial":
             rows = db.execute(
                 """

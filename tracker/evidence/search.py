@@ -110,9 +110,9 @@ def search(db: sqlite3.Connection, text: str, limit: int = 20) -> list[Hit]:
         f"""
         select {_HIT}
         from articles_fts join articles a on a.pmid = articles_fts.rowid
-        where articles_fts match ? order by articles_fts.rowid desc limit ?
+        where articles_fts match :match order by articles_fts.rowid desc limit :limit
         """,
-        (_of_words(match), limit),
+        {"match": _of_words(match), "limit": limit},
     ).fetchall()
     around = snippets(db, text, [row[0] for row in rows], ("«", "»"))
     return [Hit._make((*row, around.get(row[0], ""))) for row in rows]
@@ -125,8 +125,8 @@ def count(db: sqlite3.Connection, text: str, most: int = 1000) -> int:
     match = fts_query(text, db)
     if not match:
         return 0
-    query = "select count(*) from (select 1 from articles_fts where articles_fts match ? limit ?)"
-    counted: int = db.execute(query, (_of_words(match), most + 1)).fetchone()[0]
+    query = "select count(*) from (select 1 from articles_fts where articles_fts match :match limit :limit)"
+    counted: int = db.execute(query, {"match": _of_words(match), "limit": most + 1}).fetchone()[0]
     return counted
 
 
@@ -134,9 +134,9 @@ def _hits(db: sqlite3.Connection, pmids: Sequence[ArticleKey]) -> list[Hit]:
     rows = db.execute(
         f"""
         select {_HIT}, ''
-        from articles a where pmid in (select value from json_each(?)) order by pmid desc
+        from articles a where pmid in (select value from json_each(:pmids)) order by pmid desc
         """,
-        (json.dumps(pmids),),
+        {"pmids": json.dumps(pmids)},
     )
     return [Hit(*row) for row in rows]
 
@@ -179,8 +179,8 @@ def snippets(
         return {}
     beginnings = ", ".join(f"substr({column}, 1, {SNIPPETS_FROM})" for column in SEARCHED)
     rows = db.execute(
-        f"select pmid, {beginnings} from articles where pmid in (select value from json_each(?))",
-        (json.dumps(list(pmids)),),
+        f"select pmid, {beginnings} from articles where pmid in (select value from json_each(:pmids))",
+        {"pmids": json.dumps(list(pmids))},
     )
     texts = {pmid: tuple(each or "" for each in stored) for pmid, *stored in rows}
     columns = [f"{name}_{form}" for name in SEARCHED for form in ("joined", "parted")]
@@ -194,8 +194,8 @@ def snippets(
             ((pmid, *_formed(words)) for pmid, words in texts.items()),
         )
         matching = few.execute(
-            "select rowid, snippet(articles, -1, ?, ?, ?, 32) from articles where articles match ?",
-            (*_MARKS, _CUT, match),
+            "select rowid, snippet(articles, -1, :before, :after, :cut, 32) from articles where articles match :match",
+            {"before": _MARKS[0], "after": _MARKS[1], "cut": _CUT, "match": match},
         )
         return {ArticleKey(pmid): _as_it_stands(snippet, texts[pmid], marks) for pmid, snippet in matching}
 

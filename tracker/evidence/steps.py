@@ -200,5 +200,5 @@ class _Column(NamedTuple):
 
 
 def _columns(db: sqlite3.Connection, table: str) -> list[_Column]:
-    query = """select name, lower(type), "notnull", dflt_value from pragma_table_info(?) order by cid"""
-    return [_Column(*row) for row in db.execute(query, (table,))]
+    query = """select name, lower(type), "notnull", dflt_value from pragma_table_info(:table) order by cid"""
+    return [_Column(*row) for row in db.execute(query, {"table": table})]

@@ -96,9 +96,8 @@ def _pubmed_is_later(db: sqlite3.Connection) -> str | None:
 
 
 def _last_run_before(db: sqlite3.Connection) -> str | None:
-    started: str | None = db.execute("select max(started) from runs where started <= ?", (now(),)).fetchone()[
-        0
-    ]
+    row = db.execute("select max(started) from runs where started <= :now", {"now": now()}).fetchone()
+    started: str | None = row[0]
     return started
 
 

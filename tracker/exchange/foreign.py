@@ -179,7 +179,8 @@ class _Import:
         if self.review is None:
             return None
         rows = evidence.execute(
-            "select pmid from question_articles where question = ? and matching", (self.review.question,)
+            "select pmid from question_articles where question = :question and matching",
+            {"question": self.review.question},
         )
         return {pmid for (pmid,) in rows}
 
@@ -278,9 +279,10 @@ class _Import:
             other = self.db.execute(
                 """
                 select t.name from taggings g join tags t on t.id = g.tag join tag_groups u on u.id = t.tag_group
-                where g.pmid = ? and g.question is ? and g.person = ? and u.name = ? and t.id <> ?
+                where g.pmid = :pmid and g.question is :question and g.person = :person
+                  and u.name = :group and t.id <> :tag
                 """,
-                (pmid, question, act.person, tag.group, tag.id),
+                {"pmid": pmid, "question": question, "person": act.person, "group": tag.group, "tag": tag.id},
             ).fetchone()
             if other:
                 self._against(record, pmid, act, other[0], tag.name)

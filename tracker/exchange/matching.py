@@ -88,7 +88,8 @@ def match(db: sqlite3.Connection, records: Sequence[Sought]) -> list[Match]:
 
 def _pmids(db: sqlite3.Connection, pmids: set[int]) -> set[int]:
     rows = db.execute(
-        "select pmid from articles where pmid in (select value from json_each(?))", (json.dumps(list(pmids)),)
+        "select pmid from articles where pmid in (select value from json_each(:pmids))",
+        {"pmids": json.dumps(list(pmids))},
     )
     return {pmid for (pmid,) in rows}
 
@@ -107,9 +108,9 @@ def _titles(db: sqlite3.Connection, titles: set[tuple[str, str]]) -> dict[tuple[
     rows = db.execute(
         """
         select pmid, title, substr(published, 1, 4) from articles
-        where substr(published, 1, 4) in (select value from json_each(?)) order by pmid
+        where substr(published, 1, 4) in (select value from json_each(:years)) order by pmid
         """,
-        (json.dumps(sorted({year for _, year in titles})),),
+        {"years": json.dumps(sorted({year for _, year in titles}))},
     )
     for pmid, title, year in rows:
         if (key := (plain_title(title or ""), year)) in titles:

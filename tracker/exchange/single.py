@@ -73,7 +73,7 @@ class Statements:
 
 
 def _check(evidence: sqlite3.Connection, pmid: ArticleKey, question: str | None) -> None:
-    if not evidence.execute("select 1 from articles where pmid = ?", (pmid,)).fetchone():
+    if not evidence.execute("select 1 from articles where pmid = :pmid", {"pmid": pmid}).fetchone():
         raise NotThere(f"PMID {pmid} is not stored, so nothing was written. 'tracker search' finds what is.")
     slugs = [slug for (slug,) in evidence.execute("select slug from questions order by position, slug")]
     if question is not None and question not in slugs:
