@@ -26,8 +26,9 @@ from Bio import Entrez
 from tests.conftest import program
 from tracker.errors import ServiceError, UsageError
 from tracker.pubmed import pace, transport
+from tracker.pubmed.failures import retry_after
 from tracker.pubmed.pace import Pace, private_folder
-from tracker.pubmed.transport import Backoff, Transport, UnusableAnswer, retry_after
+from tracker.pubmed.transport import Backoff, Transport, UnusableAnswer
 from tracker.settings import Settings
 
 KEY = "0123456789abcdefSECRET"
