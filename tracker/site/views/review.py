@@ -6,22 +6,25 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracker.article import MAX_PMID, ArticleKey
 from tracker.errors import NotThere, UsageError
+from tracker.evidence.rows import Row
 from tracker.site import words
+from tracker.site.parts.page import Page, render
 from tracker.site.server import access
 from tracker.site.server.access import Form, Writer, write
 from tracker.site.server.compat import NotFound, Request, Response
 from tracker.site.server.errors import wants_json
 from tracker.site.server.reader import read
-from tracker.site.views import pages
 from tracker.site.views.tagging import Done, with_done
 from tracker.team import decisions, screening
 from tracker.team.acts import Act
 from tracker.team.review import Review, reviews
-from tracker.team.screening import Pair, ReviewState
+from tracker.team.screening import Flow, Pair, Progress, ReviewState
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -37,17 +40,34 @@ class Shown(NamedTuple):
     is_team: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ReviewPage(Page):
+    template = "tracker_review.html"
+    title: str
+    path: str
+    is_team: bool
+    most_conflicts: int
+    review: Review
+    flow: Flow
+    progress: Sequence[Progress]
+    conflicts: Sequence[Row]
+    pairs: Sequence[Pair]
+
+
 async def review(request: Request, datasette: Datasette) -> Response:
-    found = await _shown(request, datasette)
-    standing, path = found.standing, datasette.urls.path(f"/questions/{request.url_vars['slug']}")
-    context = {
-        "title": found.title,
-        "path": path,
-        "is_team": found.is_team,
-        "most_conflicts": MOST_CONFLICTS,
-        **standing._asdict(),
-    }
-    return await pages.page(datasette, request, "tracker_review.html", context)
+    title, standing, is_team = await _shown(request, datasette)
+    page = ReviewPage(
+        title,
+        datasette.urls.path(f"/questions/{standing.review.question}"),
+        is_team,
+        MOST_CONFLICTS,
+        standing.review,
+        standing.flow,
+        standing.progress,
+        standing.conflicts,
+        standing.pairs,
+    )
+    return await render(datasette, request, page)
 
 
 async def review_json(request: Request, datasette: Datasette) -> Response:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -16,16 +17,16 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from tracker.article import MAX_PMID, ArticleKey
 from tracker.decision import DECISIONS
 from tracker.errors import NotThere, Refused, UsageError, either
-from tracker.lists import citations, selection
+from tracker.lists import citations, news, selection
 from tracker.lists.selection import Selection
 from tracker.site import words
 from tracker.site.parts import filters, panels
+from tracker.site.parts.page import Page, render
 from tracker.site.server import access
 from tracker.site.server.access import Form, Writer, write
 from tracker.site.server.compat import Forbidden, NotFound, Request, Response
 from tracker.site.server.errors import wants_json
 from tracker.site.server.reader import read
-from tracker.site.views import pages
 from tracker.team import decisions, tagging, vocabulary
 from tracker.team.acts import Act
 from tracker.team.acts import undo as undo_batch
@@ -215,36 +216,45 @@ RIGHTS = {"decision": "decide", "settlement": "lead"}
 # A whole list at once
 
 
+@dataclass(frozen=True, slots=True)
+class BulkPage(Page):
+    """``list`` is the list's query string; ``count`` and ``which`` say how many papers it has, and which."""
+
+    template = "tracker_bulk.html"
+    title: str
+    path: str
+    list: str
+    chips: Sequence[filters.Chip]
+    count: int
+    which: str
+    most: int
+    review: Review
+    groups: Sequence[vocabulary.Group]
+
+
 async def show_bulk(request: Request, datasette: Datasette) -> Response:
     """The number of papers that a list has, and a form with what can be done to all of them."""
     if not await access.may(datasette, request, "tracker-tag"):
         raise access.SignInNeeded("Sign in as a tagger to tag a whole list.")
     slug = request.url_vars["slug"]
-
-    def query(db: sqlite3.Connection) -> dict[str, Any]:
-        chosen = _chosen(request, db, slug)
-        found = _first(db, chosen)
-        return {
-            "chosen": chosen,
-            "count": len(found),
-            "which": _which(found),
-            "review": reviews(db)[slug],
-            "title": db.execute("select title from questions where slug = ?", (slug,)).fetchone()[0],
-            "groups": vocabulary.groups(db, "annotations"),
-        }
-
-    found = await read(datasette, query)
     path = datasette.urls.path(f"/questions/{slug}")
-    chosen = found["chosen"]
-    context = {
-        **found,
-        "most": tagging.MOST_AT_ONCE,
-        "path": path,
-        "slug": slug,
-        "list": filters.query(chosen).removeprefix("?"),
-        "chips": filters.chips(chosen, path),
-    }
-    return await pages.page(datasette, request, "tracker_bulk.html", context)
+
+    def query(db: sqlite3.Connection) -> BulkPage:
+        chosen = _chosen(request, db, slug)
+        pmids = _first(db, chosen)
+        return BulkPage(
+            title=news.titles(db)[slug],
+            path=path,
+            list=filters.query(chosen).removeprefix("?"),
+            chips=filters.chips(chosen, path),
+            count=len(pmids),
+            which=_which(pmids),
+            most=tagging.MOST_AT_ONCE,
+            review=reviews(db)[slug],
+            groups=vocabulary.groups(db, "annotations"),
+        )
+
+    return await render(datasette, request, await read(datasette, query))
 
 
 async def do_bulk(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
