@@ -206,18 +206,18 @@ def days(
     not asked for.
     """
     asked = titles(db, question)
-    found: list[Day] = []
+    eventful: list[Day] = []
     end = before or _EVER.before
     latest = _latest(db, end, asked, kind)
     for _ in range(LOOKED_AT_DAYS):
-        if latest is None or len(found) == size or sum(day.shown for day in found) >= FULL:
+        if latest is None or len(eventful) == size or sum(day.shown for day in eventful) >= FULL:
             break
         end = latest[:10]
         day = _day(db, end, asked, question, kind)
         if not day.is_empty:
-            found.append(day)
+            eventful.append(day)
         latest = _latest(db, end, asked, kind)
-    return Days(found, end if latest else None)
+    return Days(eventful, end if latest else None)
 
 
 def since(db: sqlite3.Connection, slug: str, moment: str) -> Since:
@@ -247,14 +247,14 @@ def standing(db: sqlite3.Connection, most: int = 5) -> list[Warned]:
 
     Where those are fewer, more that are retracted or under concern, though it was never noticed that they became so.
     """
-    found: dict[ArticleKey, Warned] = {}
+    by_pmid: dict[ArticleKey, Warned] = {}
     for query in (_LATELY_NOTICED, _EVER_WITHDRAWN):
         for row in db.execute(query, {"looked": LOOKED}):
-            if len(found) == most:
-                return list(found.values())
+            if len(by_pmid) == most:
+                return list(by_pmid.values())
             warned = Warned(*row)
-            found.setdefault(warned.pmid, warned)
-    return list(found.values())
+            by_pmid.setdefault(warned.pmid, warned)
+    return list(by_pmid.values())
 
 
 def feed(db: sqlite3.Connection, question: str | None = None, size: int = 50) -> list[ArticleKey]:
@@ -380,13 +380,13 @@ def _moments_left(db: sqlite3.Connection, span: _Span) -> list[str]:
 
 def _left(db: sqlite3.Connection, slug: str, moments: Iterable[str]) -> list[ArticleKey]:
     """What left the question at these moments, up to one more than is counted."""
-    found: list[ArticleKey] = []
+    pmids: list[ArticleKey] = []
     for moment in moments:
-        rows = db.execute(_LEFT, (moment, slug, STARTER, NARROW + 1 - len(found)))
-        found += [pmid for (pmid,) in rows]
-        if len(found) > NARROW:
+        rows = db.execute(_LEFT, (moment, slug, STARTER, NARROW + 1 - len(pmids)))
+        pmids += [pmid for (pmid,) in rows]
+        if len(pmids) > NARROW:
             break
-    return found
+    return pmids
 
 
 def _capped(pmids: Collection[ArticleKey]) -> Count:
@@ -459,36 +459,36 @@ def _noticed(
     query = _OF_FEW if question and _is_small(db, question) else _LOOKED_THROUGH
     rows = db.execute(query.format(**what), given).fetchall()
     pmids = json.dumps(list({pmid for pmid, *_ in rows}))
-    found = db.execute(_IN_QUESTION, {"pmids": pmids, "question": question, "starter": STARTER})
-    ours = {pmid for (pmid,) in found}
+    within = db.execute(_IN_QUESTION, {"pmids": pmids, "question": question, "starter": STARTER})
+    ours = {pmid for (pmid,) in within}
     return [row for row in rows if row[0] in ours], len(rows) <= LOOKED
 
 
 def _records(db: sqlite3.Connection, question: str | None, span: _Span) -> tuple[list[_Record], bool]:
     """What was noticed in records of the question, the newest first; and whether that is all."""
     rows, exact = _noticed(db, _CHANGES, question, span)
-    found = [
+    records = [
         # Within a record they came newest first as well.
         _Record(pmid, noticed, [Field(*field) for _, _, *field in group][::-1])
         for (pmid, noticed), group in groupby(rows, key=itemgetter(0, 1))
     ]
     # Where not all was read, the last record may not be whole.
-    return (found if exact else found[:-1]), exact
+    return (records if exact else records[:-1]), exact
 
 
 def _changed(records: Iterable[_Record], exact: bool) -> tuple[list[_Record], Count]:
     """One entry a record, without what its notices say already; and how many."""
-    found: dict[ArticleKey, _Record] = {}
+    by_pmid: dict[ArticleKey, _Record] = {}
     for record in records:
         others = [field for field in record.fields if not _says_standing(field)]
         if len(others) < len(record.fields):
             others = [field for field in others if field.name not in _OF_NOTICES]
         if not others:
             continue
-        known = found.setdefault(record.pmid, _Record(record.pmid, record.noticed, []))
+        known = by_pmid.setdefault(record.pmid, _Record(record.pmid, record.noticed, []))
         names = {field.name for field in known.fields}
         known.fields.extend(field for field in others if field.name not in names)
-    return list(found.values()), Count(min(len(found), NARROW), exact and len(found) <= NARROW)
+    return list(by_pmid.values()), Count(min(len(by_pmid), NARROW), exact and len(by_pmid) <= NARROW)
 
 
 def _says_standing(field: Field) -> bool:
@@ -498,8 +498,8 @@ def _says_standing(field: Field) -> bool:
 def _withdrawn(db: sqlite3.Connection, question: str | None, span: _Span) -> tuple[list[Any], Count]:
     """(pmid, noticed, field, before, after) where papers were noticed as withdrawn or corrected; and how many."""
     rows, exact = _noticed(db, _NOTICES, question, span)
-    found = [row for row in rows[:LOOKED] if row[-1] == "1"]
-    return found, Count(len(found), exact)
+    turned = [row for row in rows[:LOOKED] if row[-1] == "1"]
+    return turned, Count(len(turned), exact)
 
 
 def _is_small(db: sqlite3.Connection, slug: str) -> bool:

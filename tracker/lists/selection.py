@@ -99,7 +99,7 @@ def newest_with(
         condition, given = f"where {_HAS_LABEL}", also
     elif without:
         condition, given = f"where not {_HAS_GROUP}", (without,)
-    found: set[Key] = set()
+    latest: set[Key] = set()
     for value in values:
         rows = db.execute(
             f"""
@@ -111,11 +111,11 @@ def newest_with(
             """,
             (slug, group, value, NARROW, *given, size),
         ).fetchall()
-        found.update((published, pmid) for published, pmid in rows)
-    if also and len(found) < size:
+        latest.update((published, pmid) for published, pmid in rows)
+    if also and len(latest) < size:
         # There may be more of them further back.
         return page(db, Selection(slug, {group: values, also[0]: (also[1],)}), size=size).pmids
-    return [ArticleKey(pmid) for _, pmid in sorted(found, reverse=True)[:size]]
+    return [ArticleKey(pmid) for _, pmid in sorted(latest, reverse=True)[:size]]
 
 
 _HAS_GROUP = """
@@ -223,8 +223,8 @@ class Reader:
             return Count(_counted(self._db, self.selection))
         if self._is_long and most <= NARROW:
             return Count(most, exact=False)
-        found = len(self._pmids(most + 1))
-        return Count(min(found, most), found <= most)
+        n = len(self._pmids(most + 1))
+        return Count(min(n, most), n <= most)
 
     def counts_within(self, slugs: Iterable[str]) -> dict[str, Count] | None:
         """How many articles of a list over everything stand in each of the questions; None of a long list, which would
@@ -238,17 +238,17 @@ class Reader:
             """,
             (json.dumps(self._told),),
         )
-        found = dict(rows.fetchall())
-        return {slug: Count(found.get(slug, 0)) for slug in slugs}
+        by_question = dict(rows.fetchall())
+        return {slug: Count(by_question.get(slug, 0)) for slug in slugs}
 
     def tallies(self) -> Tallies | None:
         slug = self.selection.question
         if self.selection.is_whole:
             return _tallied(self._db.execute(_WHOLE_TALLIES, {"slug": slug}))
-        found = [] if self._is_long else self._pmids(NARROW + 1)
-        if self._is_long or len(found) > NARROW:
+        pmids = [] if self._is_long else self._pmids(NARROW + 1)
+        if self._is_long or len(pmids) > NARROW:
             return None
-        return _tallied(self._db.execute(_TALLIES, {"pmids": json.dumps(found), "slug": slug}))
+        return _tallied(self._db.execute(_TALLIES, {"pmids": json.dumps(pmids), "slug": slug}))
 
     def rows(self, after: Key, limit: int, *, upwards: bool = False) -> list[Key]:
         """Keys and PMIDs below the key or, nearest first, above it."""
@@ -271,10 +271,10 @@ class Reader:
         """The article's own key; None where it is not in the list."""
         if self._few is not None:
             return next((key for key in self._all if key[1] == pmid), None)
-        found = self._db.execute(
+        row = self._db.execute(
             f"select {self._column}, q.pmid {self._source} and q.pmid = ?", (*self._values, pmid)
         ).fetchone()
-        return (found[0], found[1]) if found else None
+        return (row[0], row[1]) if row else None
 
     @cached_property
     def _all(self) -> list[Key]:
@@ -316,14 +316,15 @@ class Reader:
         """A set that the list lies in, where one is small enough to be sorted."""
         if self.named:
             return _Narrow(
-                sorted({pmid for one in self.named for pmid in one.pmids}), by_words=not self._words
+                sorted({pmid for identifier in self.named for pmid in identifier.pmids}),
+                by_words=not self._words,
             )
         if self.selection.text and not search.fts_query(self.selection.text):
             return _Narrow([], by_words=True)
         for query, values in self._sets():
-            found = self._db.execute(f"{query} limit ?", (*values, NARROW + 1)).fetchall()
-            if len(found) <= NARROW:
-                return _Narrow([pmid for (pmid,) in found], by_words=query == _BY_WORDS)
+            rows = self._db.execute(f"{query} limit ?", (*values, NARROW + 1)).fetchall()
+            if len(rows) <= NARROW:
+                return _Narrow([pmid for (pmid,) in rows], by_words=query == _BY_WORDS)
         return None
 
     def _sets(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
@@ -434,7 +435,7 @@ class _ByPeople(NamedTuple):
 
 def _by_people(db: sqlite3.Connection, chosen: Selection) -> list[_ByPeople]:
     """What the list's tag and decision come to for its viewer: people say it of few records."""
-    found = []
+    conditions = []
     if chosen.tag:
         rows = db.execute(
             f"""
@@ -443,12 +444,12 @@ def _by_people(db: sqlite3.Connection, chosen: Selection) -> list[_ByPeople]:
             """,
             {"tag": chosen.tag, "question": chosen.question, "viewer": chosen.viewer},
         )
-        found.append(_ByPeople(True, json.dumps([pmid for (pmid,) in rows])))
+        conditions.append(_ByPeople(True, json.dumps([pmid for (pmid,) in rows])))
     review = reviews(db).get(chosen.question or "") if chosen.decision else None
     if review and chosen.decision:
         members = decisions.members(db, review, chosen.decision, chosen.viewer)
-        found.append(_ByPeople(members.among, json.dumps(list(members.pmids))))
-    return found
+        conditions.append(_ByPeople(members.among, json.dumps(list(members.pmids))))
+    return conditions
 
 
 # Of taggings ``g``, those for ``:question``, those for none in particular included; without a question all.
@@ -474,7 +475,7 @@ def _counted(db: sqlite3.Connection, chosen: Selection) -> int:
 
 def _of_facet(db: sqlite3.Connection, chosen: Selection, group: str, value: str) -> int:
     dated = "" if chosen.first_year is None and chosen.last_year is None else "and year <> ''"
-    found: int = db.execute(
+    total: int = db.execute(
         f"""
         select coalesce(sum(n), 0) from question_counts
         where question = ? and label_group = ? and value = ? and year >= ? and year <= ? {dated}
@@ -487,7 +488,7 @@ def _of_facet(db: sqlite3.Connection, chosen: Selection, group: str, value: str)
             f"{chosen.last_year or 9999:04}",
         ),
     ).fetchone()[0]
-    return found
+    return total
 
 
 def _words(chosen: Selection) -> Iterator[list[str]]:

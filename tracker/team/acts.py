@@ -208,14 +208,14 @@ def current(db: sqlite3.Connection, kind: str, key: Key) -> State | None:
     """What is said now."""
     of = STATEMENTS[kind]
     columns = ", ".join((*of.says, of.when))
-    found = read_rows(db, f"select {columns} from {of.table} where {_is(of)}", key)
-    return found[0] if found else None
+    rows = read_rows(db, f"select {columns} from {of.table} where {_is(of)}", key)
+    return rows[0] if rows else None
 
 
 def next_event(db: sqlite3.Connection) -> int:
     """The id that the next event gets. Events are never deleted, so whatever is named by it is named once."""
-    found: int = db.execute("select coalesce(max(id), 0) + 1 from events").fetchone()[0]
-    return found
+    id: int = db.execute("select coalesce(max(id), 0) + 1 from events").fetchone()[0]
+    return id
 
 
 def _says(of: Statement, state: Mapping[str, Any]) -> list[Any]:

@@ -19,10 +19,10 @@ def unseal(act: Act, review: Review, pmid: ArticleKey, stage: str) -> None:
 
 
 def is_unsealed(db: sqlite3.Connection, review: Review, pmid: ArticleKey, stage: str) -> bool:
-    found = db.execute(
+    row = db.execute(
         "select exists (select 1 from unsealed where review = ? and pmid = ?)", (review.seal(stage), pmid)
     ).fetchone()
-    return bool(found[0])
+    return bool(row[0])
 
 
 def visible(alias: str, owner: str | None = None) -> str:

@@ -201,8 +201,8 @@ def stage_of(db: sqlite3.Connection, review: Review, pmid: ArticleKey) -> Stage:
 
 def outcome(db: sqlite3.Connection, review: Review, pmid: ArticleKey, stage: Stage) -> Outcome:
     """How a record stands at a stage."""
-    found = outcomes(db, review, stage, [pmid])
-    return found.get(pmid) or Outcome(stage, None, None, 0, False, False)
+    by_pmid = outcomes(db, review, stage, [pmid])
+    return by_pmid.get(pmid) or Outcome(stage, None, None, 0, False, False)
 
 
 def outcomes(
@@ -278,9 +278,13 @@ class Standings(NamedTuple):
     @property
     def last(self) -> Mapping[int, Outcome]:
         """What holds of each at the last stage at which something does; records of which nothing holds are left out."""
-        found = {pmid: one for pmid, one in self.first.items() if one.holds}
-        found |= {pmid: one for pmid, one in self.second.items() if one.holds and pmid in self.at_full_text}
-        return found
+        holding = {pmid: outcome for pmid, outcome in self.first.items() if outcome.holds}
+        holding |= {
+            pmid: outcome
+            for pmid, outcome in self.second.items()
+            if outcome.holds and pmid in self.at_full_text
+        }
+        return holding
 
 
 def standings(db: sqlite3.Connection, review: Review) -> Standings:

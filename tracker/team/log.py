@@ -90,21 +90,21 @@ def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | N
     )
     if not rows:
         return None
-    found = _readable(rows[0])
-    (found["count"],) = db.execute(
+    event = _readable(rows[0])
+    (event["count"],) = db.execute(
         "select count(distinct pmid) from annotations.events where batch = ?", (batch,)
     ).fetchone()
     pmids = db.execute("select distinct pmid from annotations.events where batch = ? limit 2", (batch,))
-    found["pmids"] = [pmid for (pmid,) in pmids if pmid]
+    event["pmids"] = [pmid for (pmid,) in pmids if pmid]
     kinds = {
         kind
         for (kind,) in db.execute("select distinct kind from annotations.events where batch = ?", (batch,))
     }
-    found["undoable"] = kinds <= STATEMENTS.keys() and found["undoes"] is None
+    event["undoable"] = kinds <= STATEMENTS.keys() and event["undoes"] is None
     if not kinds <= STATEMENTS.keys():
         # A merge: on how many papers is not told, as some may be hidden.
-        found |= {"count": 1, "pmids": []}
-    return found
+        event |= {"count": 1, "pmids": []}
+    return event
 
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:

@@ -78,26 +78,26 @@ def by_name(db: sqlite3.Connection, name: str) -> Person | None:
 
 def by_identity(db: sqlite3.Connection, identities: Collection[str]) -> Person | None:
     """Whoever another way of signing in calls by one of these."""
-    return next((found for name in identities if (found := _one(db, "identity = ?", name))), None)
+    return next((person for name in identities if (person := _one(db, "identity = ?", name))), None)
 
 
 def named(db: sqlite3.Connection, name: str) -> Person:
     """Raises UsageError where nobody is called so."""
-    found = by_name(db, name)
-    if not found:
-        known = ", ".join(person.name for person in everybody(db)) or "nobody yet"
+    person = by_name(db, name)
+    if not person:
+        known = ", ".join(somebody.name for somebody in everybody(db)) or "nobody yet"
         raise UsageError(f"there is nobody called {name!r}. There is: {known}.")
-    return found
+    return person
 
 
 def writer(db: sqlite3.Connection, name: str) -> Person:
     """Whoever the command line writes for. Raises UsageError where nobody is called so, Refused where they may not."""
-    found = named(db, name)
-    if found.disabled:
-        raise Refused(f"{name} is disabled since {found.disabled}, so nothing is written in their name.")
-    if not found.may("tagger"):
-        raise Refused(f"{name} is a {found.role}, who may only look. An admin can make them a tagger.")
-    return found
+    person = named(db, name)
+    if person.disabled:
+        raise Refused(f"{name} is disabled since {person.disabled}, so nothing is written in their name.")
+    if not person.may("tagger"):
+        raise Refused(f"{name} is a {person.role}, who may only look. An admin can make them a tagger.")
+    return person
 
 
 def add(
@@ -203,10 +203,10 @@ def end_session(db: sqlite3.Connection, name: str) -> None:
 
 
 def password_hash(db: sqlite3.Connection, person: Person) -> str | None:
-    found: str | None = db.execute("select password_hash from people where id = ?", (person.id,)).fetchone()[
+    stored: str | None = db.execute("select password_hash from people where id = ?", (person.id,)).fetchone()[
         0
     ]
-    return found
+    return stored
 
 
 # Tokens
@@ -246,10 +246,10 @@ def tokens(db: sqlite3.Connection, person: Person) -> list[Token]:
 
 def revoke_token(act: Act, person: Person, id: int) -> None:
     """Raises UsageError where the person has no such token."""
-    found = [token for token in tokens(act.db, person) if token.id == id]
-    if not found:
+    matching = [token for token in tokens(act.db, person) if token.id == id]
+    if not matching:
         raise UsageError(f"{person.name} has no token {id}.")
-    if not found[0].revoked:
+    if not matching[0].revoked:
         act.db.execute("update tokens set revoked = ? where id = ?", (act.when, id))
         act.log("revoke token", "token", {"id": id}, None, {"revoked": act.when})
 
@@ -259,11 +259,11 @@ def by_token(db: sqlite3.Connection, token: str) -> tuple[Person, Token] | None:
     row = db.execute(f"{_TOKEN} where hash = ?", (_digest(token),)).fetchone()
     if row is None:
         return None
-    found = _token(row)
-    person = by_id(db, found.person)
-    if person is None or person.disabled or found.revoked or found.expires <= now():
+    known = _token(row)
+    person = by_id(db, known.person)
+    if person is None or person.disabled or known.revoked or known.expires <= now():
         return None
-    return person, found
+    return person, known
 
 
 def note_use(db: sqlite3.Connection, token: Token) -> None:

@@ -91,8 +91,11 @@ def is_hidden(
         return False
     if single is not None and row.sealed.partition("/")[0] in single:
         return False
-    found = db.execute("select 1 from unsealed where review = ? and pmid = ?", (row.sealed, row.pmid))
-    return found.fetchone() is None
+    unsealed = db.execute(
+        "select 1 from unsealed where review = :review and pmid = :pmid",
+        {"review": row.sealed, "pmid": row.pmid},
+    )
+    return unsealed.fetchone() is None
 
 
 def log(

@@ -175,7 +175,7 @@ def may_be_put_back(db: sqlite3.Connection, event: sqlite3.Row) -> bool:
     if event["kind"] != "tagging" or event["before"] is None:
         return True
     subject = json.loads(event["subject"])
-    found = db.execute(
+    row = db.execute(
         """
         select t.retired is null and not (u.choice = 'single' and exists (
           select 1 from taggings g join tags o on o.id = g.tag
@@ -190,7 +190,7 @@ def may_be_put_back(db: sqlite3.Connection, event: sqlite3.Row) -> bool:
             "tag": subject["tag"],
         },
     ).fetchone()
-    return bool(found and found[0])
+    return bool(row and row[0])
 
 
 def seals(
@@ -205,7 +205,7 @@ def holding(
     evidence: sqlite3.Connection, reviews: dict[str, Review], pmids: Iterable[int]
 ) -> dict[int, list[Review]]:
     """The reviews of the questions in which each paper stands, from evidence.db; papers in none are left out."""
-    found: dict[int, list[Review]] = {}
+    held: dict[int, list[Review]] = {}
     rows = evidence.execute(
         """
         select pmid, question from question_articles
@@ -215,8 +215,8 @@ def holding(
     )
     for pmid, question in rows:
         if question in reviews:
-            found.setdefault(pmid, []).append(reviews[question])
-    return found
+            held.setdefault(pmid, []).append(reviews[question])
+    return held
 
 
 def _tagging(act: Act, pmid: ArticleKey, question: str | None, tag: int) -> dict[str, object]:
@@ -224,9 +224,9 @@ def _tagging(act: Act, pmid: ArticleKey, question: str | None, tag: int) -> dict
 
 
 def _text(text: str, what: str) -> str:
-    found = text.replace("\r\n", "\n").strip()
-    if len(found) > LONGEST_NOTE:
+    cleaned = text.replace("\r\n", "\n").strip()
+    if len(cleaned) > LONGEST_NOTE:
         raise UsageError(
-            f"the {what} has {len(found):,} characters; it may have {LONGEST_NOTE:,}. Shorten it."
+            f"the {what} has {len(cleaned):,} characters; it may have {LONGEST_NOTE:,}. Shorten it."
         )
-    return found
+    return cleaned

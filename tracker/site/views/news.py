@@ -136,10 +136,10 @@ async def feed(request: Request, datasette: Datasette) -> Response:
         home = address.absolute(datasette, request, datasette.urls.path(PATH + _query(question=slug)))
         return Listing(f"changes/{slug or ''}", title, max(moments, default=NEVER), home=home), cited
 
-    found = await read(datasette, query)
-    if found is None:
+    listed = await read(datasette, query)
+    if listed is None:
         raise NotFound(f"There is no question {slug!r}.")
-    about, cited = found
+    about, cited = listed
     out = io.BytesIO()
     atom = FORMATS["atom"]
     await asyncio.to_thread(atom.write, about, cited, out)

@@ -194,20 +194,20 @@ async def search(request: Request, datasette: Datasette) -> Response:
     def query(db: sqlite3.Connection) -> SearchPage:
         choices = citations.label_choices(db)
         chosen = filters.selection(request, None, choices)
-        found = pages.found(db, chosen, filters.after(request))
-        pmids = [entry["pmid"] for entry in found.hits.listed.articles] if found.hits else []
+        shown = pages.found(db, chosen, filters.after(request))
+        pmids = [entry["pmid"] for entry in shown.hits.listed.articles] if shown.hits else []
         return SearchPage(
             chosen=chosen,
             path=path,
             ignored=filters.ignored(request, choices),
-            questions=found.questions,
-            hits=found.hits,
-            links=_list_links(chosen, path, found.hits.listed.next) if found.hits else None,
+            questions=shown.questions,
+            hits=shown.hits,
+            links=_list_links(chosen, path, shown.hits.listed.next) if shown.hits else None,
             at_pubmed=f"{PUBMED}?term={quote(chosen.text, safe='')}",
             said=by_article.of_articles(db, pmids, None, viewer),
             forms=panels.forms(db, viewer, None, pmids),
             titles=news.titles(db),
-            starter=found.starter,
+            starter=shown.starter,
         )
 
     return await render(datasette, request, await read(datasette, query))

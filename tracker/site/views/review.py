@@ -82,7 +82,7 @@ async def review_json(request: Request, datasette: Datasette) -> Response:
     }
     if is_team:
         answer |= {
-            "progress": [one._asdict() for one in standing.progress],
+            "progress": [person._asdict() for person in standing.progress],
             "conflicts": standing.conflicts,
             "agreement": [_pair(pair) for pair in standing.pairs],
         }
@@ -102,10 +102,10 @@ async def settle(request: Request, datasette: Datasette, writer: Writer, form: F
     was = (form.get("was") or None) if form.has("was") else decisions.UNSAID
     if len(why) > LONGEST_WHY:
         raise UsageError(f"why may have {LONGEST_WHY:,} characters, not {len(why):,}. Shorten it.")
-    found = await read(datasette, lambda db: _holding(db, slug, pmid))
+    holding = await read(datasette, lambda db: _holding(db, slug, pmid))
 
     def what(act: Act) -> Done:
-        decisions.settle(act, found, pmid, stage, decision, reason, why, was=was)
+        decisions.settle(act, holding, pmid, stage, decision, reason, why, was=was)
         said = f"Settled by {words.stage_words(stage)}: {words.decision_words(decision)}."
         return Done.by(act, said, pmid)
 
@@ -118,15 +118,15 @@ async def settle(request: Request, datasette: Datasette, writer: Writer, form: F
 
 def _holding(db: sqlite3.Connection, slug: str, pmid: ArticleKey) -> Review:
     """The review of a question that holds the record. Raises NotThere."""
-    found = reviews(db).get(slug)
-    if found is None:
+    review = reviews(db).get(slug)
+    if review is None:
         raise NotThere(f"There is no question {slug!r}.")
     row = db.execute(
         "select 1 from question_articles where question = ? and pmid = ? and matching", (slug, pmid)
     ).fetchone()
     if row is None:
         raise NotThere(f"PMID {pmid} is not in the question {slug!r}. Nothing was written.")
-    return found
+    return review
 
 
 async def _shown(request: Request, datasette: Datasette) -> Shown:
@@ -137,10 +137,10 @@ async def _shown(request: Request, datasette: Datasette) -> Shown:
         standing = screening.standing(db, slug, access.viewer(request) if is_team else None)
         return Shown(row[0], standing, is_team) if row and standing else None
 
-    found: Shown | None = await read(datasette, query)
-    if found is None:
+    shown: Shown | None = await read(datasette, query)
+    if shown is None:
         raise NotFound(f"There is no question {slug!r}.")
-    return found
+    return shown
 
 
 def _pair(pair: Pair) -> dict[str, Any]:

@@ -77,13 +77,13 @@ async def tag(request: Request, datasette: Datasette, writer: Writer, form: Form
         raise UsageError("say which tag. Nothing was written.")
 
     def what(act: Act) -> Done:
-        found = vocabulary.named(act.db, name)
+        chosen = vocabulary.named(act.db, name)
         seal = decisions.seal_for(act.db, place.held, place.pmid, question)
         if on:
-            tagging.tag(act, place.pmid, question, found, note or None, seal)
-            return Done.by(act, f"Tagged {found.name}.", place.pmid)
-        tagging.untag(act, place.pmid, question, found, seal)
-        return Done.by(act, f"Took {found.name} off.", place.pmid)
+            tagging.tag(act, place.pmid, question, chosen, note or None, seal)
+            return Done.by(act, f"Tagged {chosen.name}.", place.pmid)
+        tagging.untag(act, place.pmid, question, chosen, seal)
+        return Done.by(act, f"Took {chosen.name} off.", place.pmid)
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
 
@@ -138,13 +138,16 @@ async def label(request: Request, datasette: Datasette, writer: Writer, form: Fo
         raise UsageError(f"Unknown verdict {verdict!r}. Use {either(values)}.")
 
     def there(db: sqlite3.Connection) -> bool:
-        found = db.execute("select exists (select 1 from labels where label_group = ?)", (group,)).fetchone()
-        read = db.execute(
-            "select exists (select 1 from labels where pmid = ? and label_group = ? and value = ?)",
-            (place.pmid, group, machine),
+        given = {"pmid": place.pmid, "group": group, "value": machine}
+        is_group, is_read = db.execute(
+            """
+            select exists (select 1 from labels where label_group = :group),
+              exists (select 1 from labels where pmid = :pmid and label_group = :group and value = :value)
+            """,
+            given,
         ).fetchone()
-        return bool(found[0] or panels.choices(group)) and bool(
-            read[0] or machine == tagging.NOTHING or values[verdict] is None
+        return bool(is_group or panels.choices(group)) and bool(
+            is_read or machine == tagging.NOTHING or values[verdict] is None
         )
 
     if not await read(datasette, there):
@@ -198,12 +201,12 @@ async def undo(request: Request, datasette: Datasette, writer: Writer, form: For
             review = every.get(event["question"])
             return decisions.may_be_undone(review, act.db, event) and tagging.may_be_put_back(act.db, event)
 
-        found = undo_batch(act, batch, may, tagging.seals(act.db, held))
-        if not found.undone:
+        outcome = undo_batch(act, batch, may, tagging.seals(act.db, held))
+        if not outcome.undone:
             raise Refused("Nothing was undone: it has changed since, or can be undone no more.")
-        said = f"Undone: {action}{f', {found.undone:,} times' if found.undone > 1 else ''}."
-        if found.changed_since:
-            said += f" {found.changed_since:,} had changed since, or cannot be undone, and stay."
+        said = f"Undone: {action}{f', {outcome.undone:,} times' if outcome.undone > 1 else ''}."
+        if outcome.changed_since:
+            said += f" {outcome.changed_since:,} had changed since, or cannot be undone, and stay."
         return Done(said, act.changed, act.batch, tuple(pmids[:MOST_PANELS]))
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
@@ -295,17 +298,17 @@ async def _bulk(request: Request, datasette: Datasette, form: Form) -> _Bulk:
         every = reviews(db)
         return _Bulk(slug, pmids, every[slug], tagging.holding(db, every, pmids))
 
-    found: _Bulk = await read(datasette, query)
-    if len(found.pmids) > tagging.MOST_AT_ONCE:
+    bulk: _Bulk = await read(datasette, query)
+    if len(bulk.pmids) > tagging.MOST_AT_ONCE:
         raise Refused(
             f"The list has more than {tagging.MOST_AT_ONCE:,} papers, the most that one act may change. Narrow it."
         )
-    if len(found.pmids) != count or form.get("which", _which(found.pmids)) != _which(found.pmids):
+    if len(bulk.pmids) != count or form.get("which", _which(bulk.pmids)) != _which(bulk.pmids):
         raise Refused(
-            f"The list had {count:,} papers when you looked, and is another now, of {len(found.pmids):,}. "
+            f"The list had {count:,} papers when you looked, and is another now, of {len(bulk.pmids):,}. "
             "Look again. Nothing was written."
         )
-    return found
+    return bulk
 
 
 def _tag_all(act: Act, form: Form, bulk: _Bulk) -> tagging.Bulk:
@@ -382,10 +385,10 @@ async def _place(request: Request, datasette: Datasette) -> Place:
         every = reviews(db)
         return Place(ArticleKey(pmid), every, tagging.holding(db, every, [pmid]).get(pmid, []))
 
-    found: Place | None = await read(datasette, query) if pmid <= MAX_PMID else None
-    if found is None:
+    place: Place | None = await read(datasette, query) if pmid <= MAX_PMID else None
+    if place is None:
         raise NotFound(f"PMID {pmid} is not stored here. Nothing was written.")
-    return found
+    return place
 
 
 async def answer(request: Request, datasette: Datasette, form: Form, done: Done) -> Response:

@@ -141,10 +141,10 @@ async def feed(request: Request, datasette: Datasette) -> Response:
     """``/alerts.atom``: the same papers for a feed reader."""
 
     def query(db: sqlite3.Connection) -> tuple[Listing, list[Citation]]:
-        found = alerts.of_everybody(db, access.viewer(request))
-        pmids = list(dict.fromkeys(ArticleKey(alert.pmid) for alert in found))
+        everybodys = alerts.of_everybody(db, access.viewer(request))
+        pmids = list(dict.fromkeys(ArticleKey(alert.pmid) for alert in everybodys))
         home = address.absolute(datasette, request, datasette.urls.path("/alerts"))
-        latest = max((alert.noticed for alert in found), default=NEVER)
+        latest = max((alert.noticed for alert in everybodys), default=NEVER)
         return Listing("alerts", "Withdrawn since they were tagged", latest, home=home), list(
             citations.of_articles(db, pmids)
         )
@@ -218,10 +218,10 @@ def _add_group(act: Act, form: Form) -> str:
 
 
 def _change_group(act: Act, form: Form) -> str:
-    found = [group for group in vocabulary.groups(act.db) if group.id == form.number("group")]
-    if not found:
+    asked = [group for group in vocabulary.groups(act.db) if group.id == form.number("group")]
+    if not asked:
         raise NotThere("there is no such group.")
-    vocabulary.change_group(act, found[0], name=form.get("name") or None, description=form.get("description"))
+    vocabulary.change_group(act, asked[0], name=form.get("name") or None, description=form.get("description"))
     return "Group changed."
 
 
