@@ -75,8 +75,11 @@ def label_choices(db: sqlite3.Connection, slug: str | None = None) -> dict[str, 
         (group, value)
         for each in slugs
         for group, value in db.execute(
-            "select distinct label_group, value from question_counts where question = ? and label_group <> ?",
-            (each, facets.EVERYTHING),
+            """
+            select distinct label_group, value from question_counts
+            where question = :question and label_group <> :everything
+            """,
+            {"question": each, "everything": facets.EVERYTHING},
         )
     }
     return {
@@ -124,7 +127,7 @@ _FLAGS = (
     "retracted withdrawn expression_of_concern corrected updated is_notice by_title starter authors_complete"
 ).split()
 _PARTS = {
-    name: f"select pmid, {columns} from {table} where pmid in (select value from json_each(?)) {rest}"
+    name: f"select pmid, {columns} from {table} where pmid in (select value from json_each(:pmids)) {rest}"
     for name, table, columns, rest in (
         (
             "authors",
@@ -248,7 +251,7 @@ def _book(article: dict[str, Any]) -> CitedBook | None:
 
 
 def _by_article(db: sqlite3.Connection, query: str, pmids: str) -> dict[int, list[tuple[Any, ...]]]:
-    rows = db.execute(query, (pmids,))
+    rows = db.execute(query, {"pmids": pmids})
     return {
         pmid: [tuple(row[1:]) for row in of_article]
         for pmid, of_article in groupby(rows, key=lambda row: int(row[0]))

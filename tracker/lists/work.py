@@ -34,8 +34,11 @@ def left(db: sqlite3.Connection, person: int) -> list[Left]:
             for name in (decisions.TODO, decisions.TODO_FULL)
         )
         (decided,) = db.execute(
-            "select count(distinct pmid) from annotations.decisions where person = ? and question = ?",
-            (person, slug),
+            """
+            select count(distinct pmid) from annotations.decisions
+            where person = :person and question = :question
+            """,
+            {"person": person, "question": slug},
         ).fetchone()
         conflicts = sum(outcome.conflict for _, outcome in by_article.final_decisions(db, review))
         by_question.append(Left(slug, titles[slug], review.dual, todo, todo_full, decided, conflicts))

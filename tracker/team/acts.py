@@ -133,23 +133,24 @@ class Act:
             """
             insert into events (happened, person, origin, action, kind, pmid, question, subject, before, after, batch,
               blind, undoes)
-            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            values (:happened, :person, :origin, :action, :kind, :pmid, :question, :subject, :before, :after, :batch,
+              :blind, :undoes)
             """,
-            (
-                self.when,
-                self.person,
-                self.origin,
-                action,
-                kind,
-                subject.get("pmid"),
-                subject.get("question"),
-                _json(rest),
-                _json(before),
-                _json(after),
-                self.batch,
-                after.get("blind") if after else seal or (before or {}).get("blind"),
-                self.undoes,
-            ),
+            {
+                "happened": self.when,
+                "person": self.person,
+                "origin": self.origin,
+                "action": action,
+                "kind": kind,
+                "pmid": subject.get("pmid"),
+                "question": subject.get("question"),
+                "subject": _json(rest),
+                "before": _json(before),
+                "after": _json(after),
+                "batch": self.batch,
+                "blind": after.get("blind") if after else seal or (before or {}).get("blind"),
+                "undoes": self.undoes,
+            },
         )
         self.changed += 1
 
@@ -182,7 +183,9 @@ def undo(
     """
     act.db.row_factory, factory = sqlite3.Row, act.db.row_factory
     try:
-        events = act.db.execute("select * from events where batch = ? order by id desc", (batch,)).fetchall()
+        events = act.db.execute(
+            "select * from events where batch = :batch order by id desc", {"batch": batch}
+        ).fetchall()
     finally:
         act.db.row_factory = factory
     if any(event["kind"] not in STATEMENTS for event in events):

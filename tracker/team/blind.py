@@ -13,14 +13,17 @@ from tracker.team.review import Review
 def unseal(act: Act, review: Review, pmid: ArticleKey, stage: str) -> None:
     """Two have decided: what either said of the record at this stage is hidden no longer."""
     act.db.execute(
-        "insert into unsealed (review, pmid, unsealed) values (?, ?, ?) on conflict do nothing",
-        (review.seal(stage), pmid, act.when),
+        """
+        insert into unsealed (review, pmid, unsealed) values (:review, :pmid, :unsealed) on conflict do nothing
+        """,
+        {"review": review.seal(stage), "pmid": pmid, "unsealed": act.when},
     )
 
 
 def is_unsealed(db: sqlite3.Connection, review: Review, pmid: ArticleKey, stage: str) -> bool:
     row = db.execute(
-        "select exists (select 1 from unsealed where review = ? and pmid = ?)", (review.seal(stage), pmid)
+        "select exists (select 1 from unsealed where review = :review and pmid = :pmid)",
+        {"review": review.seal(stage), "pmid": pmid},
     ).fetchone()
     return bool(row[0])
 

@@ -107,9 +107,9 @@ def standings(
         for pmid, stage, decision, reason in db.execute(
             """
             select pmid, stage, decision, reason from annotations.decisions
-            where question = ? and person is ? and pmid in (select value from json_each(?))
+            where question = :question and person is :viewer and pmid in (select value from json_each(:pmids))
             """,
-            (review.question, viewer, json.dumps(list(pmids))),
+            {"question": review.question, "viewer": viewer, "pmids": json.dumps(list(pmids))},
         )
     }
     by_pmid = {}
@@ -139,7 +139,8 @@ def of_article(db: sqlite3.Connection, pmid: ArticleKey, viewer: int | None) -> 
     held = [
         slug
         for (slug,) in db.execute(
-            "select question from question_articles where pmid = ? and matching order by question", (pmid,)
+            "select question from question_articles where pmid = :pmid and matching order by question",
+            {"pmid": pmid},
         )
     ]
     said["reviews"] = {
@@ -163,10 +164,10 @@ def final_decisions(db: sqlite3.Connection, review: Review) -> Iterator[tuple[in
     last = decisions.standings(db, review).last
     rows = db.execute(
         """
-        select q.pmid from json_each(?) given cross join question_articles q
-        on q.question = ? and q.pmid = given.value where q.matching order by q.pmid
+        select q.pmid from json_each(:pmids) given cross join question_articles q
+        on q.question = :question and q.pmid = given.value where q.matching order by q.pmid
         """,
-        (json.dumps(list(last)), review.question),
+        {"pmids": json.dumps(list(last)), "question": review.question},
     )
     return ((pmid, last[pmid]) for (pmid,) in rows)
 

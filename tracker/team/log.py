@@ -80,25 +80,26 @@ _CHOSEN = {
 def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | None:
     """An act of this person's: its ``action``, on how many papers (``count``), the first ``pmids`` of them, the first
     ``tag``, and whether it can be ``undoable``."""
+    given = {"batch": batch, "person": person}
     rows = read_rows(
         db,
         f"""
         select {_EVENT}, e.undoes from annotations.events e
         where e.batch = :batch and e.person = :person order by e.id desc limit 1
         """,
-        {"batch": batch, "person": person},
+        given,
     )
     if not rows:
         return None
     event = _readable(rows[0])
     (event["count"],) = db.execute(
-        "select count(distinct pmid) from annotations.events where batch = ?", (batch,)
+        "select count(distinct pmid) from annotations.events where batch = :batch", given
     ).fetchone()
-    pmids = db.execute("select distinct pmid from annotations.events where batch = ? limit 2", (batch,))
+    pmids = db.execute("select distinct pmid from annotations.events where batch = :batch limit 2", given)
     event["pmids"] = [pmid for (pmid,) in pmids if pmid]
     kinds = {
         kind
-        for (kind,) in db.execute("select distinct kind from annotations.events where batch = ?", (batch,))
+        for (kind,) in db.execute("select distinct kind from annotations.events where batch = :batch", given)
     }
     event["undoable"] = kinds <= STATEMENTS.keys() and event["undoes"] is None
     if not kinds <= STATEMENTS.keys():

@@ -199,9 +199,9 @@ class _Table:
             for (pmid,) in db.execute(
                 """
                 select pmid from question_articles
-                where question = ? and matching and pmid in (select value from json_each(?))
+                where question = :question and matching and pmid in (select value from json_each(:pmids))
                 """,
-                (review.question, json.dumps(list(decided_on))),
+                {"question": review.question, "pmids": json.dumps(list(decided_on))},
             )
         }
         self.gone = len(decided_on - self.matching)
@@ -211,8 +211,8 @@ class _Table:
         )
         self.at_full_text = standings.at_full_text & self.matching
         row = db.execute(
-            "select coalesce(sum(n), 0) from question_counts where question = ? and label_group = ?",
-            (review.question, facets.EVERYTHING),
+            "select coalesce(sum(n), 0) from question_counts where question = :question and label_group = :group",
+            {"question": review.question, "group": facets.EVERYTHING},
         ).fetchone()
         self.identified: int = row[0]
 
@@ -256,8 +256,8 @@ class _Table:
         """Of everybody who has decided anything here, and of the viewer."""
         done: dict[tuple[int, str], set[int]] = {}
         for person, stage, pmid in self.db.execute(
-            "select person, stage, pmid from annotations.decisions where question = ?",
-            (self.review.question,),
+            "select person, stage, pmid from annotations.decisions where question = :question",
+            {"question": self.review.question},
         ):
             if pmid in self.matching:
                 done.setdefault((person, stage), set()).add(pmid)

@@ -227,7 +227,7 @@ def merge(act: Act, tag: Tag, into: Tag) -> None:
     if into.retired:
         raise Refused(f"{into.name!r} is retired. Bring it back first, or choose another.")
     rows = act.db.execute(
-        "select pmid, question, person, note, tagged, blind from taggings where tag = ?", (tag.id,)
+        "select pmid, question, person, note, tagged, blind from taggings where tag = :tag", {"tag": tag.id}
     ).fetchall()
     for pmid, question, person, note, tagged, blind in rows:
         key = {"pmid": pmid, "question": question, "person": person}
@@ -248,10 +248,10 @@ def _chosen(db: sqlite3.Connection, tag: Tag, pmid: int, question: str | None, p
         """
         select exists (
           select 1 from taggings g join tags t on t.id = g.tag
-          where g.pmid = ? and g.question is ? and g.person = ?
-            and t.tag_group = (select tag_group from tags where id = ?))
+          where g.pmid = :pmid and g.question is :question and g.person = :person
+            and t.tag_group = (select tag_group from tags where id = :tag))
         """,
-        (pmid, question, person, tag.id),
+        {"pmid": pmid, "question": question, "person": person, "tag": tag.id},
     ).fetchone()
     return bool(row[0])
 
