@@ -98,27 +98,24 @@ def newest_with(
 
     Each value is read from its own place in the index: a few rows, however many there are.
     """
-    condition = f"where {_HAS_LABEL}" if also else f"where not {_HAS_GROUP}" if without else ""
-    also_group, also_value = also or (without, None)
+    condition = f"where {_HAS_FACET}" if also else f"where not {_HAS_GROUP}" if without else ""
     given = {
         "question": slug,
-        "group": group,
-        "also_group": also_group,
-        "also_value": also_value,
+        "also": facets.number(db, slug, *also) if also else None,
+        "without": without,
         "narrow": NARROW,
         "size": size,
     }
     latest: set[Key] = set()
-    for value in values:
+    for number in facets.numbers(db, slug, {group: values})[group]:
         rows = db.execute(
             f"""
             select q.published, q.pmid from (
-              select question, published, pmid from question_labels
-              where question = :question and label_group = :group and value = :value
+              select published, pmid from article_facets where facet = :facet
               order by published desc, pmid desc limit :narrow) q {condition}
             limit :size
             """,
-            given | {"value": value},
+            given | {"facet": number},
         ).fetchall()
         latest.update((published, pmid) for published, pmid in rows)
     if also and len(latest) < size:
@@ -127,15 +124,11 @@ def newest_with(
     return [ArticleKey(pmid) for _, pmid in sorted(latest, reverse=True)[:size]]
 
 
+_HAS_FACET = "exists (select 1 from facets_of o where o.pmid = q.pmid and o.facet = :also)"
 _HAS_GROUP = """
 exists (
-  select 1 from question_labels l where l.question = q.question and l.pmid = q.pmid and l.label_group = :also_group)
-"""
-_HAS_LABEL = """
-exists (
-  select 1 from question_labels l
-  where l.question = q.question and l.label_group = :also_group and l.value = :also_value and l.published = q.published
-    and l.pmid = q.pmid)
+  select 1 from facets_of o join facets f on f.id = o.facet
+  where o.pmid = q.pmid and f.question = :question and f.label_group = :without)
 """
 
 
@@ -174,8 +167,11 @@ select label_group, value, '', sum(n) from question_counts
 where question = :slug and label_group not in {_BY_YEAR} group by label_group, value
 """
 _TALLIES = f"""
-select l.label_group, l.value, iif(l.label_group in {_BY_YEAR}, substr(l.published, 1, 4), ''), count(*)
-from json_each(:pmids) given cross join question_labels l on l.pmid = given.value and l.question = :slug
+select f.label_group, f.value, iif(f.label_group in {_BY_YEAR}, substr(q.published, 1, 4), ''), count(*)
+from json_each(:pmids) given
+cross join question_articles q on q.question = :slug and q.pmid = given.value and q.matching
+cross join facets_of o on o.pmid = q.pmid
+cross join facets f on f.id = o.facet and f.question = q.question
 group by 1, 2, 3
 """
 
@@ -215,7 +211,9 @@ class Reader:
         self.selection = selection
         #: The papers, where the text is nothing but identifiers.
         self.named = identifiers.named(db, selection.text)
-        self._words = search.expression(db, "" if self.named else selection.text, _words(selection))
+        self._words = search.expression(db, "" if self.named else selection.text, _words(db, selection))
+        #: The numbers of the facets that are asked for, by group.
+        self._facets = facets.numbers(db, selection.question or "", selection.labels)
         self._said = _by_people(db, selection)
         self._few = self._narrow()
         #: What the list is really sorted by: a long list that a text was searched in has no order but the PMIDs'.
@@ -361,7 +359,9 @@ class Reader:
         chosen = self.selection
         table = "question_articles" if chosen.question else "articles"
         conditions, values = (
-            _beyond_words(chosen, self._said) if narrow.by_words else _conditions(chosen, self._said)
+            _beyond_words(chosen, self._said)
+            if narrow.by_words
+            else _conditions(chosen, self._facets, self._said)
         )
         if chosen.question:
             conditions += " and q.matching and q.question = :question"
@@ -379,12 +379,10 @@ class Reader:
             if not self._words:
                 return f"from articles q where 1 {conditions}", values
             return f"from ({_BY_WORDS}) q where 1 {conditions}", {"words": self._words} | values
-        conditions, values = _conditions(chosen, self._said)
+        conditions, values = _conditions(chosen, self._facets, self._said)
         if self.sort == "published":
-            source = "question_labels q where q.label_group = :group and q.value = :value and q.question = :question"
-            group, value = _driver(self._db, chosen)
-            given = {"group": group, "value": value, "question": chosen.question}
-            return f"from {source} {conditions}", given | values
+            walked = facets.number(self._db, chosen.question or "", *_driver(self._db, chosen))
+            return f"from article_facets q where q.facet = :walked {conditions}", {"walked": walked} | values
         source = "question_articles q where q.matching and q.question = :question"
         return f"from {source} {conditions}", {"question": chosen.question} | values
 
@@ -399,17 +397,17 @@ class _Narrow(NamedTuple):
     by_words: bool
 
 
-def _conditions(chosen: Selection, by_people: Sequence[_ByPeople]) -> tuple[str, Values]:
+def _conditions(
+    chosen: Selection, numbers: Mapping[str, Sequence[int]], by_people: Sequence[_ByPeople]
+) -> tuple[str, Values]:
     """What an article ``q`` of the list must meet, beside standing in the question."""
     conditions, values = _beyond_words(chosen, by_people)
-    for n, (group, wanted) in enumerate(chosen.labels.items() if chosen.question else ()):
+    for n, wanted in enumerate(numbers.values() if chosen.question else ()):
         conditions += f"""
             and exists (
-              select 1 from question_labels l
-              where l.question = q.question and l.label_group = :group_{n}
-                and l.value in (select value from json_each(:wanted_{n}))
-                and l.published = q.published and l.pmid = q.pmid)"""
-        values |= {f"group_{n}": group, f"wanted_{n}": json.dumps(list(wanted))}
+              select 1 from json_each(:facets_{n}) f cross join facets_of o
+              where o.pmid = q.pmid and o.facet = f.value)"""
+        values[f"facets_{n}"] = json.dumps(wanted)
     if chosen.first_year is not None:
         conditions += " and q.published >= :first_year"
         values["first_year"] = f"{chosen.first_year:04}"
@@ -506,13 +504,16 @@ def _of_facet(db: sqlite3.Connection, chosen: Selection, group: str, value: str)
     return total
 
 
-def _words(chosen: Selection) -> Iterator[list[str]]:
-    if chosen.question:
-        yield [facets.word(facets.QUESTION, chosen.question)]
-    for group, values in chosen.labels.items():
-        yield [facets.word(group, value) for value in values]
+def _words(db: sqlite3.Connection, chosen: Selection) -> Iterator[list[str]]:
+    """The index's words for each thing that the list is narrowed by; any of each will do."""
+    question = chosen.question or ""
+    if question and not chosen.labels:
+        yield [facets.word(facets.number(db, question, facets.EVERYTHING, ""))]
+    for numbers in facets.numbers(db, question, chosen.labels).values():
+        yield [facets.word(number) for number in numbers]
     if chosen.first_year is not None or chosen.last_year is not None:
         last = min(chosen.last_year or 9999, datetime.now(UTC).year + 2)
-        years = range(max(chosen.first_year or 0, FIRST_YEAR), last + 1)
+        years = [str(year) for year in range(max(chosen.first_year or 0, FIRST_YEAR), last + 1)]
         # No year at all: a word that stands nowhere.
-        yield [facets.word(facets.YEAR, str(year)) for year in years] or [facets.word(facets.YEAR, "none")]
+        numbers = facets.numbers(db, "", {facets.YEAR: years})[facets.YEAR]
+        yield [facets.word(number) for number in numbers if number] or [facets.word(0)]
