@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tracker.errors import UsageError
-from tracker.evidence import facets, questions
+from tracker.evidence import questions
 from tracker.evidence.wrongclock import is_ahead
 from tracker.export.formats import FORMATS, Citation, Listing
 from tracker.lists import citations
 from tracker.lists.selection import Selection
+from tracker.reading.labels import groups
 
 NEVER = "1970-01-01T00:00:00Z"
 
@@ -49,10 +50,10 @@ def export(
 def listing(db: sqlite3.Connection, selection: Selection) -> Listing:
     """What is to be said of the list as a whole. Raises UsageError where there is no such question."""
     slug = selection.question
-    choices = tuple(filter(facets.is_label, citations.label_choices(db, slug)))
+    columns = tuple(group.name for group in groups().values() if group.column)
     if slug is None:
         title = f"Search: {selection.text}" if selection.text else "All articles"
-        return Listing("search", title, _newest_run(db), ("A search over everything stored here.",), choices)
+        return Listing("search", title, _newest_run(db), ("A search over everything stored here.",), columns)
     rows = db.execute("select slug, title from questions order by position, slug").fetchall()
     titles = dict(rows)
     if slug not in titles:
@@ -68,7 +69,7 @@ def listing(db: sqlite3.Connection, selection: Selection) -> Listing:
     if questions.has_starter(db, slug):
         remarks.append("Holds starter citations: a sample, not search results.")
     updated = max(citations.newest(db, slug) or NEVER, standing.complete_to or NEVER)
-    return Listing(slug, titles[slug], updated, tuple(remarks), choices)
+    return Listing(slug, titles[slug], updated, tuple(remarks), columns)
 
 
 def parse_labels(texts: Sequence[str]) -> dict[str, list[str]]:

@@ -37,6 +37,7 @@ from tracker.lists.selection import (
     tallies,
     tallies_of,
 )
+from tracker.reading.labels import groups
 from tracker.team import blind, by_article
 from tracker.team.review import reviews
 
@@ -47,8 +48,6 @@ REVIEWS = ("meta-analysis", "systematic review", "guideline")
 TRIALS = ("randomised controlled trial",)
 # Records of a question up to which every choice has its number.
 COUNTED_AGAIN = 10_000
-# Whatever the topic: values that are never one total, in the order in which they come.
-NEVER_SUMMED = {"exposure": ("therapeutic", "recreational")}
 
 _QUESTION = """
 select slug, title, question, claim, pico, complete_to, incomplete_since, incomplete_reason, harms,
@@ -379,7 +378,8 @@ def _bottom_line(db: sqlite3.Connection, slug: str) -> BottomLine | None:
 
 def never_summed() -> dict[str, tuple[str, ...]]:
     """Label groups whose values are never one total, each with the values that come first: any topic's, and ours."""
-    return NEVER_SUMMED | dict(topic.current().never_summed)
+    of_any = {group.name: group.never_summed for group in groups().values() if group.never_summed is not None}
+    return of_any | dict(topic.current().never_summed)
 
 
 def _apart(whole: Tallies, group: str) -> list[tuple[str, int]]:

@@ -66,9 +66,9 @@ class Group(NamedTuple):
     """A group of labels as ``labels.yml`` has it.
 
     ``kind`` is one (a single value a record), many, number, duration or dose. ``filter`` is whether lists can be
-    narrowed by it, by ``bands`` where its values are quantities. ``column`` is its column's name in exports, None
-    where it has none. ``never_summed`` is whether its values are never one total. ``chip`` is whether an entry of a
-    list shows it.
+    narrowed by it, by ``bands`` where its values are quantities. ``column`` is whether tables have a column for
+    it. ``never_summed`` is there where its values are never one total: those that come first, in order.
+    ``chip`` is whether an entry of a list shows it.
     """
 
     name: str
@@ -77,22 +77,15 @@ class Group(NamedTuple):
     about: str
     filter: bool = True
     bands: tuple[Band, ...] = ()
-    column: str | None = None
-    never_summed: bool = False
+    column: bool = True
+    never_summed: tuple[str, ...] | None = None
     chip: bool = True
 
-    def facet(self, label: Label) -> str:
-        """The value by which filters know a label: its band where the group has bands."""
-        if not self.bands or label.number is None:
-            return label.value
-        return next(
-            (
-                b.name
-                for b in self.bands
-                if b.least <= label.number and (b.below is None or label.number < b.below)
-            ),
-            "",
-        )
+    @property
+    def order(self) -> dict[str, int]:
+        """The place of each value that has one: of bands, and of those that are never summed."""
+        names = [band.name for band in self.bands] or self.never_summed or ()
+        return {name: place for place, name in enumerate(names)}
 
 
 @cache
@@ -104,4 +97,5 @@ def groups() -> Mapping[str, Group]:
 
 def _group(name: str, entry: dict[str, Any]) -> Group:
     bands = tuple(Band(band, *limits) for band, limits in entry.pop("bands", {}).items())
-    return Group(name, bands=bands, **entry)
+    apart = entry.pop("never_summed", None)
+    return Group(name, bands=bands, never_summed=None if apart is None else tuple(apart), **entry)

@@ -17,6 +17,8 @@ from tracker.decision import DECISION_WORDS, STAGE_WORDS
 from tracker.evidence.connect import Mode, reading_uri
 from tracker.evidence.schema import TABLES, VIEWS
 from tracker.evidence.wrongclock import is_ahead
+from tracker.reading.accuracy import accuracy
+from tracker.reading.labels import groups
 from tracker.reading.notices import words as notice_words
 from tracker.site import routes, words
 from tracker.site.parts import filters
@@ -196,6 +198,8 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "DECISION_WORDS": DECISION_WORDS,
         "STAGE_WORDS": STAGE_WORDS,
         "topic": topic.current,
+        "label_groups_known": groups,
+        "accuracy": accuracy,
     }
     env.template_class = TurnsTemplate
     if env.loader is not None:

@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 from tracker.decision import DECISION_WORDS, STAGE_WORDS
 from tracker.errors import UsageError, either
 from tracker.evidence import search
-from tracker.evidence.facets import FACTS
+from tracker.evidence.facets import ANSWERS, FACTS
 from tracker.lists.selection import TOP, Key, Selection, Sort
+from tracker.reading.labels import groups
 from tracker.site.server import access
 from tracker.site.server.compat import BadRequest, Request
 from tracker.team.decisions import TODO, TODO_FULL, UNDECIDED
@@ -179,7 +180,9 @@ def _parts(chosen: Selection) -> Iterator[tuple[str, Selection]]:
 
 
 def group_title(group: str) -> str:
-    return FACTS.get(group) or group.replace("_", " ").capitalize()
+    """The words for a group: those of the registry, or of what PubMed states."""
+    known = groups().get(group)
+    return known.title if known else (FACTS | ANSWERS).get(group) or group.replace("_", " ").capitalize()
 
 
 def value_title(group: str, value: str) -> str:

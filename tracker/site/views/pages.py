@@ -15,7 +15,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from tracker.article import MAX_PMID, ArticleKey
-from tracker.evidence.facets import FACTS, is_label
+from tracker.evidence.facets import ANSWERS, FACTS, is_label
 from tracker.evidence.identifiers import PUBMED
 from tracker.evidence.rows import Row
 from tracker.evidence.wrongclock import is_ahead
@@ -24,6 +24,7 @@ from tracker.export.reference import Reference, references
 from tracker.lists import citations, news, pages, selection
 from tracker.lists.news import Since, Warned
 from tracker.lists.selection import TOP, Key, Selection, Sort, Tallies
+from tracker.reading.labels import groups
 from tracker.site.parts import charts, filters, panels
 from tracker.site.parts.page import Page, render
 from tracker.site.parts.panels import Forms, SaidOfArticle
@@ -36,8 +37,6 @@ from tracker.team import by_article
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
-# Labels that a clinician filters by first; whatever else there is follows.
-FIRST_GROUPS = ("design", "evidence_level", "exposure", "drug", "population", "route")
 # Cookies: when this look began, and the one before it.
 LOOKS = ("seen", "looked")
 SAME_LOOK = timedelta(hours=4)
@@ -305,31 +304,30 @@ def _list_links(chosen: Selection, path: str, following: Key | None) -> ListLink
     )
 
 
-def _ordered(groups: Tallies) -> list[str]:
-    """The groups to filter by: labels first, then PubMed's facts."""
-    labels = sorted(filter(is_label, groups))
-    first = [group for group in FIRST_GROUPS if group in labels]
-    return [
-        *first,
-        *(group for group in labels if group not in first),
-        *(group for group in FACTS if group in groups),
-    ]
+def _ordered(counted: Tallies) -> list[str]:
+    """The groups to filter by: how records bear on the question, labels as the registry has them, PubMed's facts."""
+    known = [group for group in (*ANSWERS, *groups(), *FACTS) if group in counted]
+    return [*known, *sorted(group for group in counted if is_label(group) and group not in known)]
 
 
 def _choices(group: str, choices: Mapping[str, Mapping[str, int | None]], chosen: Selection) -> ChoiceGroup:
     """A group with the values that lead to something, or are on, each with its number; the most frequent first."""
     picked = chosen.labels.get(group, ())
     totals: dict[str, int | None] = {**dict.fromkeys(picked, 0), **choices.get(group, {})}
-    # Levels have an order of their own.
-    order = sorted(
-        totals, key=lambda value: (0 if group == "evidence_level" else -(totals[value] or 0), value)
-    )
+    order = sorted(totals, key=lambda value: (_place(group, value), -(totals[value] or 0), value))
     return ChoiceGroup(
         group,
         filters.group_title(group),
         is_label(group),
         [Choice(value, filters.value_title(group, value), totals[value], value in picked) for value in order],
     )
+
+
+def _place(group: str, value: str) -> int | str:
+    """Where a value stands before all numbers: bands have an order of their own, and levels begin with their number."""
+    if group == "evidence_level":
+        return value
+    return groups()[group].order.get(value, 0) if group in groups() and groups()[group].bands else 0
 
 
 def _chart(designs: Mapping[str, Mapping[str, int]]) -> Chart:
