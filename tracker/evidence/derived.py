@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Collection
 
 from tracker.article import ArticleKey
-from tracker.evidence import facets, fulltext
+from tracker.evidence import answers, facets, fulltext
 from tracker.evidence.steps import fingerprint
 
 _COUNTS = (
@@ -73,6 +73,7 @@ def make(db: sqlite3.Connection) -> None:
 def fill(db: sqlite3.Connection) -> None:
     """Make facets, their counts and the full-text index again from what is stored."""
     db.execute(_DATES)
+    answers.fill_all(db)
     facets.fill_all(db)
     fulltext.rebuild(db)
 

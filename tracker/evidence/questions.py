@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.article import ArticleKey, Pmid
-from tracker.evidence import derived, facets, fulltext
+from tracker.evidence import answers, derived, facets, fulltext
 
 if TYPE_CHECKING:
     from tracker.questions import Question
@@ -28,19 +28,27 @@ class Completeness(NamedTuple):
     incomplete_reason: str | None
 
 
+# Records that are read anew at once, when a question's rules change.
+_AT_ONCE = 500
+
+
 def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
-    """Write down what the question files say, and which seeds they name."""
+    """Write down what the question files say, and which seeds they name.
+
+    Where a file says otherwise than before how records are read for it, all of its records are read anew.
+    """
     for question in questions:
+        before = _reading(db, question.slug)
         db.execute(
             """
             insert into questions (slug, position, title, question, claim, pico, recheck_days, bottom_line,
-              harms, dual, reasons)
+              harms, dual, reasons, reading)
             values (:slug, :position, :title, :question, :claim, :pico, :recheck_days, :bottom_line,
-              :harms, :dual, :reasons)
+              :harms, :dual, :reasons, :reading)
             on conflict (slug) do update set position = excluded.position, title = excluded.title,
               question = excluded.question, claim = excluded.claim, pico = excluded.pico,
               recheck_days = excluded.recheck_days, bottom_line = excluded.bottom_line,
-              harms = excluded.harms, dual = excluded.dual, reasons = excluded.reasons
+              harms = excluded.harms, dual = excluded.dual, reasons = excluded.reasons, reading = excluded.reading
             """,
             {
                 "slug": question.slug,
@@ -54,6 +62,7 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
                 "harms": question.harms,
                 "dual": question.review.dual,
                 "reasons": json.dumps(question.review.reasons, ensure_ascii=False),
+                "reading": question.reading_text,
             },
         )
         db.execute(
@@ -67,6 +76,21 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
             """,
             [(question.slug, pmid, title) for pmid, title in question.all_seeds.items()],
         )
+        if question.reading_text != before:
+            _answer_anew(db, question.slug)
+
+
+def _reading(db: sqlite3.Connection, slug: str) -> str | None:
+    row = db.execute("select reading from questions where slug = :slug", {"slug": slug}).fetchone()
+    return row[0] if row else None
+
+
+def _answer_anew(db: sqlite3.Connection, slug: str) -> None:
+    rows = db.execute("select pmid from question_articles where question = :slug order by pmid", {"slug": slug})
+    pmids = [ArticleKey(pmid) for (pmid,) in rows]
+    for start in range(0, len(pmids), _AT_ONCE):
+        with relabelling(db, pmids[start : start + _AT_ONCE]):
+            pass
 
 
 def completeness(db: sqlite3.Connection, slug: str) -> Completeness:
@@ -200,6 +224,7 @@ def relabelling(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> Iterat
     facets.clear(db, pmids)
     yield
     derived.fill_dates(db, pmids)
+    answers.fill(db, pmids)
     facets.fill(db, pmids)
     fulltext.index(db, pmids)
 
