@@ -30,7 +30,7 @@ from tests.eutils_server import QUERIES, StandIn
 from tracker import topic
 from tracker.cli import main
 from tracker.jobs import refresh
-from tracker.pubmed import transport
+from tracker.pubmed import pace
 from tracker.pubmed.entrez import PubMed
 from tracker.pubmed.transport import Backoff
 from tracker.team import acts
@@ -101,7 +101,7 @@ class Desk:
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(self.home)
             patch.setattr(tempfile, "tempdir", str(self.home))
-            patch.setattr(transport, "MARGIN", 0.01)
+            patch.setattr(pace, "MARGIN", 0.01)
             patch.setattr(refresh, "PubMed", quick)
             done = CliRunner().invoke(main, arguments, stdin, env=self._environment(environment))
         signal.signal(signal.SIGTERM, on_terminate)

@@ -12,7 +12,7 @@ import pytest
 
 from tracker.article import MAX_PMID
 from tracker.errors import ServiceError
-from tracker.pubmed import transport
+from tracker.pubmed import pace
 from tracker.pubmed.entrez import PubMed, Slice, read_pmids, read_search
 from tracker.pubmed.transport import Backoff
 from tracker.settings import Settings
@@ -99,7 +99,7 @@ def document(records):
 @pytest.fixture(autouse=True)
 def own_surroundings(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(transport, "MARGIN", 0.0)
+    monkeypatch.setattr(pace, "MARGIN", 0.0)
 
 
 @pytest.fixture

@@ -21,8 +21,8 @@ from tests.eutils_server import StandIn
 KILLS = int(os.environ.get("TRACKER_TEST_KILLS", "12"))
 # Without the pace, or nearly all instants would fall into its pauses, where nothing happens.
 HURRIED = """
-from tracker.pubmed import transport
-transport.MARGIN = 0.01
+from tracker.pubmed import pace
+pace.MARGIN = 0.01
 from tracker.cli import main
 main()
 """

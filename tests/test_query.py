@@ -49,7 +49,7 @@ from tracker.query import (
     parse,
     unknown_headings,
 )
-from tracker.query.matching import DATES, NAMES, VALUES, WORDS
+from tracker.query.contents import DATES, NAMES, VALUES, WORDS
 from tracker.query.vocabulary import fields
 
 

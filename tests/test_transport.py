@@ -25,8 +25,10 @@ from Bio import Entrez
 
 from tests.conftest import program
 from tracker.errors import ServiceError, UsageError
-from tracker.pubmed import transport
-from tracker.pubmed.transport import Backoff, Pace, Transport, UnusableAnswer, private_folder, retry_after
+from tracker.pubmed import pace, transport
+from tracker.pubmed.failures import retry_after
+from tracker.pubmed.pace import Pace, private_folder
+from tracker.pubmed.transport import Backoff, Transport, UnusableAnswer
 from tracker.settings import Settings
 
 KEY = "0123456789abcdefSECRET"
@@ -208,7 +210,7 @@ def own_surroundings(tmp_path, monkeypatch):
 
 @pytest.fixture
 def unpaced(monkeypatch):
-    monkeypatch.setattr(transport, "MARGIN", 0.0)
+    monkeypatch.setattr(pace, "MARGIN", 0.0)
 
 
 @pytest.fixture

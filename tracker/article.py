@@ -22,7 +22,7 @@ _GIVEN_PMID = re.compile(
     re.IGNORECASE,
 )
 
-Kind = Literal["article", "book"]
+RecordKind = Literal["article", "book"]
 Precision = Literal["year", "season", "month", "day"]
 
 
@@ -268,7 +268,7 @@ class Article:
 
     pmid: Pmid
     title: Text
-    kind: Kind = "article"
+    kind: RecordKind = "article"
     version: int = 1
     vernacular_title: str | None = None
     abstract: tuple[AbstractSection, ...] = ()
@@ -339,5 +339,5 @@ def given_pmid(text: str | int) -> Pmid:
 
     Raises ValueError as ``parse_pmid``, which is for PubMed's own files.
     """
-    found = _GIVEN_PMID.fullmatch(str(text).strip())
-    return parse_pmid(found["number"].replace(",", "") if found else text)
+    match = _GIVEN_PMID.fullmatch(str(text).strip())
+    return parse_pmid(match["number"].replace(",", "") if match else text)

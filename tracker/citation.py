@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from tracker.article import ArticleKey, Kind
+from tracker.article import ArticleKey, RecordKind
 from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
 
 PUBMED = "https://pubmed.ncbi.nlm.nih.gov"
@@ -151,7 +151,7 @@ class Citation:
 
     pmid: ArticleKey
     title: str
-    kind: Kind = "article"
+    kind: RecordKind = "article"
     vernacular_title: str | None = None
     authors: tuple[CitedAuthor, ...] = ()
     journal: str | None = None

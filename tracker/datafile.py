@@ -91,21 +91,21 @@ class Reader(Generic[M]):
         root = self.compose() if not self.problems else None
         if root is None:
             return None
-        found = self._validate(self.data(root))
-        if found is not None:
-            self.check_content(found)
-        return None if self.problems else found
+        content = self._validate(self.data(root))
+        if content is not None:
+            self.check_content(content)
+        return None if self.problems else content
 
     def check_name(self) -> None:
         """Note what is wrong with the file's name."""
 
-    def check_content(self, found: M) -> None:
+    def check_content(self, content: M) -> None:
         """Note what the model cannot see, and the file cannot be used with."""
 
     def explain(self, error: Any, place: Place) -> str:
         """A pydantic error in our words: the field, what was found, the remedy."""
         name = ".".join(map(str, place)) or "the file"
-        found = json.dumps(error["input"], ensure_ascii=False, default=str)[:80]
+        given = json.dumps(error["input"], ensure_ascii=False, default=str)[:80]
         kind = error["type"]
         if kind == "missing":
             return f'"{name}" is missing; add it'
@@ -115,12 +115,12 @@ class Reader(Generic[M]):
             remedy = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(fields)}"
             return f'"{name}" is not a field; {remedy}'
         if kind == "string_type":
-            return f"{name} is {found}; it needs text (put numbers in quotes)"
+            return f"{name} is {given}; it needs text (put numbers in quotes)"
         if kind == "string_too_short":
             return f"{name} is empty; write something or remove it"
         if kind == "value_error":
             return f"{name}: {error['ctx']['error']}"
-        return f"{name} is {found}; {error['msg'].lower()}"
+        return f"{name} is {given}; {error['msg'].lower()}"
 
     def problem(
         self,
@@ -175,8 +175,8 @@ class Reader(Generic[M]):
     def _mark(self, place: Place) -> tuple[int, int]:
         while place not in self.places and place:
             place = place[:-1]
-        found = self.places.get(place)
-        return line_and_column(found.key) if found and place else (0, 0)
+        placed = self.places.get(place)
+        return line_and_column(placed.key) if placed and place else (0, 0)
 
     def _read_text(self) -> str:
         try:

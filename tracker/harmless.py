@@ -15,7 +15,7 @@ def harmless(text: str) -> str:
 
 def harmless_json(text: str) -> str:
     """JSON that says the same without those characters; all of them stand in its strings."""
-    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def one_line(text: str) -> str:

@@ -134,7 +134,7 @@ class Question:
     def strategy(self) -> str:
         """``combine`` with each name replaced by its line in parentheses."""
         lines = dict(self.search)
-        return re.sub(r"[^\s()]+", lambda found: _in_parentheses(lines, found.group()), self.combine)
+        return re.sub(r"[^\s()]+", lambda word: _in_parentheses(lines, word.group()), self.combine)
 
     @property
     def strategy_hash(self) -> str:
@@ -169,26 +169,26 @@ def load_questions(folder: Path) -> tuple[Question, ...]:
 def load_question(path: Path) -> Question:
     """The question in one file. Raises InvalidQuestions with all its problems."""
     reader = _Reader(path)
-    found = reader.read()
-    if found is None:
+    content = reader.read()
+    if content is None:
         raise InvalidQuestions(reader.problems)
-    lines = {name: " ".join(query.split()) for name, query in found.search.items()}
+    lines = {name: " ".join(query.split()) for name, query in content.search.items()}
     return Question(
         slug=path.stem,
         path=path,
-        order=found.order,
-        title=found.title,
-        question=found.question,
-        claim=found.claim,
-        pico=found.pico,
+        order=content.order,
+        title=content.title,
+        question=content.question,
+        claim=content.claim,
+        pico=content.pico,
         combine=lines.pop("combine"),
         search=tuple(SearchLine(*line) for line in lines.items()),
-        seeds={parse_pmid(pmid): title for pmid, title in found.seeds.items()},
-        live_seeds={parse_pmid(pmid): note for pmid, note in found.live_seeds.items()},
-        harms=found.harms,
-        recheck_days=found.recheck_days,
-        review=found.review,
-        bottom_line=found.bottom_line,
+        seeds={parse_pmid(pmid): title for pmid, title in content.seeds.items()},
+        live_seeds={parse_pmid(pmid): note for pmid, note in content.live_seeds.items()},
+        harms=content.harms,
+        recheck_days=content.recheck_days,
+        review=content.review,
+        bottom_line=content.bottom_line,
         source=reader.text,
     )
 
@@ -229,8 +229,8 @@ class _Reader(Reader[_File]):
             slug = re.sub(r"[^a-z0-9]+", "-", self.path.stem.lower()).strip("-") or "question"
             self.problem("F001", f"the name may hold a-z, 0-9 and single hyphens; call it {slug}.yml")
 
-    def check_content(self, found: _File) -> None:
-        self._check_combine(found.search)
+    def check_content(self, content: _File) -> None:
+        self._check_combine(content.search)
 
     def explain(self, error: Any, place: Place) -> str:
         if error["type"] == "string_pattern_mismatch" and place[:1] == ("search",):
@@ -299,14 +299,14 @@ class _Reader(Reader[_File]):
     def _check_comment(self, node: yaml.Node, place: Place) -> None:
         """Text behind " #" on the last line of a plain value, which YAML takes for a comment."""
         end = node.end_mark.index
-        found = _COMMENT.match(self.text, end)
-        if getattr(node, "style", None) is None and found:
+        match = _COMMENT.match(self.text, end)
+        if getattr(node, "style", None) is None and match:
             self.problem(
                 "S002",
-                f'{".".join(map(str, place))}: YAML leaves out "{found[1][:60]}", as it stands behind " #"; '
+                f'{".".join(map(str, place))}: YAML leaves out "{match[1][:60]}", as it stands behind " #"; '
                 "put a remark on a line of its own, or the search below a |",
                 place,
-                _line_and_column_of(self.text, found.start(1)),
+                _line_and_column_of(self.text, match.start(1)),
                 effect="What stands there is never searched.",
             )
 

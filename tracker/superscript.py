@@ -26,7 +26,7 @@ _RAISED_BY_THEMSELVES = "®©™℠°º∘ª′″‴'*∗†‡§¶"
 _SETS = {level: dict(zip(*forms, strict=True)) for level, forms in _FORMS.items()}
 _SETS["sup"] |= dict.fromkeys(_DASHES, "⁻") | {sign: sign for sign in _RAISED_BY_THEMSELVES}
 _SETS["sub"] |= dict.fromkeys(_DASHES, "₋")
-_TABLES = {level: str.maketrans(found) for level, found in _SETS.items()}
+_TABLES = {level: str.maketrans(signs) for level, signs in _SETS.items()}
 _BRACKET: dict[Level, str] = {"sup": "^(", "sub": "_("}
 
 _FLAT = str.maketrans(

@@ -200,11 +200,11 @@ def questions_named(settings: Settings, slugs: Sequence[str]) -> Any:
     """The questions named, or all of them. Raises UsageError for a name that is none."""
     from tracker.questions import load_questions
 
-    found = load_questions(settings.queries)
-    if unknown := [slug for slug in slugs if slug not in {question.slug for question in found}]:
-        names = ", ".join(question.slug for question in found)
+    known = load_questions(settings.queries)
+    if unknown := [slug for slug in slugs if slug not in {question.slug for question in known}]:
+        names = ", ".join(question.slug for question in known)
         raise UsageError(f"there is no question {unknown[0]!r} in {settings.queries}. There are: {names}.")
-    return tuple(question for question in found if not slugs or question.slug in slugs)
+    return tuple(question for question in known if not slugs or question.slug in slugs)
 
 
 def open_evidence(settings: Settings) -> sqlite3.Connection:

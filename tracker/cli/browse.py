@@ -51,12 +51,13 @@ def search(settings: Settings, text: Sequence[str], limit: int, as_json: bool) -
         words = " ".join(f'"{part}"' if _is_phrase(part) else part for part in text)
     store.check(words)
     with closing(open_evidence(settings)) as db:
-        hits, found = store.search(db, words, limit), store.count(db, words)
+        hits, count = store.search(db, words, limit), store.count(db, words)
         named = identifiers.named(db, words) or identifiers.identifiers(words)
-    for one in named:
-        if not one.pmids:
+    for identifier in named:
+        if not identifier.pmids:
             click.echo(
-                f"no paper is stored under {one.kind} {one.value}; at PubMed: {one.at_pubmed}", err=True
+                f"no paper is stored under {identifier.kind} {identifier.value}; at PubMed: {identifier.at_pubmed}",
+                err=True,
             )
     if not named and (borrowed := store.borrowed(words)):
         click.echo(
@@ -67,11 +68,11 @@ def search(settings: Settings, text: Sequence[str], limit: int, as_json: bool) -
             err=True,
         )
     if as_json:
-        print_json({"count": min(found, 1000), "more": found > 1000, "hits": [hit._asdict() for hit in hits]})
+        print_json({"count": min(count, 1000), "more": count > 1000, "hits": [hit._asdict() for hit in hits]})
         return
     for hit in hits:
         _print_hit(hit._asdict())
-    click.echo(f"{'1,000+' if found > 1000 else f'{found:,}'} found, {len(hits)} shown", err=True)
+    click.echo(f"{'1,000+' if count > 1000 else f'{count:,}'} found, {len(hits)} shown", err=True)
 
 
 def _is_phrase(part: str) -> bool:
@@ -243,7 +244,7 @@ def questions(context: click.Context, as_json: bool) -> None:
         return
     settings = context.find_object(Settings)
     assert settings is not None
-    found = questions_named(settings, ())
+    chosen = questions_named(settings, ())
     if as_json:
         print_json(
             [
@@ -256,11 +257,11 @@ def questions(context: click.Context, as_json: bool) -> None:
                     "seeds": {int(pmid): title for pmid, title in q.seeds.items()},
                     "recheck_days": q.recheck_days,
                 }
-                for q in found
+                for q in chosen
             ]
         )
     else:
-        print_table(("question", "title", "asks"), [[q.slug, q.title, q.question] for q in found])
+        print_table(("question", "title", "asks"), [[q.slug, q.title, q.question] for q in chosen])
 
 
 @questions.command()
@@ -306,19 +307,19 @@ def status(settings: Settings, max_age: int, as_json: bool) -> None:
     from tracker.evidence.status import status as store_status
 
     with closing(open_evidence(settings)) as db:
-        found = store_status(db, max_age)
+        report = store_status(db, max_age)
     if as_json:
-        print_json(found)
+        print_json(report)
     else:
-        _print_status(found)
-    if older := found["read_by_older_rules"]:
+        _print_status(report)
+    if older := report["read_by_older_rules"]:
         click.echo(say_older_rules(older), err=True)
-    if found["stale"]:
-        click.echo(f"Stale or incomplete: {', '.join(found['stale'])}.", err=True)
+    if report["stale"]:
+        click.echo(f"Stale or incomplete: {', '.join(report['stale'])}.", err=True)
         sys.exit(EXIT_WORK_REMAINS)
 
 
-def _print_status(found: dict[str, Any]) -> None:
+def _print_status(report: dict[str, Any]) -> None:
     columns = (
         "question",
         "matching",
@@ -327,8 +328,8 @@ def _print_status(found: dict[str, Any]) -> None:
         "incomplete_since",
         "incomplete_reason",
     )
-    print_table(columns, [[cell(row[column]) for column in columns] for row in found["questions"]])
-    for row in found["questions"]:
+    print_table(columns, [[cell(row[column]) for column in columns] for row in report["questions"]])
+    for row in report["questions"]:
         if row["starter_citations"]:
             click.echo(f"{row['question']}: {row['starter_citations']} starter citations, not search results")
         if row["seeds_missing"]:
@@ -336,14 +337,14 @@ def _print_status(found: dict[str, Any]) -> None:
             click.echo(f"{row['question']}: seed papers not found: {missing}")
         for seed in row["seeds_with_another_title"]:
             click.echo(f"{row['question']}: seed {seed['pmid']} is called {seed['record_title']!r} in PubMed")
-    if found["clock_was_ahead"]:
+    if report["clock_was_ahead"]:
         click.echo(
-            f"Times up to {found['clock_was_ahead']} are stored, which are yet to come: a clock was wrong, then or "
+            f"Times up to {report['clock_was_ahead']} are stored, which are yet to come: a clock was wrong, then or "
             "now. The next refresh puts them right"
         )
     columns = ("run", "command", "started", "finished", "outcome", "reason")
-    print_table(columns, [[cell(row[column]) for column in columns] for row in found["runs"]])
+    print_table(columns, [[cell(row[column]) for column in columns] for row in report["runs"]])
     click.echo(
-        f"{found['records']:,} records stored, {found['withdrawn']:,} retracted, withdrawn or under concern, "
-        f"{found['due']:,} due for a check, {found['gone']:,} gone from PubMed"
+        f"{report['records']:,} records stored, {report['withdrawn']:,} retracted, withdrawn or under concern, "
+        f"{report['due']:,} due for a check, {report['gone']:,} gone from PubMed"
     )

@@ -260,10 +260,12 @@ def restore(settings: Settings, backup: str, only: str | None, yes: bool, as_jso
     from tracker.jobs.backup import restore as run_restore
 
     database = cast("Name", f"{only}.db") if only else None
-    found = find(settings, backup, database)
+    chosen = find(settings, backup, database)
     if not yes:
-        _confirm(f"Put {database or ' and '.join(found.files)} as of {found.moment} into {settings.db_dir}?")
-    report = run_restore(settings, found, database)
+        _confirm(
+            f"Put {database or ' and '.join(chosen.files)} as of {chosen.moment} into {settings.db_dir}?"
+        )
+    report = run_restore(settings, chosen, database)
     if as_json:
         print_json(report)
     else:

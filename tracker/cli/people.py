@@ -132,16 +132,16 @@ def people_list(settings: Settings, as_json: bool) -> None:
     from tracker.team import people as store
 
     with closing(read_people(settings)) as db:
-        found = [
+        rows = [
             {key: value for key, value in person._asdict().items() if key != "session"}
             | {"password": store.password_hash(db, person) is not None}
             for person in store.everybody(db)
         ]
     if as_json:
-        print_json(found)
+        print_json(rows)
         return
     columns = ("name", "display_name", "role", "identity", "password", "created", "disabled")
-    print_table(columns, [[cell(row[column]) for column in columns] for row in found])
+    print_table(columns, [[cell(row[column]) for column in columns] for row in rows])
 
 
 @people.group("token")
@@ -182,12 +182,12 @@ def people_token_list(settings: Settings, name: str, as_json: bool) -> None:
     from tracker.team import people as store
 
     with closing(read_people(settings)) as db:
-        found = [token._asdict() for token in store.tokens(db, store.named(db, name))]
+        tokens = [token._asdict() for token in store.tokens(db, store.named(db, name))]
     if as_json:
-        print_json([{key: value for key, value in row.items() if key != "person"} for row in found])
+        print_json([{key: value for key, value in row.items() if key != "person"} for row in tokens])
         return
     columns = ("id", "name", "scopes", "created", "expires", "used", "revoked")
-    rows = [row | {"scopes": ", ".join(row["scopes"])} for row in found]
+    rows = [row | {"scopes": ", ".join(row["scopes"])} for row in tokens]
     print_table(columns, [[cell(row[column]) for column in columns] for row in rows])
 
 

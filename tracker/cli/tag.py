@@ -229,12 +229,12 @@ def tag_import(
         mapping = dict(_pair(text) for text in reviewers)
         plan = foreign.Plan(file.name, tool, question, stage, mapping, person, add_tags, dry_run)
         with closing(open_evidence(settings)) as evidence, closing(open_people(settings)) as db:
-            found = foreign.bring_in(db, evidence, records, plan)
+            brought = foreign.bring_in(db, evidence, records, plan)
         if as_json:
-            print_json(found.as_dict())
+            print_json(brought.as_dict())
         else:
-            _print_brought_in(found)
-        complete = found.is_complete
+            _print_brought_in(brought)
+        complete = brought.is_complete
     if not complete:
         sys.exit(EXIT_WORK_REMAINS)
 
@@ -285,8 +285,8 @@ def _print_brought_in(report: foreign.Report) -> None:
         ("labels that are no tags (--add-tags)", report.unknown_labels),
     ):
         if counts:
-            found = ", ".join(f"{name} ({count})" for name, count in counts.items())
-            click.echo(harmless(f"{what}: {found}"), err=True)
+            named = ", ".join(f"{name} ({count})" for name, count in counts.items())
+            click.echo(harmless(f"{what}: {named}"), err=True)
     if report.tags_added:
         click.echo(harmless(f"tags added: {', '.join(report.tags_added)}"), err=True)
     by = ", ".join(f"{count:,} by {how}" for how, count in report.matched.items()) or "none"

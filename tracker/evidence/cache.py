@@ -16,18 +16,18 @@ class Cache(Generic[T]):
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._found: dict[Hashable, T] = {}
+        self._answers: dict[Hashable, T] = {}
         self._lock = Lock()
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         with self._lock:
-            if key in self._found:
-                return self._found[key]
+            if key in self._answers:
+                return self._answers[key]
         made = make()
         with self._lock:
-            while len(self._found) >= self._most:
-                del self._found[next(iter(self._found))]
-            self._found[key] = made
+            while len(self._answers) >= self._most:
+                del self._answers[next(iter(self._answers))]
+            self._answers[key] = made
         return made
 
 
@@ -41,14 +41,14 @@ def cached(db: sqlite3.Connection, name: tuple[Hashable, ...], make: Callable[[]
     """
     path = next(file for _, schema, file in db.execute("pragma database_list") if schema == "main")
     key = (path, state(path), state(f"{path}-wal"), *name)
-    found: T = _ANSWERS.get(key, make)
-    return found
+    answer: T = _ANSWERS.get(key, make)
+    return answer
 
 
 def state(path: str) -> str:
     """Of a file, to tell whether it was written to. A log that is empty is as good as none: every reader makes one."""
     try:
-        found = Path(path).stat()
+        status = Path(path).stat()
     except FileNotFoundError:
         return ""
-    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}" if found.st_size else ""
+    return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}" if status.st_size else ""

@@ -120,7 +120,7 @@ def attach(db: sqlite3.Connection, path: Path, schema: Schema, name: str) -> Non
     """Let a connection of ``open_for_reading`` read another file of ours, as schema ``name``. Raises as that does."""
     open_for_reading(path, schema).close()
     with _plain_errors(path):
-        db.execute(f"attach database ? as {name}", (reading_uri(path),))
+        db.execute(f"attach database :file as {name}", {"file": reading_uri(path)})
 
 
 @contextmanager
@@ -214,17 +214,17 @@ def _foreign(db: sqlite3.Connection, schema: Schema) -> Iterator[str]:
         yield "a step of its schema is missing"
         return
     is_derived = bool(schema.derived and schema.derived.is_made(db))
-    found, ours = schema.objects(db), schema.made(len(applied), is_derived)
+    objects, ours = schema.objects(db), schema.made(len(applied), is_derived)
     if schema.derived and not is_derived:
-        found = {name: object for name, object in found.items() if not schema.derived.owns(name)}
-    if fingerprint(object.sql for _, object in sorted(found.items())) in schema.landed:
+        objects = {name: object for name, object in objects.items() if not schema.derived.owns(name)}
+    if fingerprint(object.sql for _, object in sorted(objects.items())) in schema.landed:
         return
-    for name in sorted(found.keys() - ours.keys()):
-        yield f"it has a {found[name].type} {name!r} that is not ours"
-    for name in sorted(ours.keys() - found.keys()):
+    for name in sorted(objects.keys() - ours.keys()):
+        yield f"it has a {objects[name].type} {name!r} that is not ours"
+    for name in sorted(ours.keys() - objects.keys()):
         yield f"its {ours[name].type} {name!r} is missing"
     for name, object in ours.items():
-        if found.get(name, object) != object:
+        if objects.get(name, object) != object:
             yield f"its {object.type} {name!r} is not as ours"
 
 
@@ -232,7 +232,7 @@ def _keep_copy(db: sqlite3.Connection, path: Path) -> Path:
     # Not the time alone: others may be about to migrate it in the same second.
     stamp = f"{now().replace(':', '').replace('-', '')}-{token_hex(3)}"
     copy = path.with_name(f"{path.stem}-before-{stamp}.db")
-    db.execute("vacuum into ?", (str(copy),))
+    db.execute("vacuum into :copy", {"copy": str(copy)})
     return copy
 
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 
 from tracker.article import MAX_PMID, ArticleKey
 
-Kind = Literal["PMID", "PMCID", "DOI", "trial"]
+IdentifierKind = Literal["PMID", "PMCID", "DOI", "trial"]
 
 PUBMED = "https://pubmed.ncbi.nlm.nih.gov/"
 MOST = 200
@@ -39,7 +39,7 @@ _PAIRS = {")": "(", "]": "[", ">": "<"}
 class Named(NamedTuple):
     """An identifier in its plain form, and the stored papers that it names."""
 
-    kind: Kind
+    kind: IdentifierKind
     value: str
     pmids: tuple[ArticleKey, ...] = ()
 
@@ -52,21 +52,21 @@ class Named(NamedTuple):
 
 def identifiers(text: str) -> list[Named]:
     """The identifiers of a text, each once; none where it holds anything else, or more than can be meant."""
-    found: dict[tuple[Kind, str], Named] = {}
+    distinct: dict[tuple[IdentifierKind, str], Named] = {}
     at = 0
     for match in _ONE.finditer(text):
         if not _BETWEEN.fullmatch(text, at, match.start()):
             return []
         at = match.end()
-        one = _named(match)
-        found.setdefault((one.kind, one.value), one)
-    return list(found.values()) if _BETWEEN.fullmatch(text, at) and len(found) <= MOST else []
+        identifier = _named(match)
+        distinct.setdefault((identifier.kind, identifier.value), identifier)
+    return list(distinct.values()) if _BETWEEN.fullmatch(text, at) and len(distinct) <= MOST else []
 
 
 def named(db: sqlite3.Connection, text: str) -> list[Named]:
     """The identifiers of a text with their papers; none where none has any, as they may stand in some text."""
-    found = [one._replace(pmids=_papers(db, one)) for one in identifiers(text)]
-    return found if any(one.pmids for one in found) else []
+    with_papers = [identifier._replace(pmids=_papers(db, identifier)) for identifier in identifiers(text)]
+    return with_papers if any(identifier.pmids for identifier in with_papers) else []
 
 
 def _named(match: re.Match[str]) -> Named:
@@ -93,24 +93,27 @@ def _plain_doi(text: str) -> str:
         doi = shorter
 
 
-def _papers(db: sqlite3.Connection, one: Named) -> tuple[ArticleKey, ...]:
-    match one.kind:
+def _papers(db: sqlite3.Connection, identifier: Named) -> tuple[ArticleKey, ...]:
+    match identifier.kind:
         case "PMID":
             rows = db.execute(
-                "select pmid from articles where pmid = ?", (min(int(one.value), MAX_PMID + 1),)
+                "select pmid from articles where pmid = :pmid",
+                {"pmid": min(int(identifier.value), MAX_PMID + 1)},
             )
         case "PMCID":
-            rows = db.execute("select pmid from articles where pmcid = ?", (one.value,))
+            rows = db.execute("select pmid from articles where pmcid = :pmcid", {"pmcid": identifier.value})
         case "DOI":
             # SQLite's lower() knows ASCII alone, and so it is asked for both.
-            spelt = (one.value, _VERSION.sub("", one.value))
-            rows = db.execute("select pmid from articles where lower(doi) in (lower(?), lower(?))", spelt)
+            spelt = {"doi": identifier.value, "bare": _VERSION.sub("", identifier.value)}
+            rows = db.execute(
+                "select pmid from articles where lower(doi) in (lower(:doi), lower(:bare))", spelt
+            )
         case "trial":
             rows = db.execute(
                 """
                 select pmid from registrations where number = :number
                 union select rowid from articles_fts where articles_fts match :word
                 """,
-                {"number": one.value, "word": f'"{one.value}"'},
+                {"number": identifier.value, "word": f'"{identifier.value}"'},
             )
     return tuple(sorted({ArticleKey(pmid) for (pmid,) in rows}, reverse=True))

@@ -35,29 +35,30 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
             """
             insert into questions (slug, position, title, question, claim, pico, recheck_days, bottom_line,
               harms, dual, reasons)
-            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            values (:slug, :position, :title, :question, :claim, :pico, :recheck_days, :bottom_line,
+              :harms, :dual, :reasons)
             on conflict (slug) do update set position = excluded.position, title = excluded.title,
               question = excluded.question, claim = excluded.claim, pico = excluded.pico,
               recheck_days = excluded.recheck_days, bottom_line = excluded.bottom_line,
               harms = excluded.harms, dual = excluded.dual, reasons = excluded.reasons
             """,
-            (
-                question.slug,
-                question.order,
-                question.title,
-                question.question,
-                question.claim,
-                json.dumps(dict(question.pico), ensure_ascii=False),
-                question.recheck_days,
-                question.bottom_line and question.bottom_line.model_dump_json(),
-                question.harms,
-                question.review.dual,
-                json.dumps(question.review.reasons, ensure_ascii=False),
-            ),
+            {
+                "slug": question.slug,
+                "position": question.order,
+                "title": question.title,
+                "question": question.question,
+                "claim": question.claim,
+                "pico": json.dumps(dict(question.pico), ensure_ascii=False),
+                "recheck_days": question.recheck_days,
+                "bottom_line": question.bottom_line and question.bottom_line.model_dump_json(),
+                "harms": question.harms,
+                "dual": question.review.dual,
+                "reasons": json.dumps(question.review.reasons, ensure_ascii=False),
+            },
         )
         db.execute(
-            "delete from seeds where question = ? and pmid not in (select value from json_each(?))",
-            (question.slug, json.dumps(list(question.all_seeds))),
+            "delete from seeds where question = :slug and pmid not in (select value from json_each(:seeds))",
+            {"slug": question.slug, "seeds": json.dumps(list(question.all_seeds))},
         )
         db.executemany(
             """
@@ -69,27 +70,33 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
 
 
 def completeness(db: sqlite3.Connection, slug: str) -> Completeness:
-    found = db.execute(
-        "select complete_to, strategy, incomplete_since, incomplete_reason from questions where slug = ?",
-        (slug,),
+    row = db.execute(
+        "select complete_to, strategy, incomplete_since, incomplete_reason from questions where slug = :slug",
+        {"slug": slug},
     ).fetchone()
-    return Completeness(*found) if found else Completeness(None, None, None, None)
+    return Completeness(*row) if row else Completeness(None, None, None, None)
 
 
 def keep_strategy(db: sqlite3.Connection, question: Question, when: str) -> None:
     db.execute(
         """
-        insert into strategies (hash, question, strategy, first_run) values (?, ?, ?, ?)
+        insert into strategies (hash, question, strategy, first_run) values (:hash, :slug, :strategy, :when)
         on conflict (hash) do nothing
         """,
-        (question.strategy_hash, question.slug, question.strategy, when),
+        {
+            "hash": question.strategy_hash,
+            "slug": question.slug,
+            "strategy": question.strategy,
+            "when": when,
+        },
     )
 
 
 def matching(db: sqlite3.Connection, slug: str) -> set[Pmid]:
     """PMIDs that the last complete search found; starter citations are none of them."""
     rows = db.execute(
-        "select pmid from question_articles where question = ? and matching and reason <> ?", (slug, STARTER)
+        "select pmid from question_articles where question = :slug and matching and reason <> :starter",
+        {"slug": slug, "starter": STARTER},
     )
     return {Pmid(ArticleKey(pmid)) for (pmid,) in rows}
 
@@ -97,51 +104,52 @@ def matching(db: sqlite3.Connection, slug: str) -> set[Pmid]:
 def has_starter(db: sqlite3.Connection, slug: str) -> bool:
     """Whether the question holds starter citations."""
     # Few records are any; left to itself, SQLite goes through the question's articles instead.
-    found = db.execute(
+    row = db.execute(
         """
         select exists (
-          select 1 from record_state s cross join question_articles q on q.question = ? and q.pmid = s.pmid
-          where s.source = 'starter' and q.matching and q.reason = ?)
+          select 1 from record_state s cross join question_articles q on q.question = :slug and q.pmid = s.pmid
+          where s.source = 'starter' and q.matching and q.reason = :starter)
         """,
-        (slug, STARTER),
+        {"slug": slug, "starter": STARTER},
     ).fetchone()
-    return bool(found[0])
+    return bool(row[0])
 
 
 def newest_revision(db: sqlite3.Connection, slug: str) -> str | None:
     """The latest day on which NLM revised a record that matches the question, as we hold it."""
-    found = db.execute(
+    row = db.execute(
         """
         select max(revised) from question_articles join articles using (pmid)
-        where question = ? and matching and reason <> ? and length(revised) = 10
+        where question = :slug and matching and reason <> :starter and length(revised) = 10
         """,
-        (slug, STARTER),
+        {"slug": slug, "starter": STARTER},
     ).fetchone()
-    return found[0] if found else None
+    return row[0] if row else None
 
 
 def newest_created(db: sqlite3.Connection, when: str) -> str | None:
     """The latest day on which a record was created in PubMed, of those that were in a question by ``when``."""
-    found = db.execute(
-        "select max(created) from question_articles where entered <= ?",
-        (when,),
+    row = db.execute(
+        "select max(created) from question_articles where entered <= :when",
+        {"when": when},
     ).fetchone()
-    return found[0] or None
+    return row[0] or None
 
 
 def enter(
     db: sqlite3.Connection, slug: str, strategy: str | None, reasons: Mapping[Pmid, str], when: str
 ) -> None:
     """Let stored articles into a question, each with its reason; what is there as a starter citation, too."""
+    given = {"slug": slug, "when": when, "strategy": strategy, "starter": STARTER}
     db.executemany(
         """
         insert into question_articles (question, pmid, published, entered, reason, strategy, matching)
-        select ?, pmid, coalesce(published, ''), ?, ?, ?, 1 from articles where pmid = ?
+        select :slug, pmid, coalesce(published, ''), :when, :reason, :strategy, 1 from articles where pmid = :pmid
         on conflict (question, pmid) do update set published = excluded.published, entered = excluded.entered,
           reason = excluded.reason, strategy = excluded.strategy, left_at = null, matching = 1
-        where not matching or reason = ?
+        where not matching or reason = :starter
         """,
-        [(slug, when, reason, strategy, pmid, STARTER) for pmid, reason in reasons.items()],
+        [given | {"pmid": pmid, "reason": reason} for pmid, reason in reasons.items()],
     )
 
 
@@ -149,10 +157,10 @@ def leave(db: sqlite3.Connection, slug: str, pmids: Collection[ArticleKey], when
     """Note that a complete search no longer finds these."""
     db.execute(
         """
-        update question_articles set matching = 0, left_at = ?
-        where question = ? and matching and pmid in (select value from json_each(?))
+        update question_articles set matching = 0, left_at = :when
+        where question = :slug and matching and pmid in (select value from json_each(:pmids))
         """,
-        (when, slug, json.dumps(list(pmids))),
+        {"slug": slug, "when": when, "pmids": json.dumps(list(pmids))},
     )
 
 
@@ -160,26 +168,26 @@ def leave_all(db: sqlite3.Connection, pmids: Collection[ArticleKey], when: str) 
     """Note that these records are gone, and so match nothing."""
     db.execute(
         """
-        update question_articles set matching = 0, left_at = ?
-        where matching and pmid in (select value from json_each(?))
+        update question_articles set matching = 0, left_at = :when
+        where matching and pmid in (select value from json_each(:pmids))
         """,
-        (when, json.dumps(list(pmids))),
+        {"when": when, "pmids": json.dumps(list(pmids))},
     )
 
 
 def questions_of(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> dict[ArticleKey, set[str]]:
     """The questions that each article has ever been in, but for starter citations."""
-    found: dict[ArticleKey, set[str]] = {}
+    by_article: dict[ArticleKey, set[str]] = {}
     rows = db.execute(
         """
         select pmid, question from question_articles
-        where reason <> ? and pmid in (select value from json_each(?))
+        where reason <> :starter and pmid in (select value from json_each(:pmids))
         """,
-        (STARTER, json.dumps(list(pmids))),
+        {"starter": STARTER, "pmids": json.dumps(list(pmids))},
     )
     for pmid, question in rows:
-        found.setdefault(ArticleKey(pmid), set()).add(question)
-    return found
+        by_article.setdefault(ArticleKey(pmid), set()).add(question)
+    return by_article
 
 
 @contextmanager
@@ -206,17 +214,18 @@ def complete(db: sqlite3.Connection, question: Question, started: str, found: Co
     """Move the question's watermark: everything up to ``started`` is here."""
     db.execute(
         """
-        update questions set complete_to = ?, strategy = ?, incomplete_since = null, incomplete_reason = null
-        where slug = ?
+        update questions
+        set complete_to = :started, strategy = :hash, incomplete_since = null, incomplete_reason = null
+        where slug = :slug
         """,
-        (started, question.strategy_hash, question.slug),
+        {"slug": question.slug, "started": started, "hash": question.strategy_hash},
     )
     for pmid, title in question.all_seeds.items():
-        row = db.execute("select title from articles where pmid = ?", (pmid,)).fetchone()
+        row = db.execute("select title from articles where pmid = :pmid", {"pmid": pmid}).fetchone()
         other = row[0] if row and not same_title(title, row[0]) else None
         db.execute(
-            "update seeds set found = ?, record_title = ? where question = ? and pmid = ?",
-            (pmid in found, other, question.slug, pmid),
+            "update seeds set found = :found, record_title = :title where question = :slug and pmid = :pmid",
+            {"slug": question.slug, "pmid": pmid, "found": pmid in found, "title": other},
         )
 
 
@@ -229,7 +238,8 @@ def same_title(given: str, recorded: str) -> bool:
 def seeds(db: sqlite3.Connection, slug: str) -> list[tuple[Pmid, str, int | None, str | None]]:
     """(pmid, title in the file, found, the record's title where it differs) of each seed."""
     rows = db.execute(
-        "select pmid, title, found, record_title from seeds where question = ? order by pmid", (slug,)
+        "select pmid, title, found, record_title from seeds where question = :slug order by pmid",
+        {"slug": slug},
     )
     return [(Pmid(ArticleKey(pmid)), *rest) for pmid, *rest in rows]
 
@@ -237,6 +247,9 @@ def seeds(db: sqlite3.Connection, slug: str) -> list[tuple[Pmid, str, int | None
 def incomplete(db: sqlite3.Connection, slug: str, started: str, reason: str) -> None:
     """Leave the watermark where it is, and say since when and why."""
     db.execute(
-        "update questions set incomplete_since = coalesce(incomplete_since, ?), incomplete_reason = ? where slug = ?",
-        (started, reason, slug),
+        """
+        update questions set incomplete_since = coalesce(incomplete_since, :started), incomplete_reason = :reason
+        where slug = :slug
+        """,
+        {"slug": slug, "started": started, "reason": reason},
     )

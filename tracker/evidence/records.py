@@ -47,16 +47,16 @@ class RawVersion(NamedTuple):
 
 def states(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, State]:
     """The standing of those of the records that we have heard of."""
-    found = db.execute(
+    rows = db.execute(
         """
         select s.pmid, s.raw, r.format, s.source, s.missing_since, s.gone
         from record_state s
         left join raw_records r on r.pmid = s.pmid and r.sha256 = s.raw
-        where s.pmid in (select value from json_each(?))
+        where s.pmid in (select value from json_each(:pmids))
         """,
-        (json.dumps(list(pmids)),),
+        {"pmids": json.dumps(list(pmids))},
     )
-    return {Pmid(ArticleKey(pmid)): State(*rest) for pmid, *rest in found}
+    return {Pmid(ArticleKey(pmid)): State(*rest) for pmid, *rest in rows}
 
 
 def stored(db: sqlite3.Connection, pmids: Collection[Pmid]) -> set[Pmid]:
@@ -77,17 +77,20 @@ def keep(db: sqlite3.Connection, versions: Iterable[RawVersion], when: str) -> N
 
 def body(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> tuple[str, bytes]:
     """Format and bytes of a version that is kept. Raises KeyError where it is not."""
-    found = db.execute(
-        "select format, body from raw_records where pmid = ? and sha256 = ?", (pmid, sha256)
+    row = db.execute(
+        "select format, body from raw_records where pmid = :pmid and sha256 = :sha256",
+        {"pmid": pmid, "sha256": sha256},
     ).fetchone()
-    if found is None:
+    if row is None:
         raise KeyError(pmid)
-    return found[0], unpack(found[1])
+    return row[0], unpack(row[1])
 
 
 def has_version(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> bool:
-    found = db.execute("select 1 from raw_records where pmid = ? and sha256 = ?", (pmid, sha256))
-    return found.fetchone() is not None
+    rows = db.execute(
+        "select 1 from raw_records where pmid = :pmid and sha256 = :sha256", {"pmid": pmid, "sha256": sha256}
+    )
+    return rows.fetchone() is not None
 
 
 def versions(db: sqlite3.Connection, pmid: Pmid, shown: str | None) -> list[tuple[str, str, bytes]]:
@@ -133,8 +136,8 @@ def answered(db: sqlite3.Connection, pmids: Iterable[Pmid], when: str, recheck_d
     How they stand is still known as of then, so ``checked`` stays as it is.
     """
     db.executemany(
-        "update record_state set next_check = ?, missing_since = null, gone = null where pmid = ?",
-        [(next_check(pmid, when, recheck_days), pmid) for pmid in pmids],
+        "update record_state set next_check = :next_check, missing_since = null, gone = null where pmid = :pmid",
+        [{"pmid": pmid, "next_check": next_check(pmid, when, recheck_days)} for pmid in pmids],
     )
 
 
@@ -147,8 +150,8 @@ def next_check(pmid: Pmid, checked: str, recheck_days: int) -> str:
 def check_at_once(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
     """Make these due, whatever their interval, until PubMed has answered for them."""
     db.execute(
-        "update record_state set next_check = checked where pmid in (select value from json_each(?))",
-        (json.dumps(list(pmids)),),
+        "update record_state set next_check = checked where pmid in (select value from json_each(:pmids))",
+        {"pmids": json.dumps(list(pmids))},
     )
 
 
@@ -218,11 +221,11 @@ def due(
         select pmid, checked, next_check, missing_since, gone from record_state s
         where raw is not null and source <> 'starter' and pmid in (
           select pmid from question_articles
-          where question in (select value from json_each(?)) and reason <> ?
+          where question in (select value from json_each(:questions)) and reason <> :starter
         )
         order by checked, pmid
         """,
-        (json.dumps(list(questions)), STARTER),
+        {"questions": json.dumps(list(questions)), "starter": STARTER},
     )
     return [
         Pmid(ArticleKey(pmid))
@@ -262,4 +265,4 @@ def all_versions(db: sqlite3.Connection) -> Iterator[Versions]:
 
 def show(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> None:
     """Note that the record shows another of the versions that are kept."""
-    db.execute("update record_state set raw = ? where pmid = ?", (sha256, pmid))
+    db.execute("update record_state set raw = :sha256 where pmid = :pmid", {"pmid": pmid, "sha256": sha256})

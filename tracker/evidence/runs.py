@@ -21,12 +21,24 @@ def start(db: sqlite3.Connection, command: str, version: str, details: Mapping[s
     """
     with transaction(db):
         db.execute(
-            "update runs set outcome = ?, finished = ?, reason = 'stopped before its end' where outcome = ?",
-            (FAILED, now(), RUNNING),
+            """
+            update runs set outcome = :failed, finished = :now, reason = 'stopped before its end'
+            where outcome = :running
+            """,
+            {"failed": FAILED, "now": now(), "running": RUNNING},
         )
         cursor = db.execute(
-            "insert into runs (command, started, outcome, version, details) values (?, ?, ?, ?, ?)",
-            (command, now(), RUNNING, version, json.dumps(details)),
+            """
+            insert into runs (command, started, outcome, version, details)
+            values (:command, :now, :running, :version, :details)
+            """,
+            {
+                "command": command,
+                "now": now(),
+                "running": RUNNING,
+                "version": version,
+                "details": json.dumps(details),
+            },
         )
     assert cursor.lastrowid is not None
     return cursor.lastrowid
@@ -37,8 +49,16 @@ def finish(
 ) -> None:
     """Close a run; inside the caller's transaction."""
     db.execute(
-        "update runs set finished = ?, outcome = ?, reason = ?, details = ? where id = ?",
-        (now(), outcome, reason, json.dumps(details, ensure_ascii=False), run),
+        """
+        update runs set finished = :now, outcome = :outcome, reason = :reason, details = :details where id = :run
+        """,
+        {
+            "run": run,
+            "now": now(),
+            "outcome": outcome,
+            "reason": reason,
+            "details": json.dumps(details, ensure_ascii=False),
+        },
     )
 
 
@@ -79,20 +99,20 @@ def log_fetch(
 
 def last_count(db: sqlite3.Connection, question: str, strategy: str) -> int | None:
     """How many records the latest search of this strategy counted; None before the first."""
-    found = db.execute(
+    row = db.execute(
         """
-        select count from searches where question = ? and strategy = ? and purpose = 'strategy'
+        select count from searches where question = :question and strategy = :strategy and purpose = 'strategy'
         order by id desc limit 1
         """,
-        (question, strategy),
+        {"question": question, "strategy": strategy},
     ).fetchone()
-    return found[0] if found else None
+    return row[0] if row else None
 
 
 def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> None:
-    values = [
-        json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple | dict | Mapping) else value
-        for value in row.values()
-    ]
-    columns, marks = ", ".join(row), ", ".join("?" * len(row))
-    db.execute(f"insert into {table} ({columns}) values ({marks})", values)
+    values = {
+        name: json.dumps(value, ensure_ascii=False) if isinstance(value, list | tuple | Mapping) else value
+        for name, value in row.items()
+    }
+    columns, places = ", ".join(values), ", ".join(f":{name}" for name in values)
+    db.execute(f"insert into {table} ({columns}) values ({places})", values)

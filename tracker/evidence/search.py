@@ -101,8 +101,8 @@ def search(db: sqlite3.Connection, text: str, limit: int = 20) -> list[Hit]:
     (synonyms.yml, and the topic's); 10⁶ also as 106, 10^6 and 10(6). A text of identifiers alone finds their papers.
     A text without any word finds nothing. Snippets mark what matched with « and ».
     """
-    if found := named(db, text):
-        return _hits(db, [pmid for one in found for pmid in one.pmids][:limit])
+    if by_name := named(db, text):
+        return _hits(db, [pmid for identifier in by_name for pmid in identifier.pmids][:limit])
     match = fts_query(text, db)
     if not match:
         return []
@@ -110,9 +110,9 @@ def search(db: sqlite3.Connection, text: str, limit: int = 20) -> list[Hit]:
         f"""
         select {_HIT}
         from articles_fts join articles a on a.pmid = articles_fts.rowid
-        where articles_fts match ? order by articles_fts.rowid desc limit ?
+        where articles_fts match :match order by articles_fts.rowid desc limit :limit
         """,
-        (_of_words(match), limit),
+        {"match": _of_words(match), "limit": limit},
     ).fetchall()
     around = snippets(db, text, [row[0] for row in rows], ("«", "»"))
     return [Hit._make((*row, around.get(row[0], ""))) for row in rows]
@@ -121,30 +121,30 @@ def search(db: sqlite3.Connection, text: str, limit: int = 20) -> list[Hit]:
 def count(db: sqlite3.Connection, text: str, most: int = 1000) -> int:
     """How many articles ``search`` would find, counted no further than ``most`` + 1."""
     if by_name := named(db, text):
-        return len({pmid for one in by_name for pmid in one.pmids})
+        return len({pmid for identifier in by_name for pmid in identifier.pmids})
     match = fts_query(text, db)
     if not match:
         return 0
-    query = "select count(*) from (select 1 from articles_fts where articles_fts match ? limit ?)"
-    found: int = db.execute(query, (_of_words(match), most + 1)).fetchone()[0]
-    return found
+    query = "select count(*) from (select 1 from articles_fts where articles_fts match :match limit :limit)"
+    counted: int = db.execute(query, {"match": _of_words(match), "limit": most + 1}).fetchone()[0]
+    return counted
 
 
 def _hits(db: sqlite3.Connection, pmids: Sequence[ArticleKey]) -> list[Hit]:
     rows = db.execute(
         f"""
         select {_HIT}, ''
-        from articles a where pmid in (select value from json_each(?)) order by pmid desc
+        from articles a where pmid in (select value from json_each(:pmids)) order by pmid desc
         """,
-        (json.dumps(pmids),),
+        {"pmids": json.dumps(pmids)},
     )
     return [Hit(*row) for row in rows]
 
 
 def borrowed(text: str) -> list[str]:
     """What in a text is PubMed's operator or field tag, and does not work as such here; each once, as it stands."""
-    found = (match["tag"] or match["operator"] for match in _BORROWED.finditer(text))
-    return list(dict.fromkeys(part for part in found if part and (part[0] != "[" or _is_tag(part))))
+    signs = (match["tag"] or match["operator"] for match in _BORROWED.finditer(text))
+    return list(dict.fromkeys(part for part in signs if part and (part[0] != "[" or _is_tag(part))))
 
 
 def _is_tag(text: str) -> bool:
@@ -154,7 +154,7 @@ def _is_tag(text: str) -> bool:
 def _without_borrowed(text: str) -> str:
     """Of PubMed's own signs none is looked for as a word."""
     return _BORROWED.sub(
-        lambda found: " " if found["operator"] or (found["tag"] and _is_tag(found["tag"])) else found[0], text
+        lambda sign: " " if sign["operator"] or (sign["tag"] and _is_tag(sign["tag"])) else sign[0], text
     )
 
 
@@ -179,10 +179,10 @@ def snippets(
         return {}
     beginnings = ", ".join(f"substr({column}, 1, {SNIPPETS_FROM})" for column in SEARCHED)
     rows = db.execute(
-        f"select pmid, {beginnings} from articles where pmid in (select value from json_each(?))",
-        (json.dumps(list(pmids)),),
+        f"select pmid, {beginnings} from articles where pmid in (select value from json_each(:pmids))",
+        {"pmids": json.dumps(list(pmids))},
     )
-    texts = {pmid: tuple(each or "" for each in found) for pmid, *found in rows}
+    texts = {pmid: tuple(each or "" for each in stored) for pmid, *stored in rows}
     columns = [f"{name}_{form}" for name in SEARCHED for form in ("joined", "parted")]
     with closing(sqlite3.connect(":memory:")) as few:
         few.execute(
@@ -191,13 +191,13 @@ def snippets(
         places = ", ".join("?" * (1 + len(columns)))
         few.executemany(
             f"insert into articles (rowid, {', '.join(columns)}) values ({places})",
-            ((pmid, *_formed(found)) for pmid, found in texts.items()),
+            ((pmid, *_formed(words)) for pmid, words in texts.items()),
         )
-        found = few.execute(
-            "select rowid, snippet(articles, -1, ?, ?, ?, 32) from articles where articles match ?",
-            (*_MARKS, _CUT, match),
+        matching = few.execute(
+            "select rowid, snippet(articles, -1, :before, :after, :cut, 32) from articles where articles match :match",
+            {"before": _MARKS[0], "after": _MARKS[1], "cut": _CUT, "match": match},
         )
-        return {ArticleKey(pmid): _as_it_stands(snippet, texts[pmid], marks) for pmid, snippet in found}
+        return {ArticleKey(pmid): _as_it_stands(snippet, texts[pmid], marks) for pmid, snippet in matching}
 
 
 # Around a match, and where a text was cut, in an index of our own; no text has them, as no record may hold control
@@ -263,8 +263,8 @@ def fts_query(text: str, db: sqlite3.Connection | None = None) -> str:
 
 def _begun(words: list[str], db: sqlite3.Connection | None) -> str:
     """Words of which the last may go on."""
-    if db and (found := _beginning(db, words[-1])):
-        return "(" + " OR ".join(_quoted([*words[:-1], last]) for last in found) + ")"
+    if db and (stored := _beginning(db, words[-1])):
+        return "(" + " OR ".join(_quoted([*words[:-1], last]) for last in stored) + ")"
     return _quoted(words) + " *"
 
 
@@ -285,8 +285,8 @@ def _beginning(db: sqlite3.Connection, text: str) -> list[str]:
             return []
         # What is asked for is stemmed again, which makes another word of some stems: diseas, of disease, disea.
         words = [*(f"{term}e" for term in stored), *stored]
-        found = zip(words, _stems(scratch, words), strict=True)
-        by_stem = {stems[0]: word for word, stems in found if len(stems) == 1}
+        stemmed = zip(words, _stems(scratch, words), strict=True)
+        by_stem = {stems[0]: word for word, stems in stemmed if len(stems) == 1}
     return [by_stem[term] for term in stored] if by_stem.keys() >= set(stored) else []
 
 
@@ -294,10 +294,10 @@ def _stems(scratch: sqlite3.Connection, texts: Sequence[str]) -> list[list[str]]
     """How the index would hold each of the texts."""
     scratch.execute("delete from words")
     scratch.executemany("insert into words (rowid, word) values (?, ?)", enumerate(texts))
-    found: list[list[str]] = [[] for _ in texts]
+    stems: list[list[str]] = [[] for _ in texts]
     for place, stem in scratch.execute("select doc, term from stems order by doc, offset"):
-        found[place].append(stem)
-    return found
+        stems[place].append(stem)
+    return stems
 
 
 def _with_synonyms(words: list[str]) -> list[str]:

@@ -25,9 +25,9 @@ def show(db: sqlite3.Connection, pmid: ArticleKey) -> dict[str, Any] | None:
     record = article[0]
     for table in TABLES:
         if table not in ("articles", "searched_texts"):
-            found = read_rows(db, f"select * from {table} where pmid = :pmid", given)
+            rows = read_rows(db, f"select * from {table} where pmid = :pmid", given)
             record[table] = [
-                {key: row[key] for key in row if key not in ("pmid", "position")} for row in found
+                {key: row[key] for key in row if key not in ("pmid", "position")} for row in rows
             ]
     record["questions"] = read_rows(
         db,
@@ -55,24 +55,26 @@ def show(db: sqlite3.Connection, pmid: ArticleKey) -> dict[str, Any] | None:
 def _warnings(record: dict[str, Any]) -> list[str]:
     state = record["state"] or {"source": "pubmed", "checked": None}
     checked = status_date(state["source"], state["checked"])
-    found = []
+    warnings = []
     if record["state"] and record["state"]["source"] == "starter":
-        found.append("STARTER CITATION, not a search result: a few facts, until a refresh brings the record")
+        warnings.append(
+            "STARTER CITATION, not a search result: a few facts, until a refresh brings the record"
+        )
     if record["retracted"]:
         where = _where(record, "RetractionIn", "RetractedandRepublishedIn")
-        found.append(f"RETRACTED{_by_title(record, 'retracted')}{where} ({checked})")
+        warnings.append(f"RETRACTED{_by_title(record, 'retracted')}{where} ({checked})")
     if record["withdrawn"]:
-        found.append(f"WITHDRAWN{_by_title(record, 'withdrawn')} ({checked})")
+        warnings.append(f"WITHDRAWN{_by_title(record, 'withdrawn')} ({checked})")
     if record["expression_of_concern"]:
-        found.append(f"EXPRESSION OF CONCERN{_where(record, 'ExpressionOfConcernIn')} ({checked})")
+        warnings.append(f"EXPRESSION OF CONCERN{_where(record, 'ExpressionOfConcernIn')} ({checked})")
     if record["corrected"]:
-        found.append(f"CORRECTED{_where(record, 'ErratumIn', 'CorrectedandRepublishedIn')} ({checked})")
+        warnings.append(f"CORRECTED{_where(record, 'ErratumIn', 'CorrectedandRepublishedIn')} ({checked})")
     if record["is_notice"]:
         about = _where(record, *sorted(IS_NOTICE))
-        found.append(f"NOTICE ABOUT ANOTHER PUBLICATION{_by_title(record, 'notice')}{about}")
+        warnings.append(f"NOTICE ABOUT ANOTHER PUBLICATION{_by_title(record, 'notice')}{about}")
     if record["state"] and record["state"]["gone"]:
-        found.append(f"GONE: PubMed no longer has this record (since {record['state']['missing_since']})")
-    return found
+        warnings.append(f"GONE: PubMed no longer has this record (since {record['state']['missing_since']})")
+    return warnings
 
 
 def _by_title(record: dict[str, Any], kind: str) -> str:

@@ -17,23 +17,26 @@ from tracker.evidence.questions import STARTER, relabelling
 
 def is_untouched(db: sqlite3.Connection) -> bool:
     """Whether no record has ever been asked for or loaded, and no question has ever been complete."""
-    found = db.execute(
+    row = db.execute(
         """
         select not exists (select 1 from record_state)
           and not exists (select 1 from questions where complete_to is not null)
         """
     ).fetchone()
-    return bool(found[0])
+    return bool(row[0])
 
 
 def leave_question(db: sqlite3.Connection, slug: str) -> None:
     """Take the starter citations out of a question, and out of the database where no other question has them."""
-    rows = db.execute("select pmid from question_articles where question = ? and reason = ?", (slug, STARTER))
+    given = {"question": slug, "starter": STARTER}
+    rows = db.execute(
+        "select pmid from question_articles where question = :question and reason = :starter", given
+    )
     pmids = {ArticleKey(pmid) for (pmid,) in rows}
     if not pmids:
         return
     with relabelling(db, pmids):
-        db.execute("delete from question_articles where question = ? and reason = ?", (slug, STARTER))
+        db.execute("delete from question_articles where question = :question and reason = :starter", given)
     _remove(db, pmids)
 
 
@@ -42,10 +45,10 @@ def _remove(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
     rows = db.execute(
         """
         select pmid from record_state
-        where source = 'starter' and pmid in (select value from json_each(?))
+        where source = 'starter' and pmid in (select value from json_each(:pmids))
           and pmid not in (select pmid from question_articles)
         """,
-        (json.dumps(list(pmids)),),
+        {"pmids": json.dumps(list(pmids))},
     )
     orphans = {ArticleKey(pmid) for (pmid,) in rows}
     articles.forget(db, orphans)
@@ -54,21 +57,22 @@ def _remove(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
 
 def forget_records(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
     """Forget what these starter citations said; of a record that PubMed did not deliver, that stays known."""
-    given = (json.dumps(list(pmids)),)
+    given = {"pmids": json.dumps(list(pmids))}
     db.execute(
-        "delete from raw_records where format = 'starter' and pmid in (select value from json_each(?))", given
+        "delete from raw_records where format = 'starter' and pmid in (select value from json_each(:pmids))",
+        given,
     )
     db.execute(
         """
         delete from record_state
-        where source = 'starter' and missing_since is null and pmid in (select value from json_each(?))
+        where source = 'starter' and missing_since is null and pmid in (select value from json_each(:pmids))
         """,
         given,
     )
     db.execute(
         """
         update record_state set raw = null, source = 'pubmed'
-        where source = 'starter' and pmid in (select value from json_each(?))
+        where source = 'starter' and pmid in (select value from json_each(:pmids))
         """,
         given,
     )

@@ -47,12 +47,14 @@ def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
     }
     questions = read_rows(db, _QUESTIONS, given)
     for question in questions:
-        found = seeds(db, question["question"])
+        seed_rows = seeds(db, question["question"])
         question["seeds_missing"] = [
-            {"pmid": pmid, "title": title} for pmid, title, here, _ in found if here == 0
+            {"pmid": pmid, "title": title} for pmid, title, here, _ in seed_rows if here == 0
         ]
         question["seeds_with_another_title"] = [
-            {"pmid": pmid, "title": title, "record_title": other} for pmid, title, _, other in found if other
+            {"pmid": pmid, "title": title, "record_title": other}
+            for pmid, title, _, other in seed_rows
+            if other
         ]
     stale = [
         question["question"]

@@ -79,8 +79,8 @@ class Schema(Migrations):
 
 def steps_of(package: str) -> dict[str, str]:
     """The files of a package's ``migrations/``, by name without ending."""
-    found = sorted((files(package) / "migrations").iterdir(), key=lambda file: file.name)
-    return {file.name.removesuffix(".sql"): file.read_text("utf-8") for file in found}
+    migrations = sorted((files(package) / "migrations").iterdir(), key=lambda file: file.name)
+    return {file.name.removesuffix(".sql"): file.read_text("utf-8") for file in migrations}
 
 
 class Object(NamedTuple):
@@ -200,5 +200,5 @@ class _Column(NamedTuple):
 
 
 def _columns(db: sqlite3.Connection, table: str) -> list[_Column]:
-    query = """select name, lower(type), "notnull", dflt_value from pragma_table_info(?) order by cid"""
-    return [_Column(*row) for row in db.execute(query, (table,))]
+    query = """select name, lower(type), "notnull", dflt_value from pragma_table_info(:table) order by cid"""
+    return [_Column(*row) for row in db.execute(query, {"table": table})]

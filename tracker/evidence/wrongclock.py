@@ -96,8 +96,9 @@ def _pubmed_is_later(db: sqlite3.Connection) -> str | None:
 
 
 def _last_run_before(db: sqlite3.Connection) -> str | None:
-    found: str | None = db.execute("select max(started) from runs where started <= ?", (now(),)).fetchone()[0]
-    return found
+    row = db.execute("select max(started) from runs where started <= :now", {"now": now()}).fetchone()
+    started: str | None = row[0]
+    return started
 
 
 def _complete_to_what_is_known(db: sqlite3.Connection, given: dict[str, str]) -> list[tuple[str, str | None]]:

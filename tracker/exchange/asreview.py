@@ -83,8 +83,8 @@ def _marks(record: Record) -> set[str]:
 def _record(path: Path, record: Record) -> Foreign:
     columns: dict[str, Any] = dict(record.fields)
     for note in record.notes:
-        if found := _NOTE.fullmatch(note.strip()):
-            columns[found[1].casefold()] = _value(found[2])
+        if match := _NOTE.fullmatch(note.strip()):
+            columns[match[1].casefold()] = _value(match[2])
     user = str(columns.get("asreview_user_name") or "").strip() or None
     decision = _decision(path, record)
     notes = [

@@ -175,15 +175,15 @@ def _cell(value: object) -> str:
 
 def _ris(path: Path, text: str) -> Iterator[Record]:
     try:
-        found = rispy.RisParser().parse_lines(iter(re.split(r"\r\n|\r|\n", text)))
+        entries = rispy.RisParser().parse_lines(iter(re.split(r"\r\n|\r|\n", text)))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnusableInput(f"{path}: not RIS as its readers know it ({error}).") from None
-    if len(found) != (begun := len(re.findall(r"^TY {2}-", text, re.M))):
+    if len(entries) != (begun := len(re.findall(r"^TY {2}-", text, re.M))):
         # rispy leaves a record without its end out.
         raise UnusableInput(
-            f"{path}: {begun} records begin (TY), but only {len(found)} end (ER). Is it cut off?"
+            f"{path}: {begun} records begin (TY), but only {len(entries)} end (ER). Is it cut off?"
         )
-    for number, entry in enumerate(found, 1):
+    for number, entry in enumerate(entries, 1):
         fields = {name: value for name, value in entry.items() if isinstance(value, str)}
         notes, urls = (entry.get(name) or [] for name in ("notes", "urls"))
         yield Record(f"record {number}", fields, list(notes), list(urls), is_row=False)

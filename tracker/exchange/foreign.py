@@ -131,8 +131,8 @@ class _Import:
         self.unknown: Counter[str] = Counter()
         known = reviews(evidence)
         self.review = self._chosen(known)
-        found = {pmid for each in matches if len(each.pmids) == 1 for pmid in each.pmids}
-        self.seal = tagging.seals(act.db, tagging.holding(evidence, known, found))
+        pmids = {pmid for each in matches if len(each.pmids) == 1 for pmid in each.pmids}
+        self.seal = tagging.seals(act.db, tagging.holding(evidence, known, pmids))
         self.within = self._within(evidence)
         self.acts = self._acts(act)
         self.maker = act
@@ -141,20 +141,20 @@ class _Import:
         if not vocabulary.groups(self.db):
             vocabulary.ensure(self.maker)
         matched: Counter[str] = Counter()
-        for record, found in zip(self.records, self.matches, strict=True):
+        for record, stored in zip(self.records, self.matches, strict=True):
             about = {"place": record.place, "title": record.title}
             if not (record.decisions or record.labels or record.notes):
                 self.report.undecided += 1
                 continue
-            if not found.pmids:
+            if not stored.pmids:
                 self.report.unmatched.append(about)
-            elif len(found.pmids) > 1:
-                self.report.ambiguous.append(about | {"pmids": list(found.pmids)})
-            elif self.within is not None and found.pmids[0] not in self.within:
-                self.report.outside.append(about | {"pmid": found.pmids[0]})
+            elif len(stored.pmids) > 1:
+                self.report.ambiguous.append(about | {"pmids": list(stored.pmids)})
+            elif self.within is not None and stored.pmids[0] not in self.within:
+                self.report.outside.append(about | {"pmid": stored.pmids[0]})
             else:
-                matched[found.by or ""] += 1
-                self._bring(record, found.pmids[0])
+                matched[stored.by or ""] += 1
+                self._bring(record, stored.pmids[0])
         self.report.matched = dict(sorted(matched.items()))
         self.report.written = dict(sorted(self.written.items()))
         self.report.unmapped_reviewers = dict(self.unmapped.most_common())
@@ -179,7 +179,8 @@ class _Import:
         if self.review is None:
             return None
         rows = evidence.execute(
-            "select pmid from question_articles where question = ? and matching", (self.review.question,)
+            "select pmid from question_articles where question = :question and matching",
+            {"question": self.review.question},
         )
         return {pmid for (pmid,) in rows}
 
@@ -278,9 +279,10 @@ class _Import:
             other = self.db.execute(
                 """
                 select t.name from taggings g join tags t on t.id = g.tag join tag_groups u on u.id = t.tag_group
-                where g.pmid = ? and g.question is ? and g.person = ? and u.name = ? and t.id <> ?
+                where g.pmid = :pmid and g.question is :question and g.person = :person
+                  and u.name = :group and t.id <> :tag
                 """,
-                (pmid, question, act.person, tag.group, tag.id),
+                {"pmid": pmid, "question": question, "person": act.person, "group": tag.group, "tag": tag.id},
             ).fetchone()
             if other:
                 self._against(record, pmid, act, other[0], tag.name)

@@ -39,7 +39,7 @@ def sought(pmid: str, doi: str, title: str, year: str, urls: Iterable[str] = ())
     """A record's own words, as they can be compared; what is no PMID, DOI or year is left out."""
     for text in (
         pmid,
-        *(next(filter(None, found.groups())) for url in urls if (found := _PUBMED.search(url))),
+        *(next(filter(None, address.groups())) for url in urls if (address := _PUBMED.search(url))),
     ):
         try:
             number: ArticleKey | None = given_pmid(text)
@@ -73,45 +73,46 @@ def match(db: sqlite3.Connection, records: Sequence[Sought]) -> list[Match]:
     by_doi = _dois(db, {record.doi for record in left if record.doi})
     left = [record for record in left if record.doi not in by_doi and record.title and record.year]
     by_title = _titles(db, {(record.title, record.year) for record in left if record.year})
-    found = []
+    matches = []
     for record in records:
         if record.pmid in by_pmid:
-            found.append(Match((ArticleKey(record.pmid or 0),), "pmid"))
+            matches.append(Match((ArticleKey(record.pmid or 0),), "pmid"))
         elif record.doi in by_doi:
-            found.append(Match(tuple(by_doi[record.doi or ""]), "doi"))
+            matches.append(Match(tuple(by_doi[record.doi or ""]), "doi"))
         elif pmids := by_title.get((record.title, record.year or "")):
-            found.append(Match(tuple(pmids), "title"))
+            matches.append(Match(tuple(pmids), "title"))
         else:
-            found.append(Match((), None))
-    return found
+            matches.append(Match((), None))
+    return matches
 
 
 def _pmids(db: sqlite3.Connection, pmids: set[int]) -> set[int]:
     rows = db.execute(
-        "select pmid from articles where pmid in (select value from json_each(?))", (json.dumps(list(pmids)),)
+        "select pmid from articles where pmid in (select value from json_each(:pmids))",
+        {"pmids": json.dumps(list(pmids))},
     )
     return {pmid for (pmid,) in rows}
 
 
 def _dois(db: sqlite3.Connection, dois: set[str]) -> dict[str, list[ArticleKey]]:
-    found: dict[str, list[ArticleKey]] = {}
+    by_doi: dict[str, list[ArticleKey]] = {}
     if dois:
         for pmid, doi in db.execute("select pmid, doi from articles where doi is not null order by pmid"):
             if (plain := plain_doi(doi)) in dois:
-                found.setdefault(plain, []).append(pmid)
-    return found
+                by_doi.setdefault(plain, []).append(pmid)
+    return by_doi
 
 
 def _titles(db: sqlite3.Connection, titles: set[tuple[str, str]]) -> dict[tuple[str, str], list[ArticleKey]]:
-    found: dict[tuple[str, str], list[ArticleKey]] = {}
+    by_title: dict[tuple[str, str], list[ArticleKey]] = {}
     rows = db.execute(
         """
         select pmid, title, substr(published, 1, 4) from articles
-        where substr(published, 1, 4) in (select value from json_each(?)) order by pmid
+        where substr(published, 1, 4) in (select value from json_each(:years)) order by pmid
         """,
-        (json.dumps(sorted({year for _, year in titles})),),
+        {"years": json.dumps(sorted({year for _, year in titles}))},
     )
     for pmid, title, year in rows:
         if (key := (plain_title(title or ""), year)) in titles:
-            found.setdefault(key, []).append(pmid)
-    return found
+            by_title.setdefault(key, []).append(pmid)
+    return by_title

@@ -1,6 +1,6 @@
 """Our own format, which loses nothing: a row for everything that somebody said of a paper, as CSV or JSON Lines.
 
-The columns are those of ``store.written.Row``. CSV is made for spreadsheets (UTF-8 with a byte order mark, every cell
+The columns are those of ``team.statements.Row``. CSV is made for spreadsheets (UTF-8 with a byte order mark, every cell
 quoted), so what could be a formula has an apostrophe before it, which the import takes away again. What is said of
 no question, and what a kind does not have, is an empty cell.
 """
@@ -27,7 +27,7 @@ from tracker.export.clean import guarded, unguarded
 from tracker.questions import SLUG
 from tracker.team import people, vocabulary
 from tracker.team.acts import Act, acting, current, next_event
-from tracker.team.review import REVIEWERS
+from tracker.team.review import REVIEWERS, Seal
 from tracker.team.statements import Row, rows
 from tracker.team.tagging import LONGEST_NOTE
 
@@ -75,19 +75,19 @@ def export(db: sqlite3.Connection, out: BinaryIO, format: Format = "csv", questi
     return count
 
 
-def _write_csv(found: Iterator[Row], out: BinaryIO) -> None:
+def _write_csv(statements: Iterator[Row], out: BinaryIO) -> None:
     text = TextIOWrapper(out, encoding="utf-8-sig", newline="", write_through=True)
     try:
         table = csv.writer(text, quoting=csv.QUOTE_ALL)
         table.writerow(COLUMNS)
-        for row in found:
+        for row in statements:
             table.writerow("" if cell is None else guarded(str(cell)) for cell in row)
     finally:
         text.detach()
 
 
-def _write_jsonl(found: Iterator[Row], out: BinaryIO) -> None:
-    for row in found:
+def _write_jsonl(statements: Iterator[Row], out: BinaryIO) -> None:
+    for row in statements:
         out.write(json.dumps(row._asdict(), ensure_ascii=False).encode() + b"\n")
 
 
@@ -208,13 +208,9 @@ def _check_values(given: dict[str, Any], kind: str) -> None:
         )
 
 
-def _check_seal(seal: str | None) -> None:
-    if seal:
-        question, _, stage = seal.partition("/")
-        if not SLUG.fullmatch(question) or stage not in STAGES:
-            raise ValueError(
-                f"sealed: {_short(seal)} is not a seal. Write QUESTION/STAGE, or leave it empty."
-            )
+def _check_seal(text: str | None) -> None:
+    if text and not Seal.parse(text):
+        raise ValueError(f"sealed: {_short(text)} is not a seal. Write QUESTION/STAGE, or leave it empty.")
 
 
 def _check_moment(moment: str) -> None:
@@ -381,15 +377,16 @@ class _Import:
     def _note(self, row: Row, of: dict[str, Any]) -> int:
         """The id of the same note, or one that a new one can have: notes that say the same at once are counted."""
         same = (row.pmid, row.question, of["person"], row.text, row.when)
-        found = self.act.db.execute(
+        note = self.act.db.execute(
             """
-            select id from notes where pmid = ? and question is ? and person = ? and text = ? and written = ?
-            order by id limit 1 offset ?
+            select id from notes
+            where pmid = :pmid and question is :question and person = :person and text = :text and written = :when
+            order by id limit 1 offset :earlier
             """,
-            (*same, self._notes[same]),
+            {**of, "text": row.text, "when": row.when, "earlier": self._notes[same]},
         ).fetchone()
         self._notes[same] += 1
-        return int(found[0]) if found else next_event(self.act.db)
+        return int(note[0]) if note else next_event(self.act.db)
 
     def _forbidden(self, row: Row, key: dict[str, Any]) -> str | None:
         """What was there before that leaves no place for a new row."""
@@ -399,18 +396,19 @@ class _Import:
             other = self.act.db.execute(
                 """
                 select t.name from taggings g join tags t on t.id = g.tag
-                where g.pmid = ? and g.question is ? and g.person = ? and t.tag_group = (
-                  select tag_group from tags where id = ?)
+                where g.pmid = :pmid and g.question is :question and g.person = :person and t.tag_group = (
+                  select tag_group from tags where id = :tag)
                 """,
-                (row.pmid, row.question, key["person"], key["tag"]),
+                key,
             ).fetchone()
             return str(other[0]) if other else None
         if row.kind == "decision" and row.sealed:
-            of = (row.question, row.pmid, row.stage)
             there = self.act.db.execute(
-                "select count(*) from decisions where question = ? and pmid = ? and stage = ?", of
+                "select count(*) from decisions where question = :question and pmid = :pmid and stage = :stage",
+                key,
             ).fetchone()[0]
-            return "two others have decided" if there - self._decided[of] >= REVIEWERS else None
+            earlier = self._decided[row.question, row.pmid, row.stage]
+            return "two others have decided" if there - earlier >= REVIEWERS else None
         return None
 
     def _remember(self, row: Row, *, is_new: bool) -> None:
@@ -423,13 +421,16 @@ class _Import:
         """Where two have decided by now in a blind review, nothing is hidden any more; since the second did."""
         for question, pmid, stage in self._decided:
             moments = self.act.db.execute(
-                "select decided, blind from decisions where question = ? and pmid = ? and stage = ? order by 1",
-                (question, pmid, stage),
+                """
+                select decided, blind from decisions
+                where question = :question and pmid = :pmid and stage = :stage order by 1
+                """,
+                {"question": question, "pmid": pmid, "stage": stage},
             ).fetchall()
             if len(moments) >= REVIEWERS and any(blind for _, blind in moments):
                 self.act.db.execute(
-                    "insert into unsealed (review, pmid, unsealed) values (?, ?, ?) on conflict do nothing",
-                    (f"{question}/{stage}", pmid, moments[REVIEWERS - 1][0]),
+                    "insert into unsealed (review, pmid, unsealed) values (:seal, :pmid, :when) on conflict do nothing",
+                    {"seal": str(Seal(question, stage)), "pmid": pmid, "when": moments[REVIEWERS - 1][0]},
                 )
 
 

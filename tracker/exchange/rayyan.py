@@ -43,13 +43,13 @@ _MEANS: dict[str, Decision] = {
 def read(path: Path) -> list[Foreign]:
     """Every record with what was said of it. Raises UnusableInput where nothing in the file is Rayyan's."""
     records = read_records(path)
-    found = [_record(record) for record in records]
+    foreign = [_record(record) for record in records]
     if not any(_PART.search(note) for record in records for note in record.notes):
         raise UnusableInput(
             f"{path}: {len(records)} records, and none has Rayyan's notes (RAYYAN-INCLUSION: …). "
             "Export from Rayyan with decisions, labels and reasons, as CSV or RIS."
         )
-    return found
+    return foreign
 
 
 def _record(record: Record) -> Foreign:
@@ -120,7 +120,7 @@ def _names_in(text: str) -> list[str]:
 def _plain(text: str) -> str:
     """A text as Ruby quotes it, which is nearly as JSON does."""
     try:
-        found: Any = json.loads(f'"{text}"', strict=False)
+        unescaped: Any = json.loads(f'"{text}"', strict=False)
     except ValueError:
-        found = re.sub(r"\\(.)", r"\1", text)
-    return str(found)
+        unescaped = re.sub(r"\\(.)", r"\1", text)
+    return str(unescaped)

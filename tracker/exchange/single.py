@@ -58,8 +58,8 @@ class Statements:
         self.hidden = 0
         self._db = db
         self._viewer = viewer
-        found = reviews(evidence) if evidence else None
-        self._single = None if found is None else {slug for slug, each in found.items() if not each.dual}
+        known = reviews(evidence) if evidence else None
+        self._single = None if known is None else {slug for slug, each in known.items() if not each.dual}
 
     def rows(
         self, pmid: ArticleKey | None = None, question: str | None = None, person: str | None = None
@@ -73,7 +73,7 @@ class Statements:
 
 
 def _check(evidence: sqlite3.Connection, pmid: ArticleKey, question: str | None) -> None:
-    if not evidence.execute("select 1 from articles where pmid = ?", (pmid,)).fetchone():
+    if not evidence.execute("select 1 from articles where pmid = :pmid", {"pmid": pmid}).fetchone():
         raise NotThere(f"PMID {pmid} is not stored, so nothing was written. 'tracker search' finds what is.")
     slugs = [slug for (slug,) in evidence.execute("select slug from questions order by position, slug")]
     if question is not None and question not in slugs:

@@ -26,7 +26,7 @@ def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> Non
 
 def item(c: Citation) -> dict[str, Any]:
     """The citation as a CSL item; what it lacks is left out."""
-    found = {
+    fields = {
         "id": f"pmid{c.pmid}",
         "type": _type(c),
         "genre": "preprint" if _type(c) == "article" else None,
@@ -55,7 +55,7 @@ def item(c: Citation) -> dict[str, Any]:
         },
         **_container(c),
     }
-    return {name: _clean(value) for name, value in found.items() if value}
+    return {name: _clean(value) for name, value in fields.items() if value}
 
 
 def _type(c: Citation) -> str:

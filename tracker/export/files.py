@@ -138,8 +138,8 @@ def _umask() -> int:
 
 
 def _newest_run(db: sqlite3.Connection) -> str:
-    found = db.execute("select max(coalesce(finished, started)) from runs").fetchone()
-    return found[0] or NEVER
+    row = db.execute("select max(coalesce(finished, started)) from runs").fetchone()
+    return row[0] or NEVER
 
 
 @contextmanager

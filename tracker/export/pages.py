@@ -26,22 +26,22 @@ class Stretch(NamedTuple):
 
 def stretches(pages: str | None) -> tuple[Stretch, ...]:
     """The pages of the paper itself, without its discussion, reply and the like; whatever is unknown stays whole."""
-    found: list[Stretch] = []
+    own: list[Stretch] = []
     for part in re.split(r"[;,]", _WITHIN.sub("", pages or "")):
         stretch = _stretch(part.strip())
-        if stretch is None or (found and not _same_kind(found[0], stretch)):
+        if stretch is None or (own and not _same_kind(own[0], stretch)):
             break
-        found.append(stretch)
-    return tuple(found) or ((Stretch(pages),) if pages else ())
+        own.append(stretch)
+    return tuple(own) or ((Stretch(pages),) if pages else ())
 
 
 def first_and_last(pages: str | None) -> tuple[str | None, str | None]:
     """The first page and, of several, the last."""
-    found = stretches(pages)
-    if not found:
+    own = stretches(pages)
+    if not own:
         return None, None
-    last = found[-1].last or found[-1].first
-    return found[0].first, last if last != found[0].first else None
+    last = own[-1].last or own[-1].first
+    return own[0].first, last if last != own[0].first else None
 
 
 def written_out(pages: str | None, hyphen: str = "-") -> str:
@@ -52,10 +52,10 @@ def written_out(pages: str | None, hyphen: str = "-") -> str:
 def _stretch(text: str) -> Stretch | None:
     if roman := _ROMAN.fullmatch(text):
         return _of(roman[1], roman[2] or "")
-    found = _RANGE.fullmatch(text)
-    if not found:
+    match = _RANGE.fullmatch(text)
+    if not match:
         return None
-    prefix, first, suffix, last_prefix, last, last_suffix = (part or "" for part in found.groups())
+    prefix, first, suffix, last_prefix, last, last_suffix = (part or "" for part in match.groups())
     if not last or last_prefix not in ("", prefix):
         return _of(prefix + first + suffix, last_prefix + last + last_suffix)
     whole = first[: max(0, len(first) - len(last))] + last
@@ -68,6 +68,6 @@ def _of(first: str, last: str) -> Stretch:
     return Stretch(first, "" if last == first else last)
 
 
-def _same_kind(one: Stretch, other: Stretch) -> bool:
+def _same_kind(stretch: Stretch, other: Stretch) -> bool:
     """Not ``viii`` after ``77-95``."""
-    return re.sub(r"\d+", "", one.first) == re.sub(r"\d+", "", other.first)
+    return re.sub(r"\d+", "", stretch.first) == re.sub(r"\d+", "", other.first)

@@ -105,8 +105,8 @@ def backup(settings: Settings, folder: Path | None = None, *, keep: int = KEEP) 
     folder = _folder(settings, folder)
     with _plain_errors(folder), backing_up(folder):
         _clear_leftovers(folder)
-        found = list_backups(folder)
-        earlier = [one for one in found if not is_ahead(one.moment)]
+        backups = list_backups(folder)
+        earlier = [old for old in backups if not is_ahead(old.moment)]
         made = _make(folder, paths)
         deleted, staying = _rotate(made, earlier, keep)
     return {
@@ -117,8 +117,8 @@ def backup(settings: Settings, folder: Path | None = None, *, keep: int = KEEP) 
             for name, file in made.files.items()
         },
         "deleted": deleted,
-        "kept": len(found) + 1 - len(deleted),
-        "remarks": [*_losses(made, earlier), *staying, *_ahead(found)],
+        "kept": len(backups) + 1 - len(deleted),
+        "remarks": [*_losses(made, earlier), *staying, *_ahead(backups)],
         "seconds": time.monotonic() - started,
     }
 
@@ -171,7 +171,7 @@ def _keep(db: sqlite3.Connection, name: Name, path: Path, part: Path) -> File:
         where = part.parent if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL else path
         raise connect.plain_error(where, error) from None
     try:
-        found = copies.contents(copy, name)
+        contents = copies.contents(copy, name)
     except CorruptDatabase as error:
         raise CorruptDatabase(
             f"{path}: {error}. There is no new backup; older ones are untouched. Restore one with 'tracker restore'."
@@ -182,7 +182,7 @@ def _keep(db: sqlite3.Connection, name: Name, path: Path, part: Path) -> File:
     copy.unlink()
     with suppress(zstandard.ZstdError):
         if _unpack(packed, None, bytes) == sha256:
-            return File(bytes=bytes, sha256=sha256, migrations=found.migrations, counts=found.counts)
+            return File(bytes=bytes, sha256=sha256, migrations=contents.migrations, counts=contents.counts)
     raise TrackerError(f"{packed}: read back, it is not what was written. Check the disk.")
 
 
@@ -210,7 +210,7 @@ def _check_room(folder: Path, sizes: Sequence[int]) -> None:
 def _losses(made: Backup, earlier: Sequence[Backup]) -> Iterator[str]:
     """What the last backup had, and this has not: the log only ever grows, and a database does not go away."""
     for name in copies.DATABASES:
-        last = next((one for one in reversed(earlier) if name in one.files), None)
+        last = next((backup for backup in reversed(earlier) if name in backup.files), None)
         if last is None:
             continue
         if name not in made.files:
@@ -224,11 +224,11 @@ def _losses(made: Backup, earlier: Sequence[Backup]) -> Iterator[str]:
             )
 
 
-def _ahead(found: Sequence[Backup]) -> Iterator[str]:
+def _ahead(backups: Sequence[Backup]) -> Iterator[str]:
     """By its name each would be the newest for months. How old it is nobody knows, so it is not deleted."""
-    for one in found:
-        if is_ahead(one.moment):
-            yield f"{one.folder}: a time yet to come, as a clock was wrong. It is kept until you delete it"
+    for backup in backups:
+        if is_ahead(backup.moment):
+            yield f"{backup.folder}: a time yet to come, as a clock was wrong. It is kept until you delete it"
 
 
 # -- those that there are ----------------------------------------------------------------------
@@ -238,15 +238,15 @@ def list_backups(folder: Path) -> list[Backup]:
     """The backups in a folder, oldest first: what has our name, a manifest, and nothing else in it."""
     if not folder.is_dir():
         return []
-    found = []
+    backups = []
     for path in sorted(folder.iterdir()):
         if NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
             with suppress(TrackerError):
-                one = Backup(path, _manifest(path))
-                ours = {MANIFEST, *(f"{name}.zst" for name in one.files)}
+                backup = Backup(path, _manifest(path))
+                ours = {MANIFEST, *(f"{name}.zst" for name in backup.files)}
                 if {entry.name for entry in path.iterdir()} <= ours:
-                    found.append(one)
-    return found
+                    backups.append(backup)
+    return backups
 
 
 def find(settings: Settings, wanted: str, only: Name | None = None) -> Backup:
@@ -256,12 +256,12 @@ def find(settings: Settings, wanted: str, only: Name | None = None) -> Backup:
     """
     folder = default_folder(settings)
     if wanted == LATEST:
-        found = [one for one in list_backups(folder) if not only or only in one.files]
-        if not found:
+        backups = [backup for backup in list_backups(folder) if not only or only in backup.files]
+        if not backups:
             raise UnusableInput(
                 f"{folder}: there is no backup{f' with {only}' if only else ''}. Give a path."
             )
-        return max(found, key=lambda one: (not is_ahead(one.moment), one.moment))
+        return max(backups, key=lambda backup: (not is_ahead(backup.moment), backup.moment))
     path = Path(wanted)
     if not path.exists() and NAME.fullmatch(wanted):
         path = folder / wanted
@@ -293,19 +293,20 @@ def _rotate(made: Backup, earlier: Sequence[Backup], keep: int) -> tuple[list[st
 
     The one just made stays whatever the clock says, and so does the last one of each database.
     """
-    staying = {one.folder for one in earlier[max(0, len(earlier) + 1 - keep) :]}
+    staying = {backup.folder for backup in earlier[max(0, len(earlier) + 1 - keep) :]}
     for name in copies.DATABASES:
-        staying |= {one.folder for one in [one for one in (*earlier, made) if name in one.files][-1:]}
+        having_it = [backup for backup in (*earlier, made) if name in backup.files]
+        staying |= {backup.folder for backup in having_it[-1:]}
     deleted, remarks = [], []
-    for one in earlier:
-        if one.folder not in staying:
+    for backup in earlier:
+        if backup.folder not in staying:
             try:
                 # Renamed first, so that a kill leaves nothing that looks like a backup.
-                part = one.folder.rename(one.folder.with_name(f".{one.folder.name}.part"))
+                part = backup.folder.rename(backup.folder.with_name(f".{backup.folder.name}.part"))
                 shutil.rmtree(part)
-                deleted.append(one.folder.name)
+                deleted.append(backup.folder.name)
             except OSError as error:
-                remarks.append(f"{one.folder}: an old backup that cannot be deleted ({error.strerror})")
+                remarks.append(f"{backup.folder}: an old backup that cannot be deleted ({error.strerror})")
     return deleted, remarks
 
 
@@ -431,7 +432,7 @@ def _replace(path: Path, fresh: Path, aside: Path, undo: ExitStack) -> None:
         undo.callback(path.unlink, missing_ok=True)
     # A log that could not be folded in goes with its database: beside the new one it would be applied to that.
     for end in copies.BESIDE:
-        beside, elsewhere = (one.with_name(one.name + end) for one in (path, aside))
+        beside, elsewhere = (file.with_name(file.name + end) for file in (path, aside))
         if beside.exists():
             beside.replace(elsewhere)
             undo.callback(elsewhere.replace, beside)

@@ -102,8 +102,8 @@ def newest(editions: Sequence[Edition], today: date) -> Edition:
         return edition.version or latest, edition.dated if edition.dated <= tomorrow else ""
 
     def of_format(format: str) -> Edition | None:
-        found = [edition for edition in reversed(editions) if edition.format == format]
-        return max(found, key=lambda edition: (age(edition), edition.notices), default=None)
+        candidates = [edition for edition in reversed(editions) if edition.format == format]
+        return max(candidates, key=lambda edition: (age(edition), edition.notices), default=None)
 
     chosen, *poorer = [edition for edition in map(of_format, reversed(FORMATS)) if edition]
     for edition in poorer:
@@ -134,13 +134,13 @@ def edition_of(sha256: str, format: str, body: bytes) -> Edition:
     """The edition that a stored version is. Raises RecordError where it cannot be read."""
     article = parse(body, format)
     days = (article.revised, article.completed, article.created)
-    found = flags(article)
+    flagged = flags(article)
     return Edition(
         sha256,
         format,
         article.version if format == "xml" else 0,
         max(day or "" for day in days),
-        (found.retracted or found.withdrawn, found.expression_of_concern, found.corrected),
+        (flagged.retracted or flagged.withdrawn, flagged.expression_of_concern, flagged.corrected),
     )
 
 
@@ -203,7 +203,7 @@ def _store_round(
         for pmid in sorted(fresh.keys() & stored)
         if (raw := states[pmid].raw)
     }
-    changed = [pmid for pmid, found in changes.items() if found]
+    changed = [pmid for pmid, logged in changes.items() if logged]
     forget_records(db, [pmid for pmid in fresh.keys() & known if not states[pmid].stored])
     versions = (records.RawVersion(r.pmid, r.sha256, r.format, r.body) for r in came.values())
     records.keep(db, versions, when)
@@ -256,9 +256,9 @@ def _differs(reading: Reading, state: records.State | None) -> bool:
 def note_changes(db: sqlite3.Connection, reading: Reading, before: str, run: int, when: str) -> list[Change]:
     """Log how the reading differs from the version of that hash, field by field; returns what was logged."""
     old = stored_article(db, reading.pmid, before)
-    found = list(changes_between(old, parse(records.unpack(reading.body), reading.format)))
-    records.note_changes(db, ((reading.pmid, *change) for change in found), when, run)
-    return found
+    changes = list(changes_between(old, parse(records.unpack(reading.body), reading.format)))
+    records.note_changes(db, ((reading.pmid, *change) for change in changes), when, run)
+    return changes
 
 
 def stored_article(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> Article:

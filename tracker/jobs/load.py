@@ -235,13 +235,13 @@ def _count(tally: Tally, stored: ingest.Stored) -> None:
 
 def _matching_as_shown(db: sqlite3.Connection, batch: Batch, parsed: Parsed) -> dict[Pmid, tuple[str, ...]]:
     """Which questions each record that matched any matches in the version that is shown now."""
-    found = {(reading.pmid, reading.sha256): slugs for reading, slugs in parsed.readings}
+    matching = {(reading.pmid, reading.sha256): slugs for reading, slugs in parsed.readings}
     if not batch.strategies:
         return {}
-    shown = {pmid: state.raw for pmid, state in records.states(db, {pmid for pmid, _ in found}).items()}
+    shown = {pmid: state.raw for pmid, state in records.states(db, {pmid for pmid, _ in matching}).items()}
     return {
-        pmid: found[pmid, raw]
-        if (pmid, raw) in found
+        pmid: matching[pmid, raw]
+        if (pmid, raw) in matching
         else _matching(ingest.stored_article(db, pmid, raw), batch.strategies)
         for pmid, raw in shown.items()
         if raw

@@ -370,8 +370,8 @@ def _look_for_altered(job: Refresh, progress: Progress) -> None:
         )
     known = job.db.execute(
         "select distinct pmid from publication_types where lower(name) in "
-        "('retracted publication', 'expression of concern') and pmid in (select value from json_each(?))",
-        (json.dumps(search.pmids),),
+        "('retracted publication', 'expression of concern') and pmid in (select value from json_each(:pmids))",
+        {"pmids": json.dumps(search.pmids)},
     )
     progress.altered = progress.kept & (
         frozenset(search.pmids) - {Pmid(ArticleKey(pmid)) for (pmid,) in known}
@@ -381,8 +381,11 @@ def _look_for_altered(job: Refresh, progress: Progress) -> None:
 def _enter(job: Refresh, progress: Progress, pmids: Collection[Pmid]) -> None:
     """Let stored records into the question, each with its reason; inside the caller's transaction."""
     rows = job.db.execute(
-        "select pmid, coalesce(created, entered, '') from articles where pmid in (select value from json_each(?))",
-        (json.dumps(list(pmids)),),
+        """
+        select pmid, coalesce(created, entered, '') from articles
+        where pmid in (select value from json_each(:pmids))
+        """,
+        {"pmids": json.dumps(list(pmids))},
     )
     reasons = {Pmid(ArticleKey(pmid)): _reason(progress, created) for pmid, created in rows}
     with store.relabelling(job.db, reasons.keys()):

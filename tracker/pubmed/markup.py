@@ -160,7 +160,7 @@ class _Run:
 
     def folded(self) -> Plain:
         """With single spaces, and none at the ends of lines."""
-        dropped = {place for found in _NEEDLESS.finditer(self.text) for place in range(*found.span())}
+        dropped = {place for match in _NEEDLESS.finditer(self.text) for place in range(*match.span())}
         if not dropped:
             return Plain(self.text, self.places)
         stay = [place for place in range(len(self.text)) if place not in dropped]

@@ -61,8 +61,8 @@ def _loose(element: etree._Element) -> list[str]:
 
 def _row(element: etree._Element, parts: Sequence[str]) -> str:
     first, *others = (text.strip(_SPACE) for text in _loose(element))
-    found = [first, *(each for pair in zip(parts, others, strict=True) for each in pair)]
-    return _joined([each for each in found if each])
+    pieces = [first, *(each for pair in zip(parts, others, strict=True) for each in pair)]
+    return _joined([each for each in pieces if each])
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -118,6 +118,10 @@ _SHORT_NAME = re.compile(
 )
 
 
+# Fields of an Article, by name.
+_Facts = dict[str, Any]
+
+
 class _Line(NamedTuple):
     """One field, unfolded."""
 
@@ -258,11 +262,11 @@ def _unfold(text: str) -> tuple[list[_Line], list[str]]:
 
 def _field(line: str) -> _Line | None:
     """The field that the line begins: the hyphen stands fifth, or the tag is one that we know and a space follows."""
-    found = _LINE.match(line)
-    if not found:
+    match = _LINE.match(line)
+    if not match:
         return None
-    tag, _, value = found.groups()
-    as_written = tag.isupper() and found.start(2) == 4
+    tag, _, value = match.groups()
+    as_written = tag.isupper() and match.start(2) == 4
     known = tag.upper() in _KNOWN and value[:1] in ("", " ", "\t")
     return _Line(tag.upper(), value.strip()) if as_written or known else None
 
@@ -275,11 +279,11 @@ class _Fields:
         text = (f"{tag:<4}- {value}" for tag, value in lines)
         self._record: dict[str, Any] = Medline.read(text)  # type: ignore[no-untyped-call]
 
-    def one(self, tag: str) -> str | None:
+    def value(self, tag: str) -> str | None:
         value = self._record.get(tag)
         return (value if isinstance(value, str) else " ".join(value)) or None if value else None
 
-    def many(self, tag: str) -> list[str]:
+    def values(self, tag: str) -> list[str]:
         value = self._record.get(tag, [])
         return [part for part in (self.repeated(tag) if isinstance(value, str) else value) if part]
 
@@ -289,57 +293,96 @@ class _Fields:
 
 def _article(lines: list[_Line]) -> Article:
     fields = _Fields(lines)
-    pmid, one = _only_pmid(fields, lines), fields.one
-    electronic = _full_date(one("DEP"))
-    published = parse_date(one("DP") or "")
-    book = _book(fields, published)
-    abstract = _UNLABELLED.sub("", one("AB") or "")
+    pmid = _only_pmid(fields, lines)
+    book = _book(fields)
     return Article(
         pmid=parse_pmid(pmid),
         kind="book" if book else "article",
-        title=_text(one("TI")) if one("TI") or not book else book.title,
-        vernacular_title=one("TT"),
-        abstract=(AbstractSection(None, None, _text(abstract)),) if abstract else (),
-        copyright=one("CI"),
-        other_abstracts=tuple(_other_abstracts(lines)),
-        authors=tuple(_authors(lines)),
-        authors_complete=not any(line.tag in ("FAU", "AU") and _is_et_al(line.value) for line in lines),
-        investigators=tuple(_investigators(lines)),
-        journal=_journal(fields) if not book else Journal(),
-        book=book,
-        pages=one("PG"),
-        article_number=None if one("PG") else article_number(_location_ids(fields)),
-        published=published or electronic,
-        published_raw=one("DP"),
-        electronic=electronic,
-        created=_iso(one("CRDT") or one("DA")),
-        entered=_iso(one("EDAT")),
-        revised=_iso(one("LR")),
-        completed=_iso(one("DCOM")),
-        history=_history(fields),
-        status=one("STAT"),
-        owner=one("OWN"),
-        publication_model=one("PUBM"),
-        publication_status=one("PST"),
-        languages=tuple(fields.many("LA")),
-        publication_types=tuple(PublicationType(name, None) for name in fields.many("PT")),
-        mesh_headings=tuple(map(_mesh_heading, fields.many("MH"))),
-        supplementary_concepts=tuple(SupplementaryConcept(name, None, None) for name in fields.many("NM")),
-        substances=tuple(map(_substance, fields.many("RN"))),
-        keywords=tuple(_keywords(lines)),
-        grants=tuple(map(_grant, fields.many("GR"))),
-        registrations=tuple(map(_registration, fields.many("SI"))),
+        **_wording(fields, book),
+        **_people_of(lines),
+        **_source(fields, book),
+        **_dates(fields),
+        **_standing(fields),
+        **_indexing(fields),
         notices=tuple(_notice(line) for line in lines if line.tag in _NOTICES and line.value),
         ids=tuple(dict.fromkeys(_ids(fields, pmid))),
-        conflict_of_interest=one("COIS"),
         other_fields=tuple(_other_fields(lines)),
     )
+
+
+def _wording(fields: _Fields, book: Book | None) -> _Facts:
+    abstract = _UNLABELLED.sub("", fields.value("AB") or "")
+    return {
+        "title": book.title if book and not fields.value("TI") else _text(fields.value("TI")),
+        "vernacular_title": fields.value("TT"),
+        "abstract": (AbstractSection(None, None, _text(abstract)),) if abstract else (),
+        "copyright": fields.value("CI"),
+        "other_abstracts": tuple(_other_abstracts(fields.lines)),
+        "conflict_of_interest": fields.value("COIS"),
+    }
+
+
+def _people_of(lines: list[_Line]) -> _Facts:
+    return {
+        "authors": tuple(_authors(lines)),
+        "authors_complete": not any(line.tag in ("FAU", "AU") and _is_et_al(line.value) for line in lines),
+        "investigators": tuple(_investigators(lines)),
+    }
+
+
+def _source(fields: _Fields, book: Book | None) -> _Facts:
+    pages = fields.value("PG")
+    return {
+        "journal": Journal() if book else _journal(fields),
+        "book": book,
+        "pages": pages,
+        "article_number": None if pages else article_number(_location_ids(fields)),
+    }
+
+
+def _dates(fields: _Fields) -> _Facts:
+    electronic = _full_date(fields.value("DEP"))
+    return {
+        "published": parse_date(fields.value("DP") or "") or electronic,
+        "published_raw": fields.value("DP"),
+        "electronic": electronic,
+        "created": _iso(fields.value("CRDT") or fields.value("DA")),
+        "entered": _iso(fields.value("EDAT")),
+        "revised": _iso(fields.value("LR")),
+        "completed": _iso(fields.value("DCOM")),
+        "history": _history(fields),
+    }
+
+
+def _standing(fields: _Fields) -> _Facts:
+    """How far the record is, and how the paper came out."""
+    return {
+        "status": fields.value("STAT"),
+        "owner": fields.value("OWN"),
+        "publication_model": fields.value("PUBM"),
+        "publication_status": fields.value("PST"),
+    }
+
+
+def _indexing(fields: _Fields) -> _Facts:
+    return {
+        "languages": tuple(fields.values("LA")),
+        "publication_types": tuple(PublicationType(name, None) for name in fields.values("PT")),
+        "mesh_headings": tuple(map(_mesh_heading, fields.values("MH"))),
+        "supplementary_concepts": tuple(
+            SupplementaryConcept(name, None, None) for name in fields.values("NM")
+        ),
+        "substances": tuple(map(_substance, fields.values("RN"))),
+        "keywords": tuple(_keywords(fields.lines)),
+        "grants": tuple(map(_grant, fields.values("GR"))),
+        "registrations": tuple(map(_registration, fields.values("SI"))),
+    }
 
 
 def _only_pmid(fields: _Fields, lines: list[_Line]) -> str:
     pmids = fields.repeated("PMID")
     if len(pmids) != 1:
-        title = fields.one("TI") or next((value for _, value in lines), "")
+        title = fields.value("TI") or next((value for _, value in lines), "")
         raise ValueError(f"it has {len(pmids) or 'no'} PMID{'s' * bool(pmids)}. It is {title[:80]!r}")
     return pmids[0]
 
@@ -365,46 +408,46 @@ def _iso(value: str | None) -> str | None:
 
 def _history(fields: _Fields) -> tuple[HistoryDate, ...]:
     """The PubStatus dates, under the names that the XML uses for CRDT, EDAT and MHDA."""
-    found = [(event[2], event[1]) for event in map(_EVENT.match, fields.many("PHST")) if event]
+    dates = [(event[2], event[1]) for event in map(_EVENT.match, fields.values("PHST")) if event]
     named = (("entrez", "CRDT"), ("pubmed", "EDAT"), ("medline", "MHDA"), ("pmc-release", "PMCR"))
-    found += [(name, fields.one(tag) or "") for name, tag in named]
-    dated = ((name, _iso(raw)) for name, raw in found)
+    dates += [(name, fields.value(tag) or "") for name, tag in named]
+    dated = ((name, _iso(raw)) for name, raw in dates)
     # Once each: PHST may hold the day of release too.
     return tuple(dict.fromkeys(HistoryDate(name, date) for name, date in dated if date))
 
 
 def _journal(fields: _Fields) -> Journal:
-    issns = [found.groups() for found in map(_ISSN.match, fields.repeated("IS")) if found]
+    issns = [match.groups() for match in map(_ISSN.match, fields.repeated("IS")) if match]
     linking = next((issn for issn, kind in issns if kind == "Linking"), None)
     issn, issn_type = next((each for each in issns if each[1] != "Linking"), (None, None))
     return Journal(
-        title=fields.one("JT"),
+        title=fields.value("JT"),
         iso_abbreviation=None,
-        medline_abbreviation=fields.one("TA"),
-        nlm_id=fields.one("JID"),
+        medline_abbreviation=fields.value("TA"),
+        nlm_id=fields.value("JID"),
         issn=issn,
         issn_type=issn_type,
         issn_linking=linking,
-        country=fields.one("PL"),
-        volume=fields.one("VI"),
-        issue=fields.one("IP"),
+        country=fields.value("PL"),
+        volume=fields.value("VI"),
+        issue=fields.value("IP"),
     )
 
 
-def _book(fields: _Fields, published: PartialDate | None) -> Book | None:
-    one = fields.one
-    if not one("BTI"):
+def _book(fields: _Fields) -> Book | None:
+    value = fields.value
+    if not value("BTI"):
         return None
     return Book(
-        title=_text(one("BTI")),
-        publisher=one("PB"),
-        publisher_location=one("PL"),
-        collection=one("CTI"),
-        edition=one("EN"),
-        volume=one("VI"),
-        volume_title=one("VTI"),
-        isbns=tuple(isbn.split(" (")[0] for isbn in fields.many("ISBN")),
-        contributed=next(filter(None, map(_any_date, (one("CTDT"), one("CDAT")))), None),
+        title=_text(value("BTI")),
+        publisher=value("PB"),
+        publisher_location=value("PL"),
+        collection=value("CTI"),
+        edition=value("EN"),
+        volume=value("VI"),
+        volume_title=value("VTI"),
+        isbns=tuple(isbn.split(" (")[0] for isbn in fields.values("ISBN")),
+        contributed=next(filter(None, map(_any_date, (value("CTDT"), value("CDAT")))), None),
     )
 
 
@@ -468,12 +511,12 @@ def _name(full: str | None, short: str | None) -> dict[str, str | None]:
     if short and last and short.startswith(f"{last} "):
         initials, _, suffix = short[len(last) + 1 :].partition(" ")
     else:
-        parts = _SHORT_NAME.fullmatch(short or "")
-        found = parts.groupdict() if parts else {}
+        match = _SHORT_NAME.fullmatch(short or "")
+        parts = match.groupdict() if match else {}
         last, initials, suffix = (
-            last or found.get("last") or "",
-            found.get("initials") or "",
-            found.get("suffix") or "",
+            last or parts.get("last") or "",
+            parts.get("initials") or "",
+            parts.get("suffix") or "",
         )
     if suffix:
         fore = fore.removesuffix(suffix).rstrip(" ,")
@@ -491,8 +534,8 @@ def _identifier(value: str) -> Identifier:
 
 
 def _orcid(identifier: Identifier) -> str | None:
-    found = _ORCID.search(identifier.value) if identifier.source.upper() == "ORCID" else None
-    return "-".join(found.groups()).upper() if found else None
+    match = _ORCID.search(identifier.value) if identifier.source.upper() == "ORCID" else None
+    return "-".join(match.groups()).upper() if match else None
 
 
 # -- the other fields that stand in a row ----------------------------------------------------------
@@ -533,8 +576,8 @@ def _mesh_heading(value: str) -> MeshHeading:
 
 def _substance(value: str) -> Substance:
     """``R16CO5Y76E (Aspirin)``."""
-    found = _REGISTRY.fullmatch(value)
-    return Substance(found[2], None, found[1]) if found else Substance(value, None, None)
+    match = _REGISTRY.fullmatch(value)
+    return Substance(match[2], None, match[1]) if match else Substance(value, None, None)
 
 
 def _grant(value: str) -> Grant:
@@ -550,9 +593,9 @@ def _registration(value: str) -> Registration:
 
 
 def _notice(line: _Line) -> Notice:
-    found = _PMID_OF_NOTICE.search(line.value)
-    citation = line.value[: found.start()].rstrip() if found else line.value
-    return Notice(_NOTICES[line.tag], parse_pmid(found[1]) if found else None, citation or None)
+    match = _PMID_OF_NOTICE.search(line.value)
+    citation = line.value[: match.start()].rstrip() if match else line.value
+    return Notice(_NOTICES[line.tag], parse_pmid(match[1]) if match else None, citation or None)
 
 
 def _ids(fields: _Fields, pmid: str) -> Iterable[ArticleId]:
@@ -573,8 +616,8 @@ def _location_ids(fields: _Fields) -> Iterator[str]:
 
 def _article_id(value: str) -> ArticleId:
     """``10.1000/xyz [doi]``."""
-    found = _IDENTIFIER.fullmatch(value)
-    return ArticleId(found[2], found[1]) if found else ArticleId("pii", value)
+    match = _IDENTIFIER.fullmatch(value)
+    return ArticleId(match[2], match[1]) if match else ArticleId("pii", value)
 
 
 def _other_fields(lines: list[_Line]) -> Iterator[OtherField]:

@@ -57,8 +57,8 @@ class RawRecord(NamedTuple):
     @property
     def pmid(self) -> Pmid | None:
         """The record's PMID as far as it can be read without parsing (MEDLINE text too), for messages."""
-        found = _PMID.search(self.body, 0, 2000) or _PMID_LINE.search(self.body)
-        return Pmid(ArticleKey(int(found[1]))) if found and 0 < int(found[1]) <= MAX_PMID else None
+        match = _PMID.search(self.body, 0, 2000) or _PMID_LINE.search(self.body)
+        return Pmid(ArticleKey(int(match[1]))) if match and 0 < int(match[1]) <= MAX_PMID else None
 
 
 @contextmanager
@@ -111,7 +111,7 @@ def split(stream: BinaryIO, name: str = "the answer") -> Iterator[RawRecord]:
                 withdrawn = list(_PMID.finditer(body))
                 yield RawRecord(
                     b"",
-                    tuple(Pmid(ArticleKey(int(one[1]))) for one in withdrawn),
+                    tuple(Pmid(ArticleKey(int(match[1]))) for match in withdrawn),
                     tuple(map(_version, withdrawn)),
                 )
             else:
@@ -139,8 +139,8 @@ def split(stream: BinaryIO, name: str = "the answer") -> Iterator[RawRecord]:
 
 
 def _version(pmid: re.Match[bytes]) -> int:
-    found = _VERSION.search(pmid[0])
-    return int(found[1]) if found else 1
+    match = _VERSION.search(pmid[0])
+    return int(match[1]) if match else 1
 
 
 class _Window:
@@ -161,10 +161,10 @@ class _Window:
 
     def token(self) -> re.Match[bytes] | None:
         """The next token; None at the end, or where what follows makes no sense however it goes on."""
-        while (found := _TOKEN.match(self._data, self._at)) is None:
+        while (match := _TOKEN.match(self._data, self._at)) is None:
             if len(self._data) - self._at > CHUNK or not self._read_on():
                 return None
-        return found
+        return match
 
     def drop(self, end: int) -> None:
         self._at = end
@@ -172,7 +172,7 @@ class _Window:
     def take_through(self, end: bytes, name: str) -> bytes:
         """Everything up to and with ``end``."""
         searched = self._at
-        while (found := self._data.find(end, searched)) < 0:
+        while (start := self._data.find(end, searched)) < 0:
             unread = len(self._data) - self._at
             if unread > MAX_RECORD:
                 raise UnusableInput(
@@ -183,8 +183,8 @@ class _Window:
                     f"{name}: cut off inside the record at byte {self.offset:,}. Get it again."
                 )
             searched = max(0, unread - len(end))
-        body = self._data[self._at : found + len(end)]
-        self._at = found + len(end)
+        body = self._data[self._at : start + len(end)]
+        self._at = start + len(end)
         return body
 
     def _read_on(self) -> bool:

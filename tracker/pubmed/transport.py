@@ -6,38 +6,37 @@ pause between tries, no setting for another address, and puts the API key into U
 
 from __future__ import annotations
 
-import html
 import ipaddress
-import json
 import logging
-import os
-import re
-import stat
-import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from email.message import Message
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from importlib.metadata import version
 from io import BytesIO
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 from urllib.parse import quote, urlsplit
 from urllib.request import Request
 
-import filelock
 import requests
 import tenacity
 import urllib3
 from Bio import Entrez
 
 from tracker.errors import ServiceError, TrackerError, UsageError
+from tracker.pubmed.failures import (
+    NOT_AGAIN,
+    WRONG_KEY,
+    WRONG_KEY_WORDS,
+    Answer,
+    Failure,
+    explain,
+    judge_body,
+    judge_status,
+)
+from tracker.pubmed.pace import Pace
 from tracker.settings import NCBI_EUTILS, TOOL, Settings
 
 log = logging.getLogger("tracker.pubmed")
@@ -51,29 +50,6 @@ DEEDS = {"esearch": "a search", "efetch": "a fetch of records", "einfo": "a ques
 
 MAX_BODY = 200_000_000
 CHUNK = 65_536
-MARGIN = 1.1
-LONGEST_QUEUE = 10.0
-LONGEST_RETRY_AFTER = 60.0
-
-LATER = "Nothing stored is lost; try again later."
-NOT_AGAIN = "Asking again would not help; check what was asked for."
-CHECK_PROXY = "Check HTTPS_PROXY (or HTTP_PROXY), and NO_PROXY."
-CHECK_CERTIFICATE = (
-    "Where a hospital's proxy opens secure connections, set REQUESTS_CA_BUNDLE to the file (PEM) "
-    "that holds its certificate."
-)
-WRONG_KEY = (
-    "NCBI_API_KEY: NCBI does not accept this key. Copy it again from your NCBI account settings, or unset it."
-)
-
-# Complaints about the request itself, seen in real answers; whatever else is said may pass.
-FINAL_WORDS = re.compile(
-    r"empty term|empty id list|id list is empty|cannot be larger than|can only retrieve the first"
-    r"|invalid uid|too many uids|invalid db|syntax",
-    re.IGNORECASE,
-)
-WRONG_KEY_WORDS = re.compile(r"api[ _-]?key\W.{0,20}\b(invalid|unknown|wrong|expired|not)\b", re.IGNORECASE)
-HTML_PAGE = re.compile(rb"\s*(<\?xml[^>]*>\s*)?<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 # Biopython has no public way to do what ``biopython_carried_by`` does, so its types know nothing of it.
 _biopython: Any = Entrez
@@ -97,26 +73,6 @@ class Backoff(NamedTuple):
     tries: int = 5
     first: float = 0.5
     most: float = 10.0
-
-
-class Failure(NamedTuple):
-    """Why one try gave nothing usable.
-
-    ``again`` says whether another try may help, ``answered`` whether the service itself spoke;
-    ``retry_after`` is the pause that it asked for, in seconds.
-    """
-
-    reason: str
-    again: bool = True
-    answered: bool = False
-    retry_after: float | None = None
-    remedy: str = LATER
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class _Failed(Exception):
@@ -332,142 +288,6 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-# -- what went wrong ---------------------------------------------------------------------------
-
-
-def explain(error: Exception, timeout: float) -> Failure | UsageError:
-    """A failed connection in words for staff, never in the exception's own: those may hold a password."""
-    text = str(error)
-    match error:
-        case requests.exceptions.ProxyError() if "407" in text:
-            return _proxy_wants_password()
-        case requests.exceptions.ProxyError():
-            return Failure("the proxy could not be used", remedy=CHECK_PROXY)
-        case requests.exceptions.SSLError() if "certificate" in text.lower():
-            return Failure("its certificate could not be verified", again=False, remedy=CHECK_CERTIFICATE)
-        case requests.exceptions.SSLError():
-            return Failure("the secure connection failed", remedy=CHECK_CERTIFICATE)
-        case requests.exceptions.ConnectTimeout():
-            return Failure(f"no connection within {min(10.0, timeout):g} s")
-        case requests.exceptions.Timeout():
-            return Failure(f"no answer within {timeout:g} s")
-        case requests.exceptions.ChunkedEncodingError() | requests.exceptions.ContentDecodingError():
-            return Failure("an answer that broke off", answered=True)
-        case requests.exceptions.ConnectionError() if "timed out" in text.lower():
-            return Failure(f"an answer that paused for {timeout:g} s")
-        case requests.exceptions.ConnectionError() if "resolve" in text.lower():
-            return Failure("its address was not found", remedy=f"Is the network up? {LATER}")
-        case requests.exceptions.ConnectionError():
-            return Failure("the connection was refused or lost")
-        case requests.RequestException() | urllib3.exceptions.HTTPError() | ValueError():
-            return UsageError(f"The proxy or the address of PubMed cannot be used. {CHECK_PROXY}")
-        case _ if "CA cert" in text:
-            return UsageError("REQUESTS_CA_BUNDLE: there is no such file. Give it a certificate file (PEM).")
-        case _:
-            return Failure("the connection was refused or lost")
-
-
-def _proxy_wants_password() -> Failure:
-    return Failure(
-        "the proxy asks for a name and password",
-        again=False,
-        remedy="Put them into HTTPS_PROXY (and HTTP_PROXY): http://NAME:PASSWORD@PROXY:PORT.",
-    )
-
-
-def judge_status(answer: Answer) -> Failure | None:
-    """What an HTTP status says went wrong; None for a success."""
-    status = answer.status
-    if status < 300:
-        return None
-    if status < 400:
-        return Failure(f"HTTP {status}, a redirect to another address", again=False, remedy=CHECK_PROXY)
-    if status == 407:
-        return _proxy_wants_password()
-    if status == 429 or status >= 500:
-        after = retry_after(answer.headers.get("Retry-After"))
-        return Failure(_status_text(status), answered=status == 500, retry_after=after)
-    words = None if HTML_PAGE.match(answer.body) else service_words(answer.body)
-    reason = f'{_status_text(status)}, "{words}"' if words else _status_text(status)
-    return Failure(reason, again=False, answered=True, remedy=NOT_AGAIN)
-
-
-def _status_text(status: int) -> str:
-    try:
-        return f"HTTP {status} ({HTTPStatus(status).phrase.lower()})"
-    except ValueError:
-        return f"HTTP {status}"
-
-
-def retry_after(value: str | None) -> float | None:
-    """Seconds asked for by a ``Retry-After`` header (RFC 9110, 10.2.3: seconds or a date), at most 60."""
-    if not value:
-        return None
-    try:
-        seconds = (
-            float(value)
-            if re.fullmatch(r"[0-9]{1,9}", value.strip())
-            else (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        )
-    except (ValueError, TypeError):
-        return None
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER)
-
-
-def judge_body(body: bytes, root: bytes) -> Failure | None:
-    """What is wrong with the body of an HTTP 200, which with E-utilities is not yet success.
-
-    None where it is an XML document that closes with the expected root. Whether it is well-formed
-    is for its reader to say.
-    """
-    text = body.strip()
-    if not text:
-        return Failure("an empty answer", answered=True)
-    if HTML_PAGE.match(text):
-        return Failure("an HTML page instead of data")
-    if (words := service_words(text)) is not None:
-        final = bool(FINAL_WORDS.search(words) or WRONG_KEY_WORDS.search(words))
-        return Failure(f'"{words}"', again=not final, answered=True, remedy=NOT_AGAIN if final else LATER)
-    if b"<!ENTITY" in text:
-        return Failure("an answer that declares XML entities, which PubMed never does", answered=True)
-    if b"<" + root not in text:
-        return Failure("something else than the XML asked for", answered=True)
-    if not re.search(rb"<(/%s\s*|%s\s*/)>$" % (root, root), text[-200:]):
-        return Failure("an answer that was cut short", answered=True)
-    return None
-
-
-def service_words(body: bytes) -> str | None:
-    """The service's complaint in a body (``<ERROR>``, JSON, plain text), or None if it has none."""
-    text = body.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if text.startswith(b"<"):
-        _, found, rest = text.partition(b"<ERROR>")
-        words = html.unescape(_decoded(rest.partition(b"</ERROR>")[0]))
-        return _tidy(words) if found else None
-    return _tidy(_json_words(_decoded(text)) if text.startswith((b"{", b"[")) else _decoded(text))
-
-
-def _decoded(text: bytes) -> str:
-    return text[:100_000].decode("utf-8", "replace")
-
-
-def _json_words(text: str) -> str:
-    try:
-        # Not strict: NCBI puts raw line breaks into its JSON strings.
-        answer = json.loads(text, strict=False)
-    except ValueError:
-        return "broken JSON"
-    nested = [answer, *answer.values()] if isinstance(answer, dict) else []
-    errors = (part.get("error") or part.get("ERROR") for part in nested if isinstance(part, dict))
-    return str(next(filter(None, errors), "JSON instead of XML"))
-
-
-def _tidy(words: str) -> str:
-    """On one line, without control characters, short enough for a message."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in words[:1000]).split())
-    return line if len(line) <= 200 else line[:199] + "…"
-
-
 def _worth_another_try(error: BaseException) -> bool:
     return isinstance(error, _Failed) and error.failure.again
 
@@ -476,71 +296,3 @@ def _failure_of(state: tenacity.RetryCallState) -> Failure:
     error = state.outcome.exception() if state.outcome else None
     assert isinstance(error, _Failed)
     return error.failure
-
-
-# -- the pace ----------------------------------------------------------------------------------
-
-
-class Pace:
-    """Turns for requests to one host, shared by all processes of one user through a small file.
-
-    ``per_second`` is the limit; turns lie a tenth further apart than it asks, so that requests that
-    are delayed unevenly on their way still do not crowd into one second.
-    """
-
-    def __init__(self, host: str, per_second: float) -> None:
-        folder = private_folder()
-        name = re.sub(r"[^A-Za-z0-9.-]", "_", host)
-        self.file = folder / f"{name}.pace"
-        self._lock = filelock.FileLock(folder / f"{name}.lock", timeout=30)
-        self._interval = MARGIN / per_second
-
-    def wait(self) -> None:
-        """Return when it is our turn. Raises ServiceError where the pace file cannot be had.
-
-        The lock is held while we wait, and the mark made when the wait is over: on a busy machine a turn
-        that was kept late must not let the next one follow too soon.
-        """
-        try:
-            with self._lock:
-                wait = self._last_turn() + self._interval - time.monotonic()
-                # Nobody waits this long: the mark is of before a restart, when the clock read more.
-                if 0 < wait <= LONGEST_QUEUE:
-                    time.sleep(wait)
-                self.file.write_text(repr(time.monotonic()))
-        except (OSError, filelock.Timeout) as error:
-            raise ServiceError(
-                f"{self.file}: the file that keeps us under NCBI's limit cannot be used "
-                f"({type(error).__name__}). Is the disk full, or another refresh suspended?"
-            ) from None
-
-    def _last_turn(self) -> float:
-        try:
-            return float(self.file.read_text())
-        except (FileNotFoundError, ValueError):
-            return float("-inf")
-
-
-def private_folder() -> Path:
-    """A folder for this user alone in the temporary directory, made if need be.
-
-    Raises UsageError where it cannot be made, or where what is there is not ours alone: anybody may
-    write to the temporary directory, and a planted link would lead our writes elsewhere.
-    """
-    owner = os.getuid() if hasattr(os, "getuid") else None
-    try:
-        folder = Path(tempfile.gettempdir()) / (TOOL if owner is None else f"{TOOL}-{owner}")
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-    except OSError as error:
-        raise UsageError(
-            f"The temporary directory cannot be used ({error}). Set TMPDIR to a folder that you may write to."
-        ) from None
-    ours = stat.S_ISDIR(found.st_mode) and (
-        owner is None or (found.st_uid == owner and not found.st_mode & 0o077)
-    )
-    if not ours:
-        raise UsageError(
-            f"{folder}: it is not a folder of yours alone. Remove it, or set TMPDIR to a folder of your own."
-        )
-    return folder

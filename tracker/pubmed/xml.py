@@ -158,8 +158,8 @@ class _Fields(Fields):
 
 def _text(element: Element, path: str) -> str | None:
     """The text of a child, without markup; None where it is absent or empty."""
-    found = element.find(path)
-    return (plain(found) or None) if found is not None else None
+    child = element.find(path)
+    return (plain(child) or None) if child is not None else None
 
 
 def _parts(element: Element) -> dict[str, str]:
@@ -187,8 +187,8 @@ def _full_date(element: Element) -> str | None:
         elif tag == "Day":
             day = _word(child)
             break
-    found = partial_date(year, month, day)
-    return found.iso if found else None
+    date = partial_date(year, month, day)
+    return date.iso if date else None
 
 
 def _pub_date(element: Element) -> PartialDate | None:
@@ -218,8 +218,8 @@ def _affiliation(element: Element) -> Affiliation:
 
 def _orcid(identifiers: Iterable[Identifier]) -> str | None:
     for source, value in identifiers:
-        if source.upper() == "ORCID" and (found := _ORCID.search(value)):
-            return "-".join(found.groups()).upper()
+        if source.upper() == "ORCID" and (match := _ORCID.search(value)):
+            return "-".join(match.groups()).upper()
     return None
 
 
@@ -261,8 +261,8 @@ def _author(element: Element, role: str) -> Author:
 
 def _sections(element: Element) -> tuple[AbstractSection, ...]:
     return tuple(
-        AbstractSection(_label(found), found.get("NlmCategory") or None, text_of(found))
-        for found in element.iterchildren("AbstractText")
+        AbstractSection(_label(section), section.get("NlmCategory") or None, text_of(section))
+        for section in element.iterchildren("AbstractText")
     )
 
 
@@ -282,20 +282,20 @@ def _references(element: Element) -> Iterator[Reference]:
     """The references in order; a title heads those that follow it, up to the end of its list."""
     section: str | None = None
     entry: list[Any] = []
-    for found in element.iter("ReferenceList", "Title", "Reference", "Citation", "ArticleId"):
-        tag = found.tag
+    for part in element.iter("ReferenceList", "Title", "Reference", "Citation", "ArticleId"):
+        tag = part.tag
         if tag == "ArticleId":
-            if entry and (value := _word(found)):
-                entry[2].append(ArticleId(found.get("IdType") or "pubmed", value))
+            if entry and (value := _word(part)):
+                entry[2].append(ArticleId(part.get("IdType") or "pubmed", value))
         elif tag == "Citation":
             if entry:
-                entry[0] = plain(found)
+                entry[0] = plain(part)
         elif tag == "Reference":
             if entry:
                 yield Reference(entry[0], entry[1], tuple(entry[2]))
             entry = ["", section, []]
         else:
-            section = (plain(found) or None) if tag == "Title" else None
+            section = (plain(part) or None) if tag == "Title" else None
     if entry:
         yield Reference(entry[0], entry[1], tuple(entry[2]))
 
@@ -395,12 +395,12 @@ def _read_authors(fields: _Fields, element: Element) -> None:
     role = "editor" if element.get("Type") == "editors" else "author"
     if role == "author":
         fields["authors_complete"] = element.get("CompleteYN") != "N"
-    fields.add("authors", *(_author(found, role) for found in element.iterchildren("Author")))
+    fields.add("authors", *(_author(author, role) for author in element.iterchildren("Author")))
 
 
 def _read_investigators(fields: _Fields, element: Element) -> None:
     fields.add(
-        "investigators", *(Investigator(**_person(found)) for found in element.iterchildren("Investigator"))
+        "investigators", *(Investigator(**_person(person)) for person in element.iterchildren("Investigator"))
     )
 
 
@@ -409,8 +409,8 @@ def _read_publication_type(fields: _Fields, element: Element) -> None:
 
 
 def _read_publication_types(fields: _Fields, element: Element) -> None:
-    for found in element.iterchildren("PublicationType"):
-        _read_publication_type(fields, found)
+    for child in element.iterchildren("PublicationType"):
+        _read_publication_type(fields, child)
 
 
 def _read_electronic_date(fields: _Fields, element: Element) -> None:
@@ -418,7 +418,7 @@ def _read_electronic_date(fields: _Fields, element: Element) -> None:
 
 
 def _read_mesh(fields: _Fields, element: Element) -> None:
-    fields.add("mesh_headings", *(_mesh_heading(found) for found in element.iterchildren("MeshHeading")))
+    fields.add("mesh_headings", *(_mesh_heading(heading) for heading in element.iterchildren("MeshHeading")))
 
 
 def _mesh_heading(element: Element) -> MeshHeading:
@@ -436,8 +436,8 @@ def _read_supplementary(fields: _Fields, element: Element) -> None:
     fields.add(
         "supplementary_concepts",
         *(
-            SupplementaryConcept(plain(found), found.get("UI"), found.get("Type"))
-            for found in element.iterchildren("SupplMeshName")
+            SupplementaryConcept(plain(concept), concept.get("UI"), concept.get("Type"))
+            for concept in element.iterchildren("SupplMeshName")
         ),
     )
 
@@ -456,33 +456,33 @@ def _read_keywords(fields: _Fields, element: Element) -> None:
     fields.add(
         "keywords",
         *(
-            Keyword(term, owner, _yes(found.get("MajorTopicYN")))
-            for found in element.iterchildren("Keyword")
-            if (term := plain(found))
+            Keyword(term, owner, _yes(keyword.get("MajorTopicYN")))
+            for keyword in element.iterchildren("Keyword")
+            if (term := plain(keyword))
         ),
     )
 
 
 def _read_grants(fields: _Fields, element: Element) -> None:
-    for found in element.iterchildren("Grant"):
+    for grant in element.iterchildren("Grant"):
         names = ("GrantID", "Acronym", "Agency", "Country")
-        fields.add("grants", Grant(*(_text(found, name) for name in names)))
+        fields.add("grants", Grant(*(_text(grant, name) for name in names)))
 
 
 def _read_data_banks(fields: _Fields, element: Element) -> None:
     for bank in element.iterchildren("DataBank"):
         name = _text(bank, "DataBankName") or ""
-        numbers = [plain(found) for found in bank.iterfind("AccessionNumberList/AccessionNumber")]
+        numbers = [plain(accession) for accession in bank.iterfind("AccessionNumberList/AccessionNumber")]
         fields.add("registrations", *(Registration(name, number or None) for number in numbers or [""]))
 
 
 def _read_notices(fields: _Fields, element: Element) -> None:
-    for found in element.iter("CommentsCorrections"):
-        if type := found.get("RefType"):
-            fields.add("notices", _notice(found, type))
+    for notice in element.iter("CommentsCorrections"):
+        if type := notice.get("RefType"):
+            fields.add("notices", _notice(notice, type))
         # Before 2009 the type was the name of an element inside.
         fields.add(
-            "notices", *(_notice(old, str(old.tag)) for old in found if old.find("RefSource") is not None)
+            "notices", *(_notice(old, str(old.tag)) for old in notice if old.find("RefSource") is not None)
         )
 
 
@@ -491,9 +491,9 @@ def _read_reference_list(fields: _Fields, element: Element) -> None:
 
 
 def _read_history(fields: _Fields, element: Element) -> None:
-    for found in element:
-        if date := _full_date(found):
-            fields.add("history", HistoryDate(found.get("PubStatus") or "", date))
+    for entry in element:
+        if date := _full_date(entry):
+            fields.add("history", HistoryDate(entry.get("PubStatus") or "", date))
 
 
 def _read_conflict(fields: _Fields, element: Element) -> None:
@@ -501,13 +501,13 @@ def _read_conflict(fields: _Fields, element: Element) -> None:
 
 
 def _read_symbols(fields: _Fields, element: Element) -> None:
-    for found in element:
-        _read_other(fields, found)
+    for symbol in element:
+        _read_other(fields, symbol)
 
 
 def _read_subjects(fields: _Fields, element: Element) -> None:
-    for found in element.iterchildren("PersonalNameSubject"):
-        person = Author(**_person(found))
+    for subject in element.iterchildren("PersonalNameSubject"):
+        person = Author(**_person(subject))
         detail = None if person.valid else "marked as wrong by NLM"
         fields.add("other_fields", OtherField("PersonalNameSubject", person.display, detail))
 
@@ -538,20 +538,20 @@ def _first_affiliation(element: Element) -> str | None:
 
 
 def _book(book: Element, document: Element) -> Book:
-    title, labels = book.find("BookTitle"), [plain(found) for found in document.iterchildren("LocationLabel")]
+    title, labels = book.find("BookTitle"), [plain(label) for label in document.iterchildren("LocationLabel")]
     dates = {
-        name: _pub_date(found)
-        for name, found in (
+        name: _pub_date(date)
+        for name, date in (
             ("beginning", book.find("BeginningDate")),
             ("ending", book.find("EndingDate")),
             ("contributed", document.find("ContributionDate")),
         )
-        if found is not None
+        if date is not None
     }
     location = tuple(BookSection(label, "") for label in labels)
     sections = tuple(
-        BookSection(_text(found, "LocationLabel"), _text(found, "SectionTitle") or "")
-        for found in document.iter("Section")
+        BookSection(_text(section, "LocationLabel"), _text(section, "SectionTitle") or "")
+        for section in document.iter("Section")
     )
     return Book(
         title=text_of(title) if title is not None else _NOTHING,
@@ -561,7 +561,7 @@ def _book(book: Element, document: Element) -> Book:
         edition=_text(book, "Edition"),
         volume=_text(book, "Volume"),
         volume_title=_text(book, "VolumeTitle"),
-        isbns=tuple(plain(found) for found in book.iterchildren("Isbn")),
+        isbns=tuple(plain(isbn) for isbn in book.iterchildren("Isbn")),
         medium=_text(book, "Medium"),
         report_number=_text(book, "ReportNumber"),
         sections=location + sections,

@@ -26,9 +26,9 @@ def odd_characters(text: str) -> Iterator[Odd]:
     """Each of them with its place and what to do; the codes are those of ``codes.yml``."""
     if text.isascii() and text.isprintable():
         return
-    for found in _OTHER.finditer(text):
-        at = found.start()
-        if (kind := _kind(found[0])) is not None:
+    for match in _OTHER.finditer(text):
+        at = match.start()
+        if (kind := _kind(match[0])) is not None:
             yield Odd(kind[0], at, at + 1, kind[1])
     for word in _LETTERS.finditer(text):
         if not word[0].isascii():

@@ -36,14 +36,14 @@ def losses(query: Node, dropped: Sequence[str], broken: Sequence[str] = ()) -> l
     ``dropped`` are phrases that PubMed did not know, ``broken`` quoted ones that it may have searched word by word:
     that finds more, so that it does harm behind a NOT, even beside others.
     """
-    found = {phrase: _terms_of(query, phrase) for phrase in (*dropped, *broken)}
-    lost = [Loss((phrase,), None) for phrase, places in found.items() if not places]
-    gone = {place for places in found.values() for place in places}
-    loose = {place for phrase in broken for place in found[phrase]}
+    by_phrase = {phrase: _terms_of(query, phrase) for phrase in (*dropped, *broken)}
+    lost = [Loss((phrase,), None) for phrase, places in by_phrase.items() if not places]
+    gone = {place for places in by_phrase.values() for place in places}
+    loose = {place for phrase in broken for place in by_phrase[phrase]}
     parts = [query] if _is_gone(query, gone) else [*_lost(query, gone), *_excluded(query, loose, False)]
     for part in dict.fromkeys(parts):
         within = {term.start for term in terms(part)}
-        lost.append(Loss(tuple(phrase for phrase, places in found.items() if within & places), part))
+        lost.append(Loss(tuple(phrase for phrase, places in by_phrase.items() if within & places), part))
     return lost
 
 
@@ -58,8 +58,8 @@ def _terms_of(query: Node, phrase: str) -> set[int]:
 
 def _read(phrase: str) -> _Phrase:
     """With or without quotes, tag and asterisk: ``cystopathyx``, ``"x y"[tiab]``, ``zzz*[tiab]``."""
-    found = _REPORTED.fullmatch(phrase.strip())
-    words, tag = (found["words"], found["tag"]) if found else (phrase, None)
+    match = _REPORTED.fullmatch(phrase.strip())
+    words, tag = (match["words"], match["tag"]) if match else (phrase, None)
     known = fields_by_tag().get(" ".join((tag or "").partition(":")[0].lower().split()))
     return _Phrase(fold_words(words), "*" in words, known)
 

@@ -24,8 +24,8 @@ def lint(text: str, tree: MeshTree | None = None) -> list[Finding]:
 def unknown_headings(node: Node, tree: MeshTree | None = None) -> list[str]:
     """The MeSH headings of a query that the tree does not hold: matched without their narrower ones."""
     tree = tree or default_tree()
-    found = (_heading(term) for term in terms(node) if _is_heading(term))
-    return list(dict.fromkeys(heading for heading in found if not tree.knows(heading)))
+    headings = (_heading(term) for term in terms(node) if _is_heading(term))
+    return list(dict.fromkeys(heading for heading in headings if not tree.knows(heading)))
 
 
 def _offline(parser: Parser, node: Node, tree: MeshTree) -> None:

@@ -1,18 +1,17 @@
 """Whether a query finds an article, judged without PubMed.
 
 A query is compiled once into one test for each term; an article is folded once, field by field, when a
-test first asks for it. Which field holds what follows PubMed Help, "PubMed data field descriptions"
-(https://pubmed.ncbi.nlm.nih.gov/help/). What cannot be judged offline is refused, never taken as no match.
+test first asks for it. What cannot be judged offline is refused, never taken as no match.
 Not modelled: automatic term mapping of untagged terms, and the phrase index (every phrase is looked for).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import lru_cache
-from itertools import chain
 
-from tracker.article import Article, Author, Investigator, PartialDate
+from tracker.article import Article
+from tracker.query.contents import DATES, NAMES, VALUES, WORDS, spellings
 from tracker.query.errors import UnsupportedQuery
 from tracker.query.syntax import Node, Operation, Range, Term, parse
 from tracker.query.vocabulary import MeshTree, default_tree, fold_value, fold_words
@@ -38,29 +37,29 @@ class Index:
 
     def words(self, field: str) -> str:
         """A field of running text, folded, with a space at either end."""
-        found = self._cache.get(field)
-        if not isinstance(found, str):
+        folded = self._cache.get(field)
+        if not isinstance(folded, str):
             texts = (form.text for text in WORDS[field](self.article) for form in forms(text))
-            found = f" {_BREAK.join(map(fold_words, texts))} "
-            self._cache[field] = found
-        return found
+            folded = f" {_BREAK.join(map(fold_words, texts))} "
+            self._cache[field] = folded
+        return folded
 
     def values(self, field: str) -> frozenset[str]:
         """A field's values, each folded as a whole; a MeSH heading also with each of its subheadings."""
-        found = self._cache.get(field)
-        if not isinstance(found, frozenset):
-            found = frozenset(map(_fold_heading, VALUES[field](self.article)))
-            self._cache[field] = found
-        return found
+        values = self._cache.get(field)
+        if not isinstance(values, frozenset):
+            values = frozenset(map(_fold_heading, VALUES[field](self.article)))
+            self._cache[field] = values
+        return values
 
     def names(self, field: str) -> frozenset[str]:
         """Every way in which the people of a field may be searched for."""
-        found = self._cache.get(field)
-        if not isinstance(found, frozenset):
+        names = self._cache.get(field)
+        if not isinstance(names, frozenset):
             people = NAMES[field](self.article)
-            found = frozenset(fold_words(name) for person in people for name in _spellings(person))
-            self._cache[field] = found
-        return found
+            names = frozenset(fold_words(name) for person in people for name in spellings(person))
+            self._cache[field] = names
+        return names
 
 
 def matches(query: Node, article: Article | Index, tree: MeshTree | None = None) -> bool:
@@ -118,8 +117,8 @@ def _near(words: list[str], text: str, distance: int) -> bool:
     """Whether all words stand in the text, in any order, each at most ``distance`` words from the next."""
     complete = frozenset(range(len(words)))
     ends: list[tuple[int, set[frozenset[int]]]] = []
-    for position, found in enumerate(text.split()):
-        here = [number for number, word in enumerate(words) if word == found]
+    for position, word in enumerate(text.split()):
+        here = [number for number, wanted in enumerate(words) if wanted == word]
         if not here:
             continue
         ends = [end for end in ends if position - end[0] - 1 <= distance]
@@ -144,13 +143,18 @@ def _just_itself(term: Term, tree: MeshTree) -> frozenset[str]:
     return frozenset({_fold_heading(term.text)})
 
 
+def _fold_heading(text: str) -> str:
+    """A value folded; the slash between a heading and its subheading stays."""
+    return "/".join(map(fold_value, text.split("/"))) if "/" in text else fold_value(text)
+
+
 def _expand_heading(term: Term, tree: MeshTree) -> frozenset[str]:
     heading, slash, subheading = term.text.partition("/")
     headings = tree.explode(heading) if term.explode else frozenset({fold_value(heading)})
     if not slash:
         return headings
-    chosen = tree.explode_subheading(subheading) if term.explode else {tree.subheading(subheading)}
-    return frozenset(f"{one}/{other}" for one in headings for other in chosen)
+    subheadings = tree.explode_subheading(subheading) if term.explode else {tree.subheading(subheading)}
+    return frozenset(f"{main}/{sub}" for main in headings for sub in subheadings)
 
 
 def _expand_subheading(term: Term, tree: MeshTree) -> frozenset[str]:
@@ -224,248 +228,4 @@ _TESTS: dict[str, Callable[[Term, MeshTree], Test]] = {
     "date": _date_test,
     "uid": _uid_test,
     "filter": _filter_test,
-}
-
-
-# What each field holds
-
-
-def _fold_heading(text: str) -> str:
-    """A value folded; the slash between a heading and its subheading stays."""
-    return "/".join(map(fold_value, text.split("/"))) if "/" in text else fold_value(text)
-
-
-def _present(*texts: str | None) -> Iterator[str]:
-    return (text for text in texts if text)
-
-
-def _title(article: Article) -> Iterator[str]:
-    book = article.book
-    return _present(article.title.plain, *((book.title.plain, book.collection) if book else ()))
-
-
-def _abstract(article: Article) -> Iterator[str]:
-    for section in article.abstract:
-        yield f"{section.label or ''} {section.text.plain}"
-
-
-def _other_abstracts(article: Article) -> Iterator[str]:
-    for abstract in article.other_abstracts:
-        for section in abstract.sections:
-            yield f"{section.label or ''} {section.text.plain}"
-
-
-def _keywords(article: Article) -> Iterator[str]:
-    return (keyword.term for keyword in article.keywords)
-
-
-def _tiab(article: Article) -> Iterable[str]:
-    return chain(_title(article), _abstract(article), _other_abstracts(article), _keywords(article))
-
-
-def _substances(article: Article) -> Iterator[str]:
-    yield from (substance.name for substance in article.substances)
-    yield from (concept.name for concept in article.supplementary_concepts)
-
-
-def _headings(article: Article, major: bool = False) -> Iterator[str]:
-    """Headings, and headings with each subheading; a heading is major where any part of it is."""
-    for heading in article.mesh_headings:
-        starred = heading.major or any(qualifier.major for qualifier in heading.qualifiers)
-        if starred or not major:
-            yield heading.descriptor
-        for qualifier in heading.qualifiers:
-            if qualifier.major or not major:
-                yield f"{heading.descriptor}/{qualifier.name}"
-
-
-def _subheadings(article: Article) -> Iterator[str]:
-    return (qualifier.name for heading in article.mesh_headings for qualifier in heading.qualifiers)
-
-
-def _types(article: Article) -> Iterator[str]:
-    return (kind.name for kind in article.publication_types)
-
-
-def _registrations(article: Article) -> Iterator[str]:
-    for registration in article.registrations:
-        yield from _present(registration.bank, registration.number)
-        if registration.number:
-            yield f"{registration.bank}/{registration.number}"
-
-
-def _collectives(article: Article) -> Iterator[str]:
-    return _present(*(author.collective_name for author in article.authors))
-
-
-def _subject_names(article: Article) -> Iterator[str]:
-    return (other.value for other in article.other_fields if other.field == "PersonalNameSubject")
-
-
-def _text_words(article: Article) -> Iterable[str]:
-    return chain(
-        _tiab(article),
-        (heading.descriptor for heading in article.mesh_headings),
-        _subheadings(article),
-        _types(article),
-        _substances(article),
-        _subject_names(article),
-        _collectives(article),
-        _registrations(article),
-        (notice.note for notice in article.notices if notice.note),
-        (other.value for other in article.other_fields if other.field == "SpaceFlightMission"),
-    )
-
-
-def _everybody(article: Article) -> tuple[Author | Investigator, ...]:
-    return (*article.authors, *article.investigators)
-
-
-def _affiliations(article: Article) -> Iterator[str]:
-    for person in _everybody(article):
-        for affiliation in person.affiliations:
-            yield affiliation.text
-
-
-def _grants(article: Article) -> Iterator[str]:
-    for grant in article.grants:
-        yield from _present(grant.id, grant.acronym, grant.agency, grant.country)
-
-
-def _people_ids(article: Article) -> Iterator[str]:
-    for person in _everybody(article):
-        for identifier in person.identifiers:
-            yield f"{identifier.source} {identifier.value}"
-        if person.orcid:
-            yield f"orcid {person.orcid}"
-
-
-def _flags(article: Article) -> Iterator[str]:
-    """PubMed's search words for what a record has: ``hasabstract``, ``hasretractionin``, ..."""
-    yield from (f"has{notice.type}" for notice in article.notices)
-    yield from ("hasabstract" for _ in article.abstract[:1])
-    yield from ("haskeyword" for _ in article.keywords[:1])
-    yield from ("hasdatabanklist" for _ in article.registrations[:1])
-    if article.conflict_of_interest:
-        yield "hascois"
-
-
-def _journal_names(article: Article) -> Iterator[str]:
-    journal = article.journal
-    names = (journal.title, journal.iso_abbreviation, journal.medline_abbreviation)
-    return _present(*names, journal.issn, journal.issn_linking)
-
-
-def _all_fields(article: Article) -> Iterable[str]:
-    """All fields but those that PubMed Help excepts (place of publication, and the dates of processing)."""
-    journal = article.journal
-    return chain(
-        _text_words(article),
-        (name for person in _everybody(article) for name in _spellings(person)),
-        _affiliations(article),
-        _grants(article),
-        _people_ids(article),
-        _journal_names(article),
-        _flags(article),
-        (each.value for each in article.ids),
-        _present(article.vernacular_title, article.conflict_of_interest, journal.volume, journal.issue),
-        _present(journal.nlm_id, article.pages, str(article.pmid), *_publication_dates(article)),
-        (substance.registry_number for substance in article.substances if substance.registry_number),
-        article.languages,
-    )
-
-
-WORDS: dict[str, Callable[[Article], Iterable[str]]] = {
-    "all": _all_fields,
-    "ti": _title,
-    "ab": _abstract,
-    "tiab": _tiab,
-    "tw": _text_words,
-    "ot": _keywords,
-    "tt": lambda article: _present(article.vernacular_title),
-    "ad": _affiliations,
-    "cn": _collectives,
-    "gr": _grants,
-    "pubn": lambda article: _present(article.book.publisher) if article.book else (),
-    "book": lambda article: _title(article) if article.book else (),
-    "cois": lambda article: _present(article.conflict_of_interest),
-    "auid": _people_ids,
-}
-
-VALUES: dict[str, Callable[[Article], Iterable[str]]] = {
-    "mh": _headings,
-    "majr": lambda article: _headings(article, major=True),
-    "sh": _subheadings,
-    "pt": _types,
-    "nm": _substances,
-    "rn": lambda article: (each.registry_number for each in article.substances if each.registry_number),
-    "si": _registrations,
-    "ta": _journal_names,
-    "is": lambda article: _present(article.journal.issn, article.journal.issn_linking),
-    "jid": lambda article: _present(article.journal.nlm_id),
-    "vi": lambda article: _present(article.journal.volume),
-    "ip": lambda article: _present(article.journal.issue),
-    "pg": lambda article: _present((article.pages or "").partition("-")[0]),
-    "la": lambda article: article.languages,
-    "pl": lambda article: _present(article.journal.country),
-    "lid": lambda article: (each.value for each in article.ids if each.type in ("doi", "pii")),
-    "aid": lambda article: (each.value for each in article.ids),
-    "isbn": lambda article: article.book.isbns if article.book else (),
-}
-
-NAMES: dict[str, Callable[[Article], Iterable[Author | Investigator | str]]] = {
-    "au": lambda article: _authors(article),
-    "1au": lambda article: _authors(article)[:1],
-    "lastau": lambda article: _authors(article)[-1:],
-    "fau": lambda article: _authors(article),
-    "ir": lambda article: article.investigators,
-    "fir": lambda article: article.investigators,
-    "ed": lambda article: [person for person in article.authors if person.role == "editor"],
-    "ps": _subject_names,
-}
-
-
-def _authors(article: Article) -> list[Author]:
-    return [person for person in article.authors if person.role == "author" and not person.collective_name]
-
-
-def _spellings(person: Author | Investigator | str) -> Iterator[str]:
-    """``smith ja jr``, ``smith john a`` and ``john a smith``."""
-    if isinstance(person, str):
-        yield person
-        return
-    last, initials, fore = person.last_name or "", person.initials or "", person.fore_name or ""
-    yield f"{last} {initials} {person.suffix or ''}"
-    if fore:
-        yield f"{last} {fore}"
-        yield f"{fore} {last}"
-
-
-def _publication_dates(article: Article) -> Iterator[str]:
-    return chain(_days(article.published), _days(article.electronic))
-
-
-def _days(date: PartialDate | None) -> Iterator[str]:
-    """A date without month or day is its first day (PubMed Help, Publication Date)."""
-    if date:
-        yield date.iso + "-01-01"[len(date.iso) - 4 :]
-
-
-def _mesh_dates(article: Article) -> Iterator[str | None]:
-    """The day that headings were added; until then PubMed takes the entry date."""
-    dates = [event.date[:10] for event in article.history if event.event == "medline"]
-    yield from dates
-    if not dates:
-        yield article.entered
-
-
-DATES: dict[str, Callable[[Article], Iterable[str | None]]] = {
-    "dp": _publication_dates,
-    "ppdat": lambda article: _days(article.published),
-    "epdat": lambda article: _days(article.electronic),
-    "crdt": lambda article: (article.created,),
-    "edat": lambda article: (article.entered,),
-    "mhda": _mesh_dates,
-    "lr": lambda article: (article.revised,),
-    "dcom": lambda article: (article.completed,),
 }

@@ -254,7 +254,7 @@ class Parser:
             self._close(self._levels.pop())
         root = self._levels[0]
         self._end_operator(root)
-        if not root.nodes and not any(codes()[found.code].fatal for found in self.findings):
+        if not root.nodes and not any(codes()[finding.code].fatal for finding in self.findings):
             self.find("Q005", 0, len(self.text), "there is nothing to search for")
         return root.whole() if root.nodes else None
 
@@ -439,9 +439,9 @@ class Parser:
         self._term(text, pieces[0].quoted, known, modifier, pieces[0].start, end)
 
     def _check_stopwords(self, piece: _Piece) -> None:
-        found = [word for word in re.findall(r"\w+", piece.text.lower()) if word in stopwords()]
-        if found:
-            words, phrase = ", ".join(dict.fromkeys(found)), piece.text[:MOST_SHOWN]
+        stops = [word for word in re.findall(r"\w+", piece.text.lower()) if word in stopwords()]
+        if stops:
+            words, phrase = ", ".join(dict.fromkeys(stops)), piece.text[:MOST_SHOWN]
             message = f'"{phrase}" holds words that PubMed does not index: {words}'
             self.find("Q029", piece.start, piece.end, message)
 

@@ -21,7 +21,7 @@ from tracker.superscript import flat
 if TYPE_CHECKING:
     from tracker.topic.files import Topic
 
-Kind = Literal["words", "values", "names", "date", "uid", "filter"]
+FieldKind = Literal["words", "values", "names", "date", "uid", "filter"]
 
 _WORD = re.compile(r"[^\W_]+")
 _COMBINING = re.compile(r"[\u0300-\u036f]+")
@@ -33,7 +33,7 @@ class Field:
 
     key: str
     name: str
-    kind: Kind
+    kind: FieldKind
     tags: tuple[str, ...] = field(compare=False)
     proximity: bool = field(default=False, compare=False)
     noexp: bool = field(default=False, compare=False)
@@ -145,11 +145,13 @@ def _self_or(explosions: Mapping[str, frozenset[str]], name: str) -> frozenset[s
 
 
 def _explosions(tree: Mapping[str, Any]) -> dict[str, frozenset[str]]:
-    found: dict[str, frozenset[str]] = {}
+    by_heading: dict[str, frozenset[str]] = {}
     for name, narrower in _branches(tree):
         folded = fold_value(name)
-        found[folded] = found.get(folded, frozenset({folded})) | {fold_value(each) for each in narrower}
-    return found
+        by_heading[folded] = by_heading.get(folded, frozenset({folded})) | {
+            fold_value(each) for each in narrower
+        }
+    return by_heading
 
 
 def _branches(tree: Mapping[str, Any]) -> Iterator[tuple[str, Iterable[str]]]:

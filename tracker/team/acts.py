@@ -20,6 +20,7 @@ from tracker.errors import Refused
 from tracker.evidence.connect import open_for_writing, transaction
 from tracker.evidence.rows import read_rows
 from tracker.evidence.steps import Schema, steps_of
+from tracker.team.review import Seal
 
 migrations = Schema(
     "annotations",
@@ -86,7 +87,7 @@ class Act:
         self.changed = 0
 
     def put(
-        self, action: str, kind: str, key: Key, says: Mapping[str, Any] | None, seal: str | None = None
+        self, action: str, kind: str, key: Key, says: Mapping[str, Any] | None, seal: Seal | None = None
     ) -> bool:
         """Make it so, None meaning that nothing is said any more; whether that changed anything.
 
@@ -96,7 +97,7 @@ class Act:
         of = STATEMENTS[kind]
         before = current(self.db, kind, key)
         if says is not None and "blind" in of.says:
-            says = {"blind": seal} | dict(says)
+            says = {"blind": seal and str(seal)} | dict(says)
         after = None if says is None else dict.fromkeys(of.says) | {of.when: self.when} | dict(says)
         if before == after or (
             before and says and of.when not in says and _says(of, before) == _says(of, says)
@@ -123,7 +124,7 @@ class Act:
         subject: Key,
         before: State | None,
         after: State | None,
-        seal: str | None = None,
+        seal: Seal | None = None,
     ) -> None:
         """Add an event. ``subject`` is what it was done to; its pmid and question have columns of their own. Where
         nothing is said any more, ``seal`` is what hides that."""
@@ -147,7 +148,7 @@ class Act:
                 _json(before),
                 _json(after),
                 self.batch,
-                after.get("blind") if after else seal or (before or {}).get("blind"),
+                after.get("blind") if after else (seal and str(seal)) or (before or {}).get("blind"),
                 self.undoes,
             ),
         )
@@ -172,7 +173,7 @@ def undo(
     act: Act,
     batch: int,
     may: Callable[[sqlite3.Row], bool],
-    seal: Callable[[int, str | None], str | None],
+    seal: Callable[[int, str | None], Seal | None],
 ) -> Undone:
     """Put back what was there before a batch, as new events.
 

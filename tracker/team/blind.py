@@ -14,13 +14,14 @@ def unseal(act: Act, review: Review, pmid: ArticleKey, stage: str) -> None:
     """Two have decided: what either said of the record at this stage is hidden no longer."""
     act.db.execute(
         "insert into unsealed (review, pmid, unsealed) values (?, ?, ?) on conflict do nothing",
-        (review.seal(stage), pmid, act.when),
+        (str(review.seal(stage)), pmid, act.when),
     )
 
 
 def is_unsealed(db: sqlite3.Connection, review: Review, pmid: ArticleKey, stage: str) -> bool:
     found = db.execute(
-        "select exists (select 1 from unsealed where review = ? and pmid = ?)", (review.seal(stage), pmid)
+        "select exists (select 1 from unsealed where review = :seal and pmid = :pmid)",
+        {"seal": str(review.seal(stage)), "pmid": pmid},
     ).fetchone()
     return bool(found[0])
 

@@ -19,7 +19,7 @@ from tracker.errors import Refused, UsageError, either
 from tracker.evidence.cache import Cache
 from tracker.team.acts import Act, current
 from tracker.team.blind import is_unsealed, unseal
-from tracker.team.review import REVIEWERS, Review
+from tracker.team.review import REVIEWERS, Review, Seal
 
 
 class Unsaid(Enum):
@@ -81,7 +81,7 @@ def decide(
     if review.dual:
         _check_dual(act, review, pmid, stage, others, withdrawing=decision is None, mine=bool(mine))
     if given:
-        given["blind"] = (mine or {}).get("blind") or (review.seal(stage) if review.dual else None)
+        given["blind"] = (mine or {}).get("blind") or (str(review.seal(stage)) if review.dual else None)
     done = act.put("decide" if given else "withdraw", "decision", key, given)
     if review.dual and given and len(others) + 1 >= REVIEWERS:
         unseal(act, review, pmid, stage)
@@ -345,7 +345,7 @@ def people_who_decided(db: sqlite3.Connection, review: Review, pmid: ArticleKey,
 
 def seal_for(
     db: sqlite3.Connection, holding: Iterable[Review], pmid: ArticleKey, question: str | None
-) -> str | None:
+) -> Seal | None:
     """What hides a tag or note on a record from others: a dual review in which two have not decided yet.
 
     ``holding`` are the reviews whose questions the record stands in. What is said for one question is hidden by

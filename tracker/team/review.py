@@ -4,9 +4,33 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import dataclass
 from typing import NamedTuple
 
+from tracker.decision import STAGES
+from tracker.questions import SLUG
+
 REVIEWERS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """One stage of a dual review, which hides what is said until two have decided.
+
+    Columns ``blind``, ``review`` and ``sealed`` hold it as text: ``QUESTION/STAGE``.
+    """
+
+    question: str
+    stage: str
+
+    def __str__(self) -> str:
+        return f"{self.question}/{self.stage}"
+
+    @classmethod
+    def parse(cls, text: str) -> Seal | None:
+        """The seal that the text is, None where it is none."""
+        question, _, stage = text.partition("/")
+        return cls(question, stage) if SLUG.fullmatch(question) and stage in STAGES else None
 
 
 class Review(NamedTuple):
@@ -21,9 +45,9 @@ class Review(NamedTuple):
         """How many have to decide on a record."""
         return REVIEWERS if self.dual else 1
 
-    def seal(self, stage: str) -> str:
-        """The name of one stage of the review, which hides what is said until two have decided."""
-        return f"{self.question}/{stage}"
+    def seal(self, stage: str) -> Seal:
+        """What hides what is said at a stage of the review."""
+        return Seal(self.question, stage)
 
 
 def reviews(evidence: sqlite3.Connection) -> dict[str, Review]:

@@ -132,7 +132,7 @@ def _first_decisions(db: sqlite3.Connection, review: Review, stage: Stage) -> It
         from annotations.unsealed u join annotations.events e on e.pmid = u.pmid
         where u.review = :review and e.kind = 'decision' and e.blind = u.review order by e.pmid, e.id
         """,
-        {"review": review.seal(stage)},
+        {"review": str(review.seal(stage))},
     )
     for _, events in groupby(rows, key=lambda row: row[0]):
         said: dict[int, str] = {}

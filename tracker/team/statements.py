@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from tracker.evidence.rows import each_row
+from tracker.team.review import Seal
 
 
 class Row(NamedTuple):
@@ -89,7 +90,8 @@ def is_hidden(
     person screens, where that is known: as in ``blind.visible``, their seals hide nothing."""
     if row.sealed is None or row.person == viewer:
         return False
-    if single is not None and row.sealed.partition("/")[0] in single:
+    seal = Seal.parse(row.sealed)
+    if single is not None and seal and seal.question in single:
         return False
     found = db.execute("select 1 from unsealed where review = ? and pmid = ?", (row.sealed, row.pmid))
     return found.fetchone() is None

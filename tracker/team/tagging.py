@@ -11,7 +11,7 @@ from tracker.article import ArticleKey
 from tracker.errors import NotThere, Refused, UsageError, either
 from tracker.team import decisions
 from tracker.team.acts import STATEMENTS, Act, current, next_event
-from tracker.team.review import Review
+from tracker.team.review import Review, Seal
 from tracker.team.vocabulary import Tag
 
 LONGEST_NOTE = 10_000
@@ -34,7 +34,7 @@ def tag(
     question: str | None,
     which: Tag,
     note: str | None = None,
-    seal: str | None = None,
+    seal: Seal | None = None,
 ) -> bool:
     """Put a tag of the acting person on a paper; of a group of which one holds, it takes the other's place.
 
@@ -59,12 +59,12 @@ def tag(
     return act.put("tag", "tagging", key, {"note": note_text}, seal)
 
 
-def untag(act: Act, pmid: ArticleKey, question: str | None, which: Tag, seal: str | None = None) -> bool:
+def untag(act: Act, pmid: ArticleKey, question: str | None, which: Tag, seal: Seal | None = None) -> bool:
     """Take the acting person's tag off a paper."""
     return act.put("untag", "tagging", _tagging(act, pmid, question, which.id), None, seal)
 
 
-def write_note(act: Act, pmid: ArticleKey, question: str | None, text: str, seal: str | None = None) -> int:
+def write_note(act: Act, pmid: ArticleKey, question: str | None, text: str, seal: Seal | None = None) -> int:
     """A new note in Markdown; its id. The same note sent twice is written once. Raises UsageError for none."""
     words = _text(text, "note")
     if not words:
@@ -82,7 +82,7 @@ def write_note(act: Act, pmid: ArticleKey, question: str | None, text: str, seal
 
 
 def change_note(
-    act: Act, id: int, text: str, was: str | None = None, *, seal: Callable[[str | None], str | None]
+    act: Act, id: int, text: str, was: str | None = None, *, seal: Callable[[str | None], Seal | None]
 ) -> bool:
     """Change a note of the acting person; without text it is taken away.
 
@@ -195,7 +195,7 @@ def may_be_put_back(db: sqlite3.Connection, event: sqlite3.Row) -> bool:
 
 def seals(
     db: sqlite3.Connection, holding: Mapping[int, Sequence[Review]]
-) -> Callable[[int, str | None], str | None]:
+) -> Callable[[int, str | None], Seal | None]:
     """What hides a tag or note on a paper for a question; ``holding`` are the reviews of the questions that each paper
     stands in."""
     return lambda pmid, question: decisions.seal_for(db, holding.get(pmid, ()), ArticleKey(pmid), question)

@@ -41,17 +41,17 @@ def load_topic(folder: Path) -> Topic:
     Raises InvalidTopic with all problems of all files.
     """
     readers = _readers(folder)
-    found = {name: reader.read() for name, reader in readers.items()}
+    contents = {name: reader.read() for name, reader in readers.items()}
     if problems := [*_strangers(folder), *(each for reader in readers.values() for each in reader.problems)]:
         raise InvalidTopic(problems)
-    labels = _as(Labels, found.get("labels")) or Labels()
-    headings = _as(Headings, found.get("headings")) or Headings()
-    synonyms = _as(Synonyms, found.get("synonyms")) or Synonyms()
+    labels = _as(Labels, contents.get("labels")) or Labels()
+    headings = _as(Headings, contents.get("headings")) or Headings()
+    synonyms = _as(Synonyms, contents.get("synonyms")) or Synonyms()
     return Topic(
-        site=_as(Site, found.get("site")) or Site(),
+        site=_as(Site, contents.get("site")) or Site(),
         synonyms=tuple(map(tuple, synonyms.synonyms)),
         headings=headings.model_dump()["headings"],
-        tags=_as(Vocabulary, found.get("tags")) or Vocabulary(groups=[]),
+        tags=_as(Vocabulary, contents.get("tags")) or Vocabulary(groups=[]),
         never_summed={group: tuple(values) for group, values in labels.never_summed.items()},
     )
 
@@ -60,8 +60,8 @@ def check(folder: Path) -> list[Problem]:
     """What is to be mended in the files of a topic that can be used."""
     readers = _readers(folder)
     for reader in readers.values():
-        if (found := reader.read()) is not None:
-            reader.look_through(found)
+        if (content := reader.read()) is not None:
+            reader.look_through(content)
     return [problem for reader in readers.values() for problem in reader.problems]
 
 
@@ -76,7 +76,7 @@ def json_schemas() -> dict[str, str]:
 class _Reader(Reader[Any]):
     noun = "topic's file"
 
-    def look_through(self, found: Any) -> None:
+    def look_through(self, content: Any) -> None:
         """Note what the file can be used with, and is yet to be mended."""
 
 
@@ -89,9 +89,9 @@ class _Synonyms(_Reader):
     model = Synonyms
     beginning = "synonyms:"
 
-    def look_through(self, found: Synonyms) -> None:
+    def look_through(self, content: Synonyms) -> None:
         lines: dict[str, int] = {}
-        for number, line in enumerate(found.synonyms):
+        for number, line in enumerate(content.synonyms):
             for place, phrase in enumerate(line):
                 before = lines.setdefault(phrase.casefold(), number)
                 if before != number:
@@ -117,9 +117,9 @@ class _Tags(_Reader):
     }
     beginning = "groups:"
 
-    def check_content(self, found: Vocabulary) -> None:
-        for group, place in found.repeated:
-            name = found.groups[group].tags[place].name
+    def check_content(self, content: Vocabulary) -> None:
+        for group, place in content.repeated:
+            name = content.groups[group].tags[place].name
             self.problem(
                 "T002",
                 f'the tag "{name}" stands there twice; rename one',
@@ -163,6 +163,6 @@ def _misplaced(path: Path, message: str) -> Problem:
     return Problem(str(path), 0, 0, "", "F001", "error", message)
 
 
-def _as(model: type[P], found: Any) -> P | None:
-    assert found is None or isinstance(found, model)
-    return found
+def _as(model: type[P], content: Any) -> P | None:
+    assert content is None or isinstance(content, model)
+    return content
