@@ -63,31 +63,34 @@ def of_articles(
     by_people = _by_people(db, pmids, slug)
     for pmid in pmids:
         if article := articles.get(pmid):
-            found = {name: rows.get(pmid, []) for name, rows in parts.items()}
-            yield _citation(article, found, slug, by_people.get(pmid, {}))
+            of_article = {name: rows.get(pmid, []) for name, rows in parts.items()}
+            yield _citation(article, of_article, slug, by_people.get(pmid, {}))
 
 
 def label_choices(db: sqlite3.Connection, slug: str | None = None) -> dict[str, list[str]]:
     """What the question's list (or any question's) can be filtered by: labels and other facets, with their values."""
-    slugs = [slug] if slug else [found for (found,) in db.execute("select slug from questions")]
+    slugs = [slug] if slug else [question for (question,) in db.execute("select slug from questions")]
     # Question by question: only so does SQLite leap from one value to the next.
     pairs = {
         (group, value)
         for each in slugs
         for group, value in db.execute(
-            "select distinct label_group, value from question_counts where question = ? and label_group <> ?",
-            (each, facets.EVERYTHING),
+            """
+            select distinct label_group, value from question_counts
+            where question = :question and label_group <> :everything
+            """,
+            {"question": each, "everything": facets.EVERYTHING},
         )
     }
     return {
-        group: [value for _, value in found]
-        for group, found in groupby(sorted(pairs), key=lambda row: row[0])
+        group: [value for _, value in of_group]
+        for group, of_group in groupby(sorted(pairs), key=lambda row: row[0])
     }
 
 
 def newest(db: sqlite3.Connection, slug: str) -> str | None:
     """The moment at which an article last entered the question or left it."""
-    found = db.execute(
+    row = db.execute(
         """
         select max(moment) from (
           select max(entered) as moment from question_articles where question = :slug
@@ -97,7 +100,7 @@ def newest(db: sqlite3.Connection, slug: str) -> str | None:
         """,
         {"slug": slug},
     ).fetchone()
-    return found[0] if found else None
+    return row[0] if row else None
 
 
 _ARTICLES = f"""
@@ -124,7 +127,7 @@ _FLAGS = (
     "retracted withdrawn expression_of_concern corrected updated is_notice by_title starter authors_complete"
 ).split()
 _PARTS = {
-    name: f"select pmid, {columns} from {table} where pmid in (select value from json_each(?)) {rest}"
+    name: f"select pmid, {columns} from {table} where pmid in (select value from json_each(:pmids)) {rest}"
     for name, table, columns, rest in (
         (
             "authors",
@@ -197,9 +200,9 @@ def _by_people(
     attached = any(row[1] == "annotations" for row in db.execute("pragma database_list"))
     if not attached or not db.execute(_SAID_ANYTHING).fetchone()[0]:
         return {}
-    found = by_article.of_articles(db, pmids, slug, None)
+    said = by_article.of_articles(db, pmids, slug, None)
     judged = by_article.label_reviews(db, pmids)
-    decided = {entry["question"] for each in found.values() for entry in each["decisions"]}
+    decided = {entry["question"] for each in said.values() for entry in each["decisions"]}
     outcomes: dict[int, list[CitedOutcome]] = {}
     for review in reviews(db).values():
         if review.question not in decided or slug not in (None, review.question):
@@ -223,7 +226,7 @@ def _by_people(
                 for row in judged.get(pmid, ())
             ),
         }
-        for pmid, each in found.items()
+        for pmid, each in said.items()
     }
 
 
@@ -248,7 +251,8 @@ def _book(article: dict[str, Any]) -> CitedBook | None:
 
 
 def _by_article(db: sqlite3.Connection, query: str, pmids: str) -> dict[int, list[tuple[Any, ...]]]:
-    rows = db.execute(query, (pmids,))
+    rows = db.execute(query, {"pmids": pmids})
     return {
-        pmid: [tuple(row[1:]) for row in found] for pmid, found in groupby(rows, key=lambda row: int(row[0]))
+        pmid: [tuple(row[1:]) for row in of_article]
+        for pmid, of_article in groupby(rows, key=lambda row: int(row[0]))
     }

@@ -85,8 +85,10 @@ def read_entries(
     snippets = search.snippets(db, text, pmids, MARKS) if text else {}
     for article in articles:
         article["labels"] = {
-            group: [row["value"] for row in found]
-            for group, found in groupby(labels.get(article["pmid"], []), key=lambda row: row["label_group"])
+            group: [row["value"] for row in of_group]
+            for group, of_group in groupby(
+                labels.get(article["pmid"], []), key=lambda row: row["label_group"]
+            )
         }
         article["snippet"] = snippets.get(article["pmid"])
     _add_trials(db, articles, given)
@@ -105,8 +107,8 @@ def _add_trials(db: sqlite3.Connection, articles: Iterable[dict[str, Any]], give
     if numbers:
         for row in read_rows(db, _REPORTS, given | {"numbers": json.dumps(numbers)}):
             reports.setdefault(row["number"], []).append(row)
-    for found in reports.values():
-        found.sort(key=lambda row: (row["published"] or "", row["pmid"]), reverse=True)
+    for of_trial in reports.values():
+        of_trial.sort(key=lambda row: (row["published"] or "", row["pmid"]), reverse=True)
     for article in articles:
         article["trials"] = [
             {
@@ -125,9 +127,11 @@ def _add_preprints(db: sqlite3.Connection, articles: Sequence[dict[str, Any]], g
     for row in read_rows(db, _PAIRS, given):
         pairs.setdefault(row["of"], []).append(row)
     for article in articles:
-        found = pairs.get(article["pmid"], [])
-        article["preprint_of"] = [row for row in found if row["preprint"] and not row["other_is_preprint"]]
-        article["preprints"] = [row for row in found if row["other_is_preprint"] and not row["preprint"]]
+        of_article = pairs.get(article["pmid"], [])
+        article["preprint_of"] = [
+            row for row in of_article if row["preprint"] and not row["other_is_preprint"]
+        ]
+        article["preprints"] = [row for row in of_article if row["other_is_preprint"] and not row["preprint"]]
     # PubMed may know of the pair on one side only.
     by_pmid = {article["pmid"]: article for article in articles}
     for article in articles:
@@ -148,7 +152,7 @@ def _unfolded(articles: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     """
     shown = {article["pmid"] for article in articles}
     hosts = {article["pmid"]: {row["pmid"] for row in article["preprint_of"]} & shown for article in articles}
-    under = {pmid for pmid, found in hosts.items() if found}
+    under = {pmid for pmid, above in hosts.items() if above}
     staying = set().union(*hosts.values())
     for article in articles:
         if article["pmid"] not in under:
@@ -171,4 +175,4 @@ def _unfolded(articles: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
 
 
 def _by_pmid(rows: Iterable[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
-    return {pmid: list(found) for pmid, found in groupby(rows, key=lambda row: int(row["pmid"]))}
+    return {pmid: list(of_article) for pmid, of_article in groupby(rows, key=lambda row: int(row["pmid"]))}

@@ -206,18 +206,18 @@ def days(
     not asked for.
     """
     asked = titles(db, question)
-    found: list[Day] = []
+    eventful: list[Day] = []
     end = before or _EVER.before
     latest = _latest(db, end, asked, kind)
     for _ in range(LOOKED_AT_DAYS):
-        if latest is None or len(found) == size or sum(day.shown for day in found) >= FULL:
+        if latest is None or len(eventful) == size or sum(day.shown for day in eventful) >= FULL:
             break
         end = latest[:10]
         day = _day(db, end, asked, question, kind)
         if not day.is_empty:
-            found.append(day)
+            eventful.append(day)
         latest = _latest(db, end, asked, kind)
-    return Days(found, end if latest else None)
+    return Days(eventful, end if latest else None)
 
 
 def since(db: sqlite3.Connection, slug: str, moment: str) -> Since:
@@ -247,14 +247,14 @@ def standing(db: sqlite3.Connection, most: int = 5) -> list[Warned]:
 
     Where those are fewer, more that are retracted or under concern, though it was never noticed that they became so.
     """
-    found: dict[ArticleKey, Warned] = {}
+    by_pmid: dict[ArticleKey, Warned] = {}
     for query in (_LATELY_NOTICED, _EVER_WITHDRAWN):
         for row in db.execute(query, {"looked": LOOKED}):
-            if len(found) == most:
-                return list(found.values())
+            if len(by_pmid) == most:
+                return list(by_pmid.values())
             warned = Warned(*row)
-            found.setdefault(warned.pmid, warned)
-    return list(found.values())
+            by_pmid.setdefault(warned.pmid, warned)
+    return list(by_pmid.values())
 
 
 def feed(db: sqlite3.Connection, question: str | None = None, size: int = 50) -> list[ArticleKey]:
@@ -264,7 +264,7 @@ def feed(db: sqlite3.Connection, question: str | None = None, size: int = 50) ->
     """
     latest: dict[ArticleKey, str] = {}
     for slug in titles(db, question):
-        rows = db.execute(_ENTERED, (slug, *_EVER, LOOKED))
+        rows = db.execute(_ENTERED, {"question": slug, **_EVER._asdict(), "most": LOOKED})
         for pmid, entered in islice(((row[0], row[1]) for row in rows if row[2] in FED), size):
             latest[pmid] = max(entered, latest.get(pmid, ""))
     for record in _records(db, question, _EVER)[0]:
@@ -283,21 +283,24 @@ def titles(db: sqlite3.Connection, question: str | None = None) -> dict[str, str
 
 def _latest(db: sqlite3.Connection, before: str, slugs: Collection[str], kind: News | None) -> str | None:
     """The last moment before which something of the kind may have happened: one step into each index."""
-    asked: list[tuple[str, tuple[str, ...]]] = []
+    queries: list[tuple[str, str | None]] = []
     only = next(iter(slugs)) if len(slugs) == 1 else None
     if kind in (None, "new"):
-        query = "select max(entered) from question_articles where question = ? and entered < ?"
-        asked += [(query, (slug, before)) for slug in slugs]
+        query = "select max(entered) from question_articles where question = :question and entered < :before"
+        queries += [(query, slug) for slug in slugs]
     if kind in (None, "left"):
-        asked.append(("select max(left_at) from question_articles where left_at < ?", (before,)))
+        queries.append(("select max(left_at) from question_articles where left_at < :before", None))
     if kind in (None, "changed"):
         if only and _is_small(db, only):
-            asked.append((_LATEST_OF_FEW, (before, only)))
+            queries.append((_LATEST_OF_FEW, only))
         else:
-            asked.append(("select max(noticed) from changes where noticed < ?", (before,)))
+            queries.append(("select max(noticed) from changes where noticed < :before", None))
     if kind == "withdrawn":
-        asked.append((_LATEST_STANDING, (before,)))
-    moments = [db.execute(query, values).fetchone()[0] for query, values in asked]
+        queries.append((_LATEST_STANDING, None))
+    moments = [
+        db.execute(query, {"before": before, "question": question}).fetchone()[0]
+        for query, question in queries
+    ]
     return max(filter(None, moments), default=None)
 
 
@@ -339,8 +342,8 @@ def _day(
 
 _ENTERED = """
 select pmid, entered, reason, matching from question_articles
-where question = ? and entered > ? and entered < ?
-order by entered desc, pmid desc limit ?
+where question = :question and entered > :after and entered < :before
+order by entered desc, pmid desc limit :most
 """
 # Step by step from one moment to the one before, whatever left at each.
 _MOMENTS_LEFT = """
@@ -354,7 +357,7 @@ select moment from moments where moment is not null limit :looked
 """
 _LEFT = """
 select pmid from question_articles indexed by question_articles_left
-where left_at = ? and question = ? and reason <> ? order by pmid desc limit ?
+where left_at = :moment and question = :question and reason <> :starter order by pmid desc limit :most
 """
 
 
@@ -362,7 +365,8 @@ def _entered(
     db: sqlite3.Connection, slug: str, span: _Span, *, matching: bool = False
 ) -> tuple[list[ArticleKey], dict[str, Count]]:
     """What entered and is news, by reason and then the newest first; and how many for each reason."""
-    rows = db.execute(_ENTERED, (slug, *span, NARROW + 1)).fetchall()
+    given = {"question": slug, **span._asdict(), "most": NARROW + 1}
+    rows = db.execute(_ENTERED, given).fetchall()
     exact = len(rows) <= NARROW
     by_reason: dict[str, list[ArticleKey]] = {}
     for pmid, _, reason, still in rows[:NARROW]:
@@ -380,13 +384,15 @@ def _moments_left(db: sqlite3.Connection, span: _Span) -> list[str]:
 
 def _left(db: sqlite3.Connection, slug: str, moments: Iterable[str]) -> list[ArticleKey]:
     """What left the question at these moments, up to one more than is counted."""
-    found: list[ArticleKey] = []
+    pmids: list[ArticleKey] = []
     for moment in moments:
-        rows = db.execute(_LEFT, (moment, slug, STARTER, NARROW + 1 - len(found)))
-        found += [pmid for (pmid,) in rows]
-        if len(found) > NARROW:
+        most = NARROW + 1 - len(pmids)
+        given = {"moment": moment, "question": slug, "starter": STARTER, "most": most}
+        rows = db.execute(_LEFT, given)
+        pmids += [pmid for (pmid,) in rows]
+        if len(pmids) > NARROW:
             break
-    return found
+    return pmids
 
 
 def _capped(pmids: Collection[ArticleKey]) -> Count:
@@ -422,10 +428,10 @@ _NOTICES = {
     "condition": f"and c.field in ({STANDING})",
 }
 _LATEST_OF_FEW = """
-select max((select max(c.noticed) from changes c where c.pmid = q.pmid and c.noticed < ?))
-from question_articles q where q.question = ?
+select max((select max(c.noticed) from changes c where c.pmid = q.pmid and c.noticed < :before))
+from question_articles q where q.question = :question
 """
-_LATEST_STANDING = f"select max(noticed) from changes where field in ({STANDING}) and noticed < ?"
+_LATEST_STANDING = f"select max(noticed) from changes where field in ({STANDING}) and noticed < :before"
 _MATCHING = "exists (select 1 from question_articles q where q.pmid = a.pmid and q.matching)"
 _FLAGGED = "a.retracted, a.withdrawn, a.expression_of_concern, a.corrected"
 _WARNED = f"a.pmid, a.title_html, {_FLAGGED}, a.title_says, a.by_title"
@@ -459,36 +465,36 @@ def _noticed(
     query = _OF_FEW if question and _is_small(db, question) else _LOOKED_THROUGH
     rows = db.execute(query.format(**what), given).fetchall()
     pmids = json.dumps(list({pmid for pmid, *_ in rows}))
-    found = db.execute(_IN_QUESTION, {"pmids": pmids, "question": question, "starter": STARTER})
-    ours = {pmid for (pmid,) in found}
+    within = db.execute(_IN_QUESTION, {"pmids": pmids, "question": question, "starter": STARTER})
+    ours = {pmid for (pmid,) in within}
     return [row for row in rows if row[0] in ours], len(rows) <= LOOKED
 
 
 def _records(db: sqlite3.Connection, question: str | None, span: _Span) -> tuple[list[_Record], bool]:
     """What was noticed in records of the question, the newest first; and whether that is all."""
     rows, exact = _noticed(db, _CHANGES, question, span)
-    found = [
+    records = [
         # Within a record they came newest first as well.
         _Record(pmid, noticed, [Field(*field) for _, _, *field in group][::-1])
         for (pmid, noticed), group in groupby(rows, key=itemgetter(0, 1))
     ]
     # Where not all was read, the last record may not be whole.
-    return (found if exact else found[:-1]), exact
+    return (records if exact else records[:-1]), exact
 
 
 def _changed(records: Iterable[_Record], exact: bool) -> tuple[list[_Record], Count]:
     """One entry a record, without what its notices say already; and how many."""
-    found: dict[ArticleKey, _Record] = {}
+    by_pmid: dict[ArticleKey, _Record] = {}
     for record in records:
         others = [field for field in record.fields if not _says_standing(field)]
         if len(others) < len(record.fields):
             others = [field for field in others if field.name not in _OF_NOTICES]
         if not others:
             continue
-        known = found.setdefault(record.pmid, _Record(record.pmid, record.noticed, []))
+        known = by_pmid.setdefault(record.pmid, _Record(record.pmid, record.noticed, []))
         names = {field.name for field in known.fields}
         known.fields.extend(field for field in others if field.name not in names)
-    return list(found.values()), Count(min(len(found), NARROW), exact and len(found) <= NARROW)
+    return list(by_pmid.values()), Count(min(len(by_pmid), NARROW), exact and len(by_pmid) <= NARROW)
 
 
 def _says_standing(field: Field) -> bool:
@@ -498,13 +504,13 @@ def _says_standing(field: Field) -> bool:
 def _withdrawn(db: sqlite3.Connection, question: str | None, span: _Span) -> tuple[list[Any], Count]:
     """(pmid, noticed, field, before, after) where papers were noticed as withdrawn or corrected; and how many."""
     rows, exact = _noticed(db, _NOTICES, question, span)
-    found = [row for row in rows[:LOOKED] if row[-1] == "1"]
-    return found, Count(len(found), exact)
+    turned = [row for row in rows[:LOOKED] if row[-1] == "1"]
+    return turned, Count(len(turned), exact)
 
 
 def _is_small(db: sqlite3.Connection, slug: str) -> bool:
-    query = "select count(*) from (select 1 from question_articles where question = ? limit ?)"
-    size: int = db.execute(query, (slug, FEW + 1)).fetchone()[0]
+    query = "select count(*) from (select 1 from question_articles where question = :question limit :most)"
+    size: int = db.execute(query, {"question": slug, "most": FEW + 1}).fetchone()[0]
     return size <= FEW
 
 
@@ -516,12 +522,12 @@ select a.pmid, a.title_html, a.authors_text,
   a.retracted, a.withdrawn, a.expression_of_concern, a.corrected, a.is_notice, a.title_says, a.by_title,
   (select json_group_array(q.question) from question_articles q where q.pmid = a.pmid and q.reason <> '{STARTER}'),
   (select json_group_array(l.value) from labels l where l.pmid = a.pmid and l.label_group = 'publication')
-from json_each(?) given join articles a on a.pmid = given.value
+from json_each(:pmids) given join articles a on a.pmid = given.value
 """
 
 
 def _papers(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> dict[ArticleKey, Paper]:
-    rows = db.execute(_PAPERS, (json.dumps(sorted(set(pmids))),))
+    rows = db.execute(_PAPERS, {"pmids": json.dumps(sorted(set(pmids)))})
     papers = (
         Paper._make([*values, json.loads(questions), {"publication": json.loads(kinds)}])
         for *values, questions, kinds in rows

@@ -1,21 +1,23 @@
-"""What the reader pages show, as plain dictionaries. Every query is by key: none grows with the database."""
+"""What the reader pages show. Every query is by key: none grows with the database."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 
 from tracker import topic
 from tracker.article import ArticleKey
 from tracker.evidence import facets, identifiers, search
 from tracker.evidence.articles import present
 from tracker.evidence.cache import cached
+from tracker.evidence.identifiers import Named
 from tracker.evidence.questions import STARTER
 from tracker.evidence.questions import has_starter as has_starter_of
-from tracker.evidence.rows import read_rows
+from tracker.evidence.rows import Row, read_rows
 from tracker.evidence.show import show
 from tracker.lists import news
 from tracker.lists.entries import read_entries
@@ -27,6 +29,7 @@ from tracker.lists.selection import (
     Key,
     Reader,
     Selection,
+    Sort,
     Tallies,
     count,
     newest_with,
@@ -48,26 +51,150 @@ COUNTED_AGAIN = 10_000
 NEVER_SUMMED = {"exposure": ("therapeutic", "recreational")}
 
 _QUESTION = """
-select slug, title, question, claim, pico, complete_to, incomplete_since, incomplete_reason, strategy, bottom_line,
-  harms,
+select slug, title, question, claim, pico, complete_to, incomplete_since, incomplete_reason, harms,
   (select s.strategy from strategies s where s.hash = questions.strategy) as strategy_text
 from questions
 """
 
 
-def home(db: sqlite3.Connection) -> dict[str, Any]:
+class Numbers(NamedTuple):
+    """How many records match a question, and how many of them PubMed created since ``recent``, a day; ``starter`` says
+    whether they are starter citations."""
+
+    matching: int
+    starter: bool
+    new: Count
+    recent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question as its file states it, and how complete its list is."""
+
+    slug: str
+    title: str
+    question: str
+    claim: str | None
+    pico: Mapping[str, str]
+    complete_to: str | None
+    incomplete_since: str | None
+    incomplete_reason: str | None
+    harms: int
+    strategy_text: str | None
+    numbers: Numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A question on the home page: its newest review and trial, or else what is ``newest`` of all."""
+
+    question: Question
+    by_year: Mapping[int, int]
+    review: Row | None
+    trial: Row | None
+    newest: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """``standing`` is what was lately withdrawn or corrected."""
+
+    cards: Sequence[Card]
+    standing: Sequence[news.Warned]
+    starter: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """A page of a list: its entries, the key of the ``next`` page, how many records the whole list has."""
+
+    articles: Sequence[Row]
+    next: Key | None
+    count: Count
+    sorted_by: Sort
+
+
+class Screened(NamedTuple):
+    looked_at: int
+    relevant: int
+
+
+@dataclass(frozen=True, slots=True)
+class BottomLine:
+    """What people concluded, with the papers that it rests on and how much that leads a list came since.
+
+    ``missing`` are those of the papers that are not stored, ``withdrawn`` those that were taken back or doubted.
+    """
+
+    text: str
+    author: str
+    date: str
+    pmids: Sequence[ArticleKey]
+    articles: Sequence[Row]
+    missing: Sequence[ArticleKey]
+    withdrawn: Sequence[Row]
+    newer_reviews: Count
+    newer_trials: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Leading:
+    """The newest ``reviews`` or ``trials`` (its name); ``apart`` says of which exposure, where these are told apart."""
+
+    name: str
+    apart: str | None
+    designs: Sequence[str]
+    articles: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """How many records have which label.
+
+    ``groups`` are the numbers of the whole question. The others are of the list, where it could be counted: ``choices``
+    are what it can be narrowed to, ``levels`` and ``designs`` its records by level of evidence and by design and year.
+    ``apart`` are groups whose values are never one total.
+    """
+
+    groups: Tallies
+    choices: Mapping[str, Mapping[str, int | None]]
+    designs: Mapping[str, Mapping[str, int]]
+    levels: Sequence[tuple[str, int]]
+    apart: Sequence[tuple[str, Sequence[tuple[str, int]]]]
+    is_of_list: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionList:
+    """A question with a page of its list, and what is to be said of the whole."""
+
+    question: Question
+    screened: Screened
+    bottom_line: BottomLine | None
+    preprints: int
+    tags: Sequence[str]
+    labelled: Labelled
+    leading: Sequence[Leading]
+    since: news.Since | None
+    listed: ListPage
+
+
+def home(db: sqlite3.Connection) -> Home:
     """Every question with its numbers and its newest review and trial, and what was lately withdrawn or corrected."""
-    questions = read_rows(db, f"{_QUESTION} order by position, slug")
-    for question in questions:
-        slug = question["slug"]
-        question |= _standing(db, slug)
-        question["by_year"] = by_year(tallies_of(db, slug, facets.EVERYTHING).get("", {}))
-        for name, designs in (("review", REVIEWS), ("trial", TRIALS)):
-            found = newest_with(db, slug, "design", designs, 1)
-            question[name] = next(iter(read_entries(db, found, slug)), None)
-        if not question["review"] and not question["trial"]:
-            question["newest"] = read_entries(db, page(db, Selection(slug), size=2).pmids, slug)
-    return {"questions": questions, "standing": news.standing(db), "starter": has_starter(db)}
+    return Home([_card(db, question) for question in _questions(db)], news.standing(db), has_starter(db))
+
+
+def _card(db: sqlite3.Connection, question: Question) -> Card:
+    slug = question.slug
+    by_design = (newest_with(db, slug, "design", designs, 1) for designs in (REVIEWS, TRIALS))
+    review, trial = (next(iter(read_entries(db, newest, slug)), None) for newest in by_design)
+    return Card(
+        question,
+        by_year(tallies_of(db, slug, facets.EVERYTHING).get("", {})),
+        review,
+        trial,
+        [] if review or trial else read_entries(db, page(db, Selection(slug), size=2).pmids, slug),
+    )
 
 
 def question(
@@ -76,56 +203,65 @@ def question(
     after: Key = TOP,
     looked: str | None = None,
     viewer: int | None = None,
-) -> dict[str, Any] | None:
+) -> QuestionList | None:
     """One question with a page of its list, and what is to be said of the whole; None where there is none.
 
     ``looked`` is the moment at which the reader looked last, ``viewer`` who they are where they are signed in.
     """
     slug = selection.question
-    found = read_rows(db, f"{_QUESTION} where slug = :slug", {"slug": slug})
-    if not found or slug is None:
+    question = slug and next(_questions(db, slug), None)
+    if not question or slug is None:
         return None
-    about = found[0] | _standing(db, slug) | looked_at(db, slug)
-    about["pico"] = json.loads(about["pico"] or "{}")
-    about["bottom_line"] = _bottom_line(db, about)
-    first_page = after == TOP
     whole = cached(db, ("tallies", slug), lambda: tallies(db, Selection(slug)) or {})
     reader = Reader(db, selection)
-    narrowed = whole if selection.is_whole else reader.tallies()
+    return QuestionList(
+        question=question,
+        screened=screened(db, slug),
+        bottom_line=_bottom_line(db, slug),
+        preprints=cached(db, ("preprints", slug), lambda: preprints_of_listed(db, slug)),
+        tags=tags_in_use(db, slug, viewer),
+        labelled=_labelled(db, reader, whole),
+        leading=list(leading(db, slug, whole)) if after == TOP and selection.is_whole else [],
+        since=news.since(db, slug, looked) if looked else None,
+        listed=_list_page(db, reader, after),
+    )
+
+
+def _questions(db: sqlite3.Connection, slug: str | None = None) -> Iterator[Question]:
+    """All questions in their order, or the one."""
+    rows = read_rows(
+        db, f"{_QUESTION} where :slug is null or slug = :slug order by position, slug", {"slug": slug}
+    )
+    for row in rows:
+        pico = json.loads(row.pop("pico") or "{}")
+        yield Question(**row, pico=pico, numbers=_numbers(db, row["slug"]))
+
+
+def _labelled(db: sqlite3.Connection, reader: Reader, whole: Tallies) -> Labelled:
+    narrowed = whole if reader.selection.is_whole else reader.tallies()
     counted = narrowed if narrowed is not None else whole
-    return {
-        "question": about,
-        "preprints": cached(db, ("preprints", slug), lambda: preprints_of_listed(db, slug)),
-        "tags": tags_in_use(db, slug, viewer),
-        "first_page": first_page,
-        "whole": selection.is_whole,
-        "starter": about["starter"],
-        "designs": counted.get("design", {}),
-        "levels": [
-            (level, sum(years.values())) for level, years in sorted(counted.get("evidence_level", {}).items())
-        ],
-        "narrowed": narrowed is not None,
-        "groups": whole,
-        "choices": _choices(db, selection, counted, whole),
-        "apart": [(group, _apart(whole, group)) for group in never_summed() if group in whole],
-        "leading": list(leading(db, slug, whole)) if first_page and selection.is_whole else [],
-        "since": news.since(db, slug, looked) if looked else None,
-        **_page(db, reader, after),
-    }
+    by_level = sorted(counted.get("evidence_level", {}).items())
+    return Labelled(
+        groups=whole,
+        choices=_choices(db, reader.selection, counted, whole),
+        designs=counted.get("design", {}),
+        levels=[(level, sum(years.values())) for level, years in by_level],
+        apart=[(group, _apart(whole, group)) for group in never_summed() if group in whole],
+        is_of_list=narrowed is not None,
+    )
 
 
-def _page(db: sqlite3.Connection, reader: Reader, after: Key) -> dict[str, Any]:
-    """``articles`` of a list, how many there are (``count``), what they are sorted by, and the ``next`` key."""
-    found = reader.page(after, PAGE)
-    return {
-        "articles": read_entries(db, found.pmids, reader.selection.question, reader.selection.text),
-        "next": found.next,
-        "count": reader.count(),
-        "sorted_by": reader.sort,
-    }
+def _list_page(db: sqlite3.Connection, reader: Reader, after: Key) -> ListPage:
+    shown = reader.page(after, PAGE)
+    return ListPage(
+        read_entries(db, shown.pmids, reader.selection.question, reader.selection.text),
+        shown.next,
+        reader.count(),
+        reader.sort,
+    )
 
 
-def leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> Iterator[dict[str, Any]]:
+def leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> Iterator[Leading]:
     """Newest reviews and guidelines, then trials; where exposures were read, each exposure by itself.
 
     Those of which it is not known come last, and are not left out.
@@ -141,22 +277,16 @@ def leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> Iterator[dict[
             articles = read_entries(db, newest, slug)
             if articles:
                 known = exposure or ("exposure not recognised" if exposures else None)
-                yield {
-                    "name": name,
-                    "exposure": exposure,
-                    "apart": known,
-                    "designs": designs,
-                    "articles": articles,
-                }
+                yield Leading(name, known, designs, articles)
 
 
-def looked_at(db: sqlite3.Connection, slug: str) -> dict[str, int]:
+def screened(db: sqlite3.Connection, slug: str) -> Screened:
     """How many of the question's records as many people as it wants have decided on, and how many are judged relevant.
 
     What counts is the last stage at which they did; of what a blind review still hides, nothing does.
     """
-    found = [one for _, one in by_article.final_decisions(db, reviews(db)[slug])]
-    return {"looked_at": len(found), "relevant": sum(one.decision == "include" for one in found)}
+    outcomes = [outcome for _, outcome in by_article.final_decisions(db, reviews(db)[slug])]
+    return Screened(len(outcomes), sum(outcome.decision == "include" for outcome in outcomes))
 
 
 def tags_in_use(db: sqlite3.Connection, slug: str, viewer: int | None = None) -> list[str]:
@@ -176,7 +306,7 @@ def tags_in_use(db: sqlite3.Connection, slug: str, viewer: int | None = None) ->
 
 def preprints_of_listed(db: sqlite3.Connection, slug: str, most: int = 1000) -> int:
     """How many of the question's preprints, the latest ``most`` of them, have their article in its list."""
-    found: int = db.execute(
+    preprints: int = db.execute(
         """
         select count(*) from (
           select pmid from question_labels
@@ -188,7 +318,7 @@ def preprints_of_listed(db: sqlite3.Connection, slug: str, most: int = 1000) -> 
         """,
         {"slug": slug, "most": most},
     ).fetchone()[0]
-    return found
+    return preprints
 
 
 def by_year(counts: Mapping[str, int]) -> dict[int, int]:
@@ -204,7 +334,7 @@ def _choices(
     Of a group that is chosen from, as if it were not, as another value would add to it: in a large question that
     takes longer than a reader should wait.
     """
-    found: dict[str, dict[str, int | None]] = {
+    choices: dict[str, dict[str, int | None]] = {
         group: {value: sum(years.values()) for value, years in values.items()}
         for group, values in narrowed.items()
     }
@@ -213,28 +343,38 @@ def _choices(
         labels = {name: values for name, values in selection.labels.items() if name != group}
         others = None if is_large else tallies(db, selection._replace(labels=labels))
         if others is not None:
-            found[group] = {value: sum(years.values()) for value, years in others.get(group, {}).items()}
+            choices[group] = {value: sum(years.values()) for value, years in others.get(group, {}).items()}
         elif is_large:
-            found[group] = dict.fromkeys(whole.get(group, {})) | found.get(group, {})
-    return found
+            choices[group] = dict.fromkeys(whole.get(group, {})) | choices.get(group, {})
+    return choices
 
 
-def _bottom_line(db: sqlite3.Connection, question: dict[str, Any]) -> dict[str, Any] | None:
-    """What people concluded, with the papers that it rests on and how much that leads a list came since."""
-    if not question["bottom_line"]:
+def _bottom_line(db: sqlite3.Connection, slug: str) -> BottomLine | None:
+    values = {"slug": slug}
+    (stored,) = db.execute("select bottom_line from questions where slug = :slug", values).fetchone()
+    if not stored:
         return None
-    line: dict[str, Any] = json.loads(question["bottom_line"])
-    line["articles"] = read_entries(db, line["pmids"], fold=False)
-    line["missing"] = sorted(set(line["pmids"]) - present(db, line["pmids"]))
-    line["withdrawn"] = [
-        article
-        for article in line["articles"]
-        if article["retracted"] or article["withdrawn"] or article["expression_of_concern"]
-    ]
-    for name, designs in (("newer_reviews", REVIEWS), ("newer_trials", TRIALS)):
-        since = Selection(question["slug"], {"design": designs}, created_since=line["date"])
-        line[name] = count(db, since)
-    return line
+    line = json.loads(stored)
+    articles = read_entries(db, line["pmids"], fold=False)
+    newer_reviews, newer_trials = (
+        count(db, Selection(slug, {"design": designs}, created_since=line["date"]))
+        for designs in (REVIEWS, TRIALS)
+    )
+    return BottomLine(
+        text=line["text"],
+        author=line["author"],
+        date=line["date"],
+        pmids=line["pmids"],
+        articles=articles,
+        missing=sorted(set(line["pmids"]) - present(db, line["pmids"])),
+        withdrawn=[
+            article
+            for article in articles
+            if article["retracted"] or article["withdrawn"] or article["expression_of_concern"]
+        ],
+        newer_reviews=newer_reviews,
+        newer_trials=newer_trials,
+    )
 
 
 def never_summed() -> dict[str, tuple[str, ...]]:
@@ -251,95 +391,166 @@ def _apart(whole: Tallies, group: str) -> list[tuple[str, int]]:
     return [(value, totals[value]) for value in (*known, *others)]
 
 
-def article(db: sqlite3.Connection, pmid: ArticleKey) -> dict[str, Any] | None:
-    """All that is stored about a record (see ``show``), with each author's affiliations beside the name."""
+@dataclass(frozen=True, slots=True)
+class ArticleRecord:
+    """All that is stored about a record (see ``show``), with each author's affiliations beside the name.
+
+    ``entry`` is what a list shows of it, ``stored_here`` those of the records that its notices name.
+    """
+
+    record: Row
+    entry: Row
+    is_preprint: bool
+    stored_here: set[ArticleKey]
+    starter: bool
+
+
+def article(db: sqlite3.Connection, pmid: ArticleKey) -> ArticleRecord | None:
     record = show(db, pmid)
     if record is None:
         return None
     for position, author in enumerate(record["authors"], 1):
         author["affiliations"] = [
-            entry["affiliation"] for entry in record["affiliations"] if entry["author"] == position
+            affiliation["affiliation"]
+            for affiliation in record["affiliations"]
+            if affiliation["author"] == position
         ]
-    record["question_titles"] = dict(db.execute("select slug, title from questions").fetchall())
-    record["starter"] = (record["state"] or {}).get("source") == "starter"
-    (row,) = read_entries(db, [pmid])
-    record |= {name: row[name] for name in ("trials", "preprint_of", "preprints")}
-    record["is_preprint"] = "preprint" in row["labels"].get("publication", [])
-    linked = [notice["other_pmid"] for notice in record["notices"] if notice["other_pmid"]]
-    record["stored_here"] = present(db, linked)
-    return record
+    (entry,) = read_entries(db, [pmid])
+    return ArticleRecord(
+        record,
+        entry,
+        is_preprint="preprint" in entry["labels"].get("publication", []),
+        stored_here=present(
+            db, [notice["other_pmid"] for notice in record["notices"] if notice["other_pmid"]]
+        ),
+        starter=(record["state"] or {}).get("source") == "starter",
+    )
 
 
-def found(db: sqlite3.Connection, selection: Selection, after: Key = TOP) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A question, and how many of the records that a search found are in it: None where it was not counted."""
+
+    slug: str
+    title: str
+    count: Count | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """What a search found.
+
+    ``named`` are the papers' own identifiers where the text is nothing else, ``elsewhere`` identifiers of papers that
+    are not stored, ``borrowed`` what only PubMed's search would understand.
+    """
+
+    named: Sequence[Named]
+    elsewhere: Sequence[Named]
+    borrowed: Sequence[str]
+    listed: ListPage
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``hits`` is None where nothing was searched for."""
+
+    questions: Sequence[Within]
+    starter: bool
+    hits: Hits | None
+
+
+def found(db: sqlite3.Connection, selection: Selection, after: Key = TOP) -> Found:
     """A page of what a search over everything finds, and how much of it stands in which question."""
-    questions = read_rows(db, "select slug, title from questions order by position, slug")
-    about = {"questions": questions, "starter": has_starter(db)}
     if not selection.text:
-        return about
+        return Found(_within(db, None), has_starter(db), None)
     reader = Reader(db, selection)
-    counts = reader.counts_within(question["slug"] for question in questions)
-    for question in questions:
-        question["count"] = counts and counts[question["slug"]]
     given = reader.named or identifiers.identifiers(selection.text)
-    borrowed = [] if given else search.borrowed(selection.text)
-    elsewhere = [one for one in given if not one.pmids]
-    asked = {"named": reader.named, "elsewhere": elsewhere, "borrowed": borrowed}
-    return about | asked | _page(db, reader, after)
+    hits = Hits(
+        named=reader.named,
+        elsewhere=[identifier for identifier in given if not identifier.pmids],
+        borrowed=[] if given else search.borrowed(selection.text),
+        listed=_list_page(db, reader, after),
+    )
+    return Found(_within(db, reader), has_starter(db), hits)
 
 
-def methods(db: sqlite3.Connection) -> dict[str, Any]:
+def _within(db: sqlite3.Connection, reader: Reader | None) -> list[Within]:
+    titles = news.titles(db)
+    counts = reader.counts_within(titles) if reader else None
+    return [Within(slug, title, counts[slug] if counts else None) for slug, title in titles.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A question's latest search as it was run, where there was one, and its seed papers."""
+
+    question: Question
+    searches: Sequence[Row]
+    seeds: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Methods:
+    """``runs`` are the latest ones of all."""
+
+    methods: Sequence[Method]
+    runs: Sequence[Row]
+    starter: bool
+
+
+def methods(db: sqlite3.Connection) -> Methods:
     """Each question's latest search as it was run, with its seed papers; and the latest runs."""
-    questions = read_rows(db, f"{_QUESTION} order by position, slug")
-    for question in questions:
-        question |= _standing(db, question["slug"])
-        question["searches"] = read_rows(
-            db,
-            """
-            select query, translation, errors, warnings, count, entered, left_count, kept, reconciled, reason,
-              started, seconds, run
-            from searches where question = :slug and purpose = 'strategy' order by id desc limit 1
-            """,
-            {"slug": question["slug"]},
-        )
-        for run in question["searches"]:
-            run["remarks"] = json.loads(run["errors"]) + json.loads(run["warnings"])
-        question["seeds"] = read_rows(
-            db,
-            "select pmid, title, found, record_title from seeds where question = :slug order by pmid",
-            {"slug": question["slug"]},
-        )
     runs = read_rows(
         db,
         "select id, command, started, finished, outcome, reason from runs order by id desc limit :runs",
         {"runs": RUNS},
     )
-    return {"questions": questions, "runs": runs, "starter": has_starter(db)}
+    return Methods([_method(db, question) for question in _questions(db)], runs, has_starter(db))
+
+
+def _method(db: sqlite3.Connection, question: Question) -> Method:
+    searches = read_rows(
+        db,
+        """
+        select query, translation, errors, warnings, count, entered, left_count, kept, reconciled, reason,
+          started, seconds, run
+        from searches where question = :slug and purpose = 'strategy' order by id desc limit 1
+        """,
+        {"slug": question.slug},
+    )
+    for run in searches:
+        run["remarks"] = json.loads(run["errors"]) + json.loads(run["warnings"])
+    seeds = read_rows(
+        db,
+        "select pmid, title, found, record_title from seeds where question = :slug order by pmid",
+        {"slug": question.slug},
+    )
+    return Method(question, searches, seeds)
 
 
 def has_starter(db: sqlite3.Connection) -> bool:
     """Whether starter citations are still shown for some question."""
-    found = db.execute("select exists (select 1 from record_state where source = 'starter')").fetchone()
-    return bool(found[0])
+    (exists,) = db.execute("select exists (select 1 from record_state where source = 'starter')").fetchone()
+    return bool(exists)
 
 
-def _standing(db: sqlite3.Connection, slug: str) -> dict[str, Any]:
-    """How many records match, how many of them PubMed created lately, and whether they are starter citations."""
+def _numbers(db: sqlite3.Connection, slug: str) -> Numbers:
     recent = (datetime.now(UTC) - timedelta(days=RECENT_DAYS)).strftime("%Y-%m-%d")
-    return cached(db, ("standing", slug, recent), lambda: _standing_since(db, slug, recent))
+    return cached(db, ("numbers", slug, recent), lambda: _numbers_since(db, slug, recent))
 
 
-def _standing_since(db: sqlite3.Connection, slug: str, recent: str) -> dict[str, Any]:
+def _numbers_since(db: sqlite3.Connection, slug: str, recent: str) -> Numbers:
     (new,) = db.execute(
         """
         select count(*) from (
           select 1 from question_articles
-          where question = ? and created >= ? and matching and reason <> ? limit ?)
+          where question = :slug and created >= :recent and matching and reason <> :starter limit :limit)
         """,
-        (slug, recent, STARTER, NARROW + 1),
+        {"slug": slug, "recent": recent, "starter": STARTER, "limit": NARROW + 1},
     ).fetchone()
-    return {
-        "matching": count(db, Selection(slug)).n,
-        "starter": has_starter_of(db, slug),
-        "new": Count(min(new, NARROW), new <= NARROW),
-        "recent": recent,
-    }
+    return Numbers(
+        count(db, Selection(slug)).n,
+        has_starter_of(db, slug),
+        Count(min(new, NARROW), new <= NARROW),
+        recent,
+    )

@@ -62,6 +62,10 @@ class Page(NamedTuple):
     next: Key | None
 
 
+# What the parameters of a query stand for, by their names.
+Values = dict[str, Any]
+
+
 class Count(NamedTuple):
     """How many; where not ``exact``, at least that many."""
 
@@ -94,38 +98,43 @@ def newest_with(
 
     Each value is read from its own place in the index: a few rows, however many there are.
     """
-    condition, given = "", ()  # type: tuple[str, tuple[str, ...]]
-    if also:
-        condition, given = f"where {_HAS_LABEL}", also
-    elif without:
-        condition, given = f"where not {_HAS_GROUP}", (without,)
-    found: set[Key] = set()
+    condition = f"where {_HAS_LABEL}" if also else f"where not {_HAS_GROUP}" if without else ""
+    also_group, also_value = also or (without, None)
+    given = {
+        "question": slug,
+        "group": group,
+        "also_group": also_group,
+        "also_value": also_value,
+        "narrow": NARROW,
+        "size": size,
+    }
+    latest: set[Key] = set()
     for value in values:
         rows = db.execute(
             f"""
             select q.published, q.pmid from (
               select question, published, pmid from question_labels
-              where question = ? and label_group = ? and value = ?
-              order by published desc, pmid desc limit ?) q {condition}
-            limit ?
+              where question = :question and label_group = :group and value = :value
+              order by published desc, pmid desc limit :narrow) q {condition}
+            limit :size
             """,
-            (slug, group, value, NARROW, *given, size),
+            given | {"value": value},
         ).fetchall()
-        found.update((published, pmid) for published, pmid in rows)
-    if also and len(found) < size:
+        latest.update((published, pmid) for published, pmid in rows)
+    if also and len(latest) < size:
         # There may be more of them further back.
         return page(db, Selection(slug, {group: values, also[0]: (also[1],)}), size=size).pmids
-    return [ArticleKey(pmid) for _, pmid in sorted(found, reverse=True)[:size]]
+    return [ArticleKey(pmid) for _, pmid in sorted(latest, reverse=True)[:size]]
 
 
 _HAS_GROUP = """
 exists (
-  select 1 from question_labels l where l.question = q.question and l.pmid = q.pmid and l.label_group = ?)
+  select 1 from question_labels l where l.question = q.question and l.pmid = q.pmid and l.label_group = :also_group)
 """
 _HAS_LABEL = """
 exists (
   select 1 from question_labels l
-  where l.question = q.question and l.label_group = ? and l.value = ? and l.published = q.published
+  where l.question = q.question and l.label_group = :also_group and l.value = :also_value and l.published = q.published
     and l.pmid = q.pmid)
 """
 
@@ -174,8 +183,8 @@ group by 1, 2, 3
 def tallies_of(db: sqlite3.Connection, slug: str, group: str) -> dict[str, dict[str, int]]:
     """Numbers of all of a question's articles by value of one group, and year."""
     rows = db.execute(
-        "select label_group, value, year, n from question_counts where question = ? and label_group = ?",
-        (slug, group),
+        "select label_group, value, year, n from question_counts where question = :question and label_group = :group",
+        {"question": slug, "group": group},
     )
     return _tallied(rows).get(group, {})
 
@@ -223,8 +232,8 @@ class Reader:
             return Count(_counted(self._db, self.selection))
         if self._is_long and most <= NARROW:
             return Count(most, exact=False)
-        found = len(self._pmids(most + 1))
-        return Count(min(found, most), found <= most)
+        n = len(self._pmids(most + 1))
+        return Count(min(n, most), n <= most)
 
     def counts_within(self, slugs: Iterable[str]) -> dict[str, Count] | None:
         """How many articles of a list over everything stand in each of the questions; None of a long list, which would
@@ -233,22 +242,22 @@ class Reader:
             return None
         rows = self._db.execute(
             """
-            select q.question, count(*) from json_each(?) given join question_articles q on q.pmid = given.value
+            select q.question, count(*) from json_each(:pmids) given join question_articles q on q.pmid = given.value
             where q.matching group by 1
             """,
-            (json.dumps(self._told),),
+            {"pmids": json.dumps(self._told)},
         )
-        found = dict(rows.fetchall())
-        return {slug: Count(found.get(slug, 0)) for slug in slugs}
+        by_question = dict(rows.fetchall())
+        return {slug: Count(by_question.get(slug, 0)) for slug in slugs}
 
     def tallies(self) -> Tallies | None:
         slug = self.selection.question
         if self.selection.is_whole:
             return _tallied(self._db.execute(_WHOLE_TALLIES, {"slug": slug}))
-        found = [] if self._is_long else self._pmids(NARROW + 1)
-        if self._is_long or len(found) > NARROW:
+        pmids = [] if self._is_long else self._pmids(NARROW + 1)
+        if self._is_long or len(pmids) > NARROW:
             return None
-        return _tallied(self._db.execute(_TALLIES, {"pmids": json.dumps(found), "slug": slug}))
+        return _tallied(self._db.execute(_TALLIES, {"pmids": json.dumps(pmids), "slug": slug}))
 
     def rows(self, after: Key, limit: int, *, upwards: bool = False) -> list[Key]:
         """Keys and PMIDs below the key or, nearest first, above it."""
@@ -258,23 +267,24 @@ class Reader:
             return list(islice(above if upwards else below, limit))
         sign, order = (">", "asc") if upwards else ("<", "desc")
         if self.sort == "pmid":
-            beyond, ordered = f"q.pmid {sign} ?", f"q.pmid {order}"
+            beyond, ordered = f"q.pmid {sign} :after_pmid", f"q.pmid {order}"
         else:
-            beyond = f"({self._column}, q.pmid) {sign} (?, ?)"
+            beyond = f"({self._column}, q.pmid) {sign} (:after_key, :after_pmid)"
             ordered = f"{self._column} {order}, q.pmid {order}"
         return self._db.execute(
-            f"select {self._column}, q.pmid {self._source} and {beyond} order by {ordered} limit ?",
-            (*self._values, *(after[1:] if self.sort == "pmid" else after), limit),
+            f"select {self._column}, q.pmid {self._source} and {beyond} order by {ordered} limit :limit",
+            self._values | {"after_key": after[0], "after_pmid": after[1], "limit": limit},
         ).fetchall()
 
     def key_of(self, pmid: ArticleKey) -> Key | None:
         """The article's own key; None where it is not in the list."""
         if self._few is not None:
             return next((key for key in self._all if key[1] == pmid), None)
-        found = self._db.execute(
-            f"select {self._column}, q.pmid {self._source} and q.pmid = ?", (*self._values, pmid)
+        row = self._db.execute(
+            f"select {self._column}, q.pmid {self._source} and q.pmid = :pmid",
+            self._values | {"pmid": pmid},
         ).fetchone()
-        return (found[0], found[1]) if found else None
+        return (row[0], row[1]) if row else None
 
     @cached_property
     def _all(self) -> list[Key]:
@@ -316,68 +326,70 @@ class Reader:
         """A set that the list lies in, where one is small enough to be sorted."""
         if self.named:
             return _Narrow(
-                sorted({pmid for one in self.named for pmid in one.pmids}), by_words=not self._words
+                sorted({pmid for identifier in self.named for pmid in identifier.pmids}),
+                by_words=not self._words,
             )
         if self.selection.text and not search.fts_query(self.selection.text):
             return _Narrow([], by_words=True)
         for query, values in self._sets():
-            found = self._db.execute(f"{query} limit ?", (*values, NARROW + 1)).fetchall()
-            if len(found) <= NARROW:
-                return _Narrow([pmid for (pmid,) in found], by_words=query == _BY_WORDS)
+            rows = self._db.execute(f"{query} limit :most", values | {"most": NARROW + 1}).fetchall()
+            if len(rows) <= NARROW:
+                return _Narrow([pmid for (pmid,) in rows], by_words=query == _BY_WORDS)
         return None
 
-    def _sets(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    def _sets(self) -> Iterator[tuple[str, Values]]:
         chosen = self.selection
         if chosen.is_whole or (_is_counted(chosen) and chosen.sort == "published"):
             # An index has it in its order.
             return
         for by_people in self._said:
             if by_people.among:
-                yield "select value from json_each(?)", (by_people.pmids,)
+                yield "select value from json_each(:pmids)", {"pmids": by_people.pmids}
         if chosen.created_since and chosen.question:
             yield (
-                "select pmid from question_articles where question = ? and created >= ? and matching",
-                (chosen.question, chosen.created_since),
+                """
+                select pmid from question_articles
+                where question = :question and created >= :created_since and matching
+                """,
+                {"question": chosen.question, "created_since": chosen.created_since},
             )
         if self._words:
-            yield _BY_WORDS, (self._words,)
+            yield _BY_WORDS, {"words": self._words}
 
-    def _plan_within(self, narrow: _Narrow) -> tuple[str, tuple[Any, ...]]:
+    def _plan_within(self, narrow: _Narrow) -> tuple[str, Values]:
         """A from clause that gives ``q``, each of a small set that meets the conditions, and its values."""
-        chosen, given = self.selection, json.dumps(narrow.pmids)
+        chosen = self.selection
         table = "question_articles" if chosen.question else "articles"
         conditions, values = (
             _beyond_words(chosen, self._said) if narrow.by_words else _conditions(chosen, self._said)
         )
         if chosen.question:
-            conditions += " and q.matching and q.question = ?"
-            values += (chosen.question,)
+            conditions += " and q.matching and q.question = :question"
         if self._words and not narrow.by_words and (chosen.text or not chosen.question):
-            conditions += f" and q.pmid in ({_BY_WORDS} and rowid in (select value from json_each(?)))"
-            values += (self._words, given)
-        return f"from json_each(?) s cross join {table} q on q.pmid = s.value where 1 {conditions}", (
-            given,
-            *values,
-        )
+            conditions += f" and q.pmid in ({_BY_WORDS} and rowid in (select value from json_each(:few)))"
+        source = f"json_each(:few) s cross join {table} q on q.pmid = s.value"
+        given = {"few": json.dumps(narrow.pmids), "question": chosen.question, "words": self._words}
+        return f"from {source} where 1 {conditions}", given | values
 
-    def _plan(self) -> tuple[str, tuple[Any, ...]]:
+    def _plan(self) -> tuple[str, Values]:
         """A from clause that gives ``q`` along an index in the list's order, with its conditions, and its values."""
         chosen = self.selection
         if self.sort == "pmid":
             conditions, values = _beyond_words(chosen, self._said)
             if not self._words:
                 return f"from articles q where 1 {conditions}", values
-            rows = _BY_WORDS.replace("rowid", "rowid as pmid", 1)
-            return f"from ({rows}) q where 1 {conditions}", (self._words, *values)
+            return f"from ({_BY_WORDS}) q where 1 {conditions}", {"words": self._words} | values
         conditions, values = _conditions(chosen, self._said)
         if self.sort == "published":
-            source = "question_labels q where q.label_group = ? and q.value = ? and q.question = ?"
-            return f"from {source} {conditions}", (*_driver(self._db, chosen), chosen.question, *values)
-        source = "question_articles q where q.matching and q.question = ?"
-        return f"from {source} {conditions}", (chosen.question, *values)
+            source = "question_labels q where q.label_group = :group and q.value = :value and q.question = :question"
+            group, value = _driver(self._db, chosen)
+            given = {"group": group, "value": value, "question": chosen.question}
+            return f"from {source} {conditions}", given | values
+        source = "question_articles q where q.matching and q.question = :question"
+        return f"from {source} {conditions}", {"question": chosen.question} | values
 
 
-_BY_WORDS = "select rowid from articles_fts where articles_fts match ?"
+_BY_WORDS = "select rowid as pmid from articles_fts where articles_fts match :words"
 
 
 class _Narrow(NamedTuple):
@@ -387,42 +399,45 @@ class _Narrow(NamedTuple):
     by_words: bool
 
 
-def _conditions(chosen: Selection, by_people: Sequence[_ByPeople]) -> tuple[str, tuple[Any, ...]]:
+def _conditions(chosen: Selection, by_people: Sequence[_ByPeople]) -> tuple[str, Values]:
     """What an article ``q`` of the list must meet, beside standing in the question."""
     conditions, values = _beyond_words(chosen, by_people)
-    for group, wanted in chosen.labels.items() if chosen.question else ():
-        conditions += """
+    for n, (group, wanted) in enumerate(chosen.labels.items() if chosen.question else ()):
+        conditions += f"""
             and exists (
               select 1 from question_labels l
-              where l.question = q.question and l.label_group = ? and l.value in (select value from json_each(?))
+              where l.question = q.question and l.label_group = :group_{n}
+                and l.value in (select value from json_each(:wanted_{n}))
                 and l.published = q.published and l.pmid = q.pmid)"""
-        values += (group, json.dumps(list(wanted)))
+        values |= {f"group_{n}": group, f"wanted_{n}": json.dumps(list(wanted))}
     if chosen.first_year is not None:
-        conditions += " and q.published >= ?"
-        values += (f"{chosen.first_year:04}",)
+        conditions += " and q.published >= :first_year"
+        values["first_year"] = f"{chosen.first_year:04}"
     if chosen.last_year is not None:
-        conditions += " and q.published > '' and q.published < ?"
-        values += (f"{chosen.last_year + 1:04}",)
+        conditions += " and q.published > '' and q.published < :year_after"
+        values["year_after"] = f"{chosen.last_year + 1:04}"
     return conditions, values
 
 
-def _beyond_words(chosen: Selection, by_people: Sequence[_ByPeople]) -> tuple[str, tuple[Any, ...]]:
+def _beyond_words(chosen: Selection, by_people: Sequence[_ByPeople]) -> tuple[str, Values]:
     """The conditions that the full-text index knows nothing of."""
     conditions: list[str] = []
-    values: list[Any] = []
+    values: Values = {"question": chosen.question, "created_since": chosen.created_since}
     if chosen.created_since and chosen.question:
         conditions.append(
             """exists (
-              select 1 from question_articles x where x.question = ? and x.pmid = q.pmid and x.created >= ?)"""
+              select 1 from question_articles x
+              where x.question = :question and x.pmid = q.pmid and x.created >= :created_since)"""
         )
-        values += [chosen.question, chosen.created_since]
     if chosen.created_since and not chosen.question:
-        conditions.append("exists (select 1 from articles x where x.pmid = q.pmid and x.created >= ?)")
-        values.append(chosen.created_since)
-    for each in by_people:
-        conditions.append(f"q.pmid {'in' if each.among else 'not in'} (select value from json_each(?))")
-        values.append(each.pmids)
-    return "".join(f" and {condition}" for condition in conditions), tuple(values)
+        conditions.append(
+            "exists (select 1 from articles x where x.pmid = q.pmid and x.created >= :created_since)"
+        )
+    for n, each in enumerate(by_people):
+        among = "in" if each.among else "not in"
+        conditions.append(f"q.pmid {among} (select value from json_each(:people_{n}))")
+        values[f"people_{n}"] = each.pmids
+    return "".join(f" and {condition}" for condition in conditions), values
 
 
 class _ByPeople(NamedTuple):
@@ -434,7 +449,7 @@ class _ByPeople(NamedTuple):
 
 def _by_people(db: sqlite3.Connection, chosen: Selection) -> list[_ByPeople]:
     """What the list's tag and decision come to for its viewer: people say it of few records."""
-    found = []
+    conditions = []
     if chosen.tag:
         rows = db.execute(
             f"""
@@ -443,12 +458,12 @@ def _by_people(db: sqlite3.Connection, chosen: Selection) -> list[_ByPeople]:
             """,
             {"tag": chosen.tag, "question": chosen.question, "viewer": chosen.viewer},
         )
-        found.append(_ByPeople(True, json.dumps([pmid for (pmid,) in rows])))
+        conditions.append(_ByPeople(True, json.dumps([pmid for (pmid,) in rows])))
     review = reviews(db).get(chosen.question or "") if chosen.decision else None
     if review and chosen.decision:
         members = decisions.members(db, review, chosen.decision, chosen.viewer)
-        found.append(_ByPeople(members.among, json.dumps(list(members.pmids))))
-    return found
+        conditions.append(_ByPeople(members.among, json.dumps(list(members.pmids))))
+    return conditions
 
 
 # Of taggings ``g``, those for ``:question``, those for none in particular included; without a question all.
@@ -474,20 +489,21 @@ def _counted(db: sqlite3.Connection, chosen: Selection) -> int:
 
 def _of_facet(db: sqlite3.Connection, chosen: Selection, group: str, value: str) -> int:
     dated = "" if chosen.first_year is None and chosen.last_year is None else "and year <> ''"
-    found: int = db.execute(
+    total: int = db.execute(
         f"""
         select coalesce(sum(n), 0) from question_counts
-        where question = ? and label_group = ? and value = ? and year >= ? and year <= ? {dated}
+        where question = :question and label_group = :group and value = :value
+          and year >= :first and year <= :last {dated}
         """,
-        (
-            chosen.question,
-            group,
-            value,
-            f"{chosen.first_year or 0:04}" if dated else "",
-            f"{chosen.last_year or 9999:04}",
-        ),
+        {
+            "question": chosen.question,
+            "group": group,
+            "value": value,
+            "first": f"{chosen.first_year or 0:04}" if dated else "",
+            "last": f"{chosen.last_year or 9999:04}",
+        },
     ).fetchone()[0]
-    return found
+    return total
 
 
 def _words(chosen: Selection) -> Iterator[list[str]]:

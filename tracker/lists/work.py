@@ -27,16 +27,19 @@ class Left(NamedTuple):
 def left(db: sqlite3.Connection, person: int) -> list[Left]:
     """Every question, in order, on a connection that sees both databases."""
     titles = dict(db.execute("select slug, title from questions").fetchall())
-    found = []
+    by_question = []
     for slug, review in reviews(db).items():
         todo, todo_full = (
             selection.count(db, Selection(slug, decision=name, viewer=person))
             for name in (decisions.TODO, decisions.TODO_FULL)
         )
         (decided,) = db.execute(
-            "select count(distinct pmid) from annotations.decisions where person = ? and question = ?",
-            (person, slug),
+            """
+            select count(distinct pmid) from annotations.decisions
+            where person = :person and question = :question
+            """,
+            {"person": person, "question": slug},
         ).fetchone()
-        conflicts = sum(one.conflict for _, one in by_article.final_decisions(db, review))
-        found.append(Left(slug, titles[slug], review.dual, todo, todo_full, decided, conflicts))
-    return found
+        conflicts = sum(outcome.conflict for _, outcome in by_article.final_decisions(db, review))
+        by_question.append(Left(slug, titles[slug], review.dual, todo, todo_full, decided, conflicts))
+    return by_question

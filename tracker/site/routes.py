@@ -110,7 +110,7 @@ ROUTES = (
     Route(r"^/-/", policy=Policy.DATASETTES),
 )
 # Beginnings of paths that have pages of the site below them: it cannot lie below one of these itself.
-TAKEN = frozenset(found[1] for route in ROUTES if (found := re.match(r"\^(/[a-z-]+/)", route.path)))
+TAKEN = frozenset(match[1] for route in ROUTES if (match := re.match(r"\^(/[a-z-]+/)", route.path)))
 
 
 def registered() -> Iterator[tuple[str, View]]:

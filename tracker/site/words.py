@@ -132,7 +132,7 @@ def moment(iso: str | None) -> str:
 
 def moments(text: str) -> str:
     """A sentence with its ISO times put as ``moment`` puts them."""
-    return _MOMENT.sub(lambda found: moment(found[0]), text)
+    return _MOMENT.sub(lambda match: moment(match[0]), text)
 
 
 def changed(value: str | None, field: str) -> str:
@@ -181,8 +181,8 @@ def quoted(section: Mapping[str, Any], quotes: Iterable[str]) -> Markup:
     """A paragraph of an abstract as HTML, the words marked that labels quote; a quote may hold its heading too."""
     html, heading = section["html"], f"{section['label']}: "
     text = plain_of(html).text
-    found = ((text.find(words), len(words)) for words in (quote.removeprefix(heading) for quote in quotes))
-    return Markup(marked(html, [(at, at + length) for at, length in found if at >= 0]))  # noqa: S704 - HTML of ours
+    places = ((text.find(words), len(words)) for words in (quote.removeprefix(heading) for quote in quotes))
+    return Markup(marked(html, [(at, at + length) for at, length in places if at >= 0]))  # noqa: S704 - HTML of ours
 
 
 def registry_link(trial: Mapping[str, str]) -> str:

@@ -134,23 +134,24 @@ class Act:
             """
             insert into events (happened, person, origin, action, kind, pmid, question, subject, before, after, batch,
               blind, undoes)
-            values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            values (:happened, :person, :origin, :action, :kind, :pmid, :question, :subject, :before, :after, :batch,
+              :blind, :undoes)
             """,
-            (
-                self.when,
-                self.person,
-                self.origin,
-                action,
-                kind,
-                subject.get("pmid"),
-                subject.get("question"),
-                _json(rest),
-                _json(before),
-                _json(after),
-                self.batch,
-                after.get("blind") if after else (seal and str(seal)) or (before or {}).get("blind"),
-                self.undoes,
-            ),
+            {
+                "happened": self.when,
+                "person": self.person,
+                "origin": self.origin,
+                "action": action,
+                "kind": kind,
+                "pmid": subject.get("pmid"),
+                "question": subject.get("question"),
+                "subject": _json(rest),
+                "before": _json(before),
+                "after": _json(after),
+                "batch": self.batch,
+                "blind": after.get("blind") if after else (seal and str(seal)) or (before or {}).get("blind"),
+                "undoes": self.undoes,
+            },
         )
         self.changed += 1
 
@@ -183,7 +184,9 @@ def undo(
     """
     act.db.row_factory, factory = sqlite3.Row, act.db.row_factory
     try:
-        events = act.db.execute("select * from events where batch = ? order by id desc", (batch,)).fetchall()
+        events = act.db.execute(
+            "select * from events where batch = :batch order by id desc", {"batch": batch}
+        ).fetchall()
     finally:
         act.db.row_factory = factory
     if any(event["kind"] not in STATEMENTS for event in events):
@@ -209,14 +212,14 @@ def current(db: sqlite3.Connection, kind: str, key: Key) -> State | None:
     """What is said now."""
     of = STATEMENTS[kind]
     columns = ", ".join((*of.says, of.when))
-    found = read_rows(db, f"select {columns} from {of.table} where {_is(of)}", key)
-    return found[0] if found else None
+    rows = read_rows(db, f"select {columns} from {of.table} where {_is(of)}", key)
+    return rows[0] if rows else None
 
 
 def next_event(db: sqlite3.Connection) -> int:
     """The id that the next event gets. Events are never deleted, so whatever is named by it is named once."""
-    found: int = db.execute("select coalesce(max(id), 0) + 1 from events").fetchone()[0]
-    return found
+    id: int = db.execute("select coalesce(max(id), 0) + 1 from events").fetchone()[0]
+    return id
 
 
 def _says(of: Statement, state: Mapping[str, Any]) -> list[Any]:

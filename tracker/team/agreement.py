@@ -60,24 +60,24 @@ def of_table(table: Sequence[Sequence[int]], categories: Sequence[str]) -> Agree
     """The agreement in a square table of numbers of records."""
     counts = tuple(tuple(row) for row in table)
     n = sum(map(sum, counts))
-    found = Agreement(tuple(categories), counts, n)
+    agreement = Agreement(tuple(categories), counts, n)
     if not n:
-        return found._replace(why_not="Both have decided on no record yet.")
+        return agreement._replace(why_not="Both have decided on no record yet.")
     each = range(len(categories))
     share = [[Fraction(number, n) for number in row] for row in counts]
     rows = [sum(share[i]) for i in each]
     columns = [sum(share[i][j] for i in each) for j in each]
     observed = sum(share[i][i] for i in each)
     expected = sum(rows[i] * columns[i] for i in each)
-    found = found._replace(observed=float(observed), expected=float(expected))
+    agreement = agreement._replace(observed=float(observed), expected=float(expected))
     if len(categories) == 2:
-        found = found._replace(
+        agreement = agreement._replace(
             pabak=float(2 * observed - 1),
             prevalence_index=float(share[0][0] - share[1][1]),
             bias_index=float(rows[0] - columns[0]),
         )
     if expected == 1:
-        return found._replace(
+        return agreement._replace(
             why_not="Both put every record into the same category, so that nothing is left for kappa to measure."
         )
     kappa = (observed - expected) / (1 - expected)
@@ -87,10 +87,12 @@ def of_table(table: Sequence[Sequence[int]], categories: Sequence[str]) -> Agree
     variance = (
         (agreed + (1 - kappa) ** 2 * apart - (kappa - expected * (1 - kappa)) ** 2) / (1 - expected) ** 2 / n
     )
-    found = found._replace(kappa=float(kappa))
+    agreement = agreement._replace(kappa=float(kappa))
     if not variance:
-        return found._replace(
+        return agreement._replace(
             why_not="The interval is not known: the formula is one for large samples, and would give it no width."
         )
     error = sqrt(variance)
-    return found._replace(standard_error=error, low=float(kappa) - _Z * error, high=float(kappa) + _Z * error)
+    return agreement._replace(
+        standard_error=error, low=float(kappa) - _Z * error, high=float(kappa) + _Z * error
+    )

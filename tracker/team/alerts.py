@@ -50,9 +50,10 @@ def mark_seen(act: Act, pmid: int, field: str, noticed: str) -> bool:
     """Whether the acting person had not marked it before."""
     done = act.db.execute(
         """
-        insert into alerts_seen (person, pmid, field, noticed, seen) values (?, ?, ?, ?, ?) on conflict do nothing
+        insert into alerts_seen (person, pmid, field, noticed, seen)
+        values (:person, :pmid, :field, :noticed, :seen) on conflict do nothing
         """,
-        (act.person, pmid, field, noticed, act.when),
+        {"person": act.person, "pmid": pmid, "field": field, "noticed": noticed, "seen": act.when},
     )
     if done.rowcount:
         act.log(

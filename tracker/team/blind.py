@@ -13,17 +13,19 @@ from tracker.team.review import Review
 def unseal(act: Act, review: Review, pmid: ArticleKey, stage: str) -> None:
     """Two have decided: what either said of the record at this stage is hidden no longer."""
     act.db.execute(
-        "insert into unsealed (review, pmid, unsealed) values (?, ?, ?) on conflict do nothing",
-        (str(review.seal(stage)), pmid, act.when),
+        """
+        insert into unsealed (review, pmid, unsealed) values (:review, :pmid, :unsealed) on conflict do nothing
+        """,
+        {"review": str(review.seal(stage)), "pmid": pmid, "unsealed": act.when},
     )
 
 
 def is_unsealed(db: sqlite3.Connection, review: Review, pmid: ArticleKey, stage: str) -> bool:
-    found = db.execute(
-        "select exists (select 1 from unsealed where review = :seal and pmid = :pmid)",
-        {"seal": str(review.seal(stage)), "pmid": pmid},
+    row = db.execute(
+        "select exists (select 1 from unsealed where review = :review and pmid = :pmid)",
+        {"review": str(review.seal(stage)), "pmid": pmid},
     ).fetchone()
-    return bool(found[0])
+    return bool(row[0])
 
 
 def visible(alias: str, owner: str | None = None) -> str:

@@ -61,7 +61,7 @@ def of_articles(
     decided), ``mine`` (the viewer's decision there) and ``outcome`` (what holds, with its stage). ``spoken`` says
     whether anybody said anything that the viewer may see.
     """
-    found: dict[int, dict[str, Any]] = {
+    by_pmid: dict[int, dict[str, Any]] = {
         pmid: {
             "tags": [],
             "decisions": [],
@@ -81,19 +81,19 @@ def of_articles(
     for pmid, rows in groupby(
         read_rows(db, _TAGS.format(question=tagged), given), key=lambda row: row["pmid"]
     ):
-        found[pmid]["tags"] = _tags(rows)
+        by_pmid[pmid]["tags"] = _tags(rows)
     for row in read_rows(db, _DECISIONS.format(question=within.format("d")), given):
-        found[row["pmid"]]["decisions"].append(row)
+        by_pmid[row["pmid"]]["decisions"].append(row)
     for row in read_rows(db, _SETTLEMENTS.format(question=within.format("s")), given):
-        found[row["pmid"]]["settlements"].append(row)
+        by_pmid[row["pmid"]]["settlements"].append(row)
     for row in read_rows(db, _NOTES.format(question=noted), given):
-        found[row["pmid"]]["notes"].append(row)
+        by_pmid[row["pmid"]]["notes"].append(row)
     if question is not None and (review := reviews(db).get(question)):
         for pmid, standing in standings(db, review, pmids, viewer).items():
-            found[pmid] |= standing
-    for each in found.values():
+            by_pmid[pmid] |= standing
+    for each in by_pmid.values():
         each["spoken"] = any(each[part] for part in ("tags", "decisions", "settlements", "notes"))
-    return found
+    return by_pmid
 
 
 def standings(
@@ -107,19 +107,19 @@ def standings(
         for pmid, stage, decision, reason in db.execute(
             """
             select pmid, stage, decision, reason from annotations.decisions
-            where question = ? and person is ? and pmid in (select value from json_each(?))
+            where question = :question and person is :viewer and pmid in (select value from json_each(:pmids))
             """,
-            (review.question, viewer, json.dumps(list(pmids))),
+            {"question": review.question, "viewer": viewer, "pmids": json.dumps(list(pmids))},
         )
     }
-    found = {}
+    by_pmid = {}
     for pmid in pmids:
         first, second = (by_stage[stage].get(pmid) for stage in STAGES)
         passed = decisions.passed(review, first, second)
         stage: Stage = "full-text" if passed else "title-abstract"
         at_stage = second if passed else first
         last = second if passed and second and second.holds else first
-        found[pmid] = {
+        by_pmid[pmid] = {
             "stage": stage,
             "mine": mine.get((pmid, stage)),
             # Where one person decides, it is they who can take it back.
@@ -128,28 +128,29 @@ def standings(
             "conflict": last if last and last.conflict else None,
             "locked": bool(review.dual and at_stage and at_stage.deciders >= REVIEWERS),
         }
-    return found
+    return by_pmid
 
 
 def of_article(db: sqlite3.Connection, pmid: ArticleKey, viewer: int | None) -> dict[str, Any]:
     """As ``of_articles`` for one article and whatever was said for any question; ``reviews`` has its standing in
     each question that holds it, and ``label_reviews`` what people made of the machine's labels."""
-    found = of_articles(db, [pmid], None, viewer)[pmid]
+    said = of_articles(db, [pmid], None, viewer)[pmid]
     every = reviews(db)
     held = [
         slug
         for (slug,) in db.execute(
-            "select question from question_articles where pmid = ? and matching order by question", (pmid,)
+            "select question from question_articles where pmid = :pmid and matching order by question",
+            {"pmid": pmid},
         )
     ]
-    found["reviews"] = {
+    said["reviews"] = {
         slug: standings(db, every[slug], [pmid], viewer)[pmid]
         | {"reasons": every[slug].reasons, "dual": every[slug].dual}
         for slug in held
         if slug in every
     }
-    found["label_reviews"] = read_rows(db, _REVIEWS, {"pmids": json.dumps([pmid]), "viewer": viewer})
-    return found
+    said["label_reviews"] = read_rows(db, _REVIEWS, {"pmids": json.dumps([pmid]), "viewer": viewer})
+    return said
 
 
 def label_reviews(db: sqlite3.Connection, pmids: Iterable[int]) -> dict[int, list[Row]]:
@@ -163,26 +164,26 @@ def final_decisions(db: sqlite3.Connection, review: Review) -> Iterator[tuple[in
     last = decisions.standings(db, review).last
     rows = db.execute(
         """
-        select q.pmid from json_each(?) given cross join question_articles q
-        on q.question = ? and q.pmid = given.value where q.matching order by q.pmid
+        select q.pmid from json_each(:pmids) given cross join question_articles q
+        on q.question = :question and q.pmid = given.value where q.matching order by q.pmid
         """,
-        (json.dumps(list(last)), review.question),
+        {"pmids": json.dumps(list(last)), "question": review.question},
     )
     return ((pmid, last[pmid]) for (pmid,) in rows)
 
 
 def _tags(rows: Iterable[dict[str, Any]]) -> list[Row]:
     """One entry a tag and question, whoever says so."""
-    found: dict[tuple[int, str | None], dict[str, Any]] = {}
+    by_tag: dict[tuple[int, str | None], dict[str, Any]] = {}
     for row in rows:
         about = {
             name: row[name] for name in ("id", "question", "name", "description", "colour", "group_name")
         }
-        tag = found.setdefault(
+        tag = by_tag.setdefault(
             (row["id"], row["question"]), about | {"people": [], "notes": [], "mine": False}
         )
         tag["people"].append(row["person"])
         tag["mine"] = tag["mine"] or bool(row["mine"])
         if row["note"]:
             tag["notes"].append((row["person"], row["note"]))
-    return list(found.values())
+    return list(by_tag.values())

@@ -201,8 +201,8 @@ def stage_of(db: sqlite3.Connection, review: Review, pmid: ArticleKey) -> Stage:
 
 def outcome(db: sqlite3.Connection, review: Review, pmid: ArticleKey, stage: Stage) -> Outcome:
     """How a record stands at a stage."""
-    found = outcomes(db, review, stage, [pmid])
-    return found.get(pmid) or Outcome(stage, None, None, 0, False, False)
+    by_pmid = outcomes(db, review, stage, [pmid])
+    return by_pmid.get(pmid) or Outcome(stage, None, None, 0, False, False)
 
 
 def outcomes(
@@ -278,17 +278,21 @@ class Standings(NamedTuple):
     @property
     def last(self) -> Mapping[int, Outcome]:
         """What holds of each at the last stage at which something does; records of which nothing holds are left out."""
-        found = {pmid: one for pmid, one in self.first.items() if one.holds}
-        found |= {pmid: one for pmid, one in self.second.items() if one.holds and pmid in self.at_full_text}
-        return found
+        holding = {pmid: outcome for pmid, outcome in self.first.items() if outcome.holds}
+        holding |= {
+            pmid: outcome
+            for pmid, outcome in self.second.items()
+            if outcome.holds and pmid in self.at_full_text
+        }
+        return holding
 
 
 def standings(db: sqlite3.Connection, review: Review) -> Standings:
     """Of a connection that only reads: it is kept until somebody decides again."""
     files = {name: path for _, name, path in db.execute("pragma database_list")}
     (decided,) = db.execute(
-        "select max(id) from events where kind in ('decision', 'settlement') and question = ?",
-        (review.question,),
+        "select max(id) from events where kind in ('decision', 'settlement') and question = :question",
+        {"question": review.question},
     ).fetchone()
     key = (files.get("annotations") or files["main"], decided, review)
     return _CACHE.get(key, lambda: _standings(db, review))
@@ -321,10 +325,12 @@ def members(db: sqlite3.Connection, review: Review, which: str, viewer: int | No
     standing = standings(db, review)
     if which in (TODO, TODO_FULL):
         stage, at_stage = (STAGES[0], standing.first) if which == TODO else (STAGES[1], standing.second)
-        done = {pmid for pmid, one in at_stage.items() if one.settled or one.deciders >= review.wanted}
+        done = {
+            pmid for pmid, outcome in at_stage.items() if outcome.settled or outcome.deciders >= review.wanted
+        }
         mine = db.execute(
-            "select pmid from decisions where question = ? and stage = ? and person is ?",
-            (review.question, stage, viewer),
+            "select pmid from decisions where question = :question and stage = :stage and person is :viewer",
+            {"question": review.question, "stage": stage, "viewer": viewer},
         )
         done.update(pmid for (pmid,) in mine)
         if which == TODO:
@@ -332,13 +338,13 @@ def members(db: sqlite3.Connection, review: Review, which: str, viewer: int | No
         return Members(True, standing.at_full_text - done)
     if which == UNDECIDED:
         return Members(False, set(standing.last))
-    return Members(True, {pmid for pmid, one in standing.last.items() if one.decision == which})
+    return Members(True, {pmid for pmid, outcome in standing.last.items() if outcome.decision == which})
 
 
 def people_who_decided(db: sqlite3.Connection, review: Review, pmid: ArticleKey, stage: str) -> set[int]:
     rows = db.execute(
-        "select person from decisions where question = ? and pmid = ? and stage = ?",
-        (review.question, pmid, stage),
+        "select person from decisions where question = :question and pmid = :pmid and stage = :stage",
+        {"question": review.question, "pmid": pmid, "stage": stage},
     )
     return {person for (person,) in rows}
 

@@ -80,31 +80,32 @@ _CHOSEN = {
 def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | None:
     """An act of this person's: its ``action``, on how many papers (``count``), the first ``pmids`` of them, the first
     ``tag``, and whether it can be ``undoable``."""
+    given = {"batch": batch, "person": person}
     rows = read_rows(
         db,
         f"""
         select {_EVENT}, e.undoes from annotations.events e
         where e.batch = :batch and e.person = :person order by e.id desc limit 1
         """,
-        {"batch": batch, "person": person},
+        given,
     )
     if not rows:
         return None
-    found = _readable(rows[0])
-    (found["count"],) = db.execute(
-        "select count(distinct pmid) from annotations.events where batch = ?", (batch,)
+    event = _readable(rows[0])
+    (event["count"],) = db.execute(
+        "select count(distinct pmid) from annotations.events where batch = :batch", given
     ).fetchone()
-    pmids = db.execute("select distinct pmid from annotations.events where batch = ? limit 2", (batch,))
-    found["pmids"] = [pmid for (pmid,) in pmids if pmid]
+    pmids = db.execute("select distinct pmid from annotations.events where batch = :batch limit 2", given)
+    event["pmids"] = [pmid for (pmid,) in pmids if pmid]
     kinds = {
         kind
-        for (kind,) in db.execute("select distinct kind from annotations.events where batch = ?", (batch,))
+        for (kind,) in db.execute("select distinct kind from annotations.events where batch = :batch", given)
     }
-    found["undoable"] = kinds <= STATEMENTS.keys() and found["undoes"] is None
+    event["undoable"] = kinds <= STATEMENTS.keys() and event["undoes"] is None
     if not kinds <= STATEMENTS.keys():
         # A merge: on how many papers is not told, as some may be hidden.
-        found |= {"count": 1, "pmids": []}
-    return found
+        event |= {"count": 1, "pmids": []}
+    return event
 
 
 def _readable(row: dict[str, Any]) -> dict[str, Any]:

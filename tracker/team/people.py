@@ -69,35 +69,35 @@ def everybody(db: sqlite3.Connection) -> list[Person]:
 
 
 def by_id(db: sqlite3.Connection, id: int) -> Person | None:
-    return _one(db, "id = ?", id)
+    return _one(db, "id = :value", id)
 
 
 def by_name(db: sqlite3.Connection, name: str) -> Person | None:
-    return _one(db, "name = ?", name)
+    return _one(db, "name = :value", name)
 
 
 def by_identity(db: sqlite3.Connection, identities: Collection[str]) -> Person | None:
     """Whoever another way of signing in calls by one of these."""
-    return next((found for name in identities if (found := _one(db, "identity = ?", name))), None)
+    return next((person for name in identities if (person := _one(db, "identity = :value", name))), None)
 
 
 def named(db: sqlite3.Connection, name: str) -> Person:
     """Raises UsageError where nobody is called so."""
-    found = by_name(db, name)
-    if not found:
-        known = ", ".join(person.name for person in everybody(db)) or "nobody yet"
+    person = by_name(db, name)
+    if not person:
+        known = ", ".join(somebody.name for somebody in everybody(db)) or "nobody yet"
         raise UsageError(f"there is nobody called {name!r}. There is: {known}.")
-    return found
+    return person
 
 
 def writer(db: sqlite3.Connection, name: str) -> Person:
     """Whoever the command line writes for. Raises UsageError where nobody is called so, Refused where they may not."""
-    found = named(db, name)
-    if found.disabled:
-        raise Refused(f"{name} is disabled since {found.disabled}, so nothing is written in their name.")
-    if not found.may("tagger"):
-        raise Refused(f"{name} is a {found.role}, who may only look. An admin can make them a tagger.")
-    return found
+    person = named(db, name)
+    if person.disabled:
+        raise Refused(f"{name} is disabled since {person.disabled}, so nothing is written in their name.")
+    if not person.may("tagger"):
+        raise Refused(f"{name} is a {person.role}, who may only look. An admin can make them a tagger.")
+    return person
 
 
 def add(
@@ -113,9 +113,17 @@ def add(
     shown = _clean(display_name) or name
     act.db.execute(
         """
-        insert into people (name, display_name, role, password_hash, identity, created) values (?, ?, ?, ?, ?, ?)
+        insert into people (name, display_name, role, password_hash, identity, created)
+        values (:name, :display_name, :role, :password_hash, :identity, :created)
         """,
-        (name, shown, role, password_hash, identity, act.when),
+        {
+            "name": name,
+            "display_name": shown,
+            "role": role,
+            "password_hash": password_hash,
+            "identity": identity,
+            "created": act.when,
+        },
     )
     made = named(act.db, name)
     act.log("add person", "person", {"id": made.id}, None, _state(made))
@@ -150,18 +158,22 @@ def change(
     before = named(act.db, name)
     if role is not None:
         check_role(role)
-        act.db.execute("update people set role = ? where id = ?", (role, before.id))
+        act.db.execute("update people set role = :role where id = :id", {"role": role, "id": before.id})
     if display_name is not None:
         act.db.execute(
-            "update people set display_name = ? where id = ?", (_clean(display_name) or name, before.id)
+            "update people set display_name = :name where id = :id",
+            {"name": _clean(display_name) or name, "id": before.id},
         )
     if identity is not None and identity != before.identity:
         _check_identity(act.db, identity or None)
-        act.db.execute("update people set identity = ? where id = ?", (identity or None, before.id))
+        act.db.execute(
+            "update people set identity = :identity where id = :id",
+            {"identity": identity or None, "id": before.id},
+        )
     if disabled is not None and disabled != bool(before.disabled):
         act.db.execute(
-            "update people set disabled = ?, session = session + ? where id = ?",
-            (act.when if disabled else None, disabled, before.id),
+            "update people set disabled = :since, session = session + :ended where id = :id",
+            {"since": act.when if disabled else None, "ended": disabled, "id": before.id},
         )
     after = named(act.db, name)
     if _state(after) != _state(before):
@@ -172,14 +184,15 @@ def change(
 def set_password(act: Act, person: Person, password_hash: str) -> None:
     """A new password; whoever is signed in with the old one is signed out."""
     act.db.execute(
-        "update people set password_hash = ?, session = session + 1 where id = ?", (password_hash, person.id)
+        "update people set password_hash = :hash, session = session + 1 where id = :id",
+        {"hash": password_hash, "id": person.id},
     )
     act.log("change password", "person", {"id": person.id}, None, None)
 
 
 def end_sessions(act: Act, person: Person) -> None:
     """Sign the person out everywhere, and revoke their tokens."""
-    act.db.execute("update people set session = session + 1 where id = ?", (person.id,))
+    act.db.execute("update people set session = session + 1 where id = :id", {"id": person.id})
     act.log("sign out everywhere", "person", {"id": person.id}, None, None)
     for token in tokens(act.db, person):
         revoke_token(act, person, token.id)
@@ -191,22 +204,24 @@ def in_session(db: sqlite3.Connection, id: int, session: int, name: str) -> Pers
     person = by_id(db, id)
     if person is None or person.disabled or person.session != session:
         return None
-    ended = db.execute("select 1 from ended_sessions where session = ?", (name,)).fetchone()
+    ended = db.execute("select 1 from ended_sessions where session = :session", {"session": name}).fetchone()
     return None if ended else person
 
 
 def end_session(db: sqlite3.Connection, name: str) -> None:
     """Let one session count no more, whoever has its cookie; others of the person go on."""
     long_ago = (datetime.now(UTC) - SESSION_LASTS - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    db.execute("delete from ended_sessions where ended < ?", (long_ago,))
-    db.execute("insert or ignore into ended_sessions (session, ended) values (?, ?)", (name, now()))
+    db.execute("delete from ended_sessions where ended < :long_ago", {"long_ago": long_ago})
+    db.execute(
+        "insert or ignore into ended_sessions (session, ended) values (:session, :ended)",
+        {"session": name, "ended": now()},
+    )
 
 
 def password_hash(db: sqlite3.Connection, person: Person) -> str | None:
-    found: str | None = db.execute("select password_hash from people where id = ?", (person.id,)).fetchone()[
-        0
-    ]
-    return found
+    stored: str | None
+    (stored,) = db.execute("select password_hash from people where id = :id", {"id": person.id}).fetchone()
+    return stored
 
 
 # Tokens
@@ -232,8 +247,18 @@ def make_token(act: Act, person: Person, name: str, scopes: Collection[str], day
     expires = (datetime.now(UTC) + timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
     granted = [scope for scope in SCOPES if scope in scopes]
     made = act.db.execute(
-        "insert into tokens (person, name, hash, scopes, created, expires) values (?, ?, ?, ?, ?, ?)",
-        (person.id, label, _digest(token), " ".join(granted), act.when, expires),
+        """
+        insert into tokens (person, name, hash, scopes, created, expires)
+        values (:person, :name, :hash, :scopes, :created, :expires)
+        """,
+        {
+            "person": person.id,
+            "name": label,
+            "hash": _digest(token),
+            "scopes": " ".join(granted),
+            "created": act.when,
+            "expires": expires,
+        },
     )
     state = {"person": person.id, "name": label, "scopes": granted, "expires": expires}
     act.log("make token", "token", {"id": made.lastrowid}, None, state)
@@ -241,34 +266,35 @@ def make_token(act: Act, person: Person, name: str, scopes: Collection[str], day
 
 
 def tokens(db: sqlite3.Connection, person: Person) -> list[Token]:
-    return [_token(row) for row in db.execute(f"{_TOKEN} where person = ? order by id desc", (person.id,))]
+    rows = db.execute(f"{_TOKEN} where person = :person order by id desc", {"person": person.id})
+    return [_token(row) for row in rows]
 
 
 def revoke_token(act: Act, person: Person, id: int) -> None:
     """Raises UsageError where the person has no such token."""
-    found = [token for token in tokens(act.db, person) if token.id == id]
-    if not found:
+    matching = [token for token in tokens(act.db, person) if token.id == id]
+    if not matching:
         raise UsageError(f"{person.name} has no token {id}.")
-    if not found[0].revoked:
-        act.db.execute("update tokens set revoked = ? where id = ?", (act.when, id))
+    if not matching[0].revoked:
+        act.db.execute("update tokens set revoked = :revoked where id = :id", {"revoked": act.when, "id": id})
         act.log("revoke token", "token", {"id": id}, None, {"revoked": act.when})
 
 
 def by_token(db: sqlite3.Connection, token: str) -> tuple[Person, Token] | None:
     """Whose token this is, where it still counts."""
-    row = db.execute(f"{_TOKEN} where hash = ?", (_digest(token),)).fetchone()
+    row = db.execute(f"{_TOKEN} where hash = :hash", {"hash": _digest(token)}).fetchone()
     if row is None:
         return None
-    found = _token(row)
-    person = by_id(db, found.person)
-    if person is None or person.disabled or found.revoked or found.expires <= now():
+    known = _token(row)
+    person = by_id(db, known.person)
+    if person is None or person.disabled or known.revoked or known.expires <= now():
         return None
-    return person, found
+    return person, known
 
 
 def note_use(db: sqlite3.Connection, token: Token) -> None:
     """Remember, to the hour, that the token was used: enough to tell which ones nobody needs any more."""
-    db.execute("update tokens set used = ? where id = ?", (now(), token.id))
+    db.execute("update tokens set used = :used where id = :id", {"used": now(), "id": token.id})
 
 
 # Attempts
@@ -292,15 +318,22 @@ def failed(db: sqlite3.Connection, name: str, address: str) -> None:
     """Note an attempt that failed; those of yesterday are forgotten, as an address is personal data. So are those that
     were noted by a clock that was ahead."""
     yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    db.execute("delete from sign_in_failures where failed < ? or failed > ?", (yesterday, now()))
     db.execute(
-        "insert into sign_in_failures (name, address, failed) values (?, ?, ?)", (name, address, now())
+        "delete from sign_in_failures where failed < :yesterday or failed > :now",
+        {"yesterday": yesterday, "now": now()},
+    )
+    db.execute(
+        "insert into sign_in_failures (name, address, failed) values (:name, :address, :failed)",
+        {"name": name, "address": address, "failed": now()},
     )
 
 
 def succeeded(db: sqlite3.Connection, name: str, address: str) -> None:
     """Forget what failed before: it was they, mistyping."""
-    db.execute("delete from sign_in_failures where name = ? and address = ?", (name, address))
+    db.execute(
+        "delete from sign_in_failures where name = :name and address = :address",
+        {"name": name, "address": address},
+    )
 
 
 def check_role(role: str) -> None:
@@ -318,7 +351,8 @@ def _check_identity(db: sqlite3.Connection, identity: str | None) -> None:
 
 
 def _one(db: sqlite3.Connection, condition: str, value: Any) -> Person | None:
-    row = db.execute(f"{_PERSON} where {condition}", (value,)).fetchone()
+    """The person of whom the condition on ``:value`` holds."""
+    row = db.execute(f"{_PERSON} where {condition}", {"value": value}).fetchone()
     return Person(*row) if row else None
 
 

@@ -104,24 +104,24 @@ def pairs(db: sqlite3.Connection, review: Review) -> list[Pair]:
     was changed later, once the question's file had made the review a single one.
     """
     names = _names(db)
-    found = []
+    compared = []
     for stage in STAGES:
         by_pair: dict[tuple[int, int], list[tuple[str, str]]] = {}
         for said in _first_decisions(db, review, stage):
-            (one, ones), (other, others) = sorted(said.items())
-            by_pair.setdefault((one, other), []).append((ones, others))
-        for (one, other), decided in sorted(by_pair.items()):
+            (first, first_said), (second, second_said) = sorted(said.items())
+            by_pair.setdefault((first, second), []).append((first_said, second_said))
+        for (first, second), decided in sorted(by_pair.items()):
             apart = [(agreement.excluded_or_not(a), agreement.excluded_or_not(b)) for a, b in decided]
-            found.append(
+            compared.append(
                 Pair(
                     stage,
-                    names[one],
-                    names[other],
+                    names[first],
+                    names[second],
                     agreement.of_pairs(apart, agreement.EXCLUDED_OR_NOT),
                     agreement.of_pairs(decided, DECISIONS),
                 )
             )
-    return found
+    return compared
 
 
 def _first_decisions(db: sqlite3.Connection, review: Review, stage: Stage) -> Iterator[dict[int, str]]:
@@ -180,10 +180,10 @@ where d.question = :question and d.pmid in (select value from json_each(:pmids))
 
 
 def _by_paper(rows: Rows) -> dict[int, Rows]:
-    found: dict[int, Rows] = {}
+    by_paper: dict[int, Rows] = {}
     for row in rows:
-        found.setdefault(row["pmid"], []).append(row | {"mine": bool(row["mine"])})
-    return found
+        by_paper.setdefault(row["pmid"], []).append(row | {"mine": bool(row["mine"])})
+    return by_paper
 
 
 class _Table:
@@ -199,20 +199,20 @@ class _Table:
             for (pmid,) in db.execute(
                 """
                 select pmid from question_articles
-                where question = ? and matching and pmid in (select value from json_each(?))
+                where question = :question and matching and pmid in (select value from json_each(:pmids))
                 """,
-                (review.question, json.dumps(list(decided_on))),
+                {"question": review.question, "pmids": json.dumps(list(decided_on))},
             )
         }
         self.gone = len(decided_on - self.matching)
         self.first, self.second = (
-            {pmid: one[pmid] for pmid in one.keys() & self.matching}
-            for one in (standings.first, standings.second)
+            {pmid: at_stage[pmid] for pmid in at_stage.keys() & self.matching}
+            for at_stage in (standings.first, standings.second)
         )
         self.at_full_text = standings.at_full_text & self.matching
         row = db.execute(
-            "select coalesce(sum(n), 0) from question_counts where question = ? and label_group = ?",
-            (review.question, facets.EVERYTHING),
+            "select coalesce(sum(n), 0) from question_counts where question = :question and label_group = :group",
+            {"question": review.question, "group": facets.EVERYTHING},
         ).fetchone()
         self.identified: int = row[0]
 
@@ -237,7 +237,7 @@ class _Table:
             unsure_full_text=second["unsure"],
             included=second["include"],
             settled={
-                stage: sum(one.settled for one in outcomes.values())
+                stage: sum(outcome.settled for outcome in outcomes.values())
                 for stage, outcomes in zip(STAGES, (self.first, self.second), strict=True)
             },
             gone=self.gone,
@@ -246,7 +246,9 @@ class _Table:
     def _reasons(self) -> dict[str, int]:
         """Exclusions at the full text by reason, in the order of the question's file; then reasons it had before."""
         outcomes = [self.second[pmid] for pmid in self.at_full_text & self.second.keys()]
-        counted = Counter(one.reason or NO_REASON for one in outcomes if one.decision == "exclude")
+        counted = Counter(
+            outcome.reason or NO_REASON for outcome in outcomes if outcome.decision == "exclude"
+        )
         known = [*self.review.reasons, *sorted(counted.keys() - {*self.review.reasons, NO_REASON}), NO_REASON]
         return {reason: counted[reason] for reason in known if counted[reason]}
 
@@ -254,8 +256,8 @@ class _Table:
         """Of everybody who has decided anything here, and of the viewer."""
         done: dict[tuple[int, str], set[int]] = {}
         for person, stage, pmid in self.db.execute(
-            "select person, stage, pmid from annotations.decisions where question = ?",
-            (self.review.question,),
+            "select person, stage, pmid from annotations.decisions where question = :question",
+            {"question": self.review.question},
         ):
             if pmid in self.matching:
                 done.setdefault((person, stage), set()).add(pmid)
@@ -263,25 +265,27 @@ class _Table:
         people = {person for person, _ in done}
         if viewer is not None and viewer in names:
             people.add(viewer)
-        closed = {pmid for pmid, one in self.first.items() if self._is_closed(one)} | self.at_full_text
+        closed = {
+            pmid for pmid, outcome in self.first.items() if self._is_closed(outcome)
+        } | self.at_full_text
         open_again = {pmid for pmid in self.at_full_text if not self._is_closed(self.second.get(pmid))}
-        found = []
+        of_people = []
         for person in sorted(people, key=lambda person: names[person].casefold()):
             first, second = (done.get((person, stage), set()) for stage in STAGES)
             decided = (len(first), len(second))
             to_do = (self.identified - len(closed | first), len(open_again - second))
-            found.append(
+            of_people.append(
                 Progress(
                     names[person],
                     dict(zip(STAGES, decided, strict=True)),
                     dict(zip(STAGES, to_do, strict=True)),
                 )
             )
-        return found
+        return of_people
 
-    def _is_closed(self, one: Outcome | None) -> bool:
+    def _is_closed(self, outcome: Outcome | None) -> bool:
         """Whether no more people are wanted for it."""
-        return one is not None and (one.settled or one.deciders >= self.review.wanted)
+        return outcome is not None and (outcome.settled or outcome.deciders >= self.review.wanted)
 
     def conflicts(self) -> list[tuple[Stage, int]]:
         at_first = [(STAGES[0], pmid) for pmid, one in sorted(self.first.items()) if one.conflict]
@@ -293,10 +297,10 @@ class _Table:
         return at_first + at_second
 
 
-def _place(one: Outcome | None) -> str:
-    if one is None or not one.holds:
+def _place(outcome: Outcome | None) -> str:
+    if outcome is None or not outcome.holds:
         return "open"
-    return one.decision or "conflict"
+    return outcome.decision or "conflict"
 
 
 def _names(db: sqlite3.Connection) -> Mapping[int, str]:

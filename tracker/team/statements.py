@@ -93,8 +93,11 @@ def is_hidden(
     seal = Seal.parse(row.sealed)
     if single is not None and seal and seal.question in single:
         return False
-    found = db.execute("select 1 from unsealed where review = ? and pmid = ?", (row.sealed, row.pmid))
-    return found.fetchone() is None
+    unsealed = db.execute(
+        "select 1 from unsealed where review = :review and pmid = :pmid",
+        {"review": row.sealed, "pmid": row.pmid},
+    )
+    return unsealed.fetchone() is None
 
 
 def log(

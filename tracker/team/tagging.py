@@ -46,10 +46,10 @@ def tag(
         others = act.db.execute(
             """
             select g.tag from taggings g join tags t on t.id = g.tag
-            where g.pmid = ? and g.question is ? and g.person = ? and t.id <> ?
-              and t.tag_group = (select tag_group from tags where id = ?)
+            where g.pmid = :pmid and g.question is :question and g.person = :person and t.id <> :tag
+              and t.tag_group = (select tag_group from tags where id = :tag)
             """,
-            (pmid, question, act.person, which.id, which.id),
+            _tagging(act, pmid, question, which.id),
         ).fetchall()
         for (other,) in others:
             act.put("untag", "tagging", _tagging(act, pmid, question, other), None, seal)
@@ -70,8 +70,11 @@ def write_note(act: Act, pmid: ArticleKey, question: str | None, text: str, seal
     if not words:
         raise UsageError("the note is empty. Nothing was written.")
     same = act.db.execute(
-        "select id from notes where pmid = ? and question is ? and person = ? and text = ?",
-        (pmid, question, act.person, words),
+        """
+        select id from notes
+        where pmid = :pmid and question is :question and person = :person and text = :text
+        """,
+        {"pmid": pmid, "question": question, "person": act.person, "text": words},
     ).fetchone()
     if same:
         return int(same[0])
@@ -91,7 +94,8 @@ def change_note(
     by now.
     """
     row = act.db.execute(
-        "select pmid, question, text from notes where id = ? and person = ?", (id, act.person)
+        "select pmid, question, text from notes where id = :id and person = :person",
+        {"id": id, "person": act.person},
     ).fetchone()
     if row is None:
         raise NotThere(f"you have no note {id}: it was taken away, or is somebody else's.")
@@ -145,7 +149,8 @@ def in_bulk(act: Act, pmids: Iterable[int], what: Callable[[ArticleKey], bool]) 
 def undo_of(db: sqlite3.Connection, person: int, batch: int) -> str | None:
     """The action of a batch of this person's, None where it is not theirs."""
     row = db.execute(
-        "select action from events where batch = ? and person = ? order by id limit 1", (batch, person)
+        "select action from events where batch = :batch and person = :person order by id limit 1",
+        {"batch": batch, "person": person},
     ).fetchone()
     return str(row[0]) if row else None
 
@@ -157,7 +162,7 @@ def latest_batch(db: sqlite3.Connection, person: int) -> int | None:
     row = db.execute(
         f"""
         select e.batch from events e
-        where e.person = ? and e.kind in ({kinds}) and e.undoes is null
+        where e.person = :person and e.kind in ({kinds}) and e.undoes is null
           and not exists (select 1 from events u where u.undoes = e.batch)
           and not exists (select 1 from events o where o.batch = e.batch and o.kind not in ({kinds}))
           and not (e.kind = 'decision' and exists (
@@ -165,7 +170,7 @@ def latest_batch(db: sqlite3.Connection, person: int) -> int | None:
           and not (e.kind = 'decision' and e.blind is not null and e.after is null)
         order by e.id desc limit 1
         """,
-        (person,),
+        {"person": person},
     ).fetchone()
     return int(row[0]) if row else None
 
@@ -175,7 +180,7 @@ def may_be_put_back(db: sqlite3.Connection, event: sqlite3.Row) -> bool:
     if event["kind"] != "tagging" or event["before"] is None:
         return True
     subject = json.loads(event["subject"])
-    found = db.execute(
+    row = db.execute(
         """
         select t.retired is null and not (u.choice = 'single' and exists (
           select 1 from taggings g join tags o on o.id = g.tag
@@ -190,7 +195,7 @@ def may_be_put_back(db: sqlite3.Connection, event: sqlite3.Row) -> bool:
             "tag": subject["tag"],
         },
     ).fetchone()
-    return bool(found and found[0])
+    return bool(row and row[0])
 
 
 def seals(
@@ -205,18 +210,18 @@ def holding(
     evidence: sqlite3.Connection, reviews: dict[str, Review], pmids: Iterable[int]
 ) -> dict[int, list[Review]]:
     """The reviews of the questions in which each paper stands, from evidence.db; papers in none are left out."""
-    found: dict[int, list[Review]] = {}
+    held: dict[int, list[Review]] = {}
     rows = evidence.execute(
         """
         select pmid, question from question_articles
-        where matching and pmid in (select value from json_each(?)) order by pmid, question
+        where matching and pmid in (select value from json_each(:pmids)) order by pmid, question
         """,
-        (json.dumps(list(pmids)),),
+        {"pmids": json.dumps(list(pmids))},
     )
     for pmid, question in rows:
         if question in reviews:
-            found.setdefault(pmid, []).append(reviews[question])
-    return found
+            held.setdefault(pmid, []).append(reviews[question])
+    return held
 
 
 def _tagging(act: Act, pmid: ArticleKey, question: str | None, tag: int) -> dict[str, object]:
@@ -224,9 +229,9 @@ def _tagging(act: Act, pmid: ArticleKey, question: str | None, tag: int) -> dict
 
 
 def _text(text: str, what: str) -> str:
-    found = text.replace("\r\n", "\n").strip()
-    if len(found) > LONGEST_NOTE:
+    cleaned = text.replace("\r\n", "\n").strip()
+    if len(cleaned) > LONGEST_NOTE:
         raise UsageError(
-            f"the {what} has {len(found):,} characters; it may have {LONGEST_NOTE:,}. Shorten it."
+            f"the {what} has {len(cleaned):,} characters; it may have {LONGEST_NOTE:,}. Shorten it."
         )
-    return found
+    return cleaned

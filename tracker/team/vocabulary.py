@@ -52,13 +52,13 @@ class Imported(NamedTuple):
 
 def groups(db: sqlite3.Connection, schema: str = "main", *, retired: bool = False) -> list[Group]:
     """All groups in order with their tags; ``schema`` is what annotations.db is called on this connection."""
-    found = [
+    in_order = [
         Group(id, name, description, colour, choice, [])
         for id, name, description, colour, choice in db.execute(
             f"select id, name, description, colour, choice from {schema}.tag_groups order by position, id"
         )
     ]
-    by_id = {group.id: group for group in found}
+    by_id = {group.id: group for group in in_order}
     rows = db.execute(
         f"""
         select tag_group, id, name, description, colour, retired, merged_into from {schema}.tags order by id
@@ -70,7 +70,7 @@ def groups(db: sqlite3.Connection, schema: str = "main", *, retired: bool = Fals
             group.tags.append(
                 Tag(id, group.name, name, description, colour or group.colour, group.choice, gone, merged)
             )
-    return found
+    return in_order
 
 
 def tags(db: sqlite3.Connection, schema: str = "main") -> dict[int, Tag]:
@@ -90,12 +90,12 @@ def uses(db: sqlite3.Connection, viewer: int | None) -> dict[int, int]:
 def named(db: sqlite3.Connection, name: str) -> Tag:
     """The tag of this name, or with this id as text. Raises NotThere."""
     every = tags(db)
-    found = [tag for tag in every.values() if len(name) <= 2 * LONGEST_NAME and _same(tag.name, name)]
-    if not found and name.isdecimal() and len(name) < 16 and int(name) in every:
-        found = [every[int(name)]]
-    if not found:
+    called_so = [tag for tag in every.values() if len(name) <= 2 * LONGEST_NAME and _same(tag.name, name)]
+    if not called_so and name.isdecimal() and len(name) < 16 and int(name) in every:
+        called_so = [every[int(name)]]
+    if not called_so:
         raise NotThere(f"there is no tag {name[:80]!r}. A lead can add it.")
-    return min(found, key=lambda tag: tag.retired is not None)
+    return min(called_so, key=lambda tag: tag.retired is not None)
 
 
 def add_group(
@@ -227,7 +227,7 @@ def merge(act: Act, tag: Tag, into: Tag) -> None:
     if into.retired:
         raise Refused(f"{into.name!r} is retired. Bring it back first, or choose another.")
     rows = act.db.execute(
-        "select pmid, question, person, note, tagged, blind from taggings where tag = ?", (tag.id,)
+        "select pmid, question, person, note, tagged, blind from taggings where tag = :tag", {"tag": tag.id}
     ).fetchall()
     for pmid, question, person, note, tagged, blind in rows:
         key = {"pmid": pmid, "question": question, "person": person}
@@ -244,16 +244,16 @@ def merge(act: Act, tag: Tag, into: Tag) -> None:
 
 def _chosen(db: sqlite3.Connection, tag: Tag, pmid: int, question: str | None, person: int) -> bool:
     """Whether the person has a tag of the same group on the paper."""
-    found = db.execute(
+    row = db.execute(
         """
         select exists (
           select 1 from taggings g join tags t on t.id = g.tag
-          where g.pmid = ? and g.question is ? and g.person = ?
-            and t.tag_group = (select tag_group from tags where id = ?))
+          where g.pmid = :pmid and g.question is :question and g.person = :person
+            and t.tag_group = (select tag_group from tags where id = :tag))
         """,
-        (pmid, question, person, tag.id),
+        {"pmid": pmid, "question": question, "person": person, "tag": tag.id},
     ).fetchone()
-    return bool(found[0])
+    return bool(row[0])
 
 
 def exported(db: sqlite3.Connection) -> str:
@@ -380,8 +380,8 @@ def _put(act: Act, action: str, id: int, before: Mapping[str, Any], after: Mappi
 
 def _as_it_is(db: sqlite3.Connection, id: int) -> dict[str, Any]:
     query = "select name, description, colour, retired, merged_into from tags where id = :id"
-    (found,) = read_rows(db, query, {"id": id})
-    return found
+    (row,) = read_rows(db, query, {"id": id})
+    return row
 
 
 def _check_free(db: sqlite3.Connection, name: str) -> None:
@@ -423,5 +423,5 @@ def _folded(name: str) -> str:
     return " ".join(name.casefold().split())
 
 
-def _same(one: str, other: str) -> bool:
-    return _folded(one) == _folded(other)
+def _same(name: str, other: str) -> bool:
+    return _folded(name) == _folded(other)

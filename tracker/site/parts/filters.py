@@ -112,18 +112,18 @@ def ignored(request: Request, choices: Mapping[str, Collection[str]]) -> list[st
     given = {group: _given(args.getlist(group)) for group in choices}
     known = {group: _known(values, choices[group]) for group, values in given.items()}
     unknown = sum(len(values) - len(known[group]) for group, values in given.items())
-    found = [
+    remarks = [
         f"{group_title(group)}: only the first {MOST_VALUES} of {len(values)} values count."
         for group, values in known.items()
         if len(values) > MOST_VALUES
     ]
     if unknown:
-        found.append(
+        remarks.append(
             "One filter value is unknown here and was ignored."
             if unknown == 1
             else f"{unknown:,} filter values are unknown here and were ignored."
         )
-    return found
+    return remarks
 
 
 def _given(values: Sequence[str]) -> list[str]:
@@ -138,8 +138,8 @@ def _known(values: Sequence[str], choices: Collection[str]) -> list[str]:
 
 def after(request: Request) -> Key:
     """Where in the list the page starts; anything but a key of ours means the top."""
-    found = _KEY.fullmatch(request.args.get("after") or "")
-    return (found[1], int(found[2])) if found else TOP
+    key = _KEY.fullmatch(request.args.get("after") or "")
+    return (key[1], int(key[2])) if key else TOP
 
 
 def query(chosen: Selection, **more: str | None) -> str:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from tracker.article import ArticleKey
 from tracker.evidence.facets import is_label
-from tracker.lists import citations
+from tracker.evidence.rows import Row
+from tracker.lists import citations, news
 from tracker.reading.design import rules
 from tracker.site import words
 from tracker.site.server import access, compat
 from tracker.site.server.compat import Request
 from tracker.site.server.reader import read
 from tracker.team import alerts, by_article, log, vocabulary
+from tracker.team.alerts import Alert
 from tracker.team.review import reviews
+from tracker.team.vocabulary import Group
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -28,6 +32,55 @@ LOGGED = 20
 # What an address says of what was just done.
 DONE = ("done", "unchanged", "refused")
 PARTS = ("tags", "decisions", "settlements", "notes")
+
+
+class Forms(NamedTuple):
+    """What the forms of panels offer: tags, the question's ``reasons`` for excluding, and the ``abstracts`` to decide
+    by, as sanitised HTML."""
+
+    vocabulary: Sequence[Group] = ()
+    reasons: Sequence[str] = ()
+    abstracts: Mapping[int, str] = {}
+
+
+class LabelReviews(NamedTuple):
+    """What people made of the labels of a paper.
+
+    ``read`` are group and value of what the machine reads now, ``reviews`` what was said, by group and the machine's
+    value. ``choices`` are the values that a label of a group can have.
+    """
+
+    read: Sequence[list[str]]
+    reviews: Mapping[tuple[str, str], Sequence[Row]]
+    groups: Sequence[str]
+    choices: Callable[[str], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class SaidOfArticle:
+    """What people say of one paper.
+
+    ``places`` has it by the question that holds the paper, with ``any`` for what was said for none of those; ``came``
+    is the question whose list the reader came from.
+    """
+
+    places: Mapping[str, Mapping[str, Any]]
+    came: str | None
+    labels: LabelReviews
+    alerts: Sequence[Alert]
+    log: Sequence[Row]
+
+    @property
+    def is_silent(self) -> bool:
+        return not any(place[part] for place in self.places.values() for part in PARTS)
+
+
+class _Panel(NamedTuple):
+    """What a paper's panel shows: what is said of it, the question's reasons for excluding, and what forms offer."""
+
+    said: Mapping[str, Any]
+    reasons: Sequence[str]
+    forms: Forms
 
 
 async def panels(
@@ -40,13 +93,10 @@ async def panels(
     back: str,
 ) -> dict[int, str]:
     """For each paper of a list (or alone, ``on_article``) what people say of it, as the page ``back`` has it."""
-    place = "any" if on_article and question is None else question
 
-    def query(db: sqlite3.Connection) -> dict[int, dict[str, Any]]:
-        if on_article:
-            return {pmid: said_of(db, request, ArticleKey(pmid)) for pmid in pmids}
-        found = said(db, request, [{"pmid": pmid} for pmid in pmids], question)
-        return {pmid: found | {"given": found["said"][pmid]} for pmid in pmids}
+    def query(db: sqlite3.Connection) -> tuple[dict[int, _Panel], dict[str, str]]:
+        read_panels = _of_articles if on_article else _of_list
+        return read_panels(db, request, question, pmids), news.titles(db)
 
     common = {
         "rights": await access.rights(datasette, request),
@@ -57,75 +107,90 @@ async def panels(
     }
     parts = compat.templates(datasette).get_template("_tracker_tagging.html")
 
-    def render(papers: Mapping[int, dict[str, Any]]) -> dict[int, str]:
+    def render(shown: Mapping[int, _Panel], titles: Mapping[str, str]) -> dict[int, str]:
         made = {}
-        for pmid, found in papers.items():
-            if on_article and place not in found["places"]:
-                continue
-            given = found["places"][place or "any"] if on_article else found["given"]
-            reasons = given.get("reasons", found.get("reasons", ()))
-            module: Any = parts.make_module({**common, **found, "reasons": reasons})
-            made[pmid] = str(module.panel(pmid, given, question))
+        for pmid, panel in shown.items():
+            module: Any = parts.make_module({**common, "forms": panel.forms, "titles": titles})
+            made[pmid] = str(module.panel(pmid, panel.said, question, panel.reasons))
         return made
 
-    return await asyncio.to_thread(render, await read(datasette, query))
+    return await asyncio.to_thread(render, *await read(datasette, query))
 
 
-def said(
-    db: sqlite3.Connection, request: Request, articles: Iterable[Mapping[str, Any]], slug: str | None
-) -> dict[str, Any]:
-    """What people say of the papers of a list, and what a panel's forms offer."""
+def _of_list(
+    db: sqlite3.Connection, request: Request, question: str | None, pmids: Sequence[int]
+) -> dict[int, _Panel]:
     viewer = access.viewer(request)
-    review = reviews(db).get(slug or "")
+    offered = forms(db, viewer, question, pmids)
+    said = by_article.of_articles(db, pmids, question, viewer)
+    return {pmid: _Panel(said[pmid], offered.reasons, offered) for pmid in pmids}
+
+
+def _of_articles(
+    db: sqlite3.Connection, request: Request, question: str | None, pmids: Sequence[int]
+) -> dict[int, _Panel]:
+    """Papers that the question does not hold are left out."""
+    place, offered = question or "any", forms(db, access.viewer(request))
+    places = {pmid: said_of(db, request, ArticleKey(pmid)).places for pmid in pmids}
     return {
-        "said": by_article.of_articles(db, [article["pmid"] for article in articles], slug, viewer),
-        "reasons": review.reasons if review else (),
-        "vocabulary": vocabulary.groups(db, "annotations") if viewer else [],
-        "abstracts": _abstracts(db, [article["pmid"] for article in articles]) if viewer else {},
-        "titles": dict(db.execute("select slug, title from questions").fetchall()),
+        pmid: _Panel(said[place], said[place].get("reasons", ()), offered)
+        for pmid, said in places.items()
+        if place in said
     }
 
 
+def forms(
+    db: sqlite3.Connection, viewer: int | None, slug: str | None = None, pmids: Sequence[int] = ()
+) -> Forms:
+    """What the forms offer to the viewer beside these papers of the question's list."""
+    review = reviews(db).get(slug or "")
+    reasons = review.reasons if review else ()
+    if not viewer:
+        return Forms(reasons=reasons)
+    return Forms(vocabulary.groups(db, "annotations"), reasons, _abstracts(db, pmids))
+
+
 def _abstracts(db: sqlite3.Connection, pmids: Sequence[int]) -> dict[int, str]:
-    """As sanitised HTML, for those who screen by title and abstract."""
     rows = db.execute(
-        "select pmid, abstract_html from articles where pmid in (select value from json_each(?))",
-        (json.dumps(list(pmids)),),
+        "select pmid, abstract_html from articles where pmid in (select value from json_each(:pmids))",
+        {"pmids": json.dumps(list(pmids))},
     )
     return {pmid: html for pmid, html in rows if html}
 
 
-def said_of(db: sqlite3.Connection, request: Request, pmid: ArticleKey) -> dict[str, Any]:
-    """The same for one paper: by question that holds it, and ``any`` for what was said for none of those."""
-    viewer = access.viewer(request)
+def said_of(db: sqlite3.Connection, request: Request, pmid: ArticleKey) -> SaidOfArticle:
+    viewer, came = access.viewer(request), request.args.get("in")
     whole = by_article.of_article(db, pmid, viewer)
+    places = _places(whole)
+    # Where the reader came from, keys decide; so it comes first.
+    if came in places:
+        places = {came: places[came]} | places
+    return SaidOfArticle(
+        places,
+        came,
+        _label_reviews(db, pmid, viewer, whole["label_reviews"]),
+        alerts.of_article(db, pmid, viewer),
+        log.events(db, viewer, pmid=pmid, limit=LOGGED) if viewer else [],
+    )
+
+
+def _places(whole: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     places = {slug: standing | {part: [] for part in PARTS} for slug, standing in whole["reviews"].items()}
     places["any"] = {part: [] for part in PARTS}
     for part in PARTS:
         for row in whole[part]:
             places[row["question"] if row["question"] in places else "any"][part].append(row)
-    # Where the reader came from, keys decide; so it comes first.
-    came = request.args.get("in")
-    if came in places:
-        places = {came: places[came]} | places
-    reviewed: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for row in whole["label_reviews"]:
-        reviewed.setdefault((row["label_group"], row["machine_value"]), []).append(row)
-    return {
-        "places": places,
-        "came": came,
-        "said_somewhere": any(places[slug][part] for slug in places for part in PARTS),
-        "read": [
-            list(pair) for pair in db.execute("select label_group, value from labels where pmid = ?", (pmid,))
-        ],
-        "label_groups": label_groups(db) if viewer else [],
-        "label_choices": choices,
-        "label_reviews": reviewed,
-        "alerts": alerts.of_article(db, pmid, viewer),
-        "log": log.events(db, viewer, pmid=pmid, limit=LOGGED) if viewer else [],
-        "vocabulary": vocabulary.groups(db, "annotations") if viewer else [],
-        "titles": dict(db.execute("select slug, title from questions").fetchall()),
-    }
+    return places
+
+
+def _label_reviews(
+    db: sqlite3.Connection, pmid: ArticleKey, viewer: int | None, rows: Iterable[Row]
+) -> LabelReviews:
+    reviews: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        reviews.setdefault((row["label_group"], row["machine_value"]), []).append(row)
+    labels = db.execute("select label_group, value from labels where pmid = :pmid", {"pmid": pmid})
+    return LabelReviews(list(map(list, labels)), reviews, label_groups(db) if viewer else [], choices)
 
 
 def choices(group: str) -> tuple[str, ...]:
@@ -137,19 +202,30 @@ def choices(group: str) -> tuple[str, ...]:
 
 def label_groups(db: sqlite3.Connection) -> list[str]:
     """The groups of labels that can be corrected: those that the rules name, and whatever else was read."""
-    found = citations.label_choices(db)
-    return sorted({"design", "evidence_level", *filter(is_label, found)})
+    return sorted({"design", "evidence_level", *filter(is_label, citations.label_choices(db))})
 
 
-async def done(datasette: Datasette, request: Request) -> dict[str, Any] | None:
+class JustDone(NamedTuple):
+    """What the viewer did last, in words; ``pmids`` are the first of the papers that it was on."""
+
+    message: str
+    pmids: Sequence[int] = ()
+    undoable: bool = False
+    batch: int | None = None
+
+
+async def done(datasette: Datasette, request: Request) -> JustDone | None:
     """What the viewer has just done, as the address names it, to say so and to offer undoing it."""
     viewer, batch = access.viewer(request), request.args.get("done") or ""
     if viewer is None or not (batch.isdecimal() or request.args.get("unchanged")):
         return None
     if not batch:
-        return {"message": "Nothing changed: it was so already.", "pmids": [], "undoable": False}
-    found: dict[str, Any] | None = await read(datasette, lambda db: log.batch(db, viewer, int(batch[:18])))
-    return found and found | {"batch": int(batch), "message": words.done(found, request.args.get("refused"))}
+        return JustDone("Nothing changed: it was so already.")
+    act: Row | None = await read(datasette, lambda db: log.batch(db, viewer, int(batch[:18])))
+    if act is None:
+        return None
+    message = words.done(act, request.args.get("refused"))
+    return JustDone(message, act["pmids"], act["undoable"], int(batch))
 
 
 def here(request: Request) -> str:

@@ -99,8 +99,8 @@ def viewer(request: Request) -> int | None:
 
 
 def role(actor: Mapping[str, Any] | None) -> str:
-    found = (actor or {}).get("role")
-    return found if found in ROLES else "reader"
+    stored = (actor or {}).get("role")
+    return stored if stored in ROLES else "reader"
 
 
 def allowed(actor: Mapping[str, Any] | None, permission: str) -> bool | None:

@@ -45,16 +45,16 @@ async def find(datasette: Datasette, request: Request, others: Sequence[Any]) ->
     if bearer is None and (person := await of_session(datasette, request)):
         return actor(person)
     for answer in others:
-        if found := await settled(answer):
-            return await _of_another(datasette, found)
+        if other := await settled(answer):
+            return await _of_another(datasette, other)
     return None
 
 
 def actor(person: Person, token: Token | None = None) -> Actor:
-    found = {"id": person.name, "name": person.display_name, "role": person.role, "person": person.id}
+    about = {"id": person.name, "name": person.display_name, "role": person.role, "person": person.id}
     if token:
-        found |= {"scopes": list(token.scopes), "token": token.id}
-    return found
+        about |= {"scopes": list(token.scopes), "token": token.id}
+    return about
 
 
 def bearer_of(request: Request) -> str | None:
@@ -152,10 +152,10 @@ def _said_by(datasette: Datasette, request: Request) -> _Session | None:
 
 
 async def _of_token(datasette: Datasette, bearer: str) -> Actor | None:
-    found: tuple[Person, Token] | None = await _read(datasette, lambda db: people.by_token(db, bearer))
-    if not found:
+    known: tuple[Person, Token] | None = await _read(datasette, lambda db: people.by_token(db, bearer))
+    if not known:
         return None
-    person, token = found
+    person, token = known
     annotations = datasette.get_database(ANNOTATIONS)
     if (
         annotations.is_mutable
@@ -171,17 +171,17 @@ async def _of_token(datasette: Datasette, bearer: str) -> Actor | None:
     return actor(person, token)
 
 
-async def _of_another(datasette: Datasette, found: Actor) -> Actor:
-    person: Person | None = await _read(datasette, lambda db: people.by_identity(db, identities(found)))
+async def _of_another(datasette: Datasette, other: Actor) -> Actor:
+    person: Person | None = await _read(datasette, lambda db: people.by_identity(db, identities(other)))
     if person and not person.disabled:
         return actor(person)
-    return {key: value for key, value in found.items() if key not in _OURS}
+    return {key: value for key, value in other.items() if key not in _OURS}
 
 
-def identities(found: Actor) -> list[str]:
+def identities(other: Actor) -> list[str]:
     """What somebody whom another plugin signed in may be called in ``people.identity``, the surest first."""
-    called = str(found.get("id") or "")
-    login = found.get("gh_login")
+    called = str(other.get("id") or "")
+    login = other.get("gh_login")
     # A login of digits alone would be taken for somebody else's number.
     by_login = isinstance(login, str) and called.startswith("github:") and not login.isdigit()
     return [name for name in (called, f"github:{str(login).lower()}" if by_login else "") if name]

@@ -46,8 +46,8 @@ def below(base: str, app: Any) -> Any:
 
 def base_path(scope: dict[str, Any]) -> str:
     """Where the site begins, of an ASGI scope inside: ``/``, or what it is below."""
-    found: str = scope.get("base_path", "/")
-    return found
+    path: str = scope.get("base_path", "/")
+    return path
 
 
 def _without(path: str, base: str) -> str:

@@ -187,8 +187,8 @@ SOURCE_AND_LICENCE = ("source", "source_url", "license", "license_url", "about",
 
 def local_metadata(datasette: Datasette) -> dict[str, Any]:
     """What metadata.yml says, without what plugins add."""
-    found: dict[str, Any] = datasette._metadata_local
-    return found
+    metadata: dict[str, Any] = datasette._metadata_local
+    return metadata
 
 
 def close(datasette: Datasette) -> None:
@@ -234,8 +234,8 @@ def check_sql_quickly() -> None:
         if len(sql) > LONGEST_SQL:
             raise InvalidSql(f"SQL may have {LONGEST_SQL:,} characters, and this has {len(sql):,}.")
         begins = 0
-        while found := _BEFORE_SQL.match(sql, begins):
-            begins = found.end()
+        while before := _BEFORE_SQL.match(sql, begins):
+            begins = before.end()
         check(sql[begins:])
 
     views.validate_sql_select = check_quickly

@@ -197,8 +197,8 @@ class SandboxedDatabase(Database):  # type: ignore[misc]
             most_cells=MOST_CELLS if reader and reader.wants_page else None,
         )
         with traced("sql", database=self.name, sql=sql.strip(), params=params):
-            found = await self._sandbox.ask(query, reader)
-        return Results(found.rows, found.truncated, found.description)
+            answer = await self._sandbox.ask(query, reader)
+        return Results(answer.rows, answer.truncated, answer.description)
 
     def _most(self, page_size: int) -> int | None:
         most: int = self.ds.max_returned_rows
@@ -341,16 +341,16 @@ class _Job:
             with self._lock:
                 self._child = None
         about, *lines = answer.split(b"\n")
-        found = json.loads(about)
-        if "error" in found:
-            if found.get("spent"):
+        told = json.loads(about)
+        if "error" in told:
+            if told.get("spent"):
                 # Memory comes back whole to a new process only.
                 child.restart()
-            failure = sqlite3.OperationalError(found["error"])
-            interrupted = found["error"] == "interrupted"
+            failure = sqlite3.OperationalError(told["error"])
+            interrupted = told["error"] == "interrupted"
             raise QueryInterrupted(failure, query.sql, query.params) if interrupted else failure
-        rows, description = _as_rows(found["columns"], lines)
-        return Answer(rows, bool(found["truncated"]), description)
+        rows, description = _as_rows(told["columns"], lines)
+        return Answer(rows, bool(told["truncated"]), description)
 
     def give_up(self) -> None:
         with self._lock:

@@ -150,10 +150,10 @@ def connect(uri: str) -> sqlite3.Connection:
 def restrict(db: sqlite3.Connection) -> None:
     """Let the connection do no more than what ``authoriser`` allows."""
     try:
-        found = db.execute("select name from pragma_module_list").fetchall()
+        rows = db.execute("select name from pragma_module_list").fetchall()
     except sqlite3.OperationalError:
-        found = []
-    modules = MODULES.union(name.lower() for (name,) in found)
+        rows = []
+    modules = MODULES.union(name.lower() for (name,) in rows)
     db.set_authorizer(authoriser(modules - TABLES))
 
 
@@ -254,9 +254,9 @@ def _as_object(value: Any) -> dict[str, str]:
     raise TypeError(f"type '{type(value).__name__}' is not supported")
 
 
-def unpacked(found: dict[str, Any]) -> Any:
+def unpacked(value: dict[str, Any]) -> Any:
     """The ``object_hook`` for what ``packed`` wrote."""
-    return base64.b64decode(found[""]) if "" in found else found
+    return base64.b64decode(value[""]) if "" in value else value
 
 
 def write(stream: BinaryIO, lines: list[Any]) -> None:

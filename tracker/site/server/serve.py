@@ -188,12 +188,12 @@ def check_whole(db: sqlite3.Connection, path: Path) -> None:
 def check_people(db: sqlite3.Connection, path: Path) -> None:
     """Look through what people wrote, which is little: nobody is to write into a damaged file."""
     try:
-        found = db.execute("pragma quick_check(1)").fetchone()[0]
+        verdict = db.execute("pragma quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:
         raise connect.plain_error(path, error) from None
-    if found != "ok":
+    if verdict != "ok":
         raise CorruptDatabase(
-            f"{path}: the file is damaged ({found}). Run 'tracker restore latest --only annotations'."
+            f"{path}: the file is damaged ({verdict}). Run 'tracker restore latest --only annotations'."
         )
 
 
@@ -214,14 +214,14 @@ def load_metadata(path: Path) -> dict[str, Any]:
     """Datasette's metadata. Raises UsageError where the file is missing or is not a YAML mapping."""
     try:
         with open_regular(path) as file:
-            found = yaml.safe_load(file.read().decode("utf-8"))
+            metadata = yaml.safe_load(file.read().decode("utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}).") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(found, dict):
+    if not isinstance(metadata, dict):
         raise UsageError(f"{path}: not a YAML mapping. Compare it with the one in the repository.")
-    return found
+    return metadata
 
 
 def signing_secret(settings: Settings) -> str:

@@ -157,10 +157,10 @@ async def _at_once(datasette: Datasette, choose: Choose, format: str, newest: in
             return error
         return out.getvalue()
 
-    found = await read(datasette, written)
-    if isinstance(found, UsageError):
-        raise BadRequest(_sentence(found))
-    return bytes(found)
+    file = await read(datasette, written)
+    if isinstance(file, UsageError):
+        raise BadRequest(_sentence(file))
+    return bytes(file)
 
 
 def _check_question(db: sqlite3.Connection, slug: str | None) -> None:
@@ -261,15 +261,15 @@ class _Pipe(io.RawIOBase):
 
     async def take(self) -> bytes | None:
         """The next chunk; None at the end. Raises what the thread raised, and _Gone after ``leave``."""
-        found = await self._chunks.get()
+        chunk = await self._chunks.get()
         if self.is_left:
             raise _Gone
-        if isinstance(found, _End):
-            if found.error:
-                raise found.error
+        if isinstance(chunk, _End):
+            if chunk.error:
+                raise chunk.error
             return None
         self._room.release()
-        return found
+        return chunk
 
     def leave(self) -> None:
         """Let whoever writes, and whoever waits, stop."""
@@ -366,8 +366,8 @@ def _write(work: _Work, pipe: _Pipe, free: threading.Semaphore) -> None:
                 copyfileobj(file, pipe, CHUNK)
         else:
             _read(work, pipe, cast(BinaryIO, pipe))
-    except Exception as found:
-        error = found
+    except Exception as raised:
+        error = raised
     finally:
         free.release()
     pipe.end(error)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -16,10 +17,10 @@ from tracker.export.formats import FORMATS, Citation, Listing
 from tracker.lists import citations, news
 from tracker.lists.news import Field, News
 from tracker.lists.pages import has_starter
+from tracker.site.parts.page import Page, render
 from tracker.site.server import address
 from tracker.site.server.compat import NotFound, Request, Response
 from tracker.site.server.reader import read
-from tracker.site.views import pages
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -71,6 +72,24 @@ _TURNED = {
 _QUIET = frozenset({"revised", "published_raw"})
 
 
+@dataclass(frozen=True, slots=True)
+class ChangesPage(Page):
+    """``said`` puts into words what changed in a record."""
+
+    template = "tracker_changes.html"
+    days: Sequence[news.Day]
+    questions: Mapping[str, str]
+    question: str | None
+    kind: News | None
+    kinds: Mapping[News, str]
+    notices: Mapping[str, str]
+    said: Callable[[Sequence[Field]], str]
+    latest_path: str | None
+    earlier_path: str | None
+    feed_path: str
+    starter: bool
+
+
 async def changes(request: Request, datasette: Datasette) -> Response:
     """The latest days on which something happened, by the address's ``question``, ``kind`` and ``before``.
 
@@ -78,28 +97,26 @@ async def changes(request: Request, datasette: Datasette) -> Response:
     """
     slug, kind, before = request.args.get("question") or None, _kind(request), _day(request)
 
-    def query(db: sqlite3.Connection) -> tuple[dict[str, str], news.Days, bool]:
-        return news.titles(db), news.days(db, before, slug, kind), has_starter(db)
+    def query(db: sqlite3.Connection) -> ChangesPage:
+        days, earlier = news.days(db, before, slug, kind)
+        return ChangesPage(
+            days=days,
+            questions=news.titles(db),
+            question=slug,
+            kind=kind,
+            kinds=NEWS_WORDS,
+            notices=NOTICES,
+            said=said,
+            latest_path=PATH + _query(question=slug, kind=kind) if before else None,
+            earlier_path=PATH + _query(question=slug, kind=kind, before=earlier) if earlier else None,
+            feed_path=f"{PATH}.atom" + _query(question=slug),
+            starter=has_starter(db),
+        )
 
-    questions, found, starter = await read(datasette, query)
-    if slug and slug not in questions:
+    page: ChangesPage = await read(datasette, query)
+    if slug and slug not in page.questions:
         raise NotFound(f"There is no question {slug!r}.")
-    context = {
-        "days": found.days,
-        "questions": questions,
-        "question": slug,
-        "kind": kind,
-        "kinds": NEWS_WORDS,
-        "notices": NOTICES,
-        "said": said,
-        "latest_path": PATH + _query(question=slug, kind=kind) if before else None,
-        "earlier_path": PATH + _query(question=slug, kind=kind, before=found.earlier)
-        if found.earlier
-        else None,
-        "feed_path": f"{PATH}.atom" + _query(question=slug),
-        "starter": starter,
-    }
-    return await pages.page(datasette, request, "tracker_changes.html", context)
+    return await render(datasette, request, page)
 
 
 async def feed(request: Request, datasette: Datasette) -> Response:
@@ -119,10 +136,10 @@ async def feed(request: Request, datasette: Datasette) -> Response:
         home = address.absolute(datasette, request, datasette.urls.path(PATH + _query(question=slug)))
         return Listing(f"changes/{slug or ''}", title, max(moments, default=NEVER), home=home), cited
 
-    found = await read(datasette, query)
-    if found is None:
+    listed = await read(datasette, query)
+    if listed is None:
         raise NotFound(f"There is no question {slug!r}.")
-    about, cited = found
+    about, cited = listed
     out = io.BytesIO()
     atom = FORMATS["atom"]
     await asyncio.to_thread(atom.write, about, cited, out)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -17,16 +17,21 @@ from markupsafe import Markup
 from tracker.article import MAX_PMID, ArticleKey
 from tracker.evidence.facets import FACTS, is_label
 from tracker.evidence.identifiers import PUBMED
+from tracker.evidence.rows import Row
 from tracker.evidence.wrongclock import is_ahead
 from tracker.export.formats import FORMATS
-from tracker.export.reference import references
-from tracker.lists import citations, pages, selection
-from tracker.lists.selection import Selection, Tallies
+from tracker.export.reference import Reference, references
+from tracker.lists import citations, news, pages, selection
+from tracker.lists.news import Since, Warned
+from tracker.lists.selection import TOP, Key, Selection, Sort, Tallies
 from tracker.site.parts import charts, filters, panels
-from tracker.site.server import access, address, assets, compat
+from tracker.site.parts.page import Page, render
+from tracker.site.parts.panels import Forms, SaidOfArticle
+from tracker.site.server import access
 from tracker.site.server.compat import NotFound, Request, Response
 from tracker.site.server.reader import read
 from tracker.site.server.security import HIDDEN
+from tracker.team import by_article
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -39,86 +44,239 @@ SAME_LOOK = timedelta(hours=4)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?")
 
 
+@dataclass(frozen=True, slots=True)
+class HomePage(Page):
+    template = "tracker_home.html"
+    cards: Sequence[pages.Card]
+    sparklines: Mapping[str, Markup]
+    standing: Sequence[Warned]
+    starter: bool
+
+
 async def home(request: Request, datasette: Datasette) -> Response:
-    found = await read(datasette, pages.home)
-    for question in found["questions"]:
-        years = question["by_year"]
-        question["sparkline"] = charts.sparkline(years, min(years), max(years)) if years else ""
-    return await page(datasette, request, "tracker_home.html", found)
+    shown: pages.Home = await read(datasette, pages.home)
+    sparklines = {
+        card.question.slug: charts.sparkline(card.by_year, min(card.by_year), max(card.by_year))
+        for card in shown.cards
+        if card.by_year
+    }
+    return await render(datasette, request, HomePage(shown.cards, sparklines, shown.standing, shown.starter))
+
+
+class ListLinks(NamedTuple):
+    """Beside a list's articles: the filters that are on, and the addresses of its next page, its other orders and its
+    exports."""
+
+    chips: Sequence[filters.Chip]
+    query: str
+    article_query: str
+    next_query: str | None
+    sorts: Mapping[Sort, tuple[str, str]]
+    formats: Sequence[tuple[str, str]]
+
+
+class Choice(NamedTuple):
+    """A value to filter by; ``n`` is how many records that leaves, None where it is not counted."""
+
+    value: str
+    title: str
+    n: int | None
+    on: bool
+
+
+class ChoiceGroup(NamedTuple):
+    name: str
+    title: str
+    is_label: bool
+    choices: Sequence[Choice]
+
+
+class Chart(NamedTuple):
+    picture: Markup = Markup()
+    table: Markup = Markup()
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionPage(Page):
+    template = "tracker_question.html"
+    question: pages.Question
+    screened: pages.Screened
+    bottom_line: pages.BottomLine | None
+    preprints: int
+    labelled: pages.Labelled
+    leading: Sequence[pages.Leading]
+    since: Since | None
+    looked: str | None
+    listed: pages.ListPage
+    said: Mapping[int, Mapping[str, Any]]
+    forms: Forms
+    titles: Mapping[str, str]
+    chosen: Selection
+    path: str
+    first_page: bool
+    whole: bool
+    links: ListLinks
+    feed: str
+    groups: Sequence[ChoiceGroup]
+    tags: Sequence[str]
+    decisions: Mapping[str, str]
+    ignored: Sequence[str]
+    chart: Chart
+    starter: bool
 
 
 async def question(request: Request, datasette: Datasette) -> Response:
     slug = request.url_vars["slug"]
-    looked = _looked(request, slug)
-
-    def query(db: sqlite3.Connection) -> tuple[Selection, dict[str, Any] | None]:
-        choices = citations.label_choices(db, slug)
-        chosen = filters.selection(request, slug, choices)
-        found = pages.question(db, chosen, filters.after(request), looked, access.viewer(request))
-        if found:
-            found |= panels.said(db, request, found["articles"], slug)
-            found["ignored"] = filters.ignored(request, choices)
-        return chosen, found
-
-    chosen, found = await read(datasette, query)
-    if found is None:
-        raise NotFound(f"There is no question {slug!r}.")
     path = datasette.urls.path(f"/questions/{slug}")
-    context = found | {
-        "looked": looked,
-        "chosen": chosen,
-        "path": path,
-        "groups": [_choices(group, found["choices"], chosen) for group in _ordered(found["groups"])],
-        "decisions": filters.DECISION_FILTERS | (filters.MY_FILTERS if access.viewer(request) else {}),
-        **_list_context(chosen, path, found),
-        "feed": path + ".atom" + filters.query(chosen._replace(sort="entered"), newest="50"),
-        **_chart(found["designs"]),
-    }
-    return await page(datasette, request, "tracker_question.html", context)
+    page: QuestionPage | None = await read(datasette, lambda db: _question_page(db, request, slug, path))
+    if page is None:
+        raise NotFound(f"There is no question {slug!r}.")
+    return await render(datasette, request, page)
+
+
+def _question_page(db: sqlite3.Connection, request: Request, slug: str, path: str) -> QuestionPage | None:
+    choices = citations.label_choices(db, slug)
+    chosen, after = filters.selection(request, slug, choices), filters.after(request)
+    looked, viewer = _looked(request, slug), access.viewer(request)
+    shown = pages.question(db, chosen, after, looked, viewer)
+    if shown is None:
+        return None
+    pmids = [entry["pmid"] for entry in shown.listed.articles]
+    return QuestionPage(
+        question=shown.question,
+        screened=shown.screened,
+        bottom_line=shown.bottom_line,
+        preprints=shown.preprints,
+        labelled=shown.labelled,
+        leading=shown.leading,
+        since=shown.since,
+        looked=looked,
+        listed=shown.listed,
+        said=by_article.of_articles(db, pmids, slug, viewer),
+        forms=panels.forms(db, viewer, slug, pmids),
+        titles=news.titles(db),
+        chosen=chosen,
+        path=path,
+        first_page=after == TOP,
+        whole=chosen.is_whole,
+        links=_list_links(chosen, path, shown.listed.next),
+        feed=path + ".atom" + filters.query(chosen._replace(sort="entered"), newest="50"),
+        groups=[_choices(group, shown.labelled.choices, chosen) for group in _ordered(shown.labelled.groups)],
+        tags=shown.tags,
+        decisions=filters.DECISION_FILTERS | (filters.MY_FILTERS if viewer else {}),
+        ignored=filters.ignored(request, choices),
+        chart=_chart(shown.labelled.designs),
+        starter=shown.question.numbers.starter,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPage(Page):
+    """``hits`` and ``links`` are None where nothing was searched for."""
+
+    template = "tracker_search.html"
+    chosen: Selection
+    path: str
+    ignored: Sequence[str]
+    questions: Sequence[pages.Within]
+    hits: pages.Hits | None
+    links: ListLinks | None
+    at_pubmed: str
+    said: Mapping[int, Mapping[str, Any]]
+    forms: Forms
+    titles: Mapping[str, str]
+    starter: bool
 
 
 async def search(request: Request, datasette: Datasette) -> Response:
-    def query(db: sqlite3.Connection) -> tuple[Selection, dict[str, Any]]:
+    path, viewer = datasette.urls.path("/search"), access.viewer(request)
+
+    def query(db: sqlite3.Connection) -> SearchPage:
         choices = citations.label_choices(db)
         chosen = filters.selection(request, None, choices)
-        found = pages.found(db, chosen, filters.after(request)) | {
-            "ignored": filters.ignored(request, choices)
-        }
-        return chosen, found | panels.said(db, request, found.get("articles", ()), None)
+        shown = pages.found(db, chosen, filters.after(request))
+        pmids = [entry["pmid"] for entry in shown.hits.listed.articles] if shown.hits else []
+        return SearchPage(
+            chosen=chosen,
+            path=path,
+            ignored=filters.ignored(request, choices),
+            questions=shown.questions,
+            hits=shown.hits,
+            links=_list_links(chosen, path, shown.hits.listed.next) if shown.hits else None,
+            at_pubmed=f"{PUBMED}?term={quote(chosen.text, safe='')}",
+            said=by_article.of_articles(db, pmids, None, viewer),
+            forms=panels.forms(db, viewer, None, pmids),
+            titles=news.titles(db),
+            starter=shown.starter,
+        )
 
-    chosen, found = await read(datasette, query)
-    path = datasette.urls.path("/search")
-    context = found | {"chosen": chosen, "path": path}
-    if chosen.text:
-        context |= _list_context(chosen, path, found)
-        context["at_pubmed"] = f"{PUBMED}?term={quote(chosen.text, safe='')}"
-    return await page(datasette, request, "tracker_search.html", context)
+    return await render(datasette, request, await read(datasette, query))
+
+
+class Beside(NamedTuple):
+    """The list that the reader came from, with what stands before and after the article there."""
+
+    title: str
+    path: str
+    article_query: str
+    before: int | None
+    behind: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ArticlePage(Page):
+    template = "tracker_article.html"
+    article: Row
+    entry: Row
+    is_preprint: bool
+    stored_here: set[ArticleKey]
+    references: Sequence[Reference]
+    people: SaidOfArticle
+    forms: Forms
+    titles: Mapping[str, str]
+    beside: Beside | None
+    starter: bool
 
 
 async def article(request: Request, datasette: Datasette) -> Response:
-    pmid = int(request.url_vars["pmid"])
+    number = int(request.url_vars["pmid"])
+    pmid = ArticleKey(number)
 
-    def query(db: sqlite3.Connection) -> dict[str, Any] | None:
-        found = pages.article(db, ArticleKey(pmid))
-        if found is None:
+    def query(db: sqlite3.Connection) -> ArticlePage | None:
+        shown = pages.article(db, pmid)
+        if shown is None:
             return None
-        (cited,) = citations.of_articles(db, [ArticleKey(pmid)])
-        return {
-            "article": found,
-            "starter": found["starter"],
-            "references": references(cited),
-            **panels.said_of(db, request, ArticleKey(pmid)),
-            **_beside(request, db, ArticleKey(pmid)),
-        }
+        (cited,) = citations.of_articles(db, [pmid])
+        return ArticlePage(
+            article=shown.record,
+            entry=shown.entry,
+            is_preprint=shown.is_preprint,
+            stored_here=shown.stored_here,
+            references=references(cited),
+            people=panels.said_of(db, request, pmid),
+            forms=panels.forms(db, access.viewer(request)),
+            titles=news.titles(db),
+            beside=_beside(request, db, pmid),
+            starter=shown.starter,
+        )
 
-    found = await read(datasette, query) if pmid <= MAX_PMID else None
-    if found is None:
-        raise NotFound(f"PMID {pmid} is not stored here.")
-    return await page(datasette, request, "tracker_article.html", found)
+    page: ArticlePage | None = await read(datasette, query) if number <= MAX_PMID else None
+    if page is None:
+        raise NotFound(f"PMID {number} is not stored here.")
+    return await render(datasette, request, page)
+
+
+@dataclass(frozen=True, slots=True)
+class MethodsPage(Page):
+    template = "tracker_methods.html"
+    methods: Sequence[pages.Method]
+    runs: Sequence[Row]
+    starter: bool
 
 
 async def methods(request: Request, datasette: Datasette) -> Response:
-    return await page(datasette, request, "tracker_methods.html", await read(datasette, pages.methods))
+    shown: pages.Methods = await read(datasette, pages.methods)
+    return await render(datasette, request, MethodsPage(shown.methods, shown.runs, shown.starter))
 
 
 async def databases(request: Request, datasette: Datasette) -> Response:
@@ -131,44 +289,20 @@ async def databases(request: Request, datasette: Datasette) -> Response:
     return Response.json(listed)
 
 
-async def page(datasette: Datasette, request: Request, template: str, context: Mapping[str, Any]) -> Response:
-    """A template of ours with what all of them use.
-
-    Datasette's own way renders asynchronously, which takes longer; and in the event loop, where everybody waits for a
-    long page.
-    """
-    common = {
-        "rights": await access.rights(datasette, request),
-        "here": panels.here(request),
-        "done": await panels.done(datasette, request),
-        "canonical": address.absolute(datasette, request, datasette.urls.path(request.path)),
-        "urls": compat.Urls(datasette),
-        "static_file": partial(assets.address, datasette),
-        "actor": request.actor,
-        # A function: calling it sets a cookie, which an anonymous page must not.
-        "csrftoken": request.scope.get("csrftoken"),
-    }
-    made = compat.templates(datasette).get_template(template)
-    return Response.html(await asyncio.to_thread(made.render, {**common, **context}))
-
-
-def _list_context(chosen: Selection, path: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    """What every list needs beside its articles: filters that are on, addresses of its next page and exports."""
-    place = chosen.question or "search"
-    following = found["next"]
-    return {
-        "chips": filters.chips(chosen, path),
-        "query": filters.query(chosen),
-        "article_query": filters.query(chosen, **{"in": place}),
-        "next_query": filters.query(chosen, after=f"{following[0]},{following[1]}") if following else None,
-        "sorts": {
+def _list_links(chosen: Selection, path: str, following: Key | None) -> ListLinks:
+    return ListLinks(
+        chips=filters.chips(chosen, path),
+        query=filters.query(chosen),
+        article_query=filters.query(chosen, **{"in": chosen.question or "search"}),
+        next_query=filters.query(chosen, after=f"{following[0]},{following[1]}") if following else None,
+        sorts={
             sort: (title, path + filters.query(chosen._replace(sort=sort)))
             for sort, title in filters.SORTS.items()
         },
-        "formats": [
+        formats=[
             (format.title, f"{path}.{format.extension}{filters.query(chosen)}") for format in FORMATS.values()
         ],
-    }
+    )
 
 
 def _ordered(groups: Tallies) -> list[str]:
@@ -182,9 +316,7 @@ def _ordered(groups: Tallies) -> list[str]:
     ]
 
 
-def _choices(
-    group: str, choices: Mapping[str, Mapping[str, int | None]], chosen: Selection
-) -> dict[str, Any]:
+def _choices(group: str, choices: Mapping[str, Mapping[str, int | None]], chosen: Selection) -> ChoiceGroup:
     """A group with the values that lead to something, or are on, each with its number; the most frequent first."""
     picked = chosen.labels.get(group, ())
     totals: dict[str, int | None] = {**dict.fromkeys(picked, 0), **choices.get(group, {})}
@@ -192,62 +324,53 @@ def _choices(
     order = sorted(
         totals, key=lambda value: (0 if group == "evidence_level" else -(totals[value] or 0), value)
     )
-    return {
-        "name": group,
-        "title": filters.group_title(group),
-        "is_label": is_label(group),
-        "values": [
-            {
-                "value": value,
-                "title": filters.value_title(group, value),
-                "n": totals[value],
-                "on": value in picked,
-            }
-            for value in order
-        ],
-    }
+    return ChoiceGroup(
+        group,
+        filters.group_title(group),
+        is_label(group),
+        [Choice(value, filters.value_title(group, value), totals[value], value in picked) for value in order],
+    )
 
 
-def _chart(designs: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+def _chart(designs: Mapping[str, Mapping[str, int]]) -> Chart:
     """Designs by year, as a picture and as a table."""
     return _drawn(tuple((design, tuple(by_year.items())) for design, by_year in designs.items()))
 
 
 @lru_cache(maxsize=64)
-def _drawn(designs: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]) -> dict[str, Any]:
+def _drawn(designs: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]) -> Chart:
     """A thousand bars take some milliseconds; most readers see the same ones."""
     counts = {design: pages.by_year(dict(by_year)) for design, by_year in designs}
     years = {year for by_year in counts.values() for year in by_year}
     if not years:
-        return {"chart": Markup(), "chart_table": Markup()}
+        return Chart()
     undated = {design: dict(by_year)[""] for design, by_year in designs if "" in dict(by_year)}
     total = {design: sum(n for _, n in by_year) for design, by_year in designs}
     ordered = {design: counts[design] for design in sorted(counts, key=lambda design: -total[design])}
     options: dict[str, Any] = {"id": "by-design", "name": "Records by study design and year"}
-    return {
-        "chart": charts.year_by_label(ordered, min(years), max(years), undated, **options),
-        "chart_table": charts.year_table(ordered, min(years), max(years), undated, **options),
-    }
+    return Chart(
+        charts.year_by_label(ordered, min(years), max(years), undated, **options),
+        charts.year_table(ordered, min(years), max(years), undated, **options),
+    )
 
 
-def _beside(request: Request, db: sqlite3.Connection, pmid: ArticleKey) -> dict[str, Any]:
-    """The list that the reader came from, with what stands before and after the article there."""
+def _beside(request: Request, db: sqlite3.Connection, pmid: ArticleKey) -> Beside | None:
     place = request.args.get("in")
     if not place:
-        return {}
+        return None
     slug = None if place == "search" else place
     chosen = filters.selection(request, slug, citations.label_choices(db, slug))
-    title = "the search" if slug is None else dict(db.execute("select slug, title from questions")).get(slug)
+    title = "the search" if slug is None else news.titles(db).get(slug)
     if title is None:
-        return {}
+        return None
     before, behind = selection.neighbours(db, chosen, pmid)
-    return {
-        "list_title": title,
-        "list_path": ("/search" if slug is None else f"/questions/{slug}") + filters.query(chosen),
-        "article_query": filters.query(chosen, **{"in": place}),
-        "before": before,
-        "behind": behind,
-    }
+    return Beside(
+        title,
+        ("/search" if slug is None else f"/questions/{slug}") + filters.query(chosen),
+        filters.query(chosen, **{"in": place}),
+        before,
+        behind,
+    )
 
 
 def _looked(request: Request, slug: str) -> str | None:

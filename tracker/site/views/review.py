@@ -6,22 +6,25 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracker.article import MAX_PMID, ArticleKey
 from tracker.errors import NotThere, UsageError
+from tracker.evidence.rows import Row
 from tracker.site import words
+from tracker.site.parts.page import Page, render
 from tracker.site.server import access
 from tracker.site.server.access import Form, Writer, write
 from tracker.site.server.compat import NotFound, Request, Response
 from tracker.site.server.errors import wants_json
 from tracker.site.server.reader import read
-from tracker.site.views import pages
 from tracker.site.views.tagging import Done, with_done
 from tracker.team import decisions, screening
 from tracker.team.acts import Act
 from tracker.team.review import Review, reviews
-from tracker.team.screening import Pair, ReviewState
+from tracker.team.screening import Flow, Pair, Progress, ReviewState
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -37,17 +40,34 @@ class Shown(NamedTuple):
     is_team: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ReviewPage(Page):
+    template = "tracker_review.html"
+    title: str
+    path: str
+    is_team: bool
+    most_conflicts: int
+    review: Review
+    flow: Flow
+    progress: Sequence[Progress]
+    conflicts: Sequence[Row]
+    pairs: Sequence[Pair]
+
+
 async def review(request: Request, datasette: Datasette) -> Response:
-    found = await _shown(request, datasette)
-    standing, path = found.standing, datasette.urls.path(f"/questions/{request.url_vars['slug']}")
-    context = {
-        "title": found.title,
-        "path": path,
-        "is_team": found.is_team,
-        "most_conflicts": MOST_CONFLICTS,
-        **standing._asdict(),
-    }
-    return await pages.page(datasette, request, "tracker_review.html", context)
+    title, standing, is_team = await _shown(request, datasette)
+    page = ReviewPage(
+        title,
+        datasette.urls.path(f"/questions/{standing.review.question}"),
+        is_team,
+        MOST_CONFLICTS,
+        standing.review,
+        standing.flow,
+        standing.progress,
+        standing.conflicts,
+        standing.pairs,
+    )
+    return await render(datasette, request, page)
 
 
 async def review_json(request: Request, datasette: Datasette) -> Response:
@@ -62,7 +82,7 @@ async def review_json(request: Request, datasette: Datasette) -> Response:
     }
     if is_team:
         answer |= {
-            "progress": [one._asdict() for one in standing.progress],
+            "progress": [person._asdict() for person in standing.progress],
             "conflicts": standing.conflicts,
             "agreement": [_pair(pair) for pair in standing.pairs],
         }
@@ -82,10 +102,10 @@ async def settle(request: Request, datasette: Datasette, writer: Writer, form: F
     was = (form.get("was") or None) if form.has("was") else decisions.UNSAID
     if len(why) > LONGEST_WHY:
         raise UsageError(f"why may have {LONGEST_WHY:,} characters, not {len(why):,}. Shorten it.")
-    found = await read(datasette, lambda db: _holding(db, slug, pmid))
+    holding = await read(datasette, lambda db: _holding(db, slug, pmid))
 
     def what(act: Act) -> Done:
-        decisions.settle(act, found, pmid, stage, decision, reason, why, was=was)
+        decisions.settle(act, holding, pmid, stage, decision, reason, why, was=was)
         said = f"Settled by {words.stage_words(stage)}: {words.decision_words(decision)}."
         return Done.by(act, said, pmid)
 
@@ -98,15 +118,15 @@ async def settle(request: Request, datasette: Datasette, writer: Writer, form: F
 
 def _holding(db: sqlite3.Connection, slug: str, pmid: ArticleKey) -> Review:
     """The review of a question that holds the record. Raises NotThere."""
-    found = reviews(db).get(slug)
-    if found is None:
+    review = reviews(db).get(slug)
+    if review is None:
         raise NotThere(f"There is no question {slug!r}.")
     row = db.execute(
         "select 1 from question_articles where question = ? and pmid = ? and matching", (slug, pmid)
     ).fetchone()
     if row is None:
         raise NotThere(f"PMID {pmid} is not in the question {slug!r}. Nothing was written.")
-    return found
+    return review
 
 
 async def _shown(request: Request, datasette: Datasette) -> Shown:
@@ -117,10 +137,10 @@ async def _shown(request: Request, datasette: Datasette) -> Shown:
         standing = screening.standing(db, slug, access.viewer(request) if is_team else None)
         return Shown(row[0], standing, is_team) if row and standing else None
 
-    found: Shown | None = await read(datasette, query)
-    if found is None:
+    shown: Shown | None = await read(datasette, query)
+    if shown is None:
         raise NotFound(f"There is no question {slug!r}.")
-    return found
+    return shown
 
 
 def _pair(pair: Pair) -> dict[str, Any]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tracker.errors import UsageError
 from tracker.evidence.connect import transaction
+from tracker.site.parts.page import Page, render
 from tracker.site.server import access, actors, compat, passwords
 from tracker.site.server.access import (
     Form,
@@ -27,10 +29,9 @@ from tracker.site.server.access import (
 )
 from tracker.site.server.compat import Forbidden, Request, Response
 from tracker.site.server.security import ANNOTATIONS
-from tracker.site.views import pages
 from tracker.team import people
 from tracker.team.acts import Act
-from tracker.team.people import Person
+from tracker.team.people import Person, Token
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -50,6 +51,15 @@ OwnView = Callable[[Request, "Datasette", Person, Form], Awaitable[Response]]
 
 
 # -- in and out ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SignInPage(Page):
+    template = "tracker_sign_in.html"
+    next: str
+    error: str
+    name: str
+    github: bool
 
 
 async def sign_in_form(request: Request, datasette: Datasette) -> Response:
@@ -92,13 +102,8 @@ async def _form(
     headers: Mapping[str, str] = NO_STORE,
     name: str = "",
 ) -> Response:
-    context = {
-        "next": onward,
-        "error": error,
-        "name": name[:64],
-        "github": compat.is_loaded("datasette_auth_github"),
-    }
-    return await _page(request, datasette, "tracker_sign_in.html", context, status, headers)
+    page = SignInPage(onward, error, name[:64], compat.is_loaded("datasette_auth_github"))
+    return await _answer(request, datasette, page, status, headers)
 
 
 async def sign_out(request: Request, datasette: Datasette) -> Response:
@@ -170,6 +175,26 @@ def network(request: Request) -> str:
 # -- one's own account -----------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class AccountPage(Page):
+    """``person`` is None for whom another service signed in and nobody here knows; ``identities`` are what such people
+    may be known by. ``form`` is what was typed where that was refused, ``token`` one that was just made."""
+
+    template = "tracker_account.html"
+    person: Person | None
+    identities: Sequence[str]
+    has_password: bool
+    tokens: Sequence[Token]
+    said: str
+    error: str
+    token: str
+    form: Form
+    scopes: Sequence[str]
+    days: Sequence[int]
+    shortest: int
+    own_session: bool
+
+
 async def account(request: Request, datasette: Datasette) -> Response:
     if request.actor is None:
         return Response.redirect(datasette.urls.path("/sign-in?next=/account"), headers=dict(NO_STORE))
@@ -188,33 +213,28 @@ async def _account(
     token: str = "",
     form: Form | None = None,
 ) -> Response:
-    id = access.viewer(request)
+    id, own_session = access.viewer(request), actors.has_session(request)
+    scopes = list(access.scopes_of(access.role(request.actor)))
 
-    def look(db: sqlite3.Connection) -> dict[str, Any]:
+    def query(db: sqlite3.Connection) -> AccountPage:
         person = people.by_id(db, id) if id is not None else None
-        if person is None:
-            return {}
-        return {
-            "person": person,
-            "has_password": people.password_hash(db, person) is not None,
-            "tokens": people.tokens(db, person),
-        }
+        return AccountPage(
+            person=person,
+            identities=[] if person else actors.identities(request.actor),
+            has_password=person is not None and people.password_hash(db, person) is not None,
+            tokens=people.tokens(db, person) if person else [],
+            said=said,
+            error=error,
+            token=token,
+            form=form or Form(()),
+            scopes=scopes,
+            days=DAYS,
+            shortest=passwords.SHORTEST,
+            own_session=own_session,
+        )
 
-    found = await datasette.get_database(ANNOTATIONS).execute_fn(look)
-    context = {
-        "person": None,
-        **found,
-        "said": said,
-        "error": error,
-        "token": token,
-        "form": form or Form(()),
-        "scopes": list(access.scopes_of(access.role(request.actor))),
-        "days": DAYS,
-        "shortest": passwords.SHORTEST,
-        "own_session": actors.has_session(request),
-        "identities": [] if found else actors.identities(request.actor),
-    }
-    return await _page(request, datasette, "tracker_account.html", context, status)
+    page = await datasette.get_database(ANNOTATIONS).execute_fn(query)
+    return await _answer(request, datasette, page, status)
 
 
 def for_owner(view: OwnView) -> View:
@@ -309,15 +329,14 @@ def _sentence(error: Exception) -> str:
     return text[:1].upper() + text[1:]
 
 
-async def _page(
+async def _answer(
     request: Request,
     datasette: Datasette,
-    template: str,
-    context: Mapping[str, Any],
+    page: Page,
     status: int = 200,
     headers: Mapping[str, str] = NO_STORE,
 ) -> Response:
-    response = await pages.page(datasette, request, template, context)
+    response = await render(datasette, request, page)
     response.status = status
     response.headers |= {**NO_STORE, **headers}
     return response

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -16,16 +17,16 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from tracker.article import MAX_PMID, ArticleKey
 from tracker.decision import DECISIONS
 from tracker.errors import NotThere, Refused, UsageError, either
-from tracker.lists import citations, selection
+from tracker.lists import citations, news, selection
 from tracker.lists.selection import Selection
 from tracker.site import words
 from tracker.site.parts import filters, panels
+from tracker.site.parts.page import Page, render
 from tracker.site.server import access
 from tracker.site.server.access import Form, Writer, write
 from tracker.site.server.compat import Forbidden, NotFound, Request, Response
 from tracker.site.server.errors import wants_json
 from tracker.site.server.reader import read
-from tracker.site.views import pages
 from tracker.team import decisions, tagging, vocabulary
 from tracker.team.acts import Act
 from tracker.team.acts import undo as undo_batch
@@ -76,13 +77,13 @@ async def tag(request: Request, datasette: Datasette, writer: Writer, form: Form
         raise UsageError("say which tag. Nothing was written.")
 
     def what(act: Act) -> Done:
-        found = vocabulary.named(act.db, name)
+        chosen = vocabulary.named(act.db, name)
         seal = decisions.seal_for(act.db, place.held, place.pmid, question)
         if on:
-            tagging.tag(act, place.pmid, question, found, note or None, seal)
-            return Done.by(act, f"Tagged {found.name}.", place.pmid)
-        tagging.untag(act, place.pmid, question, found, seal)
-        return Done.by(act, f"Took {found.name} off.", place.pmid)
+            tagging.tag(act, place.pmid, question, chosen, note or None, seal)
+            return Done.by(act, f"Tagged {chosen.name}.", place.pmid)
+        tagging.untag(act, place.pmid, question, chosen, seal)
+        return Done.by(act, f"Took {chosen.name} off.", place.pmid)
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
 
@@ -137,13 +138,16 @@ async def label(request: Request, datasette: Datasette, writer: Writer, form: Fo
         raise UsageError(f"Unknown verdict {verdict!r}. Use {either(values)}.")
 
     def there(db: sqlite3.Connection) -> bool:
-        found = db.execute("select exists (select 1 from labels where label_group = ?)", (group,)).fetchone()
-        read = db.execute(
-            "select exists (select 1 from labels where pmid = ? and label_group = ? and value = ?)",
-            (place.pmid, group, machine),
+        given = {"pmid": place.pmid, "group": group, "value": machine}
+        is_group, is_read = db.execute(
+            """
+            select exists (select 1 from labels where label_group = :group),
+              exists (select 1 from labels where pmid = :pmid and label_group = :group and value = :value)
+            """,
+            given,
         ).fetchone()
-        return bool(found[0] or panels.choices(group)) and bool(
-            read[0] or machine == tagging.NOTHING or values[verdict] is None
+        return bool(is_group or panels.choices(group)) and bool(
+            is_read or machine == tagging.NOTHING or values[verdict] is None
         )
 
     if not await read(datasette, there):
@@ -197,12 +201,12 @@ async def undo(request: Request, datasette: Datasette, writer: Writer, form: For
             review = every.get(event["question"])
             return decisions.may_be_undone(review, act.db, event) and tagging.may_be_put_back(act.db, event)
 
-        found = undo_batch(act, batch, may, tagging.seals(act.db, held))
-        if not found.undone:
+        outcome = undo_batch(act, batch, may, tagging.seals(act.db, held))
+        if not outcome.undone:
             raise Refused("Nothing was undone: it has changed since, or can be undone no more.")
-        said = f"Undone: {action}{f', {found.undone:,} times' if found.undone > 1 else ''}."
-        if found.changed_since:
-            said += f" {found.changed_since:,} had changed since, or cannot be undone, and stay."
+        said = f"Undone: {action}{f', {outcome.undone:,} times' if outcome.undone > 1 else ''}."
+        if outcome.changed_since:
+            said += f" {outcome.changed_since:,} had changed since, or cannot be undone, and stay."
         return Done(said, act.changed, act.batch, tuple(pmids[:MOST_PANELS]))
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
@@ -215,36 +219,45 @@ RIGHTS = {"decision": "decide", "settlement": "lead"}
 # A whole list at once
 
 
+@dataclass(frozen=True, slots=True)
+class BulkPage(Page):
+    """``list`` is the list's query string; ``count`` and ``which`` say how many papers it has, and which."""
+
+    template = "tracker_bulk.html"
+    title: str
+    path: str
+    list: str
+    chips: Sequence[filters.Chip]
+    count: int
+    which: str
+    most: int
+    review: Review
+    groups: Sequence[vocabulary.Group]
+
+
 async def show_bulk(request: Request, datasette: Datasette) -> Response:
     """The number of papers that a list has, and a form with what can be done to all of them."""
     if not await access.may(datasette, request, "tracker-tag"):
         raise access.SignInNeeded("Sign in as a tagger to tag a whole list.")
     slug = request.url_vars["slug"]
-
-    def query(db: sqlite3.Connection) -> dict[str, Any]:
-        chosen = _chosen(request, db, slug)
-        found = _first(db, chosen)
-        return {
-            "chosen": chosen,
-            "count": len(found),
-            "which": _which(found),
-            "review": reviews(db)[slug],
-            "title": db.execute("select title from questions where slug = ?", (slug,)).fetchone()[0],
-            "groups": vocabulary.groups(db, "annotations"),
-        }
-
-    found = await read(datasette, query)
     path = datasette.urls.path(f"/questions/{slug}")
-    chosen = found["chosen"]
-    context = {
-        **found,
-        "most": tagging.MOST_AT_ONCE,
-        "path": path,
-        "slug": slug,
-        "list": filters.query(chosen).removeprefix("?"),
-        "chips": filters.chips(chosen, path),
-    }
-    return await pages.page(datasette, request, "tracker_bulk.html", context)
+
+    def query(db: sqlite3.Connection) -> BulkPage:
+        chosen = _chosen(request, db, slug)
+        pmids = _first(db, chosen)
+        return BulkPage(
+            title=news.titles(db)[slug],
+            path=path,
+            list=filters.query(chosen).removeprefix("?"),
+            chips=filters.chips(chosen, path),
+            count=len(pmids),
+            which=_which(pmids),
+            most=tagging.MOST_AT_ONCE,
+            review=reviews(db)[slug],
+            groups=vocabulary.groups(db, "annotations"),
+        )
+
+    return await render(datasette, request, await read(datasette, query))
 
 
 async def do_bulk(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
@@ -285,17 +298,17 @@ async def _bulk(request: Request, datasette: Datasette, form: Form) -> _Bulk:
         every = reviews(db)
         return _Bulk(slug, pmids, every[slug], tagging.holding(db, every, pmids))
 
-    found: _Bulk = await read(datasette, query)
-    if len(found.pmids) > tagging.MOST_AT_ONCE:
+    bulk: _Bulk = await read(datasette, query)
+    if len(bulk.pmids) > tagging.MOST_AT_ONCE:
         raise Refused(
             f"The list has more than {tagging.MOST_AT_ONCE:,} papers, the most that one act may change. Narrow it."
         )
-    if len(found.pmids) != count or form.get("which", _which(found.pmids)) != _which(found.pmids):
+    if len(bulk.pmids) != count or form.get("which", _which(bulk.pmids)) != _which(bulk.pmids):
         raise Refused(
-            f"The list had {count:,} papers when you looked, and is another now, of {len(found.pmids):,}. "
+            f"The list had {count:,} papers when you looked, and is another now, of {len(bulk.pmids):,}. "
             "Look again. Nothing was written."
         )
-    return found
+    return bulk
 
 
 def _tag_all(act: Act, form: Form, bulk: _Bulk) -> tagging.Bulk:
@@ -372,10 +385,10 @@ async def _place(request: Request, datasette: Datasette) -> Place:
         every = reviews(db)
         return Place(ArticleKey(pmid), every, tagging.holding(db, every, [pmid]).get(pmid, []))
 
-    found: Place | None = await read(datasette, query) if pmid <= MAX_PMID else None
-    if found is None:
+    place: Place | None = await read(datasette, query) if pmid <= MAX_PMID else None
+    if place is None:
         raise NotFound(f"PMID {pmid} is not stored here. Nothing was written.")
-    return found
+    return place
 
 
 async def answer(request: Request, datasette: Datasette, form: Form, done: Done) -> Response:

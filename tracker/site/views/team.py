@@ -6,23 +6,27 @@ import asyncio
 import io
 import re
 import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from tracker.article import ArticleKey
 from tracker.errors import NotThere, UsageError, either
+from tracker.evidence.rows import Row
 from tracker.export.files import NEVER
 from tracker.export.formats import FORMATS, Citation, Listing
 from tracker.lists import citations, news, work
 from tracker.lists.entries import read_entries
+from tracker.site.parts.page import Page, render
 from tracker.site.server import access, address
 from tracker.site.server.access import Form, Writer, write
 from tracker.site.server.compat import BadRequest, Request, Response
 from tracker.site.server.reader import read
-from tracker.site.views import pages
 from tracker.site.views.tagging import Done, answer
 from tracker.team import alerts, vocabulary
 from tracker.team.acts import Act
+from tracker.team.alerts import Alert
 from tracker.team.log import events
 
 if TYPE_CHECKING:
@@ -32,24 +36,38 @@ PAGE = 50
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
+@dataclass(frozen=True, slots=True)
+class WorkPage(Page):
+    template = "tracker_work.html"
+    left: Sequence[work.Left]
+    alerts: Sequence[Alert]
+    papers: Mapping[int, Row]
+    log: Sequence[Row]
+    titles: Mapping[str, str]
+
+
 async def my_work(request: Request, datasette: Datasette) -> Response:
     """What is left for the viewer in each question, what they did last, and their papers that were withdrawn since."""
     viewer = access.viewer(request)
     assert viewer is not None
 
-    def query(db: sqlite3.Connection) -> dict[str, Any]:
+    def query(db: sqlite3.Connection) -> WorkPage:
         mine = alerts.of_person(db, viewer)
-        papers = read_entries(db, [ArticleKey(alert.pmid) for alert in mine], fold=False)
-        latest = _acts(events(db, viewer, by=viewer, limit=PAGE * 20))[:PAGE]
-        return {
-            "left": work.left(db, viewer),
-            "alerts": mine,
-            "papers": {paper["pmid"]: paper for paper in papers},
-            "log": latest,
-            "titles": news.titles(db),
-        }
+        return WorkPage(
+            work.left(db, viewer),
+            mine,
+            _papers(db, mine),
+            _acts(events(db, viewer, by=viewer, limit=PAGE * 20))[:PAGE],
+            news.titles(db),
+        )
 
-    return await pages.page(datasette, request, "tracker_work.html", await read(datasette, query))
+    return await render(datasette, request, await read(datasette, query))
+
+
+def _papers(db: sqlite3.Connection, alerts: Iterable[Alert]) -> dict[int, Row]:
+    """The papers that alerts are about, by PMID."""
+    papers = read_entries(db, [ArticleKey(alert.pmid) for alert in alerts], fold=False)
+    return {paper["pmid"]: paper for paper in papers}
 
 
 def _acts(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -60,6 +78,19 @@ def _acts(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for event in [next(each)]
     ]
     return [event | {"papers": len({row["pmid"] for row in (event, *others)})} for event, others in acts]
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage(Page):
+    """``chosen`` is what the log is narrowed to, by the fields of its form."""
+
+    template = "tracker_log.html"
+    log: Sequence[Row]
+    more: bool
+    people: Sequence[tuple[str, str]]
+    titles: Mapping[str, str]
+    chosen: Mapping[str, Any]
+    path: str
 
 
 async def log(request: Request, datasette: Datasette) -> Response:
@@ -76,46 +107,44 @@ async def log(request: Request, datasette: Datasette) -> Response:
         "day": day,
         "question": request.args.get("question") or None,
     }
-    viewer = access.viewer(request)
+    viewer, path = access.viewer(request), datasette.urls.path("/log")
     everything = await access.may(datasette, request, "tracker-admin")
 
-    def query(db: sqlite3.Connection) -> dict[str, Any]:
-        found = events(
+    def query(db: sqlite3.Connection) -> LogPage:
+        logged = events(
             db, viewer, **chosen, before=int(before) if before else None, limit=PAGE + 1, accounts=everything
         )
-        people = db.execute(
-            "select name, display_name from annotations.people order by display_name"
-        ).fetchall()
-        return {"log": found[:PAGE], "more": len(found) > PAGE, "people": people, "titles": news.titles(db)}
+        people = db.execute("select name, display_name from annotations.people order by display_name")
+        return LogPage(logged[:PAGE], len(logged) > PAGE, people.fetchall(), news.titles(db), chosen, path)
 
-    found = await read(datasette, query)
-    path = datasette.urls.path("/log")
-    return await pages.page(datasette, request, "tracker_log.html", found | {"chosen": chosen, "path": path})
+    return await render(datasette, request, await read(datasette, query))
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsPage(Page):
+    template = "tracker_alerts.html"
+    alerts: Sequence[Alert]
+    papers: Mapping[int, Row]
 
 
 async def withdrawn(request: Request, datasette: Datasette) -> Response:
     """Every paper that somebody here tagged or decided on and that was withdrawn, doubted or corrected since."""
 
-    def query(db: sqlite3.Connection) -> dict[str, Any]:
-        found = alerts.of_everybody(db, access.viewer(request))
-        papers = read_entries(db, [ArticleKey(alert.pmid) for alert in found], fold=False)
-        return {
-            "alerts": found,
-            "papers": {paper["pmid"]: paper for paper in papers},
-            "titles": news.titles(db),
-        }
+    def query(db: sqlite3.Connection) -> AlertsPage:
+        everybodys = alerts.of_everybody(db, access.viewer(request))
+        return AlertsPage(everybodys, _papers(db, everybodys))
 
-    return await pages.page(datasette, request, "tracker_alerts.html", await read(datasette, query))
+    return await render(datasette, request, await read(datasette, query))
 
 
 async def feed(request: Request, datasette: Datasette) -> Response:
     """``/alerts.atom``: the same papers for a feed reader."""
 
     def query(db: sqlite3.Connection) -> tuple[Listing, list[Citation]]:
-        found = alerts.of_everybody(db, access.viewer(request))
-        pmids = list(dict.fromkeys(ArticleKey(alert.pmid) for alert in found))
+        everybodys = alerts.of_everybody(db, access.viewer(request))
+        pmids = list(dict.fromkeys(ArticleKey(alert.pmid) for alert in everybodys))
         home = address.absolute(datasette, request, datasette.urls.path("/alerts"))
-        latest = max((alert.noticed for alert in found), default=NEVER)
+        latest = max((alert.noticed for alert in everybodys), default=NEVER)
         return Listing("alerts", "Withdrawn since they were tagged", latest, home=home), list(
             citations.of_articles(db, pmids)
         )
@@ -144,17 +173,23 @@ async def see(request: Request, datasette: Datasette, writer: Writer, form: Form
     return await answer(request, datasette, form, await write(datasette, writer, what))
 
 
+@dataclass(frozen=True, slots=True)
+class TagsPage(Page):
+    """``uses`` is how many papers have a tag, by its number."""
+
+    template = "tracker_tags.html"
+    groups: Sequence[vocabulary.Group]
+    uses: Mapping[int, int]
+
+
 async def tags(request: Request, datasette: Datasette) -> Response:
     """The vocabulary, for everybody; with forms for leads."""
 
-    def query(db: sqlite3.Connection) -> dict[str, Any]:
-        return {
-            "groups": vocabulary.groups(db, "annotations", retired=True),
-            "uses": vocabulary.uses(db, access.viewer(request)),
-            "titles": news.titles(db),
-        }
+    def query(db: sqlite3.Connection) -> TagsPage:
+        groups = vocabulary.groups(db, "annotations", retired=True)
+        return TagsPage(groups, vocabulary.uses(db, access.viewer(request)))
 
-    return await pages.page(datasette, request, "tracker_tags.html", await read(datasette, query))
+    return await render(datasette, request, await read(datasette, query))
 
 
 async def change_vocabulary(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
@@ -183,10 +218,10 @@ def _add_group(act: Act, form: Form) -> str:
 
 
 def _change_group(act: Act, form: Form) -> str:
-    found = [group for group in vocabulary.groups(act.db) if group.id == form.number("group")]
-    if not found:
+    asked = [group for group in vocabulary.groups(act.db) if group.id == form.number("group")]
+    if not asked:
         raise NotThere("there is no such group.")
-    vocabulary.change_group(act, found[0], name=form.get("name") or None, description=form.get("description"))
+    vocabulary.change_group(act, asked[0], name=form.get("name") or None, description=form.get("description"))
     return "Group changed."
 
 

@@ -1,0 +1,45 @@
+"""How a page of ours is rendered: each has a class, whose fields its template reads by their names."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tracker.site.parts import panels
+from tracker.site.server import access, address, assets, compat
+from tracker.site.server.compat import Request, Response
+
+if TYPE_CHECKING:
+    from datasette.app import Datasette
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    template: ClassVar[str]
+
+    def context(self) -> Mapping[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+async def render(datasette: Datasette, request: Request, page: Page) -> Response:
+    """The page, with what all templates use.
+
+    Datasette's own way renders asynchronously, which takes longer; and in the event loop, where everybody waits for a
+    long page.
+    """
+    common = {
+        "rights": await access.rights(datasette, request),
+        "here": panels.here(request),
+        "done": await panels.done(datasette, request),
+        "canonical": address.absolute(datasette, request, datasette.urls.path(request.path)),
+        "urls": compat.Urls(datasette),
+        "static_file": partial(assets.address, datasette),
+        "actor": request.actor,
+        # A function: calling it sets a cookie, which an anonymous page must not.
+        "csrftoken": request.scope.get("csrftoken"),
+    }
+    template = compat.templates(datasette).get_template(page.template)
+    return Response.html(await asyncio.to_thread(template.render, {**common, **page.context()}))
