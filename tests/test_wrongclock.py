@@ -76,7 +76,7 @@ def test_pages_and_exports_tell_of_it(desk: Desk) -> None:
     put_ahead(desk)
     site = Site(desk)
     for path in ("/", "/questions/cystitis", "/methods"):
-        assert "a time yet to come" in site.page(path), path
+        assert "a time in the future" in site.page(path), path
 
 
 @pytest.mark.parametrize("command", ["refresh", "load"])
