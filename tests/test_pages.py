@@ -515,10 +515,10 @@ def test_a_registration_and_a_pmcid_find_every_paper_that_names_them(site: Site,
 @pytest.mark.parametrize(
     ("words", "says", "link"),
     [
-        ("PMID 12345678", "under the PMID 12345678", "https://pubmed.ncbi.nlm.nih.gov/12345678/"),
-        ("10.1016/S0140-6736(05)67889-X", "under the DOI 10.1016/S0140-6736(05)67889-X",
+        ("PMID 12345678", "has the PMID 12345678", "https://pubmed.ncbi.nlm.nih.gov/12345678/"),
+        ("10.1016/S0140-6736(05)67889-X", "has the DOI 10.1016/S0140-6736(05)67889-X",
          "https://pubmed.ncbi.nlm.nih.gov/?term=10.1016%2FS0140-6736%2805%2967889-X"),
-        ("NCT99999999", "under the registration NCT99999999", "https://pubmed.ncbi.nlm.nih.gov/?term=NCT99999999"),
+        ("NCT99999999", "has the registration NCT99999999", "https://pubmed.ncbi.nlm.nih.gov/?term=NCT99999999"),
         ("ketamine[tiab] AND cystitis[mh]", "It ignores [tiab], AND, [mh]",
          "https://pubmed.ncbi.nlm.nih.gov/?term=ketamine%5Btiab%5D%20AND%20cystitis%5Bmh%5D"),
         ("ketamine NOT (rats OR mice)", "It ignores NOT, OR",

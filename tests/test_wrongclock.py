@@ -68,7 +68,7 @@ def test_status_tells_of_it_and_takes_no_such_day_for_fresh(desk: Desk) -> None:
     put_ahead(desk)
     done = desk.run("status")
     assert done.code == 3
-    assert "yet to come: a clock was wrong" in done.out
+    assert "in the future: a clock was wrong" in done.out
     assert "Stale or incomplete: cognition, tolerance, cystitis, psychotherapy." in done.err
 
 
