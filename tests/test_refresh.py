@@ -616,7 +616,7 @@ def test_a_drop_that_was_a_mistake_leaves_no_trace_in_the_question(desk: Desk, f
 def test_an_unknown_question_is_refused(desk: Desk, pubmed: StandIn) -> None:
     done = desk.run("refresh", "cystitis", "cysitis")
     assert done.code == 2
-    assert re.fullmatch(r"Error: .*'cysitis'.*There are: .*cystitis.*\n", done.err)
+    assert re.fullmatch(r"Error: .*'cysitis'.*The questions are: .*cystitis.*\n", done.err)
     assert not desk.db.exists() and not pubmed.log
 
 
