@@ -337,7 +337,9 @@ def test_a_stray_line_of_medline_text_is_named_and_its_record_stored(desk: Desk)
     done = load(desk, some__nbib=STRAY)
     assert done.code == 0
     assert done.json["stray_lines"] == [{"file": "some.nbib", "pmid": 1, "line": "Downloaded from PubMed[2J"}]
-    assert "some.nbib: PMID 1: left out a line of no field: 'Downloaded from PubMed[2J'" in done.err
+    assert (
+        "some.nbib: PMID 1: ignored a line that belongs to no field: 'Downloaded from PubMed[2J'" in done.err
+    )
     assert (title(desk, 1), title(desk, 2)) == ("A title.", "Next")
 
 
@@ -424,7 +426,7 @@ def test_hostile_medline_text_is_set_aside_record_by_record(desk: Desk) -> None:
     assert done.code == 3
     assert desk.stored() == {90000020, 90000021, 90000023}
     assert "<script>" in title(desk, 90000020)
-    assert "hostile.nbib: PMID 90000021: left out a line of no field: 'follows here'" in done.err
+    assert "hostile.nbib: PMID 90000021: ignored a line that belongs to no field: 'follows here'" in done.err
     assert "hostile.nbib: PMID 90000022: not UTF-8 text" in done.err
     assert "Set aside: 2 records cannot be read." in done.err
 

@@ -373,7 +373,7 @@ def test_where_others_change_in_numbers_a_questions_own_changes_are_still_found(
     hidden = day(copy, DAY_2, question="cognition", kind="changed")
     assert (hidden.changed, hidden.changed_number) == ([], Count(0, exact=False))
     page = site_over(copy, library, tmp_path / "site").page("/changes?question=cognition&kind=changed")
-    assert "not all of them were looked through" in text(section(page, DAY_2))
+    assert "this page does not list them" in text(section(page, DAY_2))
 
 
 _MAY_BE_WALKED = (
@@ -495,7 +495,7 @@ def test_the_page_tells_each_kind_in_plain_words_with_links(site: Site) -> None:
         "An expression of concern about this paper was published.",
         "A correction of this paper was published.",
         "2 records newly published",
-        "1 record newly indexed: in PubMed before, found only now",
+        "1 record newly indexed: in PubMed before, but found only now",
         "1 record no longer found",
         "Changed: title, abstract.",
     ):

@@ -503,8 +503,11 @@ def test_a_question_is_complete_only_where_no_block_was_dropped(
     if complete:
         assert row["reasons"] == []
         return
-    assert f"PubMed does not know {named}, so that it searched for something else" in row["reasons"][0]
+    assert f"PubMed does not know {named}, so it searched for something other than" in row["reasons"][0]
     assert "search.bladder" in row["reasons"][0]
+    told = desk.run("refresh", "cystitis").err
+    assert f"Edit {file}, then run it again." in told
+    assert "continue" not in told
     assert desk.matching("cystitis") == set()
     file.write_text(text, encoding="utf-8")
     assert desk.run("refresh", "cystitis").code == 0
@@ -613,7 +616,7 @@ def test_a_drop_that_was_a_mistake_leaves_no_trace_in_the_question(desk: Desk, f
 def test_an_unknown_question_is_refused(desk: Desk, pubmed: StandIn) -> None:
     done = desk.run("refresh", "cystitis", "cysitis")
     assert done.code == 2
-    assert re.fullmatch(r"Error: .*'cysitis'.*There are: .*cystitis.*\n", done.err)
+    assert re.fullmatch(r"Error: .*'cysitis'.*The questions are: .*cystitis.*\n", done.err)
     assert not desk.db.exists() and not pubmed.log
 
 

@@ -1115,7 +1115,7 @@ def test_somebody_signed_in_by_a_proxy_is_one_of_ours_where_we_say_so(
         # Whoever is known by nothing reads, also under a name of ours.
         assert who(**{"X-Remote-User": "proxied"}) == {"id": "proxied"}
         page = site.get("/account", headers={"X-Remote-User": "stranger"})
-        assert "nobody here is known by that" in " ".join(words(page).split())
+        assert "that account is not linked to anybody here" in " ".join(words(page).split())
         assert "stranger" in words(page)
         assert "private" in site.get("/", headers=header).headers["cache-control"]
         assert site.get("/", headers=header).headers["etag"] != site.get("/").headers["etag"]
@@ -1220,7 +1220,7 @@ def test_somebody_signed_in_by_github_is_one_of_ours_by_number_or_login(
             )
         else:
             page = site.get("/sign-in", cookies=cookies)
-            assert "nobody of that name may write here" in words(page)
+            assert "that account may not write here" in words(page)
 
 
 def test_identities_are_compared_as_their_service_does() -> None:

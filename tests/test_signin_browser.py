@@ -45,7 +45,7 @@ def test_somebody_signs_in_looks_after_the_account_and_signs_out_on_a_phone(
         page.wait_for_url(f"{address}/articles/{RETRACTED}")
         page.get_by_role("link", name="Account").click()
         page.get_by_label("What the new token is for").fill("x" * 100)
-        page.get_by_label("tag, and write notes").check()
+        page.get_by_label("tag and write notes").check()
         page.get_by_role("button", name="Make a token").click()
         assert page.locator("code.token").inner_text().startswith("ett_")
         (width,) = {size["width"] for size in (page.locator("html").bounding_box(), PHONE) if size}

@@ -154,7 +154,7 @@ def test_but_it_stays_on_the_record(desk: Desk) -> None:
     site = Site(desk)
     page = site.get("/articles/5").text
     assert "Wronge" in page
-    assert "marked as wrong by NLM" in page
+    assert "NLM marks this name as wrong" in page
     assert "Wronge" not in page[page.index('id="cite"') :].split("</section>")[0]
     assert "Wronge" not in site.get("/questions/cystitis").text
 

@@ -59,14 +59,16 @@ def test_a_tag_is_put_on_and_taken_off(desk: Desk) -> None:
         "sealed": None,
     }
     again = desk.run("tag", "add", PMID, "harm", "--as", "ada", "--question", "cystitis")
-    assert "had it already" in again.err
+    assert "already tagged" in again.err
     # Another's tag, and one for no question, are others.
     assert (
-        "had no such tag"
+        "has not put that tag on it"
         in desk.run("tag", "remove", PMID, "harm", "--as", "ben", "--question", "cystitis").err
     )
-    assert "had no such tag" in desk.run("tag", "remove", PMID, "harm", "--as", "ada").err
-    assert "taken off" in desk.run("tag", "remove", PMID, "harm", "--as", "ada", "--question", "cystitis").err
+    assert "has not put that tag on it" in desk.run("tag", "remove", PMID, "harm", "--as", "ada").err
+    assert (
+        "tag removed" in desk.run("tag", "remove", PMID, "harm", "--as", "ada", "--question", "cystitis").err
+    )
     assert desk.run("tag", "list", "--json").json == []
 
 

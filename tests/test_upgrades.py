@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +156,7 @@ def test_a_column_that_nobody_knows_goes_and_a_table_that_is_not_ours_stays(tmp_
     assert desk.run("status").code in (0, 3)
     columns = desk.column("select name from pragma_table_info('questions')")
     assert "colour" not in columns
-    assert columns[-5:] == ["recheck_days", "bottom_line", "harms", "dual", "reasons"]
+    assert columns[-6:] == ["recheck_days", "bottom_line", "harms", "dual", "reasons", "reading"]
     assert desk.column("select slug from questions") == ["cystitis"]
     assert desk.column("select id from mine") == [7]
 
@@ -168,7 +169,7 @@ def test_a_reader_makes_again_what_another_version_derived(fresh: Desk, tmp_path
     desk = Desk(tmp_path, fresh.url)
     desk.change("update _derived set fingerprint = 'of another version'")
     desk.change("drop trigger question_counts_up")
-    desk.change("delete from question_labels where label_group = 'language'")
+    desk.change("delete from article_facets where facet in (select id from facets where label_group = 'language')")
     assert desk.run("search", "ketamine").code == 0
     assert answers(desk) == answers(fresh)
     assert not list((tmp_path / "db").glob("*-before-*"))
@@ -179,7 +180,7 @@ def test_a_foreign_trigger_among_what_is_derived_is_noticed(fresh: Desk, tmp_pat
     desk = Desk(tmp_path, fresh.url)
     desk.change("drop trigger question_counts_up")
     desk.change(
-        "create trigger question_counts_up after insert on question_labels begin delete from runs; end"
+        "create trigger question_counts_up after insert on article_facets begin delete from runs; end"
     )
     (desk.home / "copies").mkdir()
     done = desk.run("backup", "copies")
@@ -233,8 +234,8 @@ def test_a_facet_and_a_column_added_later_are_found_in_databases_made_before(
     shutil.copytree(fresh.home / "db", tmp_path / "db")
     shutil.copytree(QUERIES, tmp_path / "queries")
     changed = code / "tracker" / Path(schema.__file__).parent.relative_to(ROOT / "tracker")
-    add(changed / "facets.py", "    # Last, as it is no word", FACET)
-    add(changed / "facets.py", '    "species": "Humans', '    "country": "Country",\n')
+    add(changed / "facets.py", """    Facet("'full_text'",""", FACET)
+    add(changed / "facets.py", '    "full_text": "Full', '    "country": "Country",\n')
     add(
         changed / "schema.py",
         '            "rules_version": (',
@@ -243,16 +244,7 @@ def test_a_facet_and_a_column_added_later_are_found_in_databases_made_before(
     add(changed / "articles.py", '        "rules_version": RULES', '        "nation": "somewhere",\n')
     (changed / "migrations" / "999_nation.sql").write_text(STEP, encoding="utf-8")
 
-    def run(*arguments: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-P", "-W", "ignore", "-m", "tracker", *arguments],
-            cwd=tmp_path,
-            env={"PYTHONPATH": str(code), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode in (0, 3), done.stderr
-        return done.stdout
+    run = partial(run_in, tmp_path, code)
 
     def found(filter: str) -> set[str]:
         listed = json.loads(run("export", "cystitis", "--format", "json", "--filter", filter))
@@ -265,6 +257,19 @@ def test_a_facet_and_a_column_added_later_are_found_in_databases_made_before(
     run("load", "--match", "cystitis", *make.FILES)
     assert before == {filter: found(filter) for filter in before}
     assert all(before.values())
+
+
+def run_in(home: Path, code: Path, *arguments: str) -> str:
+    """What a command of a copy of the code prints, run in a folder."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-W", "ignore", "-m", "tracker", *arguments],
+        cwd=home,
+        env={"PYTHONPATH": str(code), "PATH": "/usr/bin:/bin", "HOME": str(home)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode in (0, 3), done.stderr
+    return done.stdout
 
 
 def add(path: Path, before: str, text: str) -> None:

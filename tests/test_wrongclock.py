@@ -68,7 +68,7 @@ def test_status_tells_of_it_and_takes_no_such_day_for_fresh(desk: Desk) -> None:
     put_ahead(desk)
     done = desk.run("status")
     assert done.code == 3
-    assert "yet to come: a clock was wrong" in done.out
+    assert "in the future: a clock was wrong" in done.out
     assert "Stale or incomplete: cognition, tolerance, cystitis, psychotherapy." in done.err
 
 
@@ -76,7 +76,7 @@ def test_pages_and_exports_tell_of_it(desk: Desk) -> None:
     put_ahead(desk)
     site = Site(desk)
     for path in ("/", "/questions/cystitis", "/methods"):
-        assert "a time yet to come" in site.page(path), path
+        assert "a time in the future" in site.page(path), path
 
 
 @pytest.mark.parametrize("command", ["refresh", "load"])

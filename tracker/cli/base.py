@@ -1,4 +1,4 @@
-"""What all commands share: the group, exit codes, options, how databases are opened and tables printed."""
+"""What all commands share: the group, exit codes, options, opening databases, printing tables."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Tracker(click.Group):
             error.show()
             sys.exit(EXIT_USAGE)
         except (click.Abort, KeyboardInterrupt):
-            _fail("interrupted. Nothing was half-written; run it again to go on.", EXIT_WORK_REMAINS)
+            _fail("interrupted. Nothing was half-written. Run it again to continue.", EXIT_WORK_REMAINS)
         except TrackerError as error:
             _fail(str(error), error.exit_code)
         except sqlite3.DatabaseError as error:
             _fail(
-                f"{error}. Where a database is damaged, 'tracker restore latest' brings the last backup back.",
+                f"{error}. If a database is damaged, 'tracker restore latest' restores the last backup.",
                 1,
             )
         except BrokenPipeError:
@@ -63,7 +63,7 @@ class Tracker(click.Group):
                 raise
             _leave_output()
             _fail(
-                "the output could not be written to its end: the disk is full. What was stored stays stored.",
+                "the output is incomplete: the disk is full. Stored data is safe. Make room, then run it again.",
                 1,
             )
         except Exception as error:
@@ -73,14 +73,14 @@ class Tracker(click.Group):
 
 
 def _replace_what_cannot_be_shown() -> None:
-    """A terminal whose encoding lacks a sign shows a question mark in its place."""
+    """A terminal whose encoding lacks a character shows a question mark instead."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
 
 
 def _leave_output() -> None:
-    """Nobody takes what is still to be written, so that it must not be tried again at the end."""
+    """Drop unwritten output, so that Python does not try to write it again on exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -94,7 +94,7 @@ def _fail(message: str, code: int) -> NoReturn:
 
 
 def print_json(data: Any, indent: int | None = 2) -> None:
-    """JSON to stdout, in letters where its encoding has them all, so that nothing is ever replaced in it."""
+    """JSON to stdout; escaped where the encoding of stdout lacks characters, so that none is ever replaced."""
     has_all = codecs.lookup(sys.stdout.encoding or "ascii").name.startswith("utf-")
     click.echo(harmless_json(json.dumps(data, ensure_ascii=not has_all, indent=indent, default=str)))
 
@@ -149,7 +149,7 @@ def check_people(db: sqlite3.Connection, *names: str | None) -> None:
 
 
 def evidence_with_annotations(settings: Settings) -> sqlite3.Connection:
-    """evidence.db with annotations.db attached where there is one, neither to be written."""
+    """evidence.db, with annotations.db attached if there is one, both read-only."""
     from tracker.evidence import connect
     from tracker.team import acts
 
@@ -173,37 +173,39 @@ def evidence_if_any(settings: Settings) -> Iterator[sqlite3.Connection | None]:
 
 
 def open_people(settings: Settings) -> sqlite3.Connection:
-    """annotations.db to be written, made where missing."""
+    """annotations.db for writing, created if missing."""
     from tracker.team.acts import open_annotations
 
     return open_annotations(settings.annotations_db)
 
 
 def read_people(settings: Settings) -> sqlite3.Connection:
-    """annotations.db to be read only, so that a read-only copy will do."""
+    """annotations.db for reading, so that a read-only copy will do."""
     from tracker.evidence import connect
     from tracker.team import acts
 
     if not settings.annotations_db.is_file():
-        raise UsageError(f"{settings.annotations_db}: there is none yet, as nobody has written anything.")
+        raise UsageError(
+            f"{settings.annotations_db}: there is no such file yet, because nobody has written anything."
+        )
     return connect.open_for_reading(settings.annotations_db, acts.migrations)
 
 
 def after_readers() -> None:
-    """Let those who read and tag on the site come first: a job that takes both cores makes them wait (measured)."""
+    """Give the site's readers priority: a job that takes both cores makes them wait (measured)."""
     if hasattr(os, "setpriority"):
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, max(JOBS_NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
 def questions_named(settings: Settings, slugs: Sequence[str]) -> Any:
-    """The questions named, or all of them. Raises UsageError for a name that is none."""
+    """The named questions, or all of them. Raises UsageError for an unknown name."""
     from tracker.questions import load_questions
 
     known = load_questions(settings.queries)
     if unknown := [slug for slug in slugs if slug not in {question.slug for question in known}]:
         names = ", ".join(question.slug for question in known)
-        raise UsageError(f"there is no question {unknown[0]!r} in {settings.queries}. There are: {names}.")
+        raise UsageError(f"there is no question {unknown[0]!r} in {settings.queries}. The questions are: {names}.")
     return tuple(question for question in known if not slugs or question.slug in slugs)
 
 
@@ -222,7 +224,7 @@ def cell(value: Any) -> str:
 
 
 def print_table(columns: Iterable[str], rows: Iterable[Sequence[str]], caption: str | None = None) -> None:
-    """A table that fits the terminal; elsewhere nothing is folded or cut."""
+    """A table that fits the terminal; in other output nothing is folded or cut."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""Commands that tell what is stored: search, show, export, questions, status."""
+"""Commands that show what is stored: search, show, export, questions, status."""
 
 from __future__ import annotations
 
@@ -35,13 +35,15 @@ if TYPE_CHECKING:
 
 @main.command()
 @click.argument("text", nargs=-1, required=True)
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Most to show.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Show at most this many."
+)
 @json_option
 @pass_settings
 def search(settings: Settings, text: Sequence[str], limit: int, as_json: bool) -> None:
     """Search the stored articles for TEXT: every word, "phrases", a word's beginning*. Newest first.
 
-    A PMID, PMCID, DOI or NCT number, or several, find their papers.
+    One or more PMIDs, PMCIDs, DOIs or NCT numbers find their papers.
     """
     from tracker.evidence import identifiers
     from tracker.evidence import search as store
@@ -56,14 +58,14 @@ def search(settings: Settings, text: Sequence[str], limit: int, as_json: bool) -
     for identifier in named:
         if not identifier.pmids:
             click.echo(
-                f"no paper is stored under {identifier.kind} {identifier.value}; at PubMed: {identifier.at_pubmed}",
+                f"no stored paper has {identifier.kind} {identifier.value}; look in PubMed: {identifier.at_pubmed}",
                 err=True,
             )
     if not named and (borrowed := store.borrowed(words)):
         click.echo(
             harmless(
-                f"{', '.join(borrowed)} left out: this search finds what holds all words and phrases. "
-                f"The same at PubMed: {identifiers.PUBMED}?term={quote(words, safe='')}"
+                f"{', '.join(borrowed)} ignored: this search finds papers that contain all words and phrases. "
+                f"The same search in PubMed: {identifiers.PUBMED}?term={quote(words, safe='')}"
             ),
             err=True,
         )
@@ -111,7 +113,7 @@ def show(settings: Settings, pmid: str, as_json: bool) -> None:
     with closing(open_evidence(settings)) as db:
         record = store_show(db, number)
     if record is None:
-        raise UsageError(f"PMID {number} is not stored. 'tracker search' finds what is.")
+        raise UsageError(f"PMID {number} is not stored. Find stored papers with 'tracker search'.")
     if as_json:
         print_json(record)
     else:
@@ -163,19 +165,19 @@ class _ExportFormat(click.Choice[str]):
     "format",
     required=True,
     type=_ExportFormat(),
-    help="What to write.",
+    help="Format to write.",
 )
 @click.option(
     "--filter",
     "filters",
     metavar="GROUP=VALUE",
     multiple=True,
-    help="Only articles with this label, say design=cohort. May be repeated: any value of a group, every group.",
+    help="Only articles with this label, such as design=cohort. May be repeated: any value of a group, every group.",
 )
 @click.option(
     "--years", metavar="FROM-TO", help="Only articles published in these years: 2015-2020, 2015-, -2020."
 )
-@click.option("--search", "text", default="", metavar="TEXT", help="Only articles that hold these words.")
+@click.option("--search", "text", default="", metavar="TEXT", help="Only articles that contain these words.")
 @click.option(
     "--since",
     type=click.DateTime(("%Y-%m-%d",)),
@@ -193,7 +195,7 @@ class _ExportFormat(click.Choice[str]):
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="File to write, whole or not at all; without it, or as -, stdout.",
+    help="File to write, whole or not at all. Without it, or with -, write to stdout.",
 )
 @pass_settings
 def export(
@@ -210,8 +212,8 @@ def export(
 ) -> None:
     """Export all articles of QUESTION for a reference manager, spreadsheet, program or feed reader.
 
-    Retractions, expressions of concern and corrections go with every article, in every format; so do tags, what came
-    of screening, and what people make of the machine's labels, as far as the site shows them to everybody.
+    In every format, each article carries its retractions, expressions of concern and corrections. It also carries
+    tags, screening results and people's corrections of labels, as far as the site shows them to everybody.
     """
     from tracker.export.files import export as run_export
     from tracker.export.files import parse_labels, parse_years, whole_file
@@ -223,7 +225,7 @@ def export(
     wanted = Selection(question, parse_labels(filters), first, last, text, created, sort=sort)
     to_stdout = output is None or str(output) == "-"
     if to_stdout and (file := FORMATS[format].binary_file) and sys.stdout.isatty():
-        raise UsageError(f"{file} is nothing for a terminal. Give a file with -o.")
+        raise UsageError(f"{file} cannot be shown on a terminal. Name a file with -o.")
     with closing(evidence_with_annotations(settings)) as db:
         if to_stdout:
             count = run_export(db, wanted, format, sys.stdout.buffer, newest)
@@ -269,7 +271,7 @@ def questions(context: click.Context, as_json: bool) -> None:
 @json_option
 @pass_settings
 def check(settings: Settings, slugs: Sequence[str], as_json: bool) -> None:
-    """Check question files: is the YAML right, and would PubMed search for what is meant?"""
+    """Check question files: is the YAML valid, and would PubMed search for what you mean?"""
     from tracker import topic
     from tracker.questions import check as check_question
     from tracker.topic.files import check as check_topic
@@ -286,7 +288,7 @@ def check(settings: Settings, slugs: Sequence[str], as_json: bool) -> None:
             click.echo(harmless(str(problem)))
     serious = [problem for problem in problems if problem.severity != "note"]
     names = ", ".join(question.slug for question in chosen)
-    click.echo(f"{names}: {len(serious)} to mend, {len(problems) - len(serious)} to note", err=True)
+    click.echo(f"{names}: {len(serious)} to fix, {len(problems) - len(serious)} to note", err=True)
     if serious:
         sys.exit(EXIT_WORK_REMAINS)
 
@@ -297,12 +299,12 @@ def check(settings: Settings, slugs: Sequence[str], as_json: bool) -> None:
     type=click.IntRange(1, 3650),
     default=8,
     show_default=True,
-    help="Days after which a question that was not refreshed counts as stale.",
+    help="Days without a refresh after which a question counts as stale.",
 )
 @json_option
 @pass_settings
 def status(settings: Settings, max_age: int, as_json: bool) -> None:
-    """Say how complete each question is and how the last runs ended. Exit code 3 where something is stale."""
+    """Show how complete each question is and how the last runs ended. Exit code 3 if a question is stale."""
     from tracker.evidence.articles import say_older_rules
     from tracker.evidence.status import status as store_status
 
@@ -339,8 +341,8 @@ def _print_status(report: dict[str, Any]) -> None:
             click.echo(f"{row['question']}: seed {seed['pmid']} is called {seed['record_title']!r} in PubMed")
     if report["clock_was_ahead"]:
         click.echo(
-            f"Times up to {report['clock_was_ahead']} are stored, which are yet to come: a clock was wrong, then or "
-            "now. The next refresh puts them right"
+            f"Stored times up to {report['clock_was_ahead']} are in the future: a clock was wrong, then or "
+            "now. The next refresh corrects them"
         )
     columns = ("run", "command", "started", "finished", "outcome", "reason")
     print_table(columns, [[cell(row[column]) for column in columns] for row in report["runs"]])

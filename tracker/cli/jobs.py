@@ -1,4 +1,4 @@
-"""Commands that fetch, store, serve and keep: refresh, up, serve, schedule, load, rebuild, backup, restore."""
+"""Commands that fetch, store, serve and back up: refresh, up, serve, schedule, load, rebuild, backup, restore."""
 
 from __future__ import annotations
 
@@ -42,13 +42,15 @@ if TYPE_CHECKING:
 def refresh(
     settings: Settings, questions: Sequence[str], full: bool, recheck_days: int | None, as_json: bool
 ) -> None:
-    """Bring the database up to date with PubMed: all QUESTIONS, or those named.
+    """Bring the database up to date with PubMed, for the named QUESTIONS or for all.
 
-    Every strategy is searched in full; what entered is fetched, what left is noted, and stored records are
-    re-checked in rotation for corrections and retractions. Safe to stop and to run again at any time.
+    Each strategy is searched in full. New records are fetched, records that are no longer found are noted, and
+    stored records are re-checked in rotation for corrections and retractions. You can stop it and run it again at
+    any time.
     """
     from tracker.jobs.console import Console
     from tracker.jobs.refresh import refresh as run_refresh
+    from tracker.jobs.refresh import what_helps
 
     after_readers()
     report = run_refresh(
@@ -59,7 +61,8 @@ def refresh(
     else:
         _print_refresh(report)
     if report["outcome"] != "complete":
-        click.echo(f"Incomplete: {report['reason']}. Run it again to go on.", err=True)
+        reason = report["reason"].removesuffix(".")
+        click.echo(f"Incomplete: {reason}. {what_helps(report, settings.queries)}", err=True)
         sys.exit(EXIT_WORK_REMAINS)
 
 
@@ -80,7 +83,10 @@ def _print_refresh(report: dict[str, Any]) -> None:
 
 PORT = click.IntRange(1, 65535)
 host_option = click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Address to serve at; 0.0.0.0 is every network."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to serve at; 0.0.0.0 serves every network.",
 )
 port_option = click.option("--port", type=PORT, default=8001, show_default=True, help="Port to serve at.")
 
@@ -92,8 +98,8 @@ port_option = click.option("--port", type=PORT, default=8001, show_default=True,
 def up(settings: Settings, host: str, port: int) -> None:
     """Refresh, then serve the site: what 'make run' does.
 
-    Without a network or an e-mail address it says so and serves what there is; a database without any record
-    gets the starter citations first. On a terminal it asks for the address once and keeps it in .env.
+    Without a network or an e-mail address it says so and serves what is stored. An empty database gets the starter
+    citations first. On a terminal it asks for the e-mail address once and keeps it in .env.
     """
     from tracker.jobs.console import Console
     from tracker.jobs.up import up as run_up
@@ -105,7 +111,11 @@ def up(settings: Settings, host: str, port: int) -> None:
 @host_option
 @port_option
 @click.option("--open", "open_browser", is_flag=True, help="Open the site in a browser.")
-@click.option("--immutable", is_flag=True, help="Promise that nothing writes meanwhile: quicker, for a copy.")
+@click.option(
+    "--immutable",
+    is_flag=True,
+    help="Promise that nothing writes to the databases meanwhile: faster, for a copy.",
+)
 @click.option(
     "--base-path",
     metavar="PATH",
@@ -115,7 +125,7 @@ def up(settings: Settings, host: str, port: int) -> None:
 def serve(
     settings: Settings, host: str, port: int, open_browser: bool, immutable: bool, base_path: str | None
 ) -> None:
-    """Serve the site until Ctrl-C. Refreshes may run meanwhile."""
+    """Serve the site until Ctrl-C. A refresh may run at the same time."""
     from tracker.settings import base_path as checked
     from tracker.site.server.serve import serve as run_site
 
@@ -136,11 +146,11 @@ def serve(
     "--backups",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    help="Back up into this folder, best on another disk, instead of 'backups' in the database folder.",
+    help="Back up into this folder, ideally on another disk, instead of 'backups' in the database folder.",
 )
 @pass_settings
 def schedule(settings: Settings, scheduler: str, output: Path | None, backups: Path | None) -> None:
-    """Print what makes this installation refresh, then back up, every night, unattended, by cron or systemd."""
+    """Print the cron or systemd files that refresh this installation every night, then back it up."""
     from tracker.jobs.schedule import recipe, remarks
 
     for name, text in recipe(settings, scheduler, backups).items():
@@ -162,7 +172,7 @@ def schedule(settings: Settings, scheduler: str, output: Path | None, backups: P
 def load(settings: Settings, files: Sequence[Path], match: str | None, as_json: bool) -> None:
     """Store the records of FILES: PubMed XML (plain or gzip, NLM's baseline and update files), or MEDLINE text.
 
-    Each file is stored whole or, where it cannot be read to its end, not at all.
+    Each file is stored whole or, if it cannot be read to its end, not at all.
     """
     from tracker.jobs.console import Console
     from tracker.jobs.load import load as run_load
@@ -182,7 +192,10 @@ def load(settings: Settings, files: Sequence[Path], match: str | None, as_json: 
         click.echo(harmless(problem), err=True)
     for stray in report["stray_lines"]:
         words = repr(stray["line"][:60])
-        click.echo(f"{stray['file']}: PMID {stray['pmid']}: left out a line of no field: {words}", err=True)
+        click.echo(
+            f"{stray['file']}: PMID {stray['pmid']}: ignored a line that belongs to no field: {words}",
+            err=True,
+        )
     if report["reason"]:
         click.echo(f"Set aside: {report['reason']}.", err=True)
         sys.exit(EXIT_WORK_REMAINS)
@@ -192,7 +205,7 @@ def load(settings: Settings, files: Sequence[Path], match: str | None, as_json: 
 @json_option
 @pass_settings
 def rebuild(settings: Settings, as_json: bool) -> None:
-    """Derive every derived table again from the stored raw records. Needs no network."""
+    """Make all derived tables again from the stored raw records. Needs no network."""
     from tracker.jobs.console import Console
     from tracker.jobs.rebuild import rebuild as run_rebuild
 
@@ -216,16 +229,16 @@ def rebuild(settings: Settings, as_json: bool) -> None:
     default=14,
     show_default=True,
     metavar="N",
-    help="Delete all backups in the folder but the newest N, once the new one is whole.",
+    help="Keep the newest N backups; delete older ones once the new one is complete.",
 )
 @json_option
 @pass_settings
 def backup(settings: Settings, folder: Path | None, keep: int, as_json: bool) -> None:
-    """Back up both databases into FOLDER: consistent, checked, compressed. Refresh and site may go on meanwhile.
+    """Back up both databases into FOLDER: consistent, checked, compressed. The site and a refresh may keep running.
 
-    FOLDER is 'backups' in the database folder unless given; one on another disk is better, as it outlives this one.
-    A given folder has to be there, and is for this installation alone. Exit code 3: the backup is made, and there is
-    something to look at.
+    FOLDER defaults to 'backups' in the database folder. A folder on another disk is safer, because it survives the
+    loss of this one. It must exist and belong to this installation alone. Exit code 3: the backup is made, but
+    something needs attention.
     """
     from tracker.jobs.backup import backup as run_backup
     from tracker.jobs.backup import megabytes
@@ -251,10 +264,10 @@ def backup(settings: Settings, folder: Path | None, keep: int, as_json: bool) ->
 @json_option
 @pass_settings
 def restore(settings: Settings, backup: str, only: str | None, yes: bool, as_json: bool) -> None:
-    """Put BACKUP in the place of the databases that are there: a backup's path or name, or 'latest'.
+    """Replace the databases with those of BACKUP: a backup's path or name, or 'latest'.
 
-    Stop the site first. Everything is checked before anything is touched, and what is there now is kept beside it
-    under another name. 'latest' and names are looked for in 'backups' in the database folder.
+    Stop the site first. Everything is checked before anything is changed, and the present databases are kept under
+    another name. 'latest' and names refer to 'backups' in the database folder.
     """
     from tracker.jobs.backup import find
     from tracker.jobs.backup import restore as run_restore
@@ -276,16 +289,16 @@ def restore(settings: Settings, backup: str, only: str | None, yes: bool, as_jso
     click.echo("If the site was running, restart it: it may still have the old files open.", err=True)
     if "annotations.db" in report["files"]:
         click.echo(
-            f"Everybody is signed out. Roles, passwords and tokens are those of {report['moment']}: look for whoever "
-            "was disabled, and whatever was revoked, since then.",
+            f"Everybody is signed out. Roles, passwords and tokens are those of {report['moment']}. Disable again "
+            "anybody who was disabled since then, and revoke again any token that was revoked.",
             err=True,
         )
 
 
 def _confirm(question: str) -> None:
-    """Go on only if somebody says yes. Raises UsageError where nobody can, WorkRemains where they say no."""
+    """Continue only if somebody says yes. Raises UsageError if nobody can be asked, WorkRemains if they say no."""
     if not (sys.stdin and sys.stdin.isatty()):
-        raise UsageError("there is no terminal to ask on. Give --yes if this is meant.")
+        raise UsageError("there is no terminal to ask on. Add --yes to confirm.")
     if not click.confirm(question, err=True):
         raise WorkRemains("nothing was restored.")
 

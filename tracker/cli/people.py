@@ -29,21 +29,23 @@ if TYPE_CHECKING:
 
 @main.group()
 def people() -> None:
-    """Say who may sign in, and as what: reader, tagger, lead or admin. The log keeps who was what, and when."""
+    """Manage who may sign in, and their role: reader, tagger, lead or admin. The log records every change."""
 
 
 name_argument = click.argument("name")
-role_help = "reader, tagger, lead or admin: each may do what those before it may."
+role_help = "reader, tagger, lead or admin: each may also do what the roles before it may."
 
 
 @people.command("add")
 @name_argument
 @click.option("--role", default="tagger", show_default=True, help=role_help)
-@click.option("--display-name", metavar="TEXT", help="How others see them; without it, the name.")
+@click.option("--display-name", metavar="TEXT", help="Name shown to others; defaults to NAME.")
 @click.option(
-    "--identity", metavar="ID", help="Who they are to another way of signing in, say github:octocat."
+    "--identity",
+    metavar="ID",
+    help="Their identity in another way of signing in, for example github:octocat.",
 )
-@click.option("--no-password", is_flag=True, help="They sign in another way only.")
+@click.option("--no-password", is_flag=True, help="They sign in only in another way.")
 @pass_settings
 def people_add(
     settings: Settings,
@@ -71,7 +73,7 @@ def people_add(
 @name_argument
 @pass_settings
 def people_passwd(settings: Settings, name: str) -> None:
-    """Give NAME a new password, asked for as by 'add'. Whoever is signed in with the old one is signed out."""
+    """Set a new password for NAME, asked for as in 'add'. Sessions that began with the old password end."""
     from tracker.site.server.passwords import hashed
     from tracker.team import people as store
 
@@ -94,13 +96,13 @@ def people_role(settings: Settings, name: str, role: str) -> None:
 
 @people.command("change")
 @name_argument
+@click.option("--display-name", metavar="TEXT", help="Name shown to others from now on; '' for NAME itself.")
 @click.option(
-    "--display-name", metavar="TEXT", help="How others see them from now on; '' for the name itself."
+    "--identity", metavar="ID", help="Their identity in another way of signing in; '' to remove it."
 )
-@click.option("--identity", metavar="ID", help="Who they are to another way of signing in; '' for nobody.")
 @pass_settings
 def people_change(settings: Settings, name: str, display_name: str | None, identity: str | None) -> None:
-    """Change how NAME is shown, or who they are to another way of signing in. The name itself stays."""
+    """Change the display name of NAME, or their identity in another way of signing in. NAME itself stays."""
     from tracker.site.server.actors import tidy_identity
 
     if display_name is None and identity is None:
@@ -112,7 +114,7 @@ def people_change(settings: Settings, name: str, display_name: str | None, ident
 @name_argument
 @pass_settings
 def people_disable(settings: Settings, name: str) -> None:
-    """Sign NAME out and in no more, tokens included. What they wrote stays theirs."""
+    """Sign NAME out and stop them from signing in; their tokens stop working. What they wrote stays in their name."""
     _change_person(settings, "disable", name, disabled=True)
 
 
@@ -120,7 +122,7 @@ def people_disable(settings: Settings, name: str) -> None:
 @name_argument
 @pass_settings
 def people_enable(settings: Settings, name: str) -> None:
-    """Let NAME sign in again, who was disabled."""
+    """Let NAME sign in again after 'disable'."""
     _change_person(settings, "enable", name, disabled=False)
 
 
@@ -128,7 +130,7 @@ def people_enable(settings: Settings, name: str) -> None:
 @json_option
 @pass_settings
 def people_list(settings: Settings, as_json: bool) -> None:
-    """List everybody, disabled ones included."""
+    """List everybody, including disabled people."""
     from tracker.team import people as store
 
     with closing(read_people(settings)) as db:
@@ -146,7 +148,7 @@ def people_list(settings: Settings, as_json: bool) -> None:
 
 @people.group("token")
 def people_token() -> None:
-    """Make, list and revoke the tokens by which programs read and write in somebody's name."""
+    """Make, list and revoke tokens, with which programs read and write in somebody's name."""
 
 
 @people_token.command("add")
@@ -157,13 +159,13 @@ def people_token() -> None:
     multiple=True,
     required=True,
     metavar="SCOPE",
-    help="What it is good for: read, tag, decide or lead. May be repeated.",
+    help="What it allows: read, tag, decide or lead. May be repeated.",
 )
-@click.option("--days", type=int, default=90, show_default=True, help="How long it lasts; 366 at most.")
+@click.option("--days", type=int, default=90, show_default=True, help="Days until it expires, at most 366.")
 @click.option("--name", "label", required=True, metavar="WHAT", help="What it is for.")
 @pass_settings
 def people_token_add(settings: Settings, name: str, scopes: Sequence[str], days: int, label: str) -> None:
-    """Make a token of NAME's and print it to stdout: once, as only its hash is kept."""
+    """Make a token for NAME and print it to stdout. It is shown only once, because only its hash is kept."""
     from tracker.team import people as store
 
     with _writing_people(settings, "token add") as act:
@@ -178,7 +180,7 @@ def people_token_add(settings: Settings, name: str, scopes: Sequence[str], days:
 @json_option
 @pass_settings
 def people_token_list(settings: Settings, name: str, as_json: bool) -> None:
-    """List the tokens of NAME, the newest first, without what they are."""
+    """List the tokens of NAME, newest first, without their secrets."""
     from tracker.team import people as store
 
     with closing(read_people(settings)) as db:

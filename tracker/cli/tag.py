@@ -1,4 +1,4 @@
-"""``tracker tag``: what people say of papers, in, out and on the command line."""
+"""``tracker tag``: what people say about papers, on the command line, to files and from files."""
 
 from __future__ import annotations
 
@@ -36,18 +36,22 @@ if TYPE_CHECKING:
 
 @main.group()
 def tag() -> None:
-    """Tag papers, and carry what people wrote about them out into files and back in."""
+    """Tag papers; export what people wrote about them, and import it again."""
 
 
 as_option = click.option(
-    "--as", "person", metavar="NAME", required=True, help="In whose name: somebody of 'tracker people'."
+    "--as",
+    "person",
+    metavar="NAME",
+    required=True,
+    help="The person in whose name to write ('tracker people list').",
 )
-question_option = click.option("--question", metavar="SLUG", help="Said for this question alone.")
+question_option = click.option("--question", metavar="SLUG", help="For this question only.")
 output_option = click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-    help="File to write, whole or not at all; without it, or as -, stdout.",
+    help="File to write, whole or not at all. Without it, or with -, write to stdout.",
 )
 file_argument = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 pmid_argument = click.argument("pmid", type=click.UNPROCESSED, callback=lambda *given: pmid_of(given[2]))
@@ -58,20 +62,20 @@ pmid_argument = click.argument("pmid", type=click.UNPROCESSED, callback=lambda *
 @click.argument("name", metavar="TAG")
 @as_option
 @question_option
-@click.option("--note", metavar="TEXT", help="A few words on why.")
+@click.option("--note", metavar="TEXT", help="A short note on why.")
 @pass_settings
 def tag_add(
     settings: Settings, pmid: ArticleKey, name: str, person: str, question: str | None, note: str | None
 ) -> None:
     """Put TAG on the paper PMID. In a single-choice group it replaces your earlier tag.
 
-    As on the site, a review in which two people are blind to each other hides it until both have decided.
+    As on the site, a blind review hides the tag until two people have decided.
     """
     from tracker.exchange import single
 
     with closing(open_people(settings)) as db, evidence_if_any(settings) as evidence:
         changed = single.tag(db, evidence, pmid, name, person, question, note)
-    click.echo(f"PMID {pmid}: {'tagged' if changed else 'had it already'}", err=True)
+    click.echo(f"PMID {pmid}: {'tagged' if changed else 'already tagged'}", err=True)
 
 
 @tag.command("remove")
@@ -81,12 +85,14 @@ def tag_add(
 @question_option
 @pass_settings
 def tag_remove(settings: Settings, pmid: ArticleKey, name: str, person: str, question: str | None) -> None:
-    """Take TAG off the paper PMID, where that person put it there. The log keeps both."""
+    """Remove TAG from the paper PMID, if that person put it there. The log keeps both events."""
     from tracker.exchange import single
 
     with closing(open_people(settings)) as db:
         changed = single.untag(db, pmid, name, person, question)
-    click.echo(f"PMID {pmid}: {'taken off' if changed else 'had no such tag of theirs'}", err=True)
+    click.echo(
+        f"PMID {pmid}: {'tag removed' if changed else 'this person has not put that tag on it'}", err=True
+    )
 
 
 @tag.command("list")
@@ -94,7 +100,10 @@ def tag_remove(settings: Settings, pmid: ArticleKey, name: str, person: str, que
 @click.option("--question", metavar="SLUG", help="Only what was said for this question.")
 @click.option("--person", metavar="NAME", help="Only what this person said.")
 @click.option(
-    "--as", "viewer", metavar="NAME", help="As this person sees it: with their own, where others' is hidden."
+    "--as",
+    "viewer",
+    metavar="NAME",
+    help="As this person sees it: their own statements included, others' hidden by a blind review.",
 )
 @json_option
 @pass_settings
@@ -108,7 +117,7 @@ def tag_list(
 ) -> None:
     """List tags, decisions, notes and label reviews: all of them, or those of one paper, question or person.
 
-    What a blind review still hides is left out, and counted.
+    What a blind review still hides is left out and counted.
     """
     from tracker.exchange.single import Statements
 
@@ -135,7 +144,7 @@ def tag_list(
     "--format",
     "format",
     type=click.Choice(("csv", "jsonl")),
-    help="Unless given, what FILE's name ends with, or else csv.",
+    help="Defaults to the ending of FILE's name, else csv.",
 )
 @click.option("--question", metavar="SLUG", help="Only what was said for this question.")
 @pass_settings
@@ -145,9 +154,9 @@ def tag_export(
     format: Literal["csv", "jsonl"] | None,
     question: str | None,
 ) -> None:
-    """Export everything that people wrote about papers, a row each, so that 'tracker tag import' can read it.
+    """Export everything that people wrote about papers, one row each, for 'tracker tag import'.
 
-    Also what a blind review still hides: give it to nobody who has yet to decide.
+    It includes what a blind review still hides: do not give it to anybody who has yet to decide.
     """
     from tracker.exchange.ours import export as run_export
     from tracker.export.files import whole_file
@@ -167,7 +176,10 @@ def tag_export(
 @tag.command("import")
 @file_argument
 @click.option(
-    "--from", "tool", type=click.Choice(("rayyan", "asreview")), help="It is this tool's export, not ours."
+    "--from",
+    "tool",
+    type=click.Choice(("rayyan", "asreview")),
+    help="The tool that exported FILE, if it was not ours.",
 )
 @click.option("--question", metavar="SLUG", help="With --from: the question that was screened.")
 @click.option(
@@ -178,19 +190,19 @@ def tag_export(
     help="With --from: the stage that was screened.",
 )
 @click.option(
-    "--as", "person", metavar="NAME", help="With --from: who said whatever the file puts no name to."
+    "--as", "person", metavar="NAME", help="With --from: the person behind whatever has no name in the file."
 )
 @click.option(
     "--reviewer",
     "reviewers",
     metavar="THERE=NAME",
     multiple=True,
-    help="With --from: a reviewer's name in the file, and who that is here. May be repeated.",
+    help="With --from: a reviewer's name in the file, and their name here. May be repeated.",
 )
 @click.option(
-    "--add-tags", metavar="GROUP", help="With --from: labels that are no tags yet become tags of this group."
+    "--add-tags", metavar="GROUP", help="With --from: add labels that are not tags yet to this group as tags."
 )
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be done.")
 @json_option
 @pass_settings
 def tag_import(
@@ -205,14 +217,16 @@ def tag_import(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Import FILE: what 'tracker tag export' wrote, or with --from what Rayyan or ASReview did (CSV or RIS).
+    """Import FILE: written by 'tracker tag export' or, with --from, by Rayyan or ASReview (CSV or RIS).
 
-    All of it in one go, or nothing where a line is wrong. What is there already is never overwritten. Exit code 3:
-    something could not be brought over, and is listed.
+    The file is imported whole, or not at all if a line is wrong. Existing entries are never overwritten. Exit code 3:
+    some entries could not be imported; they are listed.
     """
     if tool is None:
         if question or person or reviewers or add_tags or stage != "title-abstract":
-            raise UsageError("our own files say who said what of which question. These options need --from.")
+            raise UsageError(
+                "our own files name the person, question and stage of each entry. These options need --from."
+            )
         from tracker.exchange.ours import import_rows
 
         with closing(open_people(settings)) as db:
@@ -281,8 +295,8 @@ def _print_brought_in(report: foreign.Report) -> None:
     for entry in report.unmatched:
         click.echo(harmless(f"{entry['place']}: not stored: {entry['title']}"))
     for what, counts in (
-        ("reviewers nobody was named for (--reviewer)", report.unmapped_reviewers),
-        ("labels that are no tags (--add-tags)", report.unknown_labels),
+        ("reviewers without a person here (name them with --reviewer)", report.unmapped_reviewers),
+        ("labels that are not tags (add them with --add-tags)", report.unknown_labels),
     ):
         if counts:
             named = ", ".join(f"{name} ({count})" for name, count in counts.items())
@@ -293,7 +307,7 @@ def _print_brought_in(report: foreign.Report) -> None:
     click.echo(
         f"{report.records:,} records: matched {by}; {len(report.unmatched):,} not stored, "
         f"{len(report.ambiguous):,} ambiguous, {len(report.outside):,} not in the question, "
-        f"{report.undecided:,} with nothing said of them",
+        f"{report.undecided:,} without a decision, label or note",
         err=True,
     )
     _print_counts(
@@ -305,7 +319,7 @@ def _print_counts(counts: dict[str, int], unchanged: int, left: int, dry_run: bo
     wording = ", ".join(f"{count:,} {what.removesuffix('s')}s" for what, count in counts.items())
     verb = "would be written" if dry_run else "written"
     click.echo(
-        f"{wording or 'nothing new'} {verb}; {unchanged:,} there already, {left:,} left out as they contradict it",
+        f"{wording or 'nothing new'} {verb}; {unchanged:,} already there, {left:,} left out as contradictory",
         err=True,
     )
 
@@ -317,7 +331,7 @@ def _print_counts(counts: dict[str, int], unchanged: int, left: int, dry_run: bo
 @click.option("--person", metavar="NAME", help="Of what this person did.")
 @click.option("--day", type=click.DateTime(("%Y-%m-%d",)), help="Of this day (UTC).")
 @click.option("--question", metavar="SLUG", help="Of this question.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON Lines to stdout: an event a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON Lines to stdout, one event per line.")
 @pass_settings
 def tag_log(
     settings: Settings,
@@ -327,9 +341,9 @@ def tag_log(
     question: str | None,
     as_json: bool,
 ) -> None:
-    """Print the log of everything that people did, the oldest first: who, when, what, before and after.
+    """Print the log of everything that people did, oldest first: who, when, what, before and after.
 
-    Also what a blind review still hides: show it to nobody who has yet to decide.
+    It includes what a blind review still hides: do not show it to anybody who has yet to decide.
     """
     from tracker.team import statements
 
@@ -366,7 +380,7 @@ def _event_text(event: dict[str, Any]) -> str:
 
 @tag.group("vocabulary")
 def tag_vocabulary() -> None:
-    """The tags that there are, in groups, as a YAML file."""
+    """Export and import the groups and their tags as YAML."""
 
 
 @tag_vocabulary.command("export")
@@ -391,9 +405,9 @@ def tag_vocabulary_export(settings: Settings, output: Path | None) -> None:
 @json_option
 @pass_settings
 def tag_vocabulary_import(settings: Settings, file: Path, as_json: bool) -> None:
-    """Import groups and tags from a YAML file: what is new is added, descriptions and colours are taken over.
+    """Import groups and tags from a YAML file: add new ones, update descriptions and colours.
 
-    Nothing is deleted: what the file does not name stays.
+    Nothing is deleted: groups and tags that the file does not name stay.
     """
     from tracker.exchange.files import read_text
     from tracker.team.acts import acting

@@ -2,7 +2,7 @@
 
 Read ``refresh`` from top to bottom: search in full, compare, fetch, enrich, close. The watermark of a
 question moves last, and only where everything before it succeeded; whatever fails leaves the question
-incomplete, with the reason, and the next refresh makes it good.
+incomplete, with the reason, and the next refresh that succeeds completes it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 from tracker import __version__
@@ -37,6 +38,10 @@ WITHDRAWN = '"retracted publication"[pt] OR "expression of concern"[pt]'
 DROPPED, BROKEN = ("PhraseNotFound", "PhraseIgnored"), ("QuotedPhraseNotFound",)
 # What PubMed may remark without having changed what was searched for.
 HARMLESS = "OutputMessage: No items found"
+# Reasons that end so are permanent: only an edit of the question's file helps.
+TO_EDIT = ("Check the strategy", "Correct or remove the words")
+# Nor does another run help where the service says this.
+FINAL = "Asking again would not help"
 # A search that suddenly finds less than half is believed when the next one finds as few.
 PLAUSIBLE_DROP, SMALL = 0.5, 20
 SECONDS_A_BATCH = 3.0
@@ -155,7 +160,7 @@ def refresh(
     """
     if not settings.email:
         raise UsageError(
-            "NCBI asks for an e-mail address with every request. Set TRACKER_EMAIL, in the environment or in .env."
+            "NCBI asks for an e-mail address with every request. Set TRACKER_EMAIL in the environment or in .env."
         )
     with writing_job(settings.db_dir):
         db = connect.open_for_writing(settings.evidence_db, schema.migrations, "NORMAL")
@@ -247,7 +252,7 @@ def _problems(job: Refresh, progress: Progress, search: SearchResult) -> Iterabl
     if strategy == progress.before.strategy and (last is None or last >= before * PLAUSIBLE_DROP):
         yield (
             f"PubMed counted {search.count:,} records where {before:,} matched before. "
-            "That will be believed if the next search says the same"
+            "The next search that says the same will be believed"
         )
 
 
@@ -263,11 +268,25 @@ def _lost_parts(question: Question, phrases: Mapping[str, Sequence[str]]) -> Ite
     for words, part in lost:
         named = f"PubMed does not know {', '.join(words)}"
         if part is None:
-            yield f"{named}, and what it searched for instead cannot be told. Check the strategy"
+            yield f"{named}, and we cannot tell what it searched for instead. Check the strategy"
             continue
         text = question.strategy[part.start : part.end]
         line = next((f"search.{name}" for name, query in question.search if text in query), "the strategy")
-        yield f"{named}, so that it searched for something else than {line} says. Correct or remove the words"
+        yield f"{named}, so it searched for something other than what {line} says. Correct or remove the words"
+
+
+def what_helps(report: Mapping[str, Any], folder: Path) -> str:
+    """What to do about an incomplete refresh: edit question files of ``folder``, or run it again."""
+    reasons = [(row["question"], reason) for row in report["questions"] for reason in row["reasons"]]
+    if files := dict.fromkeys(str(folder / f"{slug}.yml") for slug, reason in reasons if _to_edit(reason)):
+        return f"Edit {', '.join(files)}, then run it again."
+    if report["interrupted"] or any(FINAL not in reason for _, reason in reasons):
+        return "Run it again to continue."
+    return "Running it again does not help."
+
+
+def _to_edit(reason: str) -> bool:
+    return reason.endswith(TO_EDIT)
 
 
 def _log_failed_search(job: Refresh, progress: Progress, started: str, reason: str) -> None:
@@ -354,10 +373,10 @@ def _look_for_altered(job: Refresh, progress: Progress) -> None:
     try:
         search = job.pubmed.search(f"({progress.question.strategy}) AND ({wanted})")
     except ServiceError as error:
-        progress.fail(f"retractions could not be looked for: {error}")
+        progress.fail(f"retractions could not be searched for: {error}")
         return
     if search.reason:
-        progress.fail(f"retractions could not be looked for: {search.reason}")
+        progress.fail(f"retractions could not be searched for: {search.reason}")
     with connect.transaction(job.db):
         runs.log_search(
             job.db,
@@ -431,7 +450,7 @@ def fetch(job: Refresh) -> None:
             advance(len(batch))
             if failed_in_a_row == 2:
                 rest = [pmid for left_over in batches[number + 1 :] for pmid in left_over]
-                _blame(job, rest, "not fetched, as PubMed kept failing")
+                _blame(job, rest, "not fetched because PubMed kept failing")
                 return
 
 

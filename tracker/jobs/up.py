@@ -83,7 +83,9 @@ def _say_what_came(report: dict[str, Any], console: Console) -> None:
         outcome = "complete" if row["complete"] else f"incomplete: {'; '.join(row['reasons'])}"
         console.say(f"{row['question']}: {counted} counted, {row['entered']:,} entered; {outcome}")
     if report["outcome"] != runs.COMPLETE:
-        console.say("The refresh is incomplete; what is stored is served. 'tracker refresh' goes on with it.")
+        console.say(
+            "The refresh is incomplete, as said above; serving what is stored. 'tracker refresh' tries again."
+        )
 
 
 # -- the e-mail address ----------------------------------------------------------------------------

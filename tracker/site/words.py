@@ -1,4 +1,4 @@
-"""How dates and identifiers are put for a reader."""
+"""How dates, identifiers and what people did are worded for readers."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _MONTHS = "January February March April May June July August September October N
 # Why an article stands in a question, for a reader.
 REASONS = {
     "newly published": "newly published",
-    "newly indexed": "newly indexed: in PubMed before, found only now",
+    "newly indexed": "newly indexed: in PubMed before, but found only now",
     "loaded from a file": "loaded from a file",
-    "strategy changed": "found because the search strategy was changed",
+    "strategy changed": "found because the search strategy changed",
     "first search": "found by the first search",
 }
 
@@ -44,19 +44,19 @@ def decision_words(decision: str | None) -> str:
     return DECISION_WORDS[cast(Decision, decision)].made if decision else "open"
 
 
-# What an act was, for whoever has just done it, and in the log.
+# What an act was: for the person who has just done it, and in the log.
 ACTIONS = {
     "tag": "Tagged",
-    "untag": "Took a tag off",
+    "untag": "Removed a tag",
     "decide": "Decided",
     "withdraw": "Withdrew a decision",
     "settle": "Settled",
     "note": "Wrote a note",
     "change note": "Changed a note",
-    "take note away": "Took a note away",
+    "take note away": "Deleted a note",
     "accept label": "Accepted a label",
     "correct label": "Corrected a label",
-    "take label back": "Left a label as the machine read it",
+    "take label back": "Withdrew what they said about a label",
     "see alert": "Marked as seen",
     "merge tag": "Merged a tag",
 }
@@ -69,7 +69,7 @@ def action_words(action: str) -> str:
 
 
 def done(act: Mapping[str, Any], refused: str | None = None) -> str:
-    """What somebody has just done, in a sentence."""
+    """One sentence about what somebody has just done."""
     parts = [action_words(act["action"])]
     if act.get("tag"):
         parts[0] += f": {act['tag']}"
@@ -91,9 +91,9 @@ _NOTE_TAGS = {"p", "br", "em", "strong", "code", "pre", "blockquote", "ul", "ol"
 
 @lru_cache(maxsize=500)
 def markdown(text: str) -> Markup:
-    """A person's note as HTML: what Markdown makes of it, and of that only what cannot do anything.
+    """A person's note as HTML: rendered from Markdown, then reduced to harmless tags.
 
-    Remembered, since the longest note of nothing but brackets takes a quarter of a second.
+    Cached, because a note of maximum length made only of brackets takes a quarter of a second.
     """
     made = nh3.clean(
         _MARKDOWN.render(text),
@@ -131,7 +131,7 @@ def moment(iso: str | None) -> str:
 
 
 def moments(text: str) -> str:
-    """A sentence with its ISO times put as ``moment`` puts them."""
+    """A sentence with its ISO times written as ``moment`` writes them."""
     return _MOMENT.sub(lambda match: moment(match[0]), text)
 
 
@@ -172,7 +172,7 @@ def doi_link(doi: str) -> str:
 
 
 def highlighted(snippet: str) -> Markup:
-    """Words out of a record, what a search matched in it marked."""
+    """A snippet of a record, with the words that a search matched marked."""
     before, after = MARKS
     return Markup(str(escape(snippet)).replace(before, "<mark>").replace(after, "</mark>"))  # noqa: S704 - escaped
 
@@ -186,7 +186,7 @@ def quoted(section: Mapping[str, Any], quotes: Iterable[str]) -> Markup:
 
 
 def registry_link(trial: Mapping[str, str]) -> str:
-    """Where a registration can be read: at the registry, or through WHO's search over all of them."""
+    """The address of a registration: at its registry, or in WHO's search portal."""
     number = quote(trial["number"], safe="")
     if number.startswith("NCT"):
         return f"https://clinicaltrials.gov/study/{number}"
