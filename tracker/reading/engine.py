@@ -112,12 +112,19 @@ def read_one(record: Record, group: Group) -> Iterator[Label]:
 
 
 def read_many(record: Record, group: Group) -> Iterator[Label]:
-    """Every value of a group that a rule fits, once each, by the first of its rules."""
-    seen = set()
+    """Every value of a group that a rule fits, once each, by the first of its rules.
+
+    A rule may bar values of its own group, too: those that rules before it gave.
+    """
+    seen: set[str] = set()
     for fit in fits(record, group.name):
-        if fit.rule.value not in seen:
+        if fit.rule.value not in seen and not _barred(fit.rule, group.name, seen):
             seen.add(fit.rule.value)
             yield label_of(record, all_rules()[group.name], fit)
+
+
+def _barred(rule: Rule, group: str, seen: set[str]) -> bool:
+    return any(name == group and bool(seen & values if values else seen) for name, values in rule.without)
 
 
 # -- which rules fit -----------------------------------------------------------------------------
