@@ -141,7 +141,7 @@ def _rule(entry: RuleEntry, words: Mapping[str, tuple[str, ...]], file: RuleFile
         "value": entry.value,
         "confidence": entry.confidence,
         "needs": _conditions(file.needs | entry.needs),
-        "without": _conditions(entry.without),
+        "without": (*_conditions(file.without), *_conditions(entry.without)),
         "negated": entry.negated,
         "sections": frozenset(entry.sections or file.sections or _OWN),
         "examples": tuple(entry.examples),
