@@ -49,7 +49,8 @@ _EVERYWHERE: frozenset[Section] = frozenset(
 _OWN: frozenset[Section] = _EVERYWHERE - {"background"}
 
 
-@dataclass(frozen=True, slots=True)
+# Compared and hashed as the object that it is: rules are keys of a cache that every record asks.
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """One way to tell a value.
 
