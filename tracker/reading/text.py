@@ -129,9 +129,9 @@ _AIMS = re.compile(
 )
 # Of the study itself, in so many words: an aim even under a label of the background, where many abstracts put it.
 _OWN_AIM = re.compile(
-    r"\b(?:we|the authors?|(?:this|the present|the current|our) (?:\w+ ){0,3}(?:study|review|paper|article|trial|work|report|"
-    r"meta-analysis|investigation|protocol|survey|analysis|experiment)) (?:\w+ )?(?:aim|sought|seek|hypothesi[sz]|set out|examin|"
-    r"investigat|evaluat|assess|review|explor|determin|test|compar|describ|summari[sz])|"
+    r"\b(?:we|the authors?|(?:this|the present|the current|our) (?:\w+ ){0,3}(?:study|review|paper|article|trial|work|"
+    r"report|meta-analysis|investigation|protocol|survey|analysis|experiment)) (?:\w+ )?(?:aim|sought|seek|hypothesi[sz]|"
+    r"set out|examin|investigat|evaluat|assess|review|explor|determin|test|compar|describ|summari[sz])|"
     r"\b(?:aims?|objectives?|purpose|goal) (?:of|in) (?:this|the present|the current|our)\b"
 )
 _DOES = re.compile(
