@@ -24,7 +24,7 @@ class Task(NamedTuple):
     set: str
     field: str
     group: str
-    ours: dict[str, str] = {}  # noqa: RUF012 -- never changed
+    ours: dict[str, str | list[str]] = {}  # noqa: RUF012 -- never changed
     theirs: dict[str, str] | None = None
     rest: str | None = None
     scored: list[str] | None = None
@@ -55,7 +55,8 @@ def _theirs(task: Task, gold: dict[str, Any]) -> frozenset[str]:
 def _ours(task: Task, article: Article) -> frozenset[str]:
     values = [label.value for label in read(article) if label.group == task.group]
     foreign = task.set not in sets.OURS
-    names = {task.ours.get(value, (task.rest if foreign else None) or value) for value in values}
+    renamed = [task.ours.get(value, (task.rest if foreign else None) or value) for value in values]
+    names = {name for each in renamed for name in ([each] if isinstance(each, str) else each)}
     return _scored(task, names or ({task.rest} if task.rest else set()))
 
 

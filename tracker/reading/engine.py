@@ -116,12 +116,19 @@ def read_one(record: Record, group: Group) -> Iterator[Label]:
 
 
 def read_many(record: Record, group: Group) -> Iterator[Label]:
-    """Every value of a group that a rule fits, once each, by the first of its rules."""
-    seen = set()
+    """Every value of a group that a rule fits, once each, by the first of its rules.
+
+    A rule may bar values of its own group, too: those that rules before it gave.
+    """
+    seen: set[str] = set()
     for fit in fits(record, group.name):
-        if fit.rule.value not in seen:
+        if fit.rule.value not in seen and not _barred(fit.rule, group.name, seen):
             seen.add(fit.rule.value)
             yield label_of(record, all_rules()[group.name], fit)
+
+
+def _barred(rule: Rule, group: str, seen: set[str]) -> bool:
+    return any(name == group and bool(seen & values if values else seen) for name, values in rule.without)
 
 
 # -- which rules fit -----------------------------------------------------------------------------
@@ -130,11 +137,13 @@ def read_many(record: Record, group: Group) -> Iterator[Label]:
 class _Asked(NamedTuple):
     """The rules of a group, so that those are found quickly that a record gives reason to try.
 
-    ``terms`` are the places of rules by term, for each basis; ``beginnings`` those of texts by the first letters of the
+    ``needs`` is what all of them need: a record without it is not looked at. ``terms`` are the places of rules by
+    term, for each basis; ``beginnings`` those of texts by the first letters of the
     words that they ask for, with these words; ``others`` those that look at other texts or at other groups.
     """
 
     rules: Rules
+    needs: frozenset[tuple[str, frozenset[str]]]
     terms: Mapping[Basis, Mapping[str, tuple[int, ...]]]
     beginnings: Mapping[str, Mapping[str, tuple[int, ...]]]
     others: tuple[int, ...]
@@ -156,7 +165,8 @@ def _asked(rules: Rules) -> _Asked:
                 words[term] = (*words.get(term, ()), place)
         else:
             others.append(place)
-    return _Asked(rules, terms, beginnings, tuple(others))
+    needs = frozenset.intersection(*(frozenset(rule.needs) for rule in rules.rules))
+    return _Asked(rules, needs, terms, beginnings, tuple(others))
 
 
 def _beginning(term: str) -> str:
@@ -170,6 +180,8 @@ def _beginning(term: str) -> str:
 
 
 def _fits(record: Record, asked: _Asked) -> Iterator[Fit]:
+    if not all(record.has(*need) for need in asked.needs):
+        return
     yield from _field_fits(record, asked)
     yield from _text_fits(record, asked)
     for place in asked.others:

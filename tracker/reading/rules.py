@@ -49,7 +49,8 @@ _EVERYWHERE: frozenset[Section] = frozenset(
 _OWN: frozenset[Section] = _EVERYWHERE - {"background"}
 
 
-@dataclass(frozen=True, slots=True)
+# Compared and hashed as the object that it is: rules are keys of a cache that every record asks.
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """One way to tell a value.
 
@@ -141,7 +142,7 @@ def _rule(entry: RuleEntry, words: Mapping[str, tuple[str, ...]], file: RuleFile
         "value": entry.value,
         "confidence": entry.confidence,
         "needs": _conditions(file.needs | entry.needs),
-        "without": _conditions(entry.without),
+        "without": (*_conditions(file.without), *_conditions(entry.without)),
         "negated": entry.negated,
         "sections": frozenset(entry.sections or file.sections or _OWN),
         "examples": tuple(entry.examples),

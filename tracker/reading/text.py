@@ -127,6 +127,13 @@ _AIMS = re.compile(
     r"\b(?:is|are|was|were) (?:\w+ )?(?:reviewed|discussed|presented|described|summari[sz]ed)\b|\bto (?:determine|investigate|assess|evaluate|examine|"
     r"compare|explore|test|describe|review)\b"
 )
+# Of the study itself, in so many words: an aim even under a label of the background, where many abstracts put it.
+_OWN_AIM = re.compile(
+    r"\b(?:we|the authors?|(?:this|the present|the current|our) (?:\w+ ){0,3}(?:study|review|paper|article|trial|work|"
+    r"report|meta-analysis|investigation|protocol|survey|analysis|experiment)) (?:\w+ )?(?:aim|sought|seek|hypothesi[sz]|"
+    r"set out|examin|investigat|evaluat|assess|review|explor|determin|test|compar|describ|summari[sz])|"
+    r"\b(?:aims?|objectives?|purpose|goal) (?:of|in) (?:this|the present|the current|our)\b"
+)
 _DOES = re.compile(
     r"\b(?:randomi[sz]|randomly|double-blind|placebo-controlled|open-label|crossover|(?:was|were) (?:\w+ )?(?:assigned|allocated|administered|assessed|"
     r"recruited|enrolled|measured|treated|given|searched|evaluated|injected|analy[sz]ed|conducted|performed|collected|used|included|"
@@ -287,6 +294,8 @@ def _inferred(sentences: list[tuple[Sentence, bool]]) -> Iterator[Sentence]:
         if not labelled:
             met = _told(sentence.text.lower(), met, last=number >= count - 2 and count > 2)
             sentence = sentence._replace(section=met)
+        elif sentence.section == "background" and _OWN_AIM.search(sentence.text.lower()):
+            sentence = sentence._replace(section="aim")
         yield sentence
 
 

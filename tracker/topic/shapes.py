@@ -170,4 +170,5 @@ class RuleFile(Part):
     )
     sections: list[Literal["title", "background", "aim", "methods", "results", "conclusions"]] | None = None
     needs: dict[Words, Values] = Field(default={}, description="What every rule of the file needs")
+    without: dict[Words, Values] = Field(default={}, description="What bars every rule of the file")
     rules: list[RuleEntry]
