@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.reading import labels, scores
+from benchmarks.reading import labels, quantities, scores
 from benchmarks.reading.scores import Figure, Pair
 
 
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str]) -> int:
                     for label in labels.read(record.article):
                         if label.group == task.group:
                             print(f"    {label.value} <- {label.rule}: {label.quote}")
+    quantities.report(develop=options.develop, group=options.group, errors=options.errors)
     return 0
 
 

@@ -194,6 +194,19 @@ class RecordText:
         return frozenset([word[:4] for word in _WORD.findall(self.lower)])
 
     @cached_property
+    def numbers(self) -> list[int]:
+        """Where in ``lower`` numbers begin, in digits or words ("two", not "one"); no parts of names ("DSM-5")."""
+        text = self.lower
+        found = [match.start() for match in _DIGITS.finditer(text) if _begins_number(text, match.start())]
+        for word in (*_NUMBER_WORDS, *(_ONE_HUNDRED if "hund" in self.beginnings else ())):
+            at = text.find(word) if word.split()[0][:4] in self.beginnings else -1
+            while at >= 0:
+                if _begins_number(text, at) and not text.endswith(_HUNDREDS, max(0, at - 12), at):
+                    found.append(at)
+                at = text.find(word, at + 1)
+        return sorted(set(found))
+
+    @cached_property
     def sentences(self) -> tuple[Sentence, ...]:
         """The title, and the sentences of the abstract in order."""
         title = Sentence("title", 0, len(self.title), "title", self.title)
@@ -230,6 +243,26 @@ class RecordText:
 
 
 _WORD = re.compile(r"[^\W_]+")
+_DIGITS = re.compile(r"[0-9]+")
+# By their beginnings: "seven" finds "seventeen" and "seventy" too.
+_NUMBER_WORDS = (
+    "two three four five six seven eight nine ten eleven twelve thirteen fifteen twenty thirty forty fifty "
+    "sixteen sixty"
+).split()
+_ONE_HUNDRED = ("one hundred", "a hundred")
+_HUNDREDS = ("hundred and ", "hundred ", "hundred-and-")
+
+
+def _begins_number(text: str, place: int) -> bool:
+    """Whether digits or a word at this place begin a number: 12 in "n=12", not in "DSM-12", "1,012" or "0.12"."""
+    if not place:
+        return True
+    before, last = text[place - 2 : place - 1], text[place - 1]
+    if last.isalnum():
+        return False
+    if last in ".,":
+        return not before.isdecimal()
+    return last not in "-\u2010\u2011" or not before.isalpha()
 
 
 def lower(text: str) -> str:
