@@ -265,7 +265,7 @@ def _dose_spans(record: sets.Read) -> tuple[set[str], set[str]]:
 
 def _joined(span: str) -> str:
     """A span of the set without the spaces of its tokens."""
-    return re.sub(r"\s*([/(),])\s*", r"\1", span).lstrip("( ")
+    return re.sub(r"\s*([/()])\s*", r"\1", span).lstrip("( ")
 
 
 def _bare(span: str) -> str:

@@ -68,11 +68,11 @@ def number(words: str) -> int | None:
 
 # What before a number makes it a part, a limit or a rank: "12 of 30 patients", "more than 100 patients".
 _NO_COUNT = re.compile(
-    r"(?:[\d%)](?:\s?\([^()]{0,12}\))?\s(?:of|in|out\sof)(?:\s(?:the|these|those|all))?|\b(?:two|three|four|five|six|seven|"
+    r"(?:[\d%](?:\s?\([^()]{0,15}\))?\s(?:of|out\sof)(?:\s(?:the|these|those|all|a\stotal\sof))?|\d\sin|\bof\sthe|\b(?:two|three|four|five|six|seven|"
     r"eight|nine|ten|half|most|some|none|all)\s(?:of|in|out\sof)(?:\s(?:the|these|those))?"
     r"|[/<>≥≤±~^]|\b(?:at\sleast|at\smost|more\sthan|less\sthan|fewer\sthan|greater\sthan|over|up\sto|under|minimum\sof|"
     r"maximum\sof|phase|type|grade|stage|step|version|dsm|icd|group|arm|cohort|aged?|table|figure|level|other|another|"
-    r"remaining|additional|further|first|last|only|every|per|these|those|the\sother|subset\sof|subgroup\sof|subsample\sof|"
+    r"remaining|additional|further|first|last|only|every|per|these|those|the\sother|no|excluded|subset\sof|subgroup\sof|subsample\sof|"
     r"subset\sof\sthe|excluding|except|and\s/\sor)"
     r")\s*$",
     re.IGNORECASE,
@@ -80,7 +80,7 @@ _NO_COUNT = re.compile(
 _YEAR_BEFORE = re.compile(r"\b(?:in|since|from|to|until|till|during|and|of|between|through|by|[a-z]{3,9})\s$", re.IGNORECASE)
 # What may stand between two groups of one list.
 _LINK = re.compile(
-    r"[^.;:()—]{0,70}?(?:,\s*(?:and\s+)?|\s+and\s+|\s+plus\s+|\s+(?:versus|vs\.?|compared\s(?:with|to)|as\swell\sas|"
+    r"[^.;:()—]{0,70}?(?:[,;]\s*(?:and\s+)?|\s+and\s+|\s+plus\s+|\s+(?:versus|vs\.?|compared\s(?:with|to)|as\swell\sas|"
     r"together\swith|along\swith)\s+)(?:(?:an?|the|with|another|additional|age-matched|from)\s+){0,2}",
     re.IGNORECASE,
 )
@@ -89,7 +89,9 @@ _NO_LINK = re.compile(
     r"among|respond\w*|from\swhich|respectively|mean|aged)\b",
     re.IGNORECASE,
 )
-_WHO = re.compile(r"\bwho\s(?:were|was|had|have|are)\b", re.IGNORECASE)
+_WHO = re.compile(r"\b(?:who|whose)\s(?:\w+\s){0,3}(?:were|was|had|have|are)\b", re.IGNORECASE)
+# A sex in brackets is a part of the people before them: "67 (45 women)".
+_SEX = re.compile(r"\b(?:men|women|males?|females?|boys|girls)\b", re.IGNORECASE)
 _BRACKETS = re.compile(r"\([^()]{0,120}\)|\[[^\[\]]{0,120}\]")
 
 
@@ -110,9 +112,11 @@ def _count(text: RecordText, rule: Rule, listed: Rule | None) -> Count | None:
             count = _summed(sentence, matches)
         elif rule.value == "one":
             count = Count(1, Words(sentence, *matches[0].span()))
+        elif rule.value == "whole":
+            count = Count(_number_of(matches[0]), _short(sentence, matches[0]))
         else:
             count = next(_stated(text, sentence, matches, listed), None)
-        if count and 0 < count.value < _MOST and (rule.negated or not count.words.negated):
+        if count and 0 < count.value < _MOST:
             return count
     return None
 
@@ -122,12 +126,14 @@ def _summed(sentence: Sentence, matches: list[re.Match[str]]) -> Count | None:
     if not 2 <= len(matches) <= 8:
         return None
     words = Words(sentence, matches[0].start(), matches[-1].end())
-    return Count(_total([number(match["n"]) or 0 for match in matches]), words)
+    parts = [_number_of(match) for match in matches]
+    return Count(max(parts) if len(parts) > 2 and 2 * max(parts) == sum(parts) else sum(parts), words)
 
 
-def _total(parts: list[int]) -> int:
-    """The sum, unless the largest is the sum of the others already."""
-    return max(parts) if len(parts) > 2 and 2 * max(parts) == sum(parts) else sum(parts)
+def _number_of(match: re.Match[str]) -> int:
+    """The number of a match: of its group ``n``, or ``m`` where a pattern has two places for it."""
+    groups = match.groupdict()
+    return number(groups.get("n") or groups.get("m") or "") or 0
 
 
 def _stated(
@@ -142,6 +148,8 @@ def _stated(
 def _counts(text: str, match: re.Match[str], value: int) -> bool:
     """Whether a number counts people or studies, and not a part of them, a limit or a year."""
     before = text[max(0, match.start("n") - 40) : match.start("n")]
+    if before.rfind("(") > before.rfind(")") and _SEX.search(match[0]):
+        return False
     year = 1900 <= value <= 2100 and match["n"].isdecimal() and _YEAR_BEFORE.search(before)
     return value > 1 and not year and not _NO_COUNT.search(before)
 
@@ -151,7 +159,7 @@ def _short(sentence: Sentence, match: re.Match[str]) -> Words:
     start, end = match.span()
     if end - start > 140:
         end = sentence.text.rfind(" ", start, start + 140)
-    return Words(sentence, start, max(end, match.end("n")))
+    return Words(sentence, start, end)
 
 
 def _list_around(text: RecordText, sentence: Sentence, place: int, listed: Rule) -> Count | None:
@@ -167,8 +175,8 @@ def _list_around(text: RecordText, sentence: Sentence, place: int, listed: Rule)
         last += 1
     if first == last:
         return None
-    parts = [number(item["n"] or item["m"]) or 0 for item in items[first : last + 1]]
-    return Count(_total(parts), Words(sentence, items[first].start(), items[last].end()))
+    parts = [_number_of(item) for item in items[first : last + 1]]
+    return Count(sum(parts), Words(sentence, items[first].start(), items[last].end()))
 
 
 def _linked(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
@@ -341,9 +349,9 @@ _PER = (
     r"|\sper\s(?:kilogram|kg|hour|h|minute|min|day|dose|body\sweight)\b)"
 )
 _DOSE = re.compile(
-    rf"(?<![\w.,])(?P<amounts>{_FIGURE}(?:\s?(?:,\s?(?:and|or)|,|and|or|to|vs\.?|versus|[-\u2010-\u2015\u2212~/])\s?{_FIGURE}){{0,7}})"
+    rf"(?<![\w.,])(?<!±\s)(?<!±)(?P<amounts>{_FIGURE}(?:\s?(?:,\s?(?:and|or)|,|and|or|to|vs\.?|versus|[-\u2010-\u2015\u2212~/])\s?{_FIGURE}){{0,7}})"
     rf"[\s\u2010-\u2015-]{{0,3}}(?P<unit>mg|mcg|µg|μg|ug|microg|micrograms?|milligrams?)(?P<per>{_PER}{{0,3}})"
-    r"(?!\w|\s?/\s?(?:m?l|dl|m2|mmol|g)\b|\s?(?:d?l|ml)\s?\(?[-−⁻]|\s?%)",
+    r"(?!\w|\s?/\s?(?:m?l|dl|m2|mmol|g)\b|\s?·|\s?(?:d?l|ml)\s?\(?[-−⁻]|\s?%)",
     re.IGNORECASE,
 )
 _RANGE = re.compile(rf"({_FIGURE})\s?(?:to|[-\u2010-\u2015\u2212~])\s?({_FIGURE})", re.IGNORECASE)
@@ -422,12 +430,16 @@ def _names(text: str, ours: Rule, others: Iterable[Rule]) -> Iterator[tuple[int,
     yield from ((*span, True) for span in own)
     for rule in others:
         for match in rule.pattern.finditer(text) if rule.pattern else ():
-            if not any(start < match.end() and match.start() < end for start, end in own):
+            if not any(start < match.end() and match.start() < end or _CODE.fullmatch(text[end : match.start()]) for start, end in own):
                 yield *match.span(), False
 
 
+# Between our drug and another name of it: "esketamine hydrochloride (ABC001".
+_CODE = re.compile(r"(?:\s(?:hydrochloride|hcl|nasal\sspray))?\s[(\[]", re.IGNORECASE)
+
+
 # Between a dose and the drug that follows it: "0.5 mg/kg of intravenous".
-_OF = re.compile(r"[\s-]*(?:\((?:[^()]{1,30})\)\s?)?(?:(?:of|intravenous|oral|IV|IM|IN|SC|i\.?v\.?|racemic|intranasal|sub\w+|intra\w+|dose|doses|body|weight|[a-z]{1,3}-|single|low-dose|high-dose|S|R|\(?[SR]\)?|d|l)[\s-]+){0,5}\(?(?:[SR±/+-]{1,3}\)?-?)?$", re.IGNORECASE)
+_OF = re.compile(r"\)?[\s-]*(?:\((?:[^()]{1,30})\)\s?)?(?:(?:of|intravenous|oral|IV|IM|IN|SC|i\.?v\.?|racemic|intranasal|sub\w+|intra\w+|dose|doses|body|weight|[a-z]{1,3}-|single|low-dose|high-dose|S|R|\(?[SR]\)?|d|l)[\s-]+){0,5}\(?(?:[SR±/+-]{1,3}\)?-?)?$", re.IGNORECASE)
 
 
 def _nearest(text: str, dose: Dose, names: Iterable[tuple[int, int, bool]]) -> bool | None:
