@@ -8,7 +8,9 @@ here: groups that a sentence lists are added up, the longest of several duration
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.reading.labels import Group, Label
@@ -80,12 +82,12 @@ _NO_COUNT = re.compile(
 _YEAR_BEFORE = re.compile(r"\b(?:in|since|from|to|until|till|during|and|of|between|through|by|[a-z]{3,9})\s$", re.IGNORECASE)
 # What may stand between two groups of one list.
 _LINK = re.compile(
-    r"[^.;:()—]{0,70}?(?:[,;]\s*(?:and\s+)?|\s+and\s+|\s+plus\s+|\s+(?:versus|vs\.?|compared\s(?:with|to)|as\swell\sas|"
-    r"together\swith|along\swith)\s+)(?:(?:an?|the|with|another|additional|age-matched|from)\s+){0,2}",
+    r"(?:[^.;:()—]{0,15};\s*(?:and\s+)?|[^.;:()—]{0,70}?,\s*(?:and\s+)?|[^.;:()—]{0,70}?(?:\s+and\s+|\s+plus\s+|\s+(?:versus|vs\.?|compared\s(?:with|to)|as\swell\sas|"
+    r"together\swith|along\swith)\s+))(?:(?:an?|the|with|another|additional|age-matched|from)\s+){0,2}",
     re.IGNORECASE,
 )
 _NO_LINK = re.compile(
-    r"\b(?:were|was|is|are|had|have|has|received?|receiving|complet\w+|includ\w+|compris\w+|of\swhom|of\swhich|out\sof|"
+    r"\b(?:were|was|is|are|had|have|has|received?|receiving|complet\w+|underwent|includ\w+|compris\w+|of\swhom|of\swhich|out\sof|"
     r"among|respond\w*|from\swhich|respectively|mean|aged)\b",
     re.IGNORECASE,
 )
@@ -99,15 +101,26 @@ def read_number(record: Record, group: Group) -> Iterator[Label]:
     """The number of a group: of the first of its rules that fits."""
     rules = all_rules()[group.name]
     listed = next((rule for rule in rules.rules if rule.value == "listed"), None)
-    for rule in rules.rules:
-        if rule is not listed and record.may(rule) and (count := _count(record.text, rule, listed)):
+    for rule in _allowed(record, rules):
+        if rule is not listed and (count := _count(record.text, rule, listed)):
             yield _label(rules, rule, count.words, str(count.value), count.value)
             return
 
 
+def _allowed(record: Record, rules: Rules) -> Iterator[Rule]:
+    """The rules whose conditions the record meets; most have the same, which are looked at once."""
+    met: dict[tuple[object, object], bool] = {}
+    for rule in rules.rules:
+        conditions = (rule.needs, rule.without)
+        if conditions not in met:
+            met[conditions] = record.may(rule)
+        if met[conditions]:
+            yield rule
+
+
 def _count(text: RecordText, rule: Rule, listed: Rule | None) -> Count | None:
     """The first count that a rule fits."""
-    for sentence, matches in anchored(text, rule):
+    for sentence, matches in anchored(text, rule, text.counts):
         if rule.value == "sum":
             count = _summed(sentence, matches)
         elif rule.value == "one":
@@ -148,7 +161,7 @@ def _stated(
 def _counts(text: str, match: re.Match[str], value: int) -> bool:
     """Whether a number counts people or studies, and not a part of them, a limit or a year."""
     before = text[max(0, match.start("n") - 40) : match.start("n")]
-    if before.rfind("(") > before.rfind(")") and _SEX.search(match[0]):
+    if _bracketed(text, match.start("n")) and _SEX.search(match[0]):
         return False
     year = 1900 <= value <= 2100 and match["n"].isdecimal() and _YEAR_BEFORE.search(before)
     return value > 1 and not year and not _NO_COUNT.search(before)
@@ -164,7 +177,12 @@ def _short(sentence: Sentence, match: re.Match[str]) -> Words:
 
 def _list_around(text: RecordText, sentence: Sentence, place: int, listed: Rule) -> Count | None:
     """The groups of a list, one of which is at this place, added up; None where it stands alone."""
-    items = [match for match in _anchored_in(text, sentence, listed, ())]
+    bracketed = _bracketed(sentence.text, place)
+    items = [
+        match
+        for match in _matches(listed, sentence.text, _within(text, sentence, text.counts))
+        if _bracketed(sentence.text, match.start()) == bracketed
+    ]
     here = next((i for i, item in enumerate(items) if item.start() <= place < item.end()), None)
     if here is None:
         return None
@@ -179,6 +197,11 @@ def _list_around(text: RecordText, sentence: Sentence, place: int, listed: Rule)
     return Count(sum(parts), Words(sentence, items[first].start(), items[last].end()))
 
 
+def _bracketed(text: str, place: int) -> bool:
+    """Whether a place stands in brackets."""
+    return text.rfind("(", 0, place) > text.rfind(")", 0, place)
+
+
 def _linked(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
     """Whether two groups are of one list: "24 patients (12 women) and 26 healthy controls"."""
     between = _BRACKETS.sub("", text[one.end() : other.start()])
@@ -188,52 +211,76 @@ def _linked(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
 # -- where anchored patterns are tried -----------------------------------------------------------------
 
 
-def anchored(text: RecordText, rule: Rule) -> Iterator[tuple[Sentence, list[re.Match[str]]]]:
-    """Each sentence with matches of a rule, whose pattern is tried at numbers and at the rule's words."""
-    if rule.pattern is None:
-        return
+def anchored(
+    text: RecordText, rule: Rule, numbers: Sequence[int]
+) -> Iterator[tuple[Sentence, list[re.Match[str]]]]:
+    """Each sentence with matches of a rule, whose pattern is tried at these numbers and at the rule's words.
+
+    ``numbers`` are places in the lower-case text. Sentences that hold none of the rule's words are passed over.
+    """
     places: dict[int, list[int]] = {}
-    for term in rule.terms:
-        if _beginning(term) in text.beginnings:
-            at = text.lower.find(term)
-            while at >= 0:
-                places.setdefault(text.sentence_at(at), []).append(at)
-                at = text.lower.find(term, at + 1)
-    for number_of in sorted(places):
-        sentence = text.sentences[number_of]
-        if (
-            sentence.part in rule.bases
-            and sentence.section in rule.sections
-            and not (rule.exception and rule.exception.search(sentence.text))
-        ):
-            offset = sentence.start if sentence.part == "title" else len(text.title) + 1 + sentence.start
-            starts = [place - offset for place in places[number_of]]
-            if matches := list(_anchored_in(text, sentence, rule, starts)):
+    for term in _present(rule.terms, text):
+        for place in text.places(term):
+            places.setdefault(text.sentence_at(place), []).append(place)
+    for at in sorted(places):
+        sentence = text.sentences[at]
+        if sentence.part in rule.bases and sentence.section in rule.sections:
+            starts = _within(text, sentence, numbers)
+            if not _begins_with_number(rule):
+                offset = _offset(text, sentence)
+                starts += [place - offset for place in places[at]]
+            matches = _matches(rule, sentence.text, starts)
+            if matches and not (rule.exception and rule.exception.search(sentence.text)):
                 yield sentence, matches
 
 
-def _anchored_in(
-    text: RecordText, sentence: Sentence, rule: Rule, starts: Iterable[int]
-) -> Iterator[re.Match[str]]:
-    """The matches of a rule in a sentence that begin at these places or at a number; none overlaps another."""
-    assert rule.pattern is not None
-    end = 0
-    for start in sorted({*starts, *numbers_in(text, sentence)}):
-        if start >= end and (match := rule.pattern.match(sentence.text, start)):
-            yield match
+def _matches(rule: Rule, text: str, starts: Iterable[int]) -> list[re.Match[str]]:
+    """The matches of a rule that begin at these places; none overlaps another."""
+    found, end = [], 0
+    for start in sorted(starts):
+        if start >= end and (match := rule.pattern.match(text, start)):  # type: ignore[union-attr]
+            found.append(match)
             end = match.end()
+    return found
 
 
-def numbers_in(text: RecordText, sentence: Sentence) -> list[int]:
-    """Where in a sentence numbers begin."""
-    offset = sentence.start if sentence.part == "title" else len(text.title) + 1 + sentence.start
-    end = offset + len(sentence.text)
-    return [place - offset for place in text.numbers if offset <= place < end]
+@cache
+def _begins_with(pattern: re.Pattern[str]) -> bool:
+    return bool(re.match(r"\(\?P<n>|\(\?:\(\?:\[0-9\]", pattern.pattern)) and "\n|" not in pattern.pattern
 
 
-def _beginning(term: str) -> str:
-    match = re.match(r"[^\W_]{1,4}", term.lstrip())
-    return match[0] if match else ""
+def _begins_with_number(rule: Rule) -> bool:
+    """Whether every match of a rule begins with a number."""
+    return rule.pattern is not None and _begins_with(rule.pattern)
+
+
+def _present(terms: frozenset[str], text: RecordText) -> Iterator[str]:
+    """The terms with whose first letters a word of the text begins."""
+    beginnings = _by_beginning(terms)
+    for beginning in beginnings.keys() & text.beginnings:
+        yield from beginnings[beginning]
+
+
+@cache
+def _by_beginning(terms: frozenset[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for term in terms:
+        match = re.match(r"[^\W_]{1,4}", term)
+        found.setdefault(match[0] if match else "", []).append(term)
+    return found
+
+
+def _offset(text: RecordText, sentence: Sentence) -> int:
+    """Where in ``lower`` a sentence starts."""
+    return sentence.start if sentence.part == "title" else len(text.title) + 1 + sentence.start
+
+
+def _within(text: RecordText, sentence: Sentence, numbers: Sequence[int]) -> list[int]:
+    """Which of these places of the lower-case text are in a sentence, as offsets there."""
+    offset = _offset(text, sentence)
+    first = bisect_left(numbers, offset)
+    last = bisect_left(numbers, offset + len(sentence.text))
+    return [place - offset for place in numbers[first:last]]
 
 
 def _label(rules: Rules, rule: Rule, words: Words, value: str, amount: float | None) -> Label:
@@ -313,20 +360,35 @@ def _said(match: re.Match[str]) -> str:
 def read_duration(record: Record, group: Group) -> Iterator[Label]:
     """The longest duration that any rule of a group finds."""
     rules = all_rules()[group.name]
+    timed = _timed(record.text)
     found = [
-        (_days(match), -rules.rules.index(rule), rule, words, match)
-        for rule in rules.rules
-        if record.may(rule)
-        for words, match in _times(record.text, rule)
+        (_days(match), -place, rule, words, match)
+        for place, rule in enumerate(_allowed(record, rules))
+        for words, match in _times(record.text, rule, timed)
     ]
     if found:
         days, _, rule, words, match = max(found, key=lambda one: one[:2])
         yield _label(rules, rule, words, _said(match), days)
 
 
-def _times(text: RecordText, rule: Rule) -> Iterator[tuple[Words, re.Match[str]]]:
+# The unit of a time behind its number, with more numbers between: "3, 6 and 12 months".
+_UNIT_BEHIND = re.compile(
+    r"[0-9a-z.]{1,12}(?:(?:,? (?:to|or|and) |[,/] ?|[ \u2010-\u2015-])[0-9a-z.]{1,8}){0,6}?[ \u2010-\u2015-]{1,2}"
+    r"(?:h|hours?|hrs?|days?|d|weeks?|wks?|mo|mos|months?|years?|yrs?)\b|[0-9.]+h\b"
+)
+_UNIT_WORDS = frozenset(("h", "hour", "hrs", "day", "week", "wk", "wks", "mont", "year", "yr", "yrs", "days", "d"))
+
+
+def _timed(text: RecordText) -> list[int]:
+    """Where in the lower-case text numbers begin behind which a unit of time stands."""
+    if text.beginnings.isdisjoint(_UNIT_WORDS) and "h" not in text.lower:
+        return []
+    return [place for place in text.numbers if _UNIT_BEHIND.match(text.lower, place)]
+
+
+def _times(text: RecordText, rule: Rule, numbers: Sequence[int]) -> Iterator[tuple[Words, re.Match[str]]]:
     """The durations in the matches of a rule, where they are no ages, no past and no interval."""
-    for sentence, matches in anchored(text, rule):
+    for sentence, matches in anchored(text, rule, numbers):
         for match in matches:
             for time in _DURATION.finditer(sentence.text, match.start()):
                 if time.start() >= match.end():
@@ -400,13 +462,15 @@ def read_dose(record: Record, group: Group) -> Iterator[Label]:
     text = record.text
     rules = all_rules()[group.name]
     ours = next((rule for rule in rules.rules if rule.value == "drug"), None)
-    if ours is None or not any(unit in text.lower for unit in _DOSE_UNITS):
+    if ours is None or not any(text.places(term) for term in _present(ours.terms, text)):
         return
     others = [rule for rule in rules.rules if rule.value == "other"]
+    among = sorted({text.sentence_at(place) for unit in _DOSE_UNITS for place in text.places(unit)})
+    named = bool(among) and _named_in(text.title, ours, others)
     seen = set()
-    for sentence in text.sentences:
+    for sentence in (text.sentences[at] for at in among):
         if sentence.section in ours.sections:
-            for dose in doses_of(sentence.text, ours, others, named=_named_in(text.title, ours, others)):
+            for dose in doses_of(sentence.text, ours, others, named=named):
                 for value in dose.values:
                     if value not in seen:
                         seen.add(value)

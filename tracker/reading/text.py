@@ -182,6 +182,7 @@ class RecordText:
         self.title = article.title.plain
         self.abstract = article.abstract_text
         self._article = article
+        self._places: dict[str, list[int]] = {}
 
     @cached_property
     def lower(self) -> str:
@@ -198,13 +199,29 @@ class RecordText:
         """Where in ``lower`` numbers begin, in digits or words ("two", not "one"); no parts of names ("DSM-5")."""
         text = self.lower
         found = [match.start() for match in _DIGITS.finditer(text) if _begins_number(text, match.start())]
-        for word in (*_NUMBER_WORDS, *(_ONE_HUNDRED if "hund" in self.beginnings else ())):
-            at = text.find(word) if word.split()[0][:4] in self.beginnings else -1
+        for word in _number_words(self.beginnings):
+            at = text.find(word)
             while at >= 0:
-                if _begins_number(text, at) and not text.endswith(_HUNDREDS, max(0, at - 12), at):
-                    found.append(at)
+                if not text[at - 1].isalnum() and _begins_number(text, at):
+                    if not text.endswith(_HUNDREDS, max(0, at - 12), at):
+                        found.append(at)
                 at = text.find(word, at + 1)
         return sorted(set(found))
+
+    @cached_property
+    def counts(self) -> list[int]:
+        """Where in ``lower`` numbers begin that may count something: a word follows that is no unit."""
+        return [place for place in self.numbers if _COUNTS.match(self.lower, place)]
+
+    def places(self, term: str) -> list[int]:
+        """Where in ``lower`` a term stands; looked up once."""
+        if term not in self._places:
+            found, at = [], self.lower.find(term)
+            while at >= 0:
+                found.append(at)
+                at = self.lower.find(term, at + 1)
+            self._places[term] = found
+        return self._places[term]
 
     @cached_property
     def sentences(self) -> tuple[Sentence, ...]:
@@ -244,13 +261,26 @@ class RecordText:
 
 _WORD = re.compile(r"[^\W_]+")
 _DIGITS = re.compile(r"[0-9]+")
+_COUNTS = re.compile(
+    r"[0-9a-z][0-9a-z,\u2009\u202f\u2010-]{0,30}[\s\u2010-](?:\([^()]{1,20}\)\s)?(?!mg|m?l\b|kg|mm|cm|g\b|h\b|hours?|mins?\b|minutes?|"
+    r"days?|weeks?|wks?|months?|years?|yrs?|old|to\b|vs|versus|times|points?|fold|per|in\b|at\b|were\b(?!.{0,24}random)|had\b)[0-9a-z(]"
+)
 # By their beginnings: "seven" finds "seventeen" and "seventy" too.
 _NUMBER_WORDS = (
     "two three four five six seven eight nine ten eleven twelve thirteen fifteen twenty thirty forty fifty "
     "sixteen sixty"
 ).split()
+_NUMBER_BEGINNINGS = {word[:4]: tuple(w for w in _NUMBER_WORDS if w[:4] == word[:4]) for word in _NUMBER_WORDS}
 _ONE_HUNDRED = ("one hundred", "a hundred")
 _HUNDREDS = ("hundred and ", "hundred ", "hundred-and-")
+
+
+def _number_words(beginnings: frozenset[str]) -> Iterator[str]:
+    """The words that may begin a number in a text with these beginnings of words."""
+    for beginning in beginnings & _NUMBER_BEGINNINGS.keys():
+        yield from _NUMBER_BEGINNINGS[beginning]
+    if "hund" in beginnings:
+        yield from _ONE_HUNDRED
 
 
 def _begins_number(text: str, place: int) -> bool:
