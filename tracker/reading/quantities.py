@@ -8,8 +8,7 @@ here: groups that a sentence lists are added up, the longest of several duration
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -100,35 +99,61 @@ _BRACKETS = re.compile(r"\([^()]{0,120}\)|\[[^\[\]]{0,120}\]")
 def read_number(record: Record, group: Group) -> Iterator[Label]:
     """The number of a group: of the first of its rules that fits."""
     rules = all_rules()[group.name]
+    text = record.text
     listed = next((rule for rule in rules.rules if rule.value == "listed"), None)
+    any_number, counting = Numbers.of(text, text.numbers), Numbers.of(text, text.counts)
     for rule in _allowed(record, rules):
-        if rule is not listed and (count := _count(record.text, rule, listed)):
+        if rule is listed:
+            continue
+        if rule.value == "one":
+            count = _single(text, rule)
+        else:
+            count = _count(counting if rule.value == "stated" else any_number, rule, listed)
+        if count:
             yield _label(rules, rule, count.words, str(count.value), count.value)
             return
 
 
 def _allowed(record: Record, rules: Rules) -> Iterator[Rule]:
-    """The rules whose conditions the record meets; most have the same, which are looked at once."""
-    met: dict[tuple[object, object], bool] = {}
-    for rule in rules.rules:
-        conditions = (rule.needs, rule.without)
-        if conditions not in met:
-            met[conditions] = record.may(rule)
-        if met[conditions]:
+    """The rules whose conditions the record meets; most have the same ones, which are looked at once."""
+    met: dict[int, bool] = {}
+    for rule, condition in zip(rules.rules, _conditions(rules), strict=True):
+        if condition not in met:
+            met[condition] = record.may(rule)
+        if met[condition]:
             yield rule
 
 
-def _count(text: RecordText, rule: Rule, listed: Rule | None) -> Count | None:
+def _conditions(rules: Rules) -> list[int]:
+    """A number for each rule, the same for rules with the same conditions; worked out once for a group."""
+    known = _CONDITIONS.get(id(rules))
+    if known is None:
+        pairs = [(rule.needs, rule.without) for rule in rules.rules]
+        known = _CONDITIONS[id(rules)] = (rules, [pairs.index(pair) for pair in pairs])
+    return known[1]
+
+
+# By the identity of the rules, which are kept with them: to hash them all takes longer than to use them.
+_CONDITIONS: dict[int, tuple[Rules, list[int]]] = {}
+
+
+def _single(text: RecordText, rule: Rule) -> Count | None:
+    """One person whom a rule finds in any sentence."""
+    everywhere = Numbers(text, dict.fromkeys(range(len(text.sentences)), ()))
+    for sentence, matches in anchored(everywhere, rule):
+        return Count(1, Words(sentence, *matches[0].span()))
+    return None
+
+
+def _count(numbers: Numbers, rule: Rule, listed: Rule | None) -> Count | None:
     """The first count that a rule fits."""
-    for sentence, matches in anchored(text, rule, text.counts):
+    for sentence, matches in anchored(numbers, rule):
         if rule.value == "sum":
             count = _summed(sentence, matches)
-        elif rule.value == "one":
-            count = Count(1, Words(sentence, *matches[0].span()))
         elif rule.value == "whole":
             count = Count(_number_of(matches[0]), _short(sentence, matches[0]))
         else:
-            count = next(_stated(text, sentence, matches, listed), None)
+            count = next(_stated(numbers, sentence, matches, listed), None)
         if count and 0 < count.value < _MOST:
             return count
     return None
@@ -150,11 +175,11 @@ def _number_of(match: re.Match[str]) -> int:
 
 
 def _stated(
-    text: RecordText, sentence: Sentence, matches: Iterable[re.Match[str]], listed: Rule | None
+    numbers: Numbers, sentence: Sentence, matches: Iterable[re.Match[str]], listed: Rule | None
 ) -> Iterator[Count]:
     for match in matches:
         if (value := number(match["n"])) and _counts(sentence.text, match, value):
-            list_of = _list_around(text, sentence, match.start("n"), listed) if listed else None
+            list_of = _list_around(numbers, sentence, match.start("n"), listed) if listed else None
             yield list_of or Count(value, _short(sentence, match))
 
 
@@ -175,12 +200,13 @@ def _short(sentence: Sentence, match: re.Match[str]) -> Words:
     return Words(sentence, start, end)
 
 
-def _list_around(text: RecordText, sentence: Sentence, place: int, listed: Rule) -> Count | None:
+def _list_around(numbers: Numbers, sentence: Sentence, place: int, listed: Rule) -> Count | None:
     """The groups of a list, one of which is at this place, added up; None where it stands alone."""
+    places = numbers.places[numbers.text.sentences.index(sentence)]
     bracketed = _bracketed(sentence.text, place)
     items = [
         match
-        for match in _matches(listed, sentence.text, _within(text, sentence, text.counts))
+        for match in _matches(listed, sentence.text, places)
         if _bracketed(sentence.text, match.start()) == bracketed
     ]
     here = next((i for i, item in enumerate(items) if item.start() <= place < item.end()), None)
@@ -211,27 +237,44 @@ def _linked(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
 # -- where anchored patterns are tried -----------------------------------------------------------------
 
 
-def anchored(
-    text: RecordText, rule: Rule, numbers: Sequence[int]
-) -> Iterator[tuple[Sentence, list[re.Match[str]]]]:
-    """Each sentence with matches of a rule, whose pattern is tried at these numbers and at the rule's words.
+class Numbers(NamedTuple):
+    """Numbers of a text that a rule is tried at: by the number of their sentence, their offsets there."""
 
-    ``numbers`` are places in the lower-case text. Sentences that hold none of the rule's words are passed over.
-    """
-    places: dict[int, list[int]] = {}
-    for term in _present(rule.terms, text):
-        for place in text.places(term):
-            places.setdefault(text.sentence_at(place), []).append(place)
-    for at in sorted(places):
+    text: RecordText
+    places: Mapping[int, Sequence[int]]
+
+    @classmethod
+    def of(cls, text: RecordText, numbers: Iterable[int]) -> Numbers:
+        places: dict[int, list[int]] = {}
+        for number in numbers:
+            at = text.sentence_at(number)
+            places.setdefault(at, []).append(number - text.start_of(at))
+        return cls(text, places)
+
+
+def anchored(numbers: Numbers, rule: Rule) -> Iterator[tuple[Sentence, list[re.Match[str]]]]:
+    """Each sentence with these numbers in which a rule has matches: its pattern is tried at them and at its words."""
+    text = numbers.text
+    for at, places in numbers.places.items():
         sentence = text.sentences[at]
         if sentence.part in rule.bases and sentence.section in rule.sections:
-            starts = _within(text, sentence, numbers)
-            if not _begins_with_number(rule):
-                offset = _offset(text, sentence)
-                starts += [place - offset for place in places[at]]
-            matches = _matches(rule, sentence.text, starts)
-            if matches and not (rule.exception and rule.exception.search(sentence.text)):
-                yield sentence, matches
+            start = text.start_of(at)
+            lower = text.lower[start : start + len(sentence.text)]
+            words = [word for word in rule.terms if word in lower]
+            if words:
+                starts = places if _begins_with_number(rule) else {*places, *_all_places(lower, words)}
+                matches = _matches(rule, sentence.text, starts)
+                if matches and not (rule.exception and rule.exception.search(sentence.text)):
+                    yield sentence, matches
+
+
+def _all_places(text: str, words: Iterable[str]) -> Iterator[int]:
+    """Where in a text any of these words stands."""
+    for word in words:
+        at = text.find(word)
+        while at >= 0:
+            yield at
+            at = text.find(word, at + 1)
 
 
 def _matches(rule: Rule, text: str, starts: Iterable[int]) -> list[re.Match[str]]:
@@ -252,35 +295,6 @@ def _begins_with(pattern: re.Pattern[str]) -> bool:
 def _begins_with_number(rule: Rule) -> bool:
     """Whether every match of a rule begins with a number."""
     return rule.pattern is not None and _begins_with(rule.pattern)
-
-
-def _present(terms: frozenset[str], text: RecordText) -> Iterator[str]:
-    """The terms with whose first letters a word of the text begins."""
-    beginnings = _by_beginning(terms)
-    for beginning in beginnings.keys() & text.beginnings:
-        yield from beginnings[beginning]
-
-
-@cache
-def _by_beginning(terms: frozenset[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for term in terms:
-        match = re.match(r"[^\W_]{1,4}", term)
-        found.setdefault(match[0] if match else "", []).append(term)
-    return found
-
-
-def _offset(text: RecordText, sentence: Sentence) -> int:
-    """Where in ``lower`` a sentence starts."""
-    return sentence.start if sentence.part == "title" else len(text.title) + 1 + sentence.start
-
-
-def _within(text: RecordText, sentence: Sentence, numbers: Sequence[int]) -> list[int]:
-    """Which of these places of the lower-case text are in a sentence, as offsets there."""
-    offset = _offset(text, sentence)
-    first = bisect_left(numbers, offset)
-    last = bisect_left(numbers, offset + len(sentence.text))
-    return [place - offset for place in numbers[first:last]]
 
 
 def _label(rules: Rules, rule: Rule, words: Words, value: str, amount: float | None) -> Label:
@@ -312,7 +326,7 @@ _AMOUNT = (
 _DURATION = re.compile(
     rf"(?<![\w.])(?:(?P<least>{_AMOUNT})\s?(?P<to>to|or|[-\u2010-\u2015])\s?)?(?P<most>{_AMOUNT})[\s\u2010-\u2015-]{{0,2}}"
     r"(?P<unit>hours?|hrs?|h|days?|d|weeks?|wks?|months?|mos?|years?|yrs?)\b"
-    r"|\b(?P<before>hour|day|week|month|year)s?\s(?P<list>[0-9]{1,4}(?:(?:,?\s?(?:to|or|and|[-\u2010-\u2015,])\s?){1,2}[0-9]{1,4}){0,9})\b",
+    r"|\b(?P<before>hour|day|week|month|year)s?\s(?P<list>[0-9]{1,3}(?:(?:,?\s?(?:to|or|and|[-\u2010-\u2015,])\s?){1,2}[0-9]{1,3}){0,9})\b",
     re.IGNORECASE,
 )
 # What around a time makes it an age, a past, or the length of an infusion, an illness or an interval.
@@ -360,11 +374,13 @@ def _said(match: re.Match[str]) -> str:
 def read_duration(record: Record, group: Group) -> Iterator[Label]:
     """The longest duration that any rule of a group finds."""
     rules = all_rules()[group.name]
-    timed = _timed(record.text)
+    timed = Numbers.of(record.text, _timed(record.text))
+    if not timed.places:
+        return
     found = [
         (_days(match), -place, rule, words, match)
         for place, rule in enumerate(_allowed(record, rules))
-        for words, match in _times(record.text, rule, timed)
+        for words, match in _times(timed, rule)
     ]
     if found:
         days, _, rule, words, match = max(found, key=lambda one: one[:2])
@@ -376,19 +392,22 @@ _UNIT_BEHIND = re.compile(
     r"[0-9a-z.]{1,12}(?:(?:,? (?:to|or|and) |[,/] ?|[ \u2010-\u2015-])[0-9a-z.]{1,8}){0,6}?[ \u2010-\u2015-]{1,2}"
     r"(?:h|hours?|hrs?|days?|d|weeks?|wks?|mo|mos|months?|years?|yrs?)\b|[0-9.]+h\b"
 )
-_UNIT_WORDS = frozenset(("h", "hour", "hrs", "day", "week", "wk", "wks", "mont", "year", "yr", "yrs", "days", "d"))
+_UNITS_BEFORE = tuple(f"{unit}{s} " for unit in ("hour", "day", "week", "month", "year") for s in ("", "s"))
 
 
 def _timed(text: RecordText) -> list[int]:
     """Where in the lower-case text numbers begin behind which a unit of time stands."""
-    if text.beginnings.isdisjoint(_UNIT_WORDS) and "h" not in text.lower:
-        return []
-    return [place for place in text.numbers if _UNIT_BEHIND.match(text.lower, place)]
+    lower = text.lower
+    return [
+        place
+        for place in text.numbers
+        if _UNIT_BEHIND.match(lower, place) or lower.endswith(_UNITS_BEFORE, max(0, place - 8), place)
+    ]
 
 
-def _times(text: RecordText, rule: Rule, numbers: Sequence[int]) -> Iterator[tuple[Words, re.Match[str]]]:
+def _times(numbers: Numbers, rule: Rule) -> Iterator[tuple[Words, re.Match[str]]]:
     """The durations in the matches of a rule, where they are no ages, no past and no interval."""
-    for sentence, matches in anchored(text, rule, numbers):
+    for sentence, matches in anchored(numbers, rule):
         for match in matches:
             for time in _DURATION.finditer(sentence.text, match.start()):
                 if time.start() >= match.end():
@@ -462,10 +481,10 @@ def read_dose(record: Record, group: Group) -> Iterator[Label]:
     text = record.text
     rules = all_rules()[group.name]
     ours = next((rule for rule in rules.rules if rule.value == "drug"), None)
-    if ours is None or not any(text.places(term) for term in _present(ours.terms, text)):
+    if ours is None or not any(word in text.lower for word in ours.terms):
         return
     others = [rule for rule in rules.rules if rule.value == "other"]
-    among = sorted({text.sentence_at(place) for unit in _DOSE_UNITS for place in text.places(unit)})
+    among = sorted({text.sentence_at(place) for place in _all_places(text.lower, _DOSE_UNITS)})
     named = bool(among) and _named_in(text.title, ours, others)
     seen = set()
     for sentence in (text.sentences[at] for at in among):

@@ -182,12 +182,12 @@ class RecordText:
         self.title = article.title.plain
         self.abstract = article.abstract_text
         self._article = article
-        self._places: dict[str, list[int]] = {}
 
     @cached_property
     def lower(self) -> str:
-        """Title and abstract in lower case, a line each, at unchanged offsets."""
-        return lower(f"{self.title}\n{self.abstract}")
+        """Title and abstract in lower case, a line each, at unchanged offsets; every space is a plain one."""
+        text = lower(f"{self.title}\n{self.abstract}")
+        return text.replace("\u00a0", " ").replace("\u2009", " ").replace("\u202f", " ")
 
     @cached_property
     def beginnings(self) -> frozenset[str]:
@@ -213,16 +213,6 @@ class RecordText:
         """Where in ``lower`` numbers begin that may count something: a word follows that is no unit."""
         return [place for place in self.numbers if _COUNTS.match(self.lower, place)]
 
-    def places(self, term: str) -> list[int]:
-        """Where in ``lower`` a term stands; looked up once."""
-        if term not in self._places:
-            found, at = [], self.lower.find(term)
-            while at >= 0:
-                found.append(at)
-                at = self.lower.find(term, at + 1)
-            self._places[term] = found
-        return self._places[term]
-
     @cached_property
     def sentences(self) -> tuple[Sentence, ...]:
         """The title, and the sentences of the abstract in order."""
@@ -234,6 +224,10 @@ class RecordText:
         """Where in ``lower`` each sentence starts."""
         behind = len(self.title) + 1
         return [s.start if s.part == "title" else behind + s.start for s in self.sentences]
+
+    def start_of(self, number: int) -> int:
+        """Where in ``lower`` the sentence of this number starts."""
+        return self._starts[number]
 
     def end_of(self, number: int) -> int:
         """Where in ``lower`` the sentence of this number ends."""
