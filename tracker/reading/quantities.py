@@ -117,24 +117,26 @@ def read_number(record: Record, group: Group) -> Iterator[Label]:
 def _allowed(record: Record, rules: Rules) -> Iterator[Rule]:
     """The rules whose conditions the record meets; most have the same ones, which are looked at once."""
     met: dict[int, bool] = {}
-    for rule, condition in zip(rules.rules, _conditions(rules), strict=True):
-        if condition not in met:
-            met[condition] = record.may(rule)
-        if met[condition]:
+    for rule, condition in _conditions(rules):
+        allowed = met.get(condition)
+        if allowed is None:
+            allowed = met[condition] = record.may(rule)
+        if allowed:
             yield rule
 
 
-def _conditions(rules: Rules) -> list[int]:
-    """A number for each rule, the same for rules with the same conditions; worked out once for a group."""
+def _conditions(rules: Rules) -> list[tuple[Rule, int]]:
+    """Each rule with a number that rules with the same conditions share; worked out once for a group."""
     known = _CONDITIONS.get(id(rules))
     if known is None:
         pairs = [(rule.needs, rule.without) for rule in rules.rules]
-        known = _CONDITIONS[id(rules)] = (rules, [pairs.index(pair) for pair in pairs])
+        known = (rules, [(rule, pairs.index((rule.needs, rule.without))) for rule in rules.rules])
+        _CONDITIONS[id(rules)] = known
     return known[1]
 
 
 # By the identity of the rules, which are kept with them: to hash them all takes longer than to use them.
-_CONDITIONS: dict[int, tuple[Rules, list[int]]] = {}
+_CONDITIONS: dict[int, tuple[Rules, list[tuple[Rule, int]]]] = {}
 
 
 def _single(text: RecordText, rule: Rule) -> Count | None:
@@ -245,10 +247,13 @@ class Numbers(NamedTuple):
 
     @classmethod
     def of(cls, text: RecordText, numbers: Iterable[int]) -> Numbers:
+        """From places of the lower-case text in ascending order."""
         places: dict[int, list[int]] = {}
+        at, starts = 0, text.starts
         for number in numbers:
-            at = text.sentence_at(number)
-            places.setdefault(at, []).append(number - text.start_of(at))
+            while at + 1 < len(starts) and starts[at + 1] <= number:
+                at += 1
+            places.setdefault(at, []).append(number - starts[at])
         return cls(text, places)
 
 
@@ -258,7 +263,7 @@ def anchored(numbers: Numbers, rule: Rule) -> Iterator[tuple[Sentence, list[re.M
     for at, places in numbers.places.items():
         sentence = text.sentences[at]
         if sentence.part in rule.bases and sentence.section in rule.sections:
-            start = text.start_of(at)
+            start = text.starts[at]
             lower = text.lower[start : start + len(sentence.text)]
             words = [word for word in rule.terms if word in lower]
             if words:

@@ -187,7 +187,7 @@ class RecordText:
     def lower(self) -> str:
         """Title and abstract in lower case, a line each, at unchanged offsets; every space is a plain one."""
         text = lower(f"{self.title}\n{self.abstract}")
-        return text.replace("\u00a0", " ").replace("\u2009", " ").replace("\u202f", " ")
+        return text if text.isascii() else _SPACES.sub(" ", text)
 
     @cached_property
     def beginnings(self) -> frozenset[str]:
@@ -198,13 +198,12 @@ class RecordText:
     def numbers(self) -> list[int]:
         """Where in ``lower`` numbers begin, in digits or words ("two", not "one"); no parts of names ("DSM-5")."""
         text = self.lower
-        found = [match.start() for match in _DIGITS.finditer(text) if _begins_number(text, match.start())]
+        found = [match.start() for match in _DIGITS.finditer(text)]
         for word in _number_words(self.beginnings):
             at = text.find(word)
             while at >= 0:
-                if not text[at - 1].isalnum() and _begins_number(text, at):
-                    if not text.endswith(_HUNDREDS, max(0, at - 12), at):
-                        found.append(at)
+                if _begins_word(text, at) and not text.endswith(_HUNDREDS, max(0, at - 12), at):
+                    found.append(at)
                 at = text.find(word, at + 1)
         return sorted(set(found))
 
@@ -220,14 +219,10 @@ class RecordText:
         return (title, *_inferred(list(self._of_abstract())))
 
     @cached_property
-    def _starts(self) -> list[int]:
+    def starts(self) -> list[int]:
         """Where in ``lower`` each sentence starts."""
         behind = len(self.title) + 1
         return [s.start if s.part == "title" else behind + s.start for s in self.sentences]
-
-    def start_of(self, number: int) -> int:
-        """Where in ``lower`` the sentence of this number starts."""
-        return self._starts[number]
 
     def end_of(self, number: int) -> int:
         """Where in ``lower`` the sentence of this number ends."""
@@ -236,7 +231,7 @@ class RecordText:
 
     def sentence_at(self, place: int) -> int:
         """The number of the sentence that holds a place of ``lower``."""
-        return max(0, bisect_right(self._starts, place) - 1)
+        return max(0, bisect_right(self.starts, place) - 1)
 
     def _of_abstract(self) -> Iterator[tuple[Sentence, bool]]:
         """Each sentence, and whether its section is labelled."""
@@ -254,7 +249,11 @@ class RecordText:
 
 
 _WORD = re.compile(r"[^\W_]+")
-_DIGITS = re.compile(r"[0-9]+")
+# Spaces of other kinds, which publishers set between a number and its unit.
+_SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
+# Digits that begin a number: 12 in "n=12", not in "DSM-12", "1,012" or "0.12". The first digit comes first, since
+# looking for it is fast; what must not stand before it is looked at then.
+_DIGITS = re.compile(r"[0-9](?<![^\W_][0-9])(?<![0-9][.,][0-9])(?<![^\W\d_][-\u2010\u2011][0-9])[0-9]*")
 _COUNTS = re.compile(
     r"[0-9a-z][0-9a-z,\u2009\u202f\u2010-]{0,30}[\s\u2010-](?:\([^()]{1,20}\)\s)?(?!mg|m?l\b|kg|mm|cm|g\b|h\b|hours?|mins?\b|minutes?|"
     r"days?|weeks?|wks?|months?|years?|yrs?|old|to\b|vs|versus|times|points?|fold|per|in\b|at\b|were\b(?!.{0,24}random)|had\b)[0-9a-z(]"
@@ -277,16 +276,12 @@ def _number_words(beginnings: frozenset[str]) -> Iterator[str]:
         yield from _ONE_HUNDRED
 
 
-def _begins_number(text: str, place: int) -> bool:
-    """Whether digits or a word at this place begin a number: 12 in "n=12", not in "DSM-12", "1,012" or "0.12"."""
+def _begins_word(text: str, place: int) -> bool:
+    """Whether a word begins at a place: "two" in "two arms", not in "network" or "twenty-two"."""
     if not place:
         return True
-    before, last = text[place - 2 : place - 1], text[place - 1]
-    if last.isalnum():
-        return False
-    if last in ".,":
-        return not before.isdecimal()
-    return last not in "-\u2010\u2011" or not before.isalpha()
+    last = text[place - 1]
+    return not last.isalnum() and (last not in "-\u2010\u2011" or not text[place - 2 : place - 1].isalpha())
 
 
 def lower(text: str) -> str:
