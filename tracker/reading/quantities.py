@@ -345,7 +345,7 @@ _NO_TIME_BEFORE = re.compile(
 _NO_TIME_AFTER = re.compile(
     r"[\s-]*(?:old\b|of\sage|olds\b|and\s(?:older|over|above)|or\s(?:older|over|above)|ago\b|history|before\b|prior\b|"
     r"earlier|previous|apart|wash|interval|half|of\s(?:illness|use|abuse|disease|experience|education|abstinence|age)|"
-    r"experience|of\sketa|per\b|infusions?\b|washout|survival|prevalence|and\syounger|data\b|between\b|period\sbetween|"
+    r"experience|of\sketa|per\b|infusions?\b|washout|survival|prevalence|and\syounger|data\b|between\b|of\s(?:admission|birth|onset|symptom|injury|arrival|life|presentation|stroke|delivery)|"
     r"\([^()]{0,20}range)",
     re.IGNORECASE,
 )
@@ -397,17 +397,21 @@ _UNIT_BEHIND = re.compile(
     r"[0-9a-z.]{1,12}(?:(?:,? (?:to|or|and) |[,/] ?|[ \u2010-\u2015-])[0-9a-z.]{1,8}){0,6}?[ \u2010-\u2015-]{1,2}"
     r"(?:h|hours?|hrs?|days?|d|weeks?|wks?|mo|mos|months?|years?|yrs?)\b|[0-9.]+h\b"
 )
+_ONE_UNIT = re.compile(r"one[ \u2010\u2011-](?:hour|day|week|month|year)")
 _UNITS_BEFORE = tuple(f"{unit}{s} " for unit in ("hour", "day", "week", "month", "year") for s in ("", "s"))
 
 
 def _timed(text: RecordText) -> list[int]:
     """Where in the lower-case text numbers begin behind which a unit of time stands."""
     lower = text.lower
-    return [
+    found = [
         place
         for place in text.numbers
         if _UNIT_BEHIND.match(lower, place) or lower.endswith(_UNITS_BEFORE, max(0, place - 8), place)
     ]
+    if "one" in text.beginnings:
+        found = sorted({*found, *(match.start() for match in _ONE_UNIT.finditer(lower))})
+    return found
 
 
 def _times(numbers: Numbers, rule: Rule) -> Iterator[tuple[Words, re.Match[str]]]:
