@@ -8,6 +8,7 @@ here: groups that a sentence lists are added up, the longest of several duration
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
@@ -210,6 +211,7 @@ def _list_around(numbers: Numbers, sentence: Sentence, place: int, listed: Rule)
         match
         for match in _matches(listed, sentence.text, places)
         if _bracketed(sentence.text, match.start()) == bracketed
+        and not _NO_COUNT.search(sentence.text, max(0, match.start() - 40), match.start())
     ]
     here = next((i for i, item in enumerate(items) if item.start() <= place < item.end()), None)
     if here is None:
@@ -534,20 +536,18 @@ _CODE = re.compile(r"(?:\s(?:hydrochloride|hcl|nasal\sspray))?\s[(\[]", re.IGNOR
 _OF = re.compile(r"\)?[\s-]*(?:\((?:[^()]{1,30})\)\s?)?(?:(?:of|intravenous|oral|IV|IM|IN|SC|i\.?v\.?|racemic|intranasal|sub\w+|intra\w+|dose|doses|body|weight|[a-z]{1,3}-|single|low-dose|high-dose|S|R|\(?[SR]\)?|d|l)[\s-]+){0,5}\(?(?:[SR±/+-]{1,3}\)?-?)?$", re.IGNORECASE)
 
 
-def _nearest(text: str, dose: Dose, names: Iterable[tuple[int, int, bool]]) -> bool | None:
+def _nearest(text: str, dose: Dose, names: Sequence[tuple[int, int, bool]]) -> bool | None:
     """Whether the drug that a dose stands with is ours: the one right behind it, else the last before it, else the next.
 
     None where the sentence names no drug.
     """
-    before = after = None
-    for start, end, is_ours in names:
-        if end <= dose.start:
-            before = is_ours
-        elif start >= dose.end and after is None:
-            after = is_ours
-            if _OF.fullmatch(text[dose.end : start]):
-                return is_ours
-    return before if before is not None else after
+    after = bisect_left(names, (dose.end,))
+    if after < len(names) and _OF.fullmatch(text, dose.end, names[after][0]):
+        return names[after][2]
+    before = bisect_left(names, (dose.start,)) - 1
+    if before >= 0:
+        return names[before][2]
+    return names[after][2] if after < len(names) else None
 
 
 def _named_in(title: str, ours: Rule, others: Iterable[Rule]) -> bool:
