@@ -80,6 +80,8 @@ _NO_COUNT = re.compile(
     re.IGNORECASE,
 )
 _YEAR_BEFORE = re.compile(r"\b(?:in|since|from|to|until|till|during|and|of|between|through|by|[a-z]{3,9})\s$", re.IGNORECASE)
+# Small numbers behind others are grades: "ASA I or 2 patients", "grade 1-2 patients".
+_GRADE_BEFORE = re.compile(r"\b[0-9IV]{1,3}\s?(?:[,/-]|\u2013|or|and|to)\s?$")
 # What may stand between two groups of one list.
 _LINK = re.compile(
     r"(?:[^.;:()—]{0,15};\s*(?:and\s+)?|[^.;:()—]{0,70}?,\s*(?:and\s+)?|[^.;:()—]{0,70}?(?:\s+and\s+|\s+plus\s+|\s+(?:versus|vs\.?|compared\s(?:with|to)|as\swell\sas|"
@@ -91,7 +93,7 @@ _NO_LINK = re.compile(
     r"among|respond\w*|from\swhich|respectively|mean|aged)\b",
     re.IGNORECASE,
 )
-_WHO = re.compile(r"\b(?:who|whose)\s(?:\w+\s){0,3}(?:were|was|had|have|are)\b", re.IGNORECASE)
+_WHO = re.compile(r"\b(?:were|was)\s(?=(?:matched|compared)\s(?:with|to)\b)|\b(?:who|whose)\s(?:\w+\s){0,3}(?:were|was|had|have|are)\b", re.IGNORECASE)
 # A sex in brackets is a part of the people before them: "67 (45 women)".
 _SEX = re.compile(r"\b(?:men|women|males?|females?|boys|girls)\b", re.IGNORECASE)
 _BRACKETS = re.compile(r"\([^()]{0,120}\)|\[[^\[\]]{0,120}\]")
@@ -142,7 +144,7 @@ _CONDITIONS: dict[int, tuple[Rules, list[tuple[Rule, int]]]] = {}
 
 def _single(text: RecordText, rule: Rule) -> Count | None:
     """One person whom a rule finds in any sentence."""
-    everywhere = Numbers(text, dict.fromkeys(range(len(text.sentences)), ()))
+    everywhere = Numbers(text, dict.fromkeys(range(len(text.sentences)), ()), {})
     for sentence, matches in anchored(everywhere, rule):
         return Count(1, Words(sentence, *matches[0].span()))
     return None
@@ -190,6 +192,8 @@ def _counts(text: str, match: re.Match[str], value: int) -> bool:
     """Whether a number counts people or studies, and not a part of them, a limit or a year."""
     before = text[max(0, match.start("n") - 40) : match.start("n")]
     if _bracketed(text, match.start("n")) and _SEX.search(match[0]):
+        return False
+    if value < 6 and _GRADE_BEFORE.search(before):
         return False
     year = 1900 <= value <= 2100 and match["n"].isdecimal() and _YEAR_BEFORE.search(before)
     return value > 1 and not year and not _NO_COUNT.search(before)
@@ -246,6 +250,7 @@ class Numbers(NamedTuple):
 
     text: RecordText
     places: Mapping[int, Sequence[int]]
+    found: dict[tuple[int, int], list[re.Match[str]]]
 
     @classmethod
     def of(cls, text: RecordText, numbers: Iterable[int]) -> Numbers:
@@ -256,7 +261,14 @@ class Numbers(NamedTuple):
             while at + 1 < len(starts) and starts[at + 1] <= number:
                 at += 1
             places.setdefault(at, []).append(number - starts[at])
-        return cls(text, places)
+        return cls(text, places, {})
+
+    def matches(self, rule: Rule, at: int, starts: Iterable[int]) -> list[re.Match[str]]:
+        """The matches of a rule in a sentence, looked for once where rules share a pattern."""
+        key = (id(rule.pattern), at)
+        if key not in self.found:
+            self.found[key] = _matches(rule, self.text.sentences[at].text, starts)
+        return self.found[key]
 
 
 def anchored(numbers: Numbers, rule: Rule) -> Iterator[tuple[Sentence, list[re.Match[str]]]]:
@@ -267,10 +279,9 @@ def anchored(numbers: Numbers, rule: Rule) -> Iterator[tuple[Sentence, list[re.M
         if sentence.part in rule.bases and sentence.section in rule.sections:
             start = text.starts[at]
             lower = text.lower[start : start + len(sentence.text)]
-            words = [word for word in rule.terms if word in lower]
-            if words:
-                starts = places if _begins_with_number(rule) else {*places, *_all_places(lower, words)}
-                matches = _matches(rule, sentence.text, starts)
+            if any(word in lower for word in rule.terms):
+                starts = places if _begins_with_number(rule) else {*places, *_all_places(lower, rule.terms)}
+                matches = numbers.matches(rule, at, starts)
                 if matches and not (rule.exception and rule.exception.search(sentence.text)):
                     yield sentence, matches
 

@@ -256,7 +256,7 @@ _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
 _DIGITS = re.compile(r"[0-9](?<![^\W_][0-9])(?<![0-9][.,][0-9])(?<![^\W\d_][-\u2010\u2011][0-9])[0-9]*")
 _COUNTS = re.compile(
     r"[0-9a-z][0-9a-z,\u2009\u202f\u2010-]{0,30}[\s\u2010-](?:\([^()]{1,20}\)\s)?(?!mg|m?l\b|kg|mm|cm|g\b|h\b|hours?|mins?\b|minutes?|"
-    r"days?|weeks?|wks?|months?|years?|yrs?|old|to\b|vs|versus|times|points?|fold|per|in\b|at\b|were\b(?!.{0,24}random)|had\b)[0-9a-z(]"
+    r"days?|weeks?|wks?|months?|years?|yrs?|old|to\b|vs|versus|times|points?|fold|per|in |at |were\b(?!.{0,24}random)|had\b)[0-9a-z(]"
 )
 # By their beginnings: "seven" finds "seventeen" and "seventy" too.
 _NUMBER_WORDS = (
