@@ -43,8 +43,22 @@ def tasks() -> list[Task]:
     return [
         Task("participants, ketamine", "participants", "ketamine_gold", _field("n"), _one_of),
         Task("participants, PsyNamic's bins", "participants", "psynamic_full", _bin, _in_bin),
-        Task("participants, EBM-NLP experts", "participants", "ebmnlp_participants", _expert_total, _one_of, mended),
-        Task("participants, EBM-NLP crowd", "participants", "ebmnlp_participants", _crowd_total, _one_of, mended),
+        Task(
+            "participants, EBM-NLP experts",
+            "participants",
+            "ebmnlp_participants",
+            _expert_total,
+            _one_of,
+            mended,
+        ),
+        Task(
+            "participants, EBM-NLP crowd",
+            "participants",
+            "ebmnlp_participants",
+            _crowd_total,
+            _one_of,
+            mended,
+        ),
         Task("studies, ketamine", "studies", "ketamine_gold", _field("studies"), _one_of),
         Task("follow_up, ketamine", "follow_up", "ketamine_gold", _follow_up, _as_long),
     ]
@@ -58,7 +72,9 @@ def compared(task: Task, *, develop: bool) -> Iterator[Compared]:
             ours = [label for label in labels.read(article) if label.group == task.group]
             number = ours[0].number if ours else None
             right = bool(theirs) and number is not None and task.agree(theirs, number)
-            yield Compared(record, article, _text(theirs), _text([number] if number is not None else []), right)
+            yield Compared(
+                record, article, _text(theirs), _text([number] if number is not None else []), right
+            )
 
 
 def report(*, develop: bool, group: str | None, errors: bool) -> None:
@@ -92,7 +108,9 @@ def _figure(part: int, whole: int) -> str:
 
 
 def _show(one: Compared, group: str) -> None:
-    print(f"\n{one.record.id}  theirs {one.theirs or '-'}  ours {one.ours or '-'}  {one.record.gold.get('design', '')}")
+    print(
+        f"\n{one.record.id}  theirs {one.theirs or '-'}  ours {one.ours or '-'}  {one.record.gold.get('design', '')}"
+    )
     print(f"  {one.article.title.plain}\n  {one.article.abstract_text}")
     for label in labels.read(one.article):
         if label.group == group:
@@ -132,7 +150,9 @@ _BINS = {
 def _bin(gold: dict[str, Any]) -> Sequence[float] | None:
     """The least and the most of the bin; reviews and the like, which are "not applicable", are left out."""
     given = (gold.get("number_of_participants") or [""])[0]
-    return _BINS[given] if given in _BINS else [] if given == "Unknown" else None
+    if given == "Unknown":
+        return []
+    return _BINS.get(given)
 
 
 def _one_of(theirs: Sequence[float], ours: float) -> bool:
@@ -208,9 +228,7 @@ def _report_doses(*, develop: bool, errors: bool) -> None:
     """Distinct normalised doses of each record, and distinct spans, spaces aside."""
     for name, read in (("values", _dose_values), ("spans", _dose_spans)):
         pairs = [
-            (record, *read(record))
-            for record in sets.load("psynamic_dose")
-            if record.develop == develop
+            (record, *read(record)) for record in sets.load("psynamic_dose") if record.develop == develop
         ]
         if not pairs:
             print("dose, PsyNamic: the set is not here")
@@ -232,7 +250,12 @@ def _report_our_doses(*, develop: bool, errors: bool) -> None:
     both = given = read = 0
     for record in sets.load("ketamine_gold"):
         if record.develop == develop:
-            theirs = {value for dose in record.gold["dose"] for found in quantities.doses(dose) for value in found.values}
+            theirs = {
+                value
+                for dose in record.gold["dose"]
+                for found in quantities.doses(dose)
+                for value in found.values
+            }
             ours = {label.value for label in labels.read(record.article) if label.group == "dose"}
             both, given, read = both + len(theirs & ours), given + len(theirs), read + len(ours)
             if errors and theirs != ours:

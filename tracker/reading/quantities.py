@@ -79,7 +79,9 @@ _NO_COUNT = re.compile(
     r")\s*$",
     re.IGNORECASE,
 )
-_YEAR_BEFORE = re.compile(r"\b(?:in|since|from|to|until|till|during|and|of|between|through|by|[a-z]{3,9})\s$", re.IGNORECASE)
+_YEAR_BEFORE = re.compile(
+    r"\b(?:in|since|from|to|until|till|during|and|of|between|through|by|[a-z]{3,9})\s$", re.IGNORECASE
+)
 # Small numbers behind others are grades: "ASA I or 2 patients", "grade 1-2 patients".
 _GRADE_BEFORE = re.compile(r"\b[0-9IV]{1,3}\s?(?:[,/-]|\u2013|or|and|to)\s?$")
 # What may stand between two groups of one list.
@@ -93,7 +95,10 @@ _NO_LINK = re.compile(
     r"among|respond\w*|from\swhich|respectively|mean|aged)\b",
     re.IGNORECASE,
 )
-_WHO = re.compile(r"\b(?:were|was)\s(?=(?:matched|compared)\s(?:with|to)\b)|\b(?:who|whose)\s(?:\w+\s){0,3}(?:were|was|had|have|are)\b", re.IGNORECASE)
+_WHO = re.compile(
+    r"\b(?:were|was)\s(?=(?:matched|compared)\s(?:with|to)\b)|\b(?:who|whose)\s(?:\w+\s){0,3}(?:were|was|had|have|are)\b",
+    re.IGNORECASE,
+)
 # A sex in brackets is a part of the people before them: "67 (45 women)".
 _SEX = re.compile(r"\b(?:men|women|males?|females?|boys|girls)\b", re.IGNORECASE)
 _BRACKETS = re.compile(r"\([^()]{0,120}\)|\[[^\[\]]{0,120}\]")
@@ -104,7 +109,8 @@ def read_number(record: Record, group: Group) -> Iterator[Label]:
     rules = all_rules()[group.name]
     text = record.text
     listed = next((rule for rule in rules.rules if rule.value == "listed"), None)
-    any_number, counting = Numbers.of(text, text.numbers), Numbers.of(text, text.counts)
+    any_number = Numbers(text, text.by_sentence(text.numbers), {})
+    counting = Numbers(text, text.by_sentence(text.counts), {})
     for rule in _allowed(record, rules):
         if rule is listed:
             continue
@@ -144,7 +150,8 @@ _CONDITIONS: dict[int, tuple[Rules, list[tuple[Rule, int]]]] = {}
 
 def _single(text: RecordText, rule: Rule) -> Count | None:
     """One person whom a rule finds in any sentence."""
-    everywhere = Numbers(text, dict.fromkeys(range(len(text.sentences)), ()), {})
+    ages = text.by_sentence(text.numbers)
+    everywhere = Numbers(text, {at: ages.get(at, ()) for at in range(len(text.sentences))}, {})
     for sentence, matches in anchored(everywhere, rule):
         return Count(1, Words(sentence, *matches[0].span()))
     return None
@@ -250,18 +257,7 @@ class Numbers(NamedTuple):
 
     text: RecordText
     places: Mapping[int, Sequence[int]]
-    found: dict[tuple[int, int], list[re.Match[str]]]
-
-    @classmethod
-    def of(cls, text: RecordText, numbers: Iterable[int]) -> Numbers:
-        """From places of the lower-case text in ascending order."""
-        places: dict[int, list[int]] = {}
-        at, starts = 0, text.starts
-        for number in numbers:
-            while at + 1 < len(starts) and starts[at + 1] <= number:
-                at += 1
-            places.setdefault(at, []).append(number - starts[at])
-        return cls(text, places, {})
+    found: dict[tuple[int, int], list[re.Match[str]]]  # by pattern and sentence
 
     def matches(self, rule: Rule, at: int, starts: Iterable[int]) -> list[re.Match[str]]:
         """The matches of a rule in a sentence, looked for once where rules share a pattern."""
@@ -358,7 +354,7 @@ _NO_TIME_BEFORE = re.compile(
 _NO_TIME_AFTER = re.compile(
     r"[\s-]*(?:old\b|of\sage|olds\b|and\s(?:older|over|above)|or\s(?:older|over|above)|ago\b|history|before\b|prior\b|"
     r"earlier|previous|apart|wash|interval|half|of\s(?:illness|use|abuse|disease|experience|education|abstinence|age)|"
-    r"experience|of\sketa|per\b|infusions?\b|washout|survival|prevalence|and\syounger|data\b|between\b|of\s(?:admission|birth|onset|symptom|injury|arrival|life|presentation|stroke|delivery)|"
+    r"experience|per\b|infusions?\b|washout|survival|prevalence|and\syounger|data\b|between\b|of\s(?:admission|birth|onset|symptom|injury|arrival|life|presentation|stroke|delivery)|"
     r"\([^()]{0,20}range)",
     re.IGNORECASE,
 )
@@ -392,7 +388,7 @@ def _said(match: re.Match[str]) -> str:
 def read_duration(record: Record, group: Group) -> Iterator[Label]:
     """The longest duration that any rule of a group finds."""
     rules = all_rules()[group.name]
-    timed = Numbers.of(record.text, _timed(record.text))
+    timed = Numbers(record.text, record.text.by_sentence(_timed(record.text)), {})
     if not timed.places:
         return
     found = [
@@ -435,7 +431,10 @@ def _times(numbers: Numbers, rule: Rule) -> Iterator[tuple[Words, re.Match[str]]
                 if time.start() >= match.end():
                     break
                 if _is_followed(sentence.text, time):
-                    yield Words(sentence, min(match.start(), time.start()), max(match.end(), time.end())), time
+                    yield (
+                        Words(sentence, min(match.start(), time.start()), max(match.end(), time.end())),
+                        time,
+                    )
 
 
 def _is_followed(text: str, time: re.Match[str]) -> bool:
@@ -458,8 +457,18 @@ _DOSE = re.compile(
     re.IGNORECASE,
 )
 _RANGE = re.compile(rf"({_FIGURE})\s?(?:to|[-\u2010-\u2015\u2212~])\s?({_FIGURE})", re.IGNORECASE)
-_UNIT_OF = {"mcg": "µg", "μg": "µg", "ug": "µg", "microg": "µg", "microgram": "µg", "micrograms": "µg", "milligram": "mg"}
-_PART = re.compile(r"(?:(?P<times>[0-9]{2})\s?)?(?P<unit>kg|kilogram|hr|hour|h|minute|min|day|dose|d)\b|(?P<bare>kg|hr?|min|d)(?=\s?\(?[-−–⁻^])")
+_UNIT_OF = {
+    "mcg": "µg",
+    "μg": "µg",
+    "ug": "µg",
+    "microg": "µg",
+    "microgram": "µg",
+    "micrograms": "µg",
+    "milligram": "mg",
+}
+_PART = re.compile(
+    r"(?:(?P<times>[0-9]{2})\s?)?(?P<unit>kg|kilogram|hr|hour|h|minute|min|day|dose|d)\b|(?P<bare>kg|hr?|min|d)(?=\s?\(?[-−–⁻^])"
+)
 _PARTS = {"kilogram": "kg", "hr": "h", "hour": "h", "minute": "min", "d": "day", "dose": ""}
 _DOSE_UNITS = ("mg", "mcg", "µg", "μg", "microg", "milligram", "ug")
 
@@ -487,7 +496,11 @@ def _values(match: re.Match[str]) -> tuple[str, ...]:
         unit += f"/{part['times'] + ' ' if part['times'] else ''}{name}" if name else ""
     amounts = _RANGE.sub(lambda found: f"{_plain(found[1])}–{_plain(found[2])}", match["amounts"])
     found = re.findall(rf"{_FIGURE}(?:–{_FIGURE})?", amounts)
-    return tuple(f"{'-'.join(_plain(one) for one in value.split('–'))} {unit}" for value in found if _plain(value) != "0")
+    return tuple(
+        f"{'-'.join(_plain(one) for one in value.split('–'))} {unit}"
+        for value in found
+        if _plain(value) != "0"
+    )
 
 
 def _plain(figure: str) -> str:
@@ -535,7 +548,10 @@ def _names(text: str, ours: Rule, others: Iterable[Rule]) -> Iterator[tuple[int,
     yield from ((*span, True) for span in own)
     for rule in others:
         for match in rule.pattern.finditer(text) if rule.pattern else ():
-            if not any(start < match.end() and match.start() < end or _CODE.fullmatch(text[end : match.start()]) for start, end in own):
+            if not any(
+                (start < match.end() and match.start() < end) or _CODE.fullmatch(text[end : match.start()])
+                for start, end in own
+            ):
                 yield *match.span(), False
 
 
@@ -544,13 +560,16 @@ _CODE = re.compile(r"(?:\s(?:hydrochloride|hcl|nasal\sspray))?\s[(\[]", re.IGNOR
 
 
 # Between a dose and the drug that follows it: "0.5 mg/kg of intravenous".
-_OF = re.compile(r"\)?[\s-]*(?:\((?:[^()]{1,30})\)\s?)?(?:(?:of|intravenous|oral|IV|IM|IN|SC|i\.?v\.?|racemic|intranasal|sub\w+|intra\w+|dose|doses|body|weight|[a-z]{1,3}-|single|low-dose|high-dose|S|R|\(?[SR]\)?|d|l)[\s-]+){0,5}\(?(?:[SR±/+-]{1,3}\)?-?)?$", re.IGNORECASE)
+_OF = re.compile(
+    r"\)?[\s-]*(?:\((?:[^()]{1,30})\)\s?)?(?:(?:of|intravenous|oral|IV|IM|IN|SC|i\.?v\.?|racemic|intranasal|sub\w+|intra\w+|dose|doses|body|weight|[a-z]{1,3}-|single|low-dose|high-dose|S|R|\(?[SR]\)?|d|l)[\s-]+){0,5}\(?(?:[SR±/+-]{1,3}\)?-?)?$",
+    re.IGNORECASE,
+)
 
 
 def _nearest(text: str, dose: Dose, names: Sequence[tuple[int, int, bool]]) -> bool | None:
-    """Whether the drug that a dose stands with is ours: the one right behind it, else the last before it, else the next.
+    """Whether the drug that a dose stands with is ours; None where the sentence names no drug.
 
-    None where the sentence names no drug.
+    It is the one right behind the dose, else the last before it, else the next.
     """
     after = bisect_left(names, (dose.end,))
     if after < len(names) and _OF.fullmatch(text, dose.end, names[after][0]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -182,6 +182,7 @@ class RecordText:
         self.title = article.title.plain
         self.abstract = article.abstract_text
         self._article = article
+        self._by_sentence: dict[int, tuple[Sequence[int], Mapping[int, Sequence[int]]]] = {}
 
     @cached_property
     def lower(self) -> str:
@@ -195,7 +196,7 @@ class RecordText:
         return frozenset([word[:4] for word in _WORD.findall(self.lower)])
 
     @cached_property
-    def numbers(self) -> list[int]:
+    def numbers(self) -> tuple[int, ...]:
         """Where in ``lower`` numbers begin, in digits or words ("two", not "one"); no parts of names ("DSM-5")."""
         text = self.lower
         found = [match.start() for match in _DIGITS.finditer(text)]
@@ -205,12 +206,25 @@ class RecordText:
                 if _begins_word(text, at) and not text.endswith(_HUNDREDS, max(0, at - 12), at):
                     found.append(at)
                 at = text.find(word, at + 1)
-        return sorted(set(found))
+        return tuple(sorted(set(found)))
 
     @cached_property
-    def counts(self) -> list[int]:
+    def counts(self) -> tuple[int, ...]:
         """Where in ``lower`` numbers begin that may count something: a word follows that is no unit."""
-        return [place for place in self.numbers if _COUNTS.match(self.lower, place)]
+        return tuple(place for place in self.numbers if _COUNTS.match(self.lower, place))
+
+    def by_sentence(self, places: Sequence[int]) -> Mapping[int, Sequence[int]]:
+        """Places of ``lower`` in ascending order: by the number of their sentence, their offsets there."""
+        key = id(places)
+        if key not in self._by_sentence:
+            found: dict[int, list[int]] = {}
+            at, starts = 0, self.starts
+            for place in places:
+                while at + 1 < len(starts) and starts[at + 1] <= place:
+                    at += 1
+                found.setdefault(at, []).append(place - starts[at])
+            self._by_sentence[key] = (places, found)
+        return self._by_sentence[key][1]
 
     @cached_property
     def sentences(self) -> tuple[Sentence, ...]:
@@ -263,7 +277,9 @@ _NUMBER_WORDS = (
     "two three four five six seven eight nine ten eleven twelve thirteen fifteen twenty thirty forty fifty "
     "sixteen sixty"
 ).split()
-_NUMBER_BEGINNINGS = {word[:4]: tuple(w for w in _NUMBER_WORDS if w[:4] == word[:4]) for word in _NUMBER_WORDS}
+_NUMBER_BEGINNINGS = {
+    word[:4]: tuple(w for w in _NUMBER_WORDS if w[:4] == word[:4]) for word in _NUMBER_WORDS
+}
 _ONE_HUNDRED = ("one hundred", "a hundred")
 _HUNDREDS = ("hundred and ", "hundred ", "hundred-and-")
 
