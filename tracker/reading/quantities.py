@@ -340,12 +340,12 @@ _AMOUNT = (
 _DURATION = re.compile(
     rf"(?<![\w.])(?:(?P<least>{_AMOUNT})\s?(?P<to>to|or|[-\u2010-\u2015])\s?)?(?P<most>{_AMOUNT})[\s\u2010-\u2015-]{{0,2}}"
     r"(?P<unit>hours?|hrs?|h|days?|d|weeks?|wks?|months?|mos?|years?|yrs?)\b"
-    r"|\b(?P<before>hour|day|week|month|year)s?\s(?P<list>[0-9]{1,3}(?:(?:,?\s?(?:to|or|and|[-\u2010-\u2015,])\s?){1,2}[0-9]{1,3}){0,9})\b",
+    r"|(?<![0-9]\s)\b(?P<before>hour|day|week|month|year)s?\s(?P<list>[0-9]{1,3}(?:(?:,?\s?(?:to|or|and|[-\u2010-\u2015,])\s?){1,2}[0-9]{1,3}){0,9})\b(?!\s?%)",
     re.IGNORECASE,
 )
 # What around a time makes it an age, a past, or the length of an infusion, an illness or an interval.
 _NO_TIME_BEFORE = re.compile(
-    r"\b(?:aged?|ages|age\sof|age\srange|past|previous|last|prior|preceding|recent|every|each|per|history\sof|half-life|"
+    r"\bage[ds]?\b[^.;,]{0,25}$|\b(?:past|previous|last|prior|preceding|recent|every|each|per|history\sof|half-life|"
     r"half-lives|older\sthan|younger\sthan|over\sthe\sage\sof|than|illness|episode|abstinen\w+|abstain\w+|lasting|disease|"
     r"duration\sof\s(?:use|illness|disease)|mean\sage|median\sage|experience\sof|use\sfor|used\sfor|users\sfor|washout|"
     r"wash-out|once|twice|times)\s(?:[\w-]+\s){0,2}$|\b(?:last|past|previous|prior|preceding|every)\s$",
@@ -354,7 +354,7 @@ _NO_TIME_BEFORE = re.compile(
 _NO_TIME_AFTER = re.compile(
     r"[\s-]*(?:old\b|of\sage|olds\b|and\s(?:older|over|above)|or\s(?:older|over|above)|ago\b|history|before\b|prior\b|"
     r"earlier|previous|apart|wash|interval|half|of\s(?:illness|use|abuse|disease|experience|education|abstinence|age)|"
-    r"experience|per\b|infusions?\b|washout|survival|prevalence|and\syounger|data\b|between\b|of\s(?:admission|birth|onset|symptom|injury|arrival|life|presentation|stroke|delivery)|"
+    r"experience|per\b|infusions?\b|washout|survival|prevalence|and\syounger|data\b|between\b|of\s(?:admission|birth|onset|symptom|injury|arrival|life|presentation|stroke|delivery|gestation|pregnancy)|gestation|"
     r"\([^()]{0,20}range)",
     re.IGNORECASE,
 )
