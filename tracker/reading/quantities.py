@@ -312,18 +312,19 @@ def _begins_with_number(rule: Rule) -> bool:
 
 
 def _label(rules: Rules, rule: Rule, words: Words, value: str, amount: float | None) -> Label:
-    sentence, start, end = words
+    sentence, start, _ = words
+    quote = words.quote.rstrip()
     return Label(
         group=rules.group,
         value=value,
         basis=sentence.part,
-        quote=words.quote,
+        quote=quote,
         rule=rule.name,
         version=rules.version,
         confidence=rule.confidence or ("medium" if sentence.part == "abstract" else "high"),
         part=sentence.part,
         start=sentence.start + start,
-        end=sentence.start + end,
+        end=sentence.start + start + len(quote),
         number=amount,
     )
 
