@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.reading.labels import Group, Label
@@ -301,14 +300,18 @@ def _matches(rule: Rule, text: str, starts: Iterable[int]) -> list[re.Match[str]
     return found
 
 
-@cache
-def _begins_with(pattern: re.Pattern[str]) -> bool:
-    return bool(re.match(r"\(\?P<n>|\(\?:\(\?:\[0-9\]", pattern.pattern)) and "\n|" not in pattern.pattern
-
-
 def _begins_with_number(rule: Rule) -> bool:
     """Whether every match of a rule begins with a number."""
-    return rule.pattern is not None and _begins_with(rule.pattern)
+    known = _NUMBER_FIRST.get(id(rule))
+    if known is None:
+        pattern = rule.pattern.pattern if rule.pattern else ""
+        first = bool(re.match(r"\(\?P<n>|\(\?:\(\?:\[0-9\]", pattern)) and "\n|" not in pattern
+        known = _NUMBER_FIRST[id(rule)] = (rule, first)
+    return known[1]
+
+
+# By the identity of the rules, which are kept with them: to hash a pattern takes longer than to use it.
+_NUMBER_FIRST: dict[int, tuple[Rule, bool]] = {}
 
 
 def _label(rules: Rules, rule: Rule, words: Words, value: str, amount: float | None) -> Label:
