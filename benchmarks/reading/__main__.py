@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.processes import ROOT
-from benchmarks.reading import labels, scores, sets
+from benchmarks.reading import labels, quantities, scores, sets
 from benchmarks.reading.scores import Figure, Pair, Score
 
 ACCURACY = ROOT / "tracker" / "reading" / "accuracy.json"
@@ -35,6 +35,7 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{task.name}: the set is not here")
         if options.errors:
             show_errors(task, compared)
+    quantities.report(develop=options.develop, group=options.group, errors=options.errors)
     if not (options.develop or options.group) and measured:
         ACCURACY.write_text(json.dumps(measured, indent=1, ensure_ascii=False) + "\n", "utf-8")
         print(f"\nWritten to {ACCURACY.relative_to(ROOT)}.")

@@ -54,7 +54,7 @@ def _read(row: dict[str, Any]) -> Read:
     return Read(
         row["id"],
         Article(pmid=key, title=Text(title, title), abstract=sections),
-        row["labels"],
+        row["labels"] | {"their_split": row.get("their_split")},
         _develop(row),
     )
 

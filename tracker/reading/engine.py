@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tracker.article import Article
 from tracker.reading.labels import Basis, Group, Label, groups
+from tracker.reading.quantities import read_dose, read_duration, read_number
 from tracker.reading.rules import Rule, Rules, all_rules
 from tracker.reading.text import RecordText, Words, lower
 
@@ -51,6 +52,10 @@ class Record:
         """Whether it was read as one of these values; as any value, where none are given."""
         mine = self._values.get(group)
         return mine is not None and (not values or not values.isdisjoint(mine))
+
+    def may(self, rule: Rule) -> bool:
+        """Whether it was read before as the rule needs it."""
+        return all(self.has(*need) for need in rule.needs) and not any(self.has(*bar) for bar in rule.without)
 
     def field(self, basis: Basis) -> dict[str, str]:
         """Each term of a field, UI or lower-case name, with the name to quote."""
@@ -186,13 +191,8 @@ def _fits(record: Record, asked: _Asked) -> Iterator[Fit]:
     yield from _text_fits(record, asked)
     for place in asked.others:
         rule = asked.rules.rules[place]
-        if _may(record, rule):
+        if record.may(rule):
             yield from _other_fit(record, place, rule)
-
-
-def _may(record: Record, rule: Rule) -> bool:
-    """Whether the record was read before as the rule needs it."""
-    return all(record.has(*need) for need in rule.needs) and not any(record.has(*bar) for bar in rule.without)
 
 
 def _field_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
@@ -200,7 +200,7 @@ def _field_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
         present = record.field(basis)
         for place in sorted({place for term in present if term in places for place in places[term]}):
             rule = asked.rules.rules[place]
-            if rule.unless.isdisjoint(present) and _may(record, rule):
+            if rule.unless.isdisjoint(present) and record.may(rule):
                 quote = next(name for term, name in present.items() if term in rule.terms)
                 yield Fit(place, rule, basis, quote=quote)
 
@@ -216,7 +216,7 @@ def _text_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
                     places[place].add(sentence)
     for place, numbers in places.items():
         rule = asked.rules.rules[place]
-        if _may(record, rule) and (words := _first_words(text, rule, sorted(numbers))):
+        if record.may(rule) and (words := _first_words(text, rule, sorted(numbers))):
             yield Fit(place, rule, words.sentence.part, words)
 
 
@@ -300,7 +300,7 @@ def read(article: Article) -> tuple[Label, ...]:
 _READERS = {
     "one": read_one,
     "many": read_many,
-    "number": read_one,
-    "duration": read_one,
-    "dose": read_many,
+    "number": read_number,
+    "duration": read_duration,
+    "dose": read_dose,
 }

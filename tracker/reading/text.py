@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
 from typing import Literal, NamedTuple
@@ -189,16 +189,49 @@ class RecordText:
         self.title = article.title.plain
         self.abstract = article.abstract_text
         self._article = article
+        self._by_sentence: dict[int, tuple[Sequence[int], Mapping[int, Sequence[int]]]] = {}
 
     @cached_property
     def lower(self) -> str:
-        """Title and abstract in lower case, a line each, at unchanged offsets."""
-        return lower(f"{self.title}\n{self.abstract}")
+        """Title and abstract in lower case, a line each, at unchanged offsets; every space is a plain one."""
+        text = lower(f"{self.title}\n{self.abstract}")
+        return text if text.isascii() else _SPACES.sub(" ", text)
 
     @cached_property
     def beginnings(self) -> frozenset[str]:
         """The first letters, four at most, of all its words: what a rule's words are looked up in first."""
         return frozenset([word[:4] for word in _WORD.findall(self.lower)])
+
+    @cached_property
+    def numbers(self) -> tuple[int, ...]:
+        """Where in ``lower`` numbers begin, in digits or words ("two", not "one"); no parts of names ("DSM-5")."""
+        text = self.lower
+        found = [match.start() for match in _DIGITS.finditer(text)]
+        for word in _number_words(self.beginnings):
+            at = text.find(word)
+            while at >= 0:
+                if _begins_word(text, at) and not text.endswith(_HUNDREDS, max(0, at - 12), at):
+                    found.append(at)
+                at = text.find(word, at + 1)
+        return tuple(sorted(set(found)))
+
+    @cached_property
+    def counts(self) -> tuple[int, ...]:
+        """Where in ``lower`` numbers begin that may count something: a word follows that is no unit."""
+        return tuple(place for place in self.numbers if _COUNTS.match(self.lower, place))
+
+    def by_sentence(self, places: Sequence[int]) -> Mapping[int, Sequence[int]]:
+        """Places of ``lower`` in ascending order: by the number of their sentence, their offsets there."""
+        key = id(places)
+        if key not in self._by_sentence:
+            found: dict[int, list[int]] = {}
+            at, starts = 0, self.starts
+            for place in places:
+                while at + 1 < len(starts) and starts[at + 1] <= place:
+                    at += 1
+                found.setdefault(at, []).append(place - starts[at])
+            self._by_sentence[key] = (places, found)
+        return self._by_sentence[key][1]
 
     @cached_property
     def sentences(self) -> tuple[Sentence, ...]:
@@ -207,7 +240,7 @@ class RecordText:
         return (title, *_inferred(list(self._of_abstract())))
 
     @cached_property
-    def _starts(self) -> list[int]:
+    def starts(self) -> list[int]:
         """Where in ``lower`` each sentence starts."""
         behind = len(self.title) + 1
         return [s.start if s.part == "title" else behind + s.start for s in self.sentences]
@@ -219,7 +252,7 @@ class RecordText:
 
     def sentence_at(self, place: int) -> int:
         """The number of the sentence that holds a place of ``lower``."""
-        return max(0, bisect_right(self._starts, place) - 1)
+        return max(0, bisect_right(self.starts, place) - 1)
 
     def _of_abstract(self) -> Iterator[tuple[Sentence, bool]]:
         """Each sentence, and whether its section is labelled."""
@@ -237,6 +270,41 @@ class RecordText:
 
 
 _WORD = re.compile(r"[^\W_]+")
+# Spaces of other kinds, which publishers set between a number and its unit.
+_SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
+# Digits that begin a number: 12 in "n=12", not in "DSM-12", "1,012" or "0.12". The first digit comes first, since
+# looking for it is fast; what must not stand before it is looked at then.
+_DIGITS = re.compile(r"[0-9](?<![^\W_][0-9])(?<![0-9][.,][0-9])(?<![^\W\d_][-\u2010\u2011][0-9])[0-9]*")
+_COUNTS = re.compile(
+    r"[0-9a-z][0-9a-z,\u2009\u202f\u2010-]{0,30}[\s\u2010-](?:\([^()]{1,20}\)\s)?(?!mg|m?l\b|kg|mm|cm|g\b|h\b|hours?|mins?\b|minutes?|"
+    r"days?|weeks?|wks?|months?|years?|yrs?|old|to\b|vs|versus|times|points?|fold|per|in |at |were\b(?!.{0,24}random)|had\b)[0-9a-z(]"
+)
+# By their beginnings: "seven" finds "seventeen" and "seventy" too.
+_NUMBER_WORDS = (
+    "two three four five six seven eight nine ten eleven twelve thirteen fifteen twenty thirty forty fifty "
+    "sixteen sixty"
+).split()
+_NUMBER_BEGINNINGS = {
+    word[:4]: tuple(w for w in _NUMBER_WORDS if w[:4] == word[:4]) for word in _NUMBER_WORDS
+}
+_ONE_HUNDRED = ("one hundred", "a hundred")
+_HUNDREDS = ("hundred and ", "hundred ", "hundred-and-")
+
+
+def _number_words(beginnings: frozenset[str]) -> Iterator[str]:
+    """The words that may begin a number in a text with these beginnings of words."""
+    for beginning in beginnings & _NUMBER_BEGINNINGS.keys():
+        yield from _NUMBER_BEGINNINGS[beginning]
+    if "hund" in beginnings:
+        yield from _ONE_HUNDRED
+
+
+def _begins_word(text: str, place: int) -> bool:
+    """Whether a word begins at a place: "two" in "two arms", not in "network" or "twenty-two"."""
+    if not place:
+        return True
+    last = text[place - 1]
+    return not last.isalnum() and (last not in "-\u2010\u2011" or not text[place - 2 : place - 1].isalpha())
 
 
 def lower(text: str) -> str:
