@@ -8,9 +8,10 @@ https://structuredabstracts.nlm.nih.gov.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
-from collections.abc import Iterator
-from functools import cached_property
+import unicodedata
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -175,6 +176,21 @@ def _clause(text: str) -> int:
     )
 
 
+class Folded(NamedTuple):
+    """A text without accents; ``places`` says where each of its characters stood, None where none has moved."""
+
+    text: str
+    places: Sequence[int] | None = None
+
+    def before(self, place: int) -> int:
+        """Where a place of the folded text was."""
+        return place if self.places is None else self.places[place]
+
+    def now(self, place: int) -> int:
+        """Where a place of the text as it was has gone."""
+        return place if self.places is None else bisect_left(self.places, place)
+
+
 class RecordText:
     """What of a record is read as text. Built once a record; nothing is computed before it is asked for."""
 
@@ -194,6 +210,18 @@ class RecordText:
         return frozenset([word[:4] for word in _WORD.findall(self.lower)])
 
     @cached_property
+    def folded(self) -> Folded:
+        """``lower`` as words of a search are compared with it: no accents."""
+        return fold(self.lower)
+
+    @cached_property
+    def folded_beginnings(self) -> frozenset[str]:
+        """``beginnings`` of the folded text."""
+        if self.folded.text == self.lower:
+            return self.beginnings
+        return frozenset([word[:4] for word in _WORD.findall(self.folded.text)])
+
+    @cached_property
     def sentences(self) -> tuple[Sentence, ...]:
         """The title, and the sentences of the abstract in order."""
         title = Sentence("title", 0, len(self.title), "title", self.title)
@@ -204,6 +232,10 @@ class RecordText:
         """Where in ``lower`` each sentence starts."""
         behind = len(self.title) + 1
         return [s.start if s.part == "title" else behind + s.start for s in self.sentences]
+
+    def start_of(self, number: int) -> int:
+        """Where in ``lower`` the sentence of this number starts."""
+        return self._starts[number]
 
     def end_of(self, number: int) -> int:
         """Where in ``lower`` the sentence of this number ends."""
@@ -230,6 +262,31 @@ class RecordText:
 
 
 _WORD = re.compile(r"[^\W_]+")
+_FOREIGN = re.compile(r"[^\x00-\x7f]")
+
+
+def fold(small: str) -> Folded:
+    """A text in lower case without accents, as ``tracker.query`` folds words; few records have letters to fold."""
+    if small.isascii():
+        return Folded(small)
+    signs = {sign: plain for sign in set(_FOREIGN.findall(small)) if (plain := _plain(sign)) != sign}
+    if all(len(plain) == 1 for plain in signs.values()):
+        for sign, plain in signs.items():
+            small = small.replace(sign, plain)
+        return Folded(small)
+    letters = [(letter, place) for place, sign in enumerate(small) for letter in signs.get(sign, sign)]
+    return Folded("".join(letter for letter, _ in letters), [*(place for _, place in letters), len(small)])
+
+
+@cache
+def _plain(sign: str) -> str:
+    """A letter without its accent, nothing for an accent by itself; other signs stay."""
+    if unicodedata.combining(sign):
+        return ""
+    if not sign.isalpha():
+        return sign
+    letters = unicodedata.normalize("NFKD", sign).casefold()
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def lower(text: str) -> str:
