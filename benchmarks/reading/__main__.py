@@ -1,6 +1,6 @@
 """How well records are read, group by group, against people's labels.
 
-Run: ``python -m benchmarks.reading [--develop] [--group NAME] [--errors]``. Without ``--develop`` it measures
+Run: ``python -m benchmarks.reading [--develop] [--group NAME] [--labels WHOSE] [--errors]``. Without ``--develop`` it measures
 the three quarters that nobody tuned on, and writes ``tracker/reading/accuracy.json``, from which pages and docs have
 their figures.
 """
@@ -11,7 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from benchmarks.reading import labels, scores
+from benchmarks.reading import labels, questions, scores
 from benchmarks.reading.scores import Figure, Pair
 
 
@@ -35,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
                     for label in labels.read(record.article):
                         if label.group == task.group:
                             print(f"    {label.value} <- {label.rule}: {label.quote}")
+    if options.group in (None, "questions"):
+        questions.report(develop=options.develop, labels=options.labels, errors=options.errors)
     return 0
 
 
@@ -58,7 +60,13 @@ def _text(figure: Figure) -> str:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.reading")
     parser.add_argument("--develop", action="store_true", help="the quarter that rules are written with")
-    parser.add_argument("--group", help="only this group, or this task")
+    parser.add_argument("--group", help="only this group, or this task; questions for directness and findings")
+    parser.add_argument(
+        "--labels",
+        choices=["ours", "gold", "simple"],
+        default="ours",
+        help="whose labels directness follows from: ours, the reader's own, or a few plain patterns'",
+    )
     parser.add_argument("--errors", action="store_true", help="each record that is read otherwise")
     return parser.parse_args(arguments)
 

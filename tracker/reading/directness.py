@@ -1,0 +1,105 @@
+"""How directly a record bears on a question, by the rules of the question's file.
+
+Direct, indirect and off are ours; the thought is GRADE's: evidence is indirect where its people, its treatment or its
+outcome differ from those asked about (Guyatt 2011, doi:10.1016/j.jclinepi.2011.04.014).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+from tracker.questions import DirectnessRule, Question, Verdict
+from tracker.reading.engine import Record
+from tracker.reading.findings import MEASURED, NOT_MEASURED, RESULT, Findings, Side
+from tracker.reading.labels import Label
+from tracker.reading.outcomes import Phrase, phrases, spans_in
+from tracker.reading.text import RecordText
+
+Values = Mapping[str, set[str]]
+_MEASURED = (RESULT, MEASURED, NOT_MEASURED)
+
+
+class Directness(NamedTuple):
+    """How directly a record bears on a question, why in plain words, and the rule and version that say so."""
+
+    value: Verdict
+    reason: str
+    rule: str
+    version: int
+
+
+def directness(
+    record: Record, found: Findings, question: Question, labels: Iterable[Label] | None = None
+) -> Directness | None:
+    """By the first rule that fits; ``labels`` stand in for those that the record was read as.
+
+    None for a question without rules.
+    """
+    reading = question.reading
+    if reading is None:
+        return None
+    values = _values(record.labels if labels is None else labels)
+    if "notice" in values.get("design", ()):
+        return Directness("off", "a notice about another paper", "notice", reading.version)
+    for rule in reading.rules:
+        if _fits(rule, record.text, found, values):
+            return Directness(rule.value, rule.reason, rule.name, reading.version)
+    return Directness("off", reading.otherwise, "otherwise", reading.version)
+
+
+def _values(labels: Iterable[Label]) -> Values:
+    values: dict[str, set[str]] = {}
+    for label in labels:
+        values.setdefault(label.group, set()).add(label.value)
+    return values
+
+
+def _fits(rule: DirectnessRule, text: RecordText, found: Findings, values: Values) -> bool:
+    return (
+        _named(rule, found)
+        and all(_has(values, *condition) for condition in rule.labels)
+        and not any(_has(values, *condition) for condition in rule.without)
+        and (not rule.says or _says(text, _phrases(rule.says)))
+        and not (rule.lacks and _says(text, _phrases(rule.lacks)))
+    )
+
+
+def _has(values: Values, group: str, wanted: frozenset[str]) -> bool:
+    mine = values.get(group)
+    return mine is not None and (not wanted or not wanted.isdisjoint(mine))
+
+
+def _named(rule: DirectnessRule, found: Findings) -> bool:
+    """Whether the outcome is named as the rule asks, on one of its sides."""
+    if rule.outcome == "none":
+        return True
+    sides = [side for side in found.sides if not rule.sides or side.name in rule.sides]
+    return any(_evidence(rule, side) for side in sides)
+
+
+def _evidence(rule: DirectnessRule, side: Side) -> bool:
+    if rule.outcome == "any":
+        return side.state in _MEASURED
+    if rule.outcome == "reported":
+        return side.state == RESULT
+    if rule.outcome == "title":
+        return "title" in side.places
+    return bool(side.places)
+
+
+@lru_cache(maxsize=256)
+def _phrases(texts: tuple[str, ...]) -> tuple[Phrase, ...]:
+    return phrases(texts)
+
+
+def _says(text: RecordText, wanted: tuple[Phrase, ...]) -> bool:
+    """Whether a sentence about the paper itself holds one of these phrases."""
+    near = [phrase for phrase in wanted if phrase.may_stand_in(text.folded_beginnings)]
+    return any(
+        any(True for _ in spans_in(text, phrase, number))
+        for number, sentence in enumerate(text.sentences if near else ())
+        if sentence.section != "background"
+        for phrase in near
+    )

@@ -1,0 +1,377 @@
+"""What an abstract says of a question's outcome: its own sentences, in the order in which a reader needs them.
+
+Results come before conclusions, and of them what names the primary outcome or reports no difference comes first: in
+abstracts of trials without a significant primary result, conclusions favour the treatment more often than not
+(Boutron 2010, doi:10.1001/jama.2010.651). Aims, what was only measured, and others' work are no findings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+from tracker.query.vocabulary import MeshTree, default_tree
+from tracker.questions import Question, Reading
+from tracker.reading.engine import Record
+from tracker.reading.outcomes import Matcher, Mentions
+from tracker.reading.text import Part, RecordText, Section, Sentence
+
+State = Literal[
+    "result given",
+    "measured, result not in the abstract",
+    "said not to have been measured",
+    "not mentioned",
+]
+RESULT: State = "result given"
+MEASURED: State = "measured, result not in the abstract"
+NOT_MEASURED: State = "said not to have been measured"
+NOT_MENTIONED: State = "not mentioned"
+_BY_STRENGTH: tuple[State, ...] = (RESULT, MEASURED, NOT_MEASURED, NOT_MENTIONED)
+
+
+class Count(NamedTuple):
+    """A number of people with its words; ``start`` and ``end`` are offsets in the plain text of its part."""
+
+    number: int
+    start: int
+    end: int
+    part: Part = "abstract"
+
+
+class Finding(NamedTuple):
+    """A sentence about a question's outcome, by its offsets (code points, end exclusive) in its part's plain text.
+
+    ``cue`` is the words for which it was taken; ``side`` is the side of the outcome that it is about, and ``about`` the
+    number of people that it says it is about.
+    """
+
+    part: Part
+    start: int
+    end: int
+    section: Section
+    cue: str
+    side: str
+    about: Count | None = None
+
+
+class Side(NamedTuple):
+    """What a record says of one side of an outcome.
+
+    ``places`` are the sections whose sentences name it, background left out; ``heading`` is a MeSH heading of the
+    record that the outcome's lines ask for.
+    """
+
+    name: str
+    state: State
+    places: frozenset[Section] = frozenset()
+    heading: str | None = None
+
+
+class Findings(NamedTuple):
+    """All that a record says of a question's outcome. ``state`` is the strongest of its sides'.
+
+    ``reached`` is the number of people who reached the longest follow-up, where the abstract says so.
+    """
+
+    state: State
+    sentences: tuple[Finding, ...] = ()
+    sides: tuple[Side, ...] = ()
+    reached: Count | None = None
+
+
+def findings(record: Record, question: Question) -> Findings:
+    """The findings of a record for a question; "not mentioned" for a question that says nothing of its outcome."""
+    if question.reading is None:
+        return Findings(NOT_MENTIONED)
+    found: list[tuple[_Rank, Finding]] = []
+    sides = []
+    for matcher in matchers(question.reading):
+        mentions = matcher.mentions(record.text, record.article)
+        if not mentions:
+            sides.append(Side(matcher.outcome.name, NOT_MENTIONED))
+            continue
+        account = _Account(record.text, matcher, mentions)
+        own = account.findings()
+        found += own
+        sides.append(Side(matcher.outcome.name, account.state(bool(own)), account.places, mentions.heading))
+    state = min((side.state for side in sides), key=_BY_STRENGTH.index)
+    sentences = _each_once(finding for _, finding in sorted(found, key=lambda each: each[0]))
+    return Findings(state, sentences, tuple(sides), _reached(record.text) if sentences else None)
+
+
+def matchers(reading: Reading) -> tuple[Matcher, ...]:
+    """One for each side of the outcome; compiled once for a question and the headings that are known."""
+    return _matchers(reading, default_tree())
+
+
+@lru_cache(maxsize=64)
+def _matchers(reading: Reading, tree: MeshTree) -> tuple[Matcher, ...]:
+    return tuple(Matcher(outcome, tree) for outcome in reading.outcomes)
+
+
+def _each_once(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Each sentence once for each side, in order."""
+    return tuple({(finding.side, finding.part, finding.start): finding for finding in found}.values())
+
+
+# -- what a sentence does --------------------------------------------------------------------------
+
+_PRIMARY = re.compile(
+    r"\bprimary (?:[\w-]+ ){0,3}?(?:outcome|end[ -]?point|measure|analys[ie]s|hypothes[ie]s)|\bmain outcome|"
+    r"\b(?:treatment|group|time|condition|drug|arm)s?[ -](?:by|x|×)[ -][\w-]{2,20}|\binteractions?\b"
+)
+# No difference, as abstracts say it.
+_NULL = re.compile(
+    r"\bnon-?significan|\bnot (?:[\w-]+ ){0,3}significan|\b(?:did|do|does|was|were|is|are|has|had|have) (?:\w+ )?not\b|"
+    r"\bno (?:[\w-]+ ){0,3}(?:differences?|effects?|changes?|evidence|benefits?|improvements?|interactions?|"
+    r"associations?|correlations?|relationships?|declines?|impairments?|deficits?|increases?|decreases?|cases?)\b|"
+    r"\bdidn['’]t\b|\bneither\b|\bnor\b|\bfailed to\b|\bcomparable\b|\b(?:was|were|remained) (?:\w+ )?(?:similar|unchanged|"
+    r"stable)\b|\bnone of\b|\bwithout (?:any |a )?(?:significant |change|effect|impair|deficit|\w+ (?:impairment|deficit|decline))"
+)
+# What was looked at, which is no result.
+_LOOKED_AT = re.compile(
+    r"\b(?:was|were|are|is|be|been|being) (?:[\w-]+ ){0,2}(?:assessed|measured|evaluated|examined|tested|monitored|"
+    r"administered|recorded|collected|used|performed|investigated|analy[sz]ed|explored|tracked|rated|determined|"
+    r"obtained|compared|reviewed|discussed|described|studied|conducted|addressed|considered|presented|searched|"
+    r"summari[sz]ed|outlined|included|recruited|enrolled)\b|"
+    r"\b(?:outcomes?|measures?|measurements?|endpoints?|assessments?|batter(?:y|ies)|tests?) (?:\w+ )?"
+    r"(?:include[ds]?|are|consist\w*|compris\w+|were|was|will)\b|"
+    r"\bwe (?:\w+ )?(?:assess|measur|evaluat|examin|test|investigat|explor|review|discuss|describ|summari|compar|aim|hypothesi[sz]|"
+    r"propos|present|search|conduct)|\bthis (?:\w+ ){0,2}(?:review|paper|article|study|chapter|protocol) (?:\w+ )?"
+    r"(?:aims?|will|examine|discuss|review|describe|summari|explore|present|provide|focus|investigate|evaluate|highlight)"
+)
+_RESULT = re.compile(
+    r"\bp\s?[<=>≤]|\d\s?%|\bci\b|significan|\bno (?:[\w-]+ ){0,3}(?:differ|effect|change|evidence|case)|"
+    r"\b(?:improv|impair|increas|decreas|reduc|worsen|declin|enhanc|attenuat|diminish|deteriorat|extend|prolong|sustain)\w*|"
+    r"\b(?:better|worse|higher|lower|greater|fewer|less|stable|unchanged|similar|comparable|uncommon|common|rare|rarely|"
+    r"frequent|absent|found|showed|shown|shows|observed|revealed|demonstrated|indicated?|remained|developed|experienced|"
+    r"reported|associated|related|correlated|predicted|led|resulted|effective|positive|negative|mixed|suggests?|appears?|"
+    r"seems?|support|confirm\w*|achieved|responded|remitted|relapsed|discontinued)\b"
+)
+# What is yet to be done or learned.
+_TO_COME = re.compile(
+    r"\b(?:further|future|more|larger?|additional|longer|long-term|controlled|prospective|rigorous)(?:[\s,-]+[\w-]+){0,6}? "
+    r"(?:research|stud(?:y|ies)|trials?|investigations?|work|data|evidence)\b|\b(?:is|are) (?:\w+ )?(?:warranted|needed|required|"
+    r"necessary|essential)\b|\bremains? (?:\w+ )?(?:to be|unclear|unknown|uncertain|elusive)|\bshould\b|\bit is (?:\w+ )?important\b|"
+    r"\b(?:will|could|would|can|may|might) (?:\w+ )?(?:inform|guide|help|provide|be (?:\w+ )?(?:explored|used|considered|determined))|"
+    r"\b(?:we|the authors?) (?:\w+ )?(?:recommend|suggest that further|hope|plan|propose|call for)|\bneed(?:s|ed)? (?:to|for)\b"
+)
+_OTHERS = re.compile(
+    r"^(?:\w+,? )?(?:previous|prior|earlier|past|recent|other) (?:[\w-]+ ){0,3}(?:stud(?:y|ies)|research|reports?|work|trials?|"
+    r"reviews?|literature|evidence) (?:has|have|had|suggest|show|report|indicat|found|demonstrat)"
+)
+_UNMEASURED = re.compile(
+    r"\b(?:not|never|nor|without|no (?:\w+ )?(?:stud(?:y|ies)|trials?|reports?|articles?))(?: \w+){0,3} (?:assess|measur|evaluat|examin|"
+    r"stud(?:y|ied)\b|investigat|test(?:ed|ing)?\b|report(?:ed|ing)?\b|address|systematic)|\b(?:did|do|does|could|were|was) not "
+    r"(?:\w+ ){0,2}(?:assess|measur|evaluat|examin|stud(?:y|ied)\b|investigat|collect|report(?:ed)?\b|address)|"
+    r"\bno (?:\w+ ){0,2}(?:data|information|assessments?|measures?|stud(?:y|ies)|reports?) (?:\w+ ){0,3}(?:on|of|about|regarding|for|"
+    r"concerning|assess|measur|evaluat|examin|investigat|address|report)|\black of (?:\w+ )?(?:data|information|studies|assessment)"
+)
+# Whether a thing was not reported to happen, or not reported on.
+_NOT_SEEN = re.compile(
+    r"\b(?:no|not|never)(?: [\w-]+){0,6} (?:was|were|been|are|is) (?:\w+ )?reported\b|\bwere not reported\b"
+)
+_LEFT_OUT = re.compile(
+    r"\bexclu(?:ded|ding|sions?)\b|\bineligible\b|\bwithout (?:a |any )?(?:history|current|lifetime)\b"
+)
+
+# -- what one side's sentences say -----------------------------------------------------------------
+
+_Rank = tuple[int, int]
+_OWN: frozenset[Section] = frozenset(("title", "aim", "methods", "results", "conclusions"))
+
+
+class _Account:
+    """What a record's sentences say of one side of an outcome that they name somewhere."""
+
+    def __init__(self, text: RecordText, matcher: Matcher, mentions: Mentions) -> None:
+        self._text = text
+        self._outcome = matcher.outcome
+        self._spans = {
+            number: spans
+            for number, spans in mentions.spans.items()
+            if not (self._section(number) == "methods" and _LEFT_OUT.search(self._lower(number)))
+        }
+        self._heading = mentions.heading
+        self.places = frozenset(map(self._section, self._spans)) & _OWN
+
+    def state(self, given: bool) -> State:
+        if given:
+            return RESULT
+        if any(self._unmeasured(number) for number in self._spans if self._section(number) != "background"):
+            return NOT_MEASURED
+        if self._heading or not self.places.isdisjoint(("title", "aim", "methods", "results")):
+            return MEASURED
+        return NOT_MENTIONED
+
+    def findings(self) -> list[tuple[_Rank, Finding]]:
+        """The sentences that count, each with its rank."""
+        found = [*self._named(), *self._unnamed()]
+        if found and all(rank[0] >= _CONCLUSION for rank, _ in found) and self._is_the_papers:
+            found += self._main_results()
+        return found
+
+    @property
+    def _is_the_papers(self) -> bool:
+        """Whether the outcome is the paper's own, as its title or its aim says."""
+        return not self.places.isdisjoint(("title", "aim"))
+
+    def _named(self) -> Iterator[tuple[_Rank, Finding]]:
+        """Results and conclusions that name the outcome."""
+        for number, spans in sorted(self._spans.items()):
+            rank = self._rank(number)
+            if rank is not None:
+                yield (rank, number), self._finding(number, self._words(spans[0]))
+
+    def _rank(self, number: int) -> int | None:
+        section, text = self._section(number), self._lower(number)
+        if section not in ("results", "conclusions") or not self._tells(text, self._first_place(number)):
+            return None
+        if self._unmeasured(number):
+            return None
+        if section == "conclusions":
+            return _CONCLUSION
+        return (
+            _PRIMARY_RESULT
+            if self._is_primary(text)
+            else _NULL_RESULT
+            if _NULL.search(text)
+            else _RESULT_NAMED
+        )
+
+    def _unnamed(self) -> Iterator[tuple[_Rank, Finding]]:
+        """Results that name the primary outcome, or report no difference, in a paper about this outcome."""
+        if not self._is_the_papers:
+            return
+        for number in self._results():
+            text = self._lower(number)
+            cue = self._primary_cue(text)
+            if cue and _RESULT.search(text):
+                yield (_PRIMARY_RESULT, number), self._finding(number, cue)
+            elif self._outcome.names == "treatment" and (null := _NULL.search(text)):
+                yield (_NULL_RESULT, number), self._finding(number, self._original(number, null.span()))
+
+    def _main_results(self) -> Iterator[tuple[_Rank, Finding]]:
+        """Where conclusions alone name the outcome, the results that they rest on: those with figures first."""
+        results = [number for number in self._results() if self._tells(self._lower(number), 0)]
+        telling = [number for number in results if _FIGURES.search(self._lower(number))] or results
+        for number in telling[:2]:
+            cue = _FIGURES.search(self._lower(number)) or _RESULT.search(self._lower(number))
+            if cue:
+                yield (_RESULT_UNNAMED, number), self._finding(number, self._original(number, cue.span()))
+
+    def _results(self) -> Iterator[int]:
+        for number, sentence in enumerate(self._text.sentences):
+            if sentence.section == "results" and number not in self._spans:
+                yield number
+
+    def _tells(self, text: str, place: int) -> bool:
+        """Whether a sentence reports something, rather than what was looked at, others found, or is to come."""
+        if _OTHERS.search(text):
+            return False
+        ahead = _TO_COME.search(text)
+        if ahead and (ahead.start() <= place or not _RESULT.search(text[: ahead.start()])):
+            return False
+        return not _LOOKED_AT.search(text) or bool(_RESULT.search(text))
+
+    def _unmeasured(self, number: int) -> bool:
+        text = self._lower(number)
+        return bool(_UNMEASURED.search(text)) and not _NOT_SEEN.search(text) and not _FIGURES.search(text)
+
+    # The primary outcome
+
+    def _is_primary(self, text: str) -> bool:
+        return bool(_PRIMARY.search(text))
+
+    def _primary_cue(self, text: str) -> str | None:
+        found = _PRIMARY.search(text)
+        return found[0] if found else None
+
+    # Places
+
+    def _section(self, number: int) -> Section:
+        return self._text.sentences[number].section
+
+    def _lower(self, number: int) -> str:
+        return self._text.lower[self._text.start_of(number) : self._text.end_of(number)]
+
+    def _first_place(self, number: int) -> int:
+        return min(start for start, _ in self._spans[number]) - self._text.start_of(number)
+
+    def _words(self, span: tuple[int, int]) -> str:
+        number = self._text.sentence_at(span[0])
+        start = self._text.start_of(number)
+        return self._original(number, (span[0] - start, span[1] - start))
+
+    def _original(self, number: int, span: tuple[int, int]) -> str:
+        return self._text.sentences[number].text[slice(*span)]
+
+    def _finding(self, number: int, cue: str) -> Finding:
+        sentence = self._text.sentences[number]
+        return Finding(
+            sentence.part,
+            sentence.start,
+            sentence.end,
+            sentence.section,
+            cue,
+            self._outcome.name,
+            _about(sentence),
+        )
+
+
+_PRIMARY_RESULT, _NULL_RESULT, _RESULT_NAMED, _RESULT_UNNAMED, _CONCLUSION = range(5)
+_FIGURES = re.compile(r"\bp\s?[<=>≤]|\d\s?%|\bci\b|\bn\s?=|significan|\b(?:odds|hazard|risk) ratio")
+
+# -- how many people -------------------------------------------------------------------------------
+
+_NUMBER = r"[0-9]{1,3}(?:,[0-9]{3}){1,2}|[0-9]{1,6}"
+_PEOPLE = (
+    r"(?:patients|participants|subjects|individuals|people|persons|adults|volunteers|men|women|children|adolescents|"
+    r"veterans|respondents|users|responders|remitters|completers|cases)"
+)
+_ABOUT = re.compile(
+    rf"\b(?:of|among|in|from|for|across) (?:the |these |all |those |a total of )*(?P<among>{_NUMBER}) (?:[\w-]+ ){{0,3}}?(?:{_PEOPLE}\b|who\b)|"
+    rf"\b(?P<some>[0-9]{{1,6}})(?: {_PEOPLE})? (?:\([^()]{{1,20}}\) )?(?:out )?of (?:the )?(?P<whole>{_NUMBER})\b|"
+    rf"\b(?P<part>[0-9]{{1,5}})/(?P<all>[0-9]{{1,5}})\b(?=[,;]? ?[(\[]?[0-9.]{{1,5}} ?%|[)\]]? {_PEOPLE}\b)",
+    re.IGNORECASE,
+)
+_COMPLETED = re.compile(
+    rf"\b(?P<number>{_NUMBER})(?: ?\([^()]{{1,25}}\))?(?: (?:out )?of (?:the )?(?P<whole>{_NUMBER}))?(?P<between>(?: [\w/-]+){{0,8}}?) "
+    r"(?:completed|finished|were followed (?:up )?(?:for|to|until)|remained in|reached) "
+    r"(?!(?:\w+ ){0,3}(?:surveys?|questionnaires?|interviews?|baseline|tasks?|measures?|tests?|batter|scales?|assessments? at baseline|remission|response))",
+    re.IGNORECASE,
+)
+_ARM = re.compile(r"\b(?:groups?|arms?)\b", re.IGNORECASE)
+
+
+def _about(sentence: Sentence) -> Count | None:
+    """The number of people whom a sentence says it is about: "of the 150 who", "12 of 40", "3/20 (15 %)"."""
+    for found in _ABOUT.finditer(sentence.text):
+        name = next(name for name in ("among", "whole", "all") if found[name])
+        some = found["some"] or found["part"]
+        number = _int(found[name])
+        if number and (some is None or _int(some) <= number):
+            start, end = found.span(name)
+            return Count(number, sentence.start + start, sentence.start + end, sentence.part)
+    return None
+
+
+def _reached(text: RecordText) -> Count | None:
+    """The number that reached the end, the last that the abstract says; never that of one arm."""
+    if "complet" not in text.lower and "follow" not in text.lower and "remained in" not in text.lower:
+        return None
+    last = None
+    for sentence in text.sentences:
+        if sentence.part == "title" or sentence.section in ("background", "aim"):
+            continue
+        for found in _COMPLETED.finditer(sentence.text):
+            if not _ARM.search(found["between"]):
+                start, end = found.span("number")
+                last = Count(_int(found["number"]), sentence.start + start, sentence.start + end)
+    return last
+
+
+def _int(text: str) -> int:
+    return int(text.replace(",", ""))

@@ -1,0 +1,291 @@
+"""Where a record's sentences name a question's outcome: by the terms of a line of its search, and by further words.
+
+Words are compared as ``tracker.query`` compares them: case, accents and what parts words make no difference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache
+from itertools import permutations
+from typing import NamedTuple
+
+from tracker.article import Article
+from tracker.query.errors import QueryError
+from tracker.query.syntax import Node, Operation, Term, parse, terms
+from tracker.query.vocabulary import MeshTree, fold_value, fold_words
+from tracker.questions import Outcome
+from tracker.reading.text import Part, RecordText
+
+# The fields of a search whose words stand in title or abstract, and the part that they may stand in.
+_FIELDS: dict[str, tuple[Part, ...]] = {
+    "ti": ("title",),
+    "ab": ("abstract",),
+    "tiab": ("title", "abstract"),
+    "tw": ("title", "abstract"),
+    "all": ("title", "abstract"),
+}
+_BOTH: tuple[Part, ...] = ("title", "abstract")
+_HEADINGS = ("mh", "majr")
+# Between two words of a phrase; bounded, as records are hostile input.
+_BETWEEN = r"[\W_]{1,9}"
+_FEW_WORDS = rf"(?:{_BETWEEN}[^\W_]{{1,40}}){{0,3}}?{_BETWEEN}"
+# Each further word of a proximity search multiplies the orders that are tried.
+MAX_NEAR = 4
+_LETTERS = 4
+
+Spans = dict[int, list[tuple[int, int]]]
+
+
+class Phrase:
+    """Words to be found in a record's text, each one of several ways to write it.
+
+    ``keys`` holds for each word the first letters of its ways: a text that lacks any of them needs no other look.
+    """
+
+    __slots__ = ("firsts", "keys", "parts", "pattern")
+
+    def __init__(self, words: Sequence[Sequence[str] | None], parts: tuple[Part, ...] = _BOTH) -> None:
+        """``words``: the folded ways of each, ``*`` at the end for any ending; None for up to three other words."""
+        self.parts = parts
+        solid = [ways for ways in words if ways is not None]
+        self.firsts = tuple({way.rstrip("*").split()[0] for way in solid[0]})
+        self.keys = tuple(key for ways in solid if (key := frozenset(map(_key, ways))) and "" not in key)
+        self.pattern = re.compile(_joined(words))
+
+    def spans(self, text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
+        """Where it stands in a folded text, or in a piece of one."""
+        end = len(text) if end is None else end
+        for first in self.firsts:
+            at = text.find(first, start, end)
+            while at >= 0:
+                if (not at or not text[at - 1].isalnum()) and (found := self.pattern.match(text, at, end)):
+                    yield found.span()
+                at = text.find(first, at + 1, end)
+
+    def may_stand_in(self, beginnings: frozenset[str]) -> bool:
+        return not any(key.isdisjoint(beginnings) for key in self.keys)
+
+
+def phrases(texts: Iterable[str]) -> tuple[Phrase, ...]:
+    """Phrases as a question's file has them: ``a|b`` is either, ``*`` any ending, ``...`` up to three words."""
+    return tuple(phrase for text in texts if (phrase := _phrase(text)))
+
+
+@cache
+def _phrase(text: str) -> Phrase | None:
+    pieces = text.split()
+    words: list[list[str] | None] = []
+    for piece in pieces:
+        if piece == "...":
+            words += [None] if words and words[-1] is not None else []
+        else:
+            ways = [fold_words(way) + "*" * way.endswith("*") for way in piece.split("|")]
+            words.append([way for way in ways if way.strip("*")])
+    # What stands beside nothing is no gap.
+    while words and words[-1] is None:
+        words.pop()
+    while words and words[0] is None:
+        words.pop(0)
+    return Phrase(words) if words and all(ways or ways is None for ways in words) else None
+
+
+def _joined(words: Sequence[Sequence[str] | None]) -> str:
+    """One pattern of all words; what parts them is not matched again behind a gap."""
+    pattern, before = "", ""
+    for ways in words:
+        if ways is None:
+            before = _FEW_WORDS
+            continue
+        pattern += f"{before}(?:{'|'.join(map(_way, ways))})"
+        before = _BETWEEN
+    return pattern
+
+
+def _way(way: str) -> str:
+    bare = way.rstrip("*")
+    ending = r"[^\W_]{0,40}" if way.endswith("*") else r"(?![^\W_])"
+    return _BETWEEN.join(map(re.escape, bare.split())) + ending
+
+
+def _key(way: str) -> str:
+    """The first letters of its longest word that is not cut short of them; empty where any beginning will do."""
+    words = way.rstrip("*").split()
+    if way.endswith("*") and len(words[-1]) < _LETTERS:
+        words.pop()
+    return max(words, key=len)[:_LETTERS] if words else ""
+
+
+class Mentions(NamedTuple):
+    """Where a record names an outcome: spans of ``RecordText.lower`` by the number of the sentence, and a heading."""
+
+    spans: Mapping[int, Sequence[tuple[int, int]]]
+    heading: str | None
+
+    def __bool__(self) -> bool:
+        return bool(self.spans) or self.heading is not None
+
+
+_NOWHERE = Mentions({}, None)
+
+
+class Matcher:
+    """One side of an outcome, compiled once: what ``mentions`` of a record name it."""
+
+    def __init__(self, outcome: Outcome, tree: MeshTree) -> None:
+        self.outcome = outcome
+        self._lines = [node for query in outcome.queries if (node := _parsed(query))]
+        self._phrases: dict[Term, tuple[Phrase, ...]] = {}
+        for term in self._terms():
+            if term.field.key in _FIELDS:
+                self._phrases[term] = _of_term(term)
+        self._words = phrases(outcome.words)
+        self._exceptions = phrases(outcome.exceptions)
+        self._headings = self._exploded(tree)
+        every = [*self._words, *(phrase for each in self._phrases.values() for phrase in each)]
+        self._beginnings = frozenset(key for phrase in every for keys in phrase.keys[:1] for key in keys)
+        # A phrase without any beginning to look up has to be looked for in every text.
+        self._blind = any(not phrase.keys for phrase in every)
+
+    def mentions(self, text: RecordText, article: Article) -> Mentions:
+        """Where the record names the outcome. A record that has none of the first letters is left at once."""
+        heading = self._heading(article)
+        beginnings = text.folded_beginnings
+        if not self._blind and self._beginnings.isdisjoint(beginnings):
+            return _NOWHERE if heading is None else Mentions({}, heading)
+        found: Spans = defaultdict(list)
+        for line in self._lines:
+            for number, spans in (self._evaluated(line, text, beginnings) or {}).items():
+                found[number] += spans
+        for phrase in self._words:
+            if phrase.may_stand_in(beginnings):
+                _add(found, _in_sentences(phrase, text))
+        return Mentions(self._without_exceptions(found, text, beginnings), heading)
+
+    def _terms(self) -> Iterator[Term]:
+        for line in self._lines:
+            yield from (term for term in terms(line) if isinstance(term, Term))
+
+    def _exploded(self, tree: MeshTree) -> frozenset[str]:
+        """Every heading that the lines ask for, folded, but those that an exception names."""
+        asked = [term for term in self._terms() if term.field.key in _HEADINGS and not term.truncated]
+        names = {
+            name
+            for term in asked
+            for name in (tree.explode(term.text) if term.explode else {fold_value(term.text)})
+            if "/" not in name
+        }
+        return frozenset(
+            name for name in names if not any(any(phrase.spans(name)) for phrase in self._exceptions)
+        )
+
+    def _heading(self, article: Article) -> str | None:
+        for heading in article.mesh_headings:
+            if _folded_heading(heading.descriptor) in self._headings:
+                return heading.descriptor
+        return None
+
+    def _evaluated(self, node: Node, text: RecordText, beginnings: frozenset[str]) -> Spans | None:
+        """The sentences that fit a line, with the words that do; None for what no sentence can be judged by."""
+        if isinstance(node, Operation):
+            return self._combined(node, text, beginnings)
+        chosen = self._phrases.get(node) if isinstance(node, Term) else None
+        if chosen is None:
+            return None
+        found: Spans = defaultdict(list)
+        for phrase in chosen:
+            if phrase.may_stand_in(beginnings):
+                _add(found, _in_sentences(phrase, text))
+        return found
+
+    def _combined(self, node: Operation, text: RecordText, beginnings: frozenset[str]) -> Spans | None:
+        operands = [self._evaluated(operand, text, beginnings) for operand in node.operands]
+        if node.operator == "NOT":
+            wanted = operands[0]
+            if wanted is None:
+                return None
+            unwanted = {number for spans in operands[1:] if spans for number in spans}
+            return {number: spans for number, spans in wanted.items() if number not in unwanted}
+        judged = [spans for spans in operands if spans is not None]
+        if not judged:
+            return None
+        numbers = (
+            set(judged[0]).union(*judged) if node.operator == "OR" else set(judged[0]).intersection(*judged)
+        )
+        return {number: [span for spans in judged for span in spans.get(number, ())] for number in numbers}
+
+    def _without_exceptions(self, found: Spans, text: RecordText, beginnings: frozenset[str]) -> Spans:
+        """Without words that are part of a phrase in which they mean something else."""
+        exceptions = [phrase for phrase in self._exceptions if found and phrase.may_stand_in(beginnings)]
+        if not exceptions:
+            return found
+        left: Spans = {}
+        for number, spans in found.items():
+            barred = [span for phrase in exceptions for span in spans_in(text, phrase, number)]
+            kept = [span for span in spans if not any(b[0] < span[1] and span[0] < b[1] for b in barred)]
+            if kept:
+                left[number] = kept
+        return left
+
+
+def _add(found: Spans, spans: Iterable[tuple[int, tuple[int, int]]]) -> None:
+    for number, span in spans:
+        found[number].append(span)
+
+
+def spans_in(text: RecordText, phrase: Phrase, number: int) -> Iterator[tuple[int, int]]:
+    """Where in ``RecordText.lower`` a phrase stands in the sentence of this number."""
+    folded = text.folded
+    start, end = folded.now(text.start_of(number)), folded.now(text.end_of(number))
+    for found in phrase.spans(folded.text, start, end):
+        yield folded.before(found[0]), folded.before(found[1])
+
+
+def _in_sentences(phrase: Phrase, text: RecordText) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Each place where it stands whole in one sentence of its parts, with the sentence's number."""
+    folded = text.folded
+    for found in phrase.spans(folded.text):
+        start, end = folded.before(found[0]), folded.before(found[1])
+        number = text.sentence_at(start)
+        if end <= text.end_of(number) and text.sentences[number].part in phrase.parts:
+            yield number, (start, end)
+
+
+def _parsed(query: str) -> Node | None:
+    """None for a line that cannot be read: the check of its question tells what is wrong with it."""
+    try:
+        return parse(query)
+    except QueryError:
+        return None
+
+
+def _of_term(term: Term) -> tuple[Phrase, ...]:
+    """A term's words in order; of a proximity search in each order, with few enough words between."""
+    parts, words = _FIELDS[term.field.key], fold_words(term.text).split()
+    if not words:
+        return ()
+    if term.distance is None:
+        whole = " ".join(words) + "*" * term.truncated
+        return (Phrase([[whole]], parts),)
+    if len(words) > MAX_NEAR:
+        return ()
+    return tuple(_Near(order, term.distance, parts) for order in permutations(words))
+
+
+class _Near(Phrase):
+    """Words in this order with at most ``distance`` others between two of them."""
+
+    __slots__ = ()
+
+    def __init__(self, words: Sequence[str], distance: int, parts: tuple[Part, ...]) -> None:
+        super().__init__([[word] for word in words], parts)
+        between = rf"(?:{_BETWEEN}[^\W_]{{1,40}}){{0,{min(distance, 9)}}}?{_BETWEEN}"
+        self.pattern = re.compile(between.join(map(_way, words)))
+
+
+@lru_cache(maxsize=65536)
+def _folded_heading(name: str) -> str:
+    """Headings are few, and come again with every record."""
+    return fold_value(name)
