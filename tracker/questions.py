@@ -79,7 +79,7 @@ Phrase = Annotated[
 ]
 Values = Literal["any"] | Annotated[list[Prose], Field(min_length=1)]
 Verdict = Literal["direct", "indirect", "off"]
-Evidence = Literal["any", "reported", "named", "title", "none"]
+Evidence = Literal["any", "studied", "reported", "named", "title", "none"]
 
 
 class OutcomePart(Part):
@@ -114,12 +114,15 @@ class DirectnessPart(Part):
     outcome: Evidence = Field(
         default="any",
         description=(
-            "any: measured, reported or reviewed; reported: with a result; named: in any sentence about the paper "
+            "any: measured, reported or reviewed; studied: not only in the conclusions; reported: with a result; named: in any sentence about the paper "
             "itself; title: in the title; none: whether or not it is there"
         ),
     )
     sides: list[LineName] = Field(
         default=[], description="Sides of the outcome that count; all where left out"
+    )
+    beside: list[Phrase] = Field(
+        default=[], description="Phrases, one of which a sentence that names the outcome holds"
     )
     says: list[Phrase] = Field(default=[], description="Phrases, one of which its own sentences hold")
     lacks: list[Phrase] = Field(default=[], description="Phrases, none of which its own sentences hold")
@@ -194,6 +197,7 @@ class DirectnessRule(NamedTuple):
     without: Conditions = ()
     outcome: Evidence = "any"
     sides: frozenset[str] = frozenset()
+    beside: tuple[str, ...] = ()
     says: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
 
@@ -335,6 +339,7 @@ def _rule(part: DirectnessPart) -> DirectnessRule:
         _conditions(part.without),
         part.outcome,
         frozenset(part.sides),
+        tuple(part.beside),
         tuple(part.says),
         tuple(part.lacks),
     )
@@ -398,7 +403,7 @@ class _Reader(Reader[_File]):
         if error["type"] == "string_pattern_mismatch" and place[:1] == ("search",):
             return f'"{place[-1]}" cannot name a search line; use a-z, 0-9, _ and -, beginning with a letter'
         if error["type"] == "string_pattern_mismatch" and place[:1] == ("reading",):
-            if {"words", "except", "says", "lacks"} & set(place):
+            if {"words", "except", "beside", "says", "lacks"} & set(place):
                 what = 'cannot be looked for; write up to ten words, as in "loss|lack of ... respons*"'
             else:
                 what = "is not a name; use a-z, 0-9, _ and -, beginning with a letter"

@@ -58,7 +58,7 @@ def _values(labels: Iterable[Label]) -> Values:
 
 def _fits(rule: DirectnessRule, text: RecordText, found: Findings, values: Values) -> bool:
     return (
-        _named(rule, found)
+        _named(rule, text, found)
         and all(_has(values, *condition) for condition in rule.labels)
         and not any(_has(values, *condition) for condition in rule.without)
         and (not rule.says or _says(text, _phrases(rule.says)))
@@ -71,17 +71,24 @@ def _has(values: Values, group: str, wanted: frozenset[str]) -> bool:
     return mine is not None and (not wanted or not wanted.isdisjoint(mine))
 
 
-def _named(rule: DirectnessRule, found: Findings) -> bool:
+def _named(rule: DirectnessRule, text: RecordText, found: Findings) -> bool:
     """Whether the outcome is named as the rule asks, on one of its sides."""
     if rule.outcome == "none":
         return True
     sides = [side for side in found.sides if not rule.sides or side.name in rule.sides]
-    return any(_evidence(rule, side) for side in sides)
+    return any(_evidence(rule, side) and _is_beside(rule, text, side) for side in sides)
+
+
+def _is_beside(rule: DirectnessRule, text: RecordText, side: Side) -> bool:
+    """Whether a sentence that names the outcome holds one of the words that the rule wants beside it."""
+    return not rule.beside or _hold(text, _phrases(rule.beside), side.sentences)
 
 
 def _evidence(rule: DirectnessRule, side: Side) -> bool:
     if rule.outcome == "any":
         return side.state in _MEASURED
+    if rule.outcome == "studied":
+        return not side.places.isdisjoint(("title", "aim", "methods", "results"))
     if rule.outcome == "reported":
         return side.state == RESULT
     if rule.outcome == "title":
@@ -96,10 +103,12 @@ def _phrases(texts: tuple[str, ...]) -> tuple[Phrase, ...]:
 
 def _says(text: RecordText, wanted: tuple[Phrase, ...]) -> bool:
     """Whether a sentence about the paper itself holds one of these phrases."""
+    own = (number for number, sentence in enumerate(text.sentences) if sentence.section != "background")
+    return _hold(text, wanted, own)
+
+
+def _hold(text: RecordText, wanted: tuple[Phrase, ...], numbers: Iterable[int]) -> bool:
     near = [phrase for phrase in wanted if phrase.may_stand_in(text.folded_beginnings)]
-    return any(
-        any(True for _ in spans_in(text, phrase, number))
-        for number, sentence in enumerate(text.sentences if near else ())
-        if sentence.section != "background"
-        for phrase in near
+    return bool(near) and any(
+        any(True for _ in spans_in(text, phrase, number)) for number in numbers for phrase in near
     )

@@ -59,13 +59,14 @@ class Finding(NamedTuple):
 class Side(NamedTuple):
     """What a record says of one side of an outcome.
 
-    ``places`` are the sections whose sentences name it, background left out; ``heading`` is a MeSH heading of the
-    record that the outcome's lines ask for.
+    ``places`` are the sections whose sentences name it, background left out, and ``sentences`` the numbers of these in
+    ``RecordText.sentences``; ``heading`` is a MeSH heading of the record that the outcome's lines ask for.
     """
 
     name: str
     state: State
     places: frozenset[Section] = frozenset()
+    sentences: tuple[int, ...] = ()
     heading: str | None = None
 
 
@@ -95,7 +96,7 @@ def findings(record: Record, question: Question) -> Findings:
         account = _Account(record.text, matcher, mentions)
         own = account.findings()
         found += own
-        sides.append(Side(matcher.outcome.name, account.state(bool(own)), account.places, mentions.heading))
+        sides.append(account.side(bool(own)))
     state = min((side.state for side in sides), key=_BY_STRENGTH.index)
     sentences = _each_once(finding for _, finding in sorted(found, key=lambda each: each[0]))
     return Findings(state, sentences, tuple(sides), _reached(record.text) if sentences else None)
@@ -119,7 +120,9 @@ def _each_once(found: Iterable[Finding]) -> tuple[Finding, ...]:
 # -- what a sentence does --------------------------------------------------------------------------
 
 _PRIMARY = re.compile(
-    r"\bprimary (?:[\w-]+ ){0,3}?(?:outcome|end[ -]?point|measure|analys[ie]s|hypothes[ie]s)|\bmain outcome|"
+    r"\bprimary (?:[\w-]+ ){0,3}?(?:outcome|end[ -]?point|measure|analys[ie]s|hypothes[ie]s)|\bmain outcome"
+)
+_INTERACTION = re.compile(
     r"\b(?:treatment|group|time|condition|drug|arm)s?[ -](?:by|x|×)[ -][\w-]{2,20}|\binteractions?\b"
 )
 # No difference, as abstracts say it.
@@ -142,6 +145,10 @@ _LOOKED_AT = re.compile(
     r"propos|present|search|conduct)|\bthis (?:\w+ ){0,2}(?:review|paper|article|study|chapter|protocol) (?:\w+ )?"
     r"(?:aims?|will|examine|discuss|review|describe|summari|explore|present|provide|focus|investigate|evaluate|highlight)"
 )
+_DISCUSSED = re.compile(
+    r"\b(?:is|are|was|were|will be) (?:\w+ )?(?:discussed|described|presented|reviewed|summari[sz]ed|outlined|highlighted|"
+    r"considered|addressed|achieved (?:using|by|with|through))\b"
+)
 _RESULT = re.compile(
     r"\bp\s?[<=>≤]|\d\s?%|\bci\b|significan|\bno (?:[\w-]+ ){0,3}(?:differ|effect|change|evidence|case)|"
     r"\b(?:improv|impair|increas|decreas|reduc|worsen|declin|enhanc|attenuat|diminish|deteriorat|extend|prolong|sustain)\w*|"
@@ -159,8 +166,12 @@ _TO_COME = re.compile(
     r"\b(?:we|the authors?) (?:\w+ )?(?:recommend|suggest that further|hope|plan|propose|call for)|\bneed(?:s|ed)? (?:to|for)\b"
 )
 _OTHERS = re.compile(
-    r"^(?:\w+,? )?(?:previous|prior|earlier|past|recent|other) (?:[\w-]+ ){0,3}(?:stud(?:y|ies)|research|reports?|work|trials?|"
+    r"^previously\b|\b(?:we|our group|has|have) previously (?:found|shown|show|report)|^(?:\w+,? )?(?:previous|prior|earlier|past|recent|other) (?:[\w-]+ ){0,3}(?:stud(?:y|ies)|research|reports?|work|trials?|"
     r"reviews?|literature|evidence) (?:has|have|had|suggest|show|report|indicat|found|demonstrat)"
+)
+_LITTLE_KNOWN = re.compile(
+    r"\b(?:evidence|data|information|literature|knowledge|research)\b[^.;]{0,120}\b(?:is|are|remains?) (?:\w+ )?"
+    r"(?:limited|scarce|lacking|sparse|insufficient|missing)\b"
 )
 _UNMEASURED = re.compile(
     r"\b(?:not|never|nor|without|no (?:\w+ )?(?:stud(?:y|ies)|trials?|reports?|articles?))(?: \w+){0,3} (?:assess|measur|evaluat|examin|"
@@ -181,6 +192,7 @@ _LEFT_OUT = re.compile(
 
 _Rank = tuple[int, int]
 _OWN: frozenset[Section] = frozenset(("title", "aim", "methods", "results", "conclusions"))
+_STUDIED: frozenset[Section] = frozenset(("aim", "methods", "results"))
 
 
 class _Account:
@@ -189,13 +201,21 @@ class _Account:
     def __init__(self, text: RecordText, matcher: Matcher, mentions: Mentions) -> None:
         self._text = text
         self._outcome = matcher.outcome
+        # Where an abstract only tells, as many reviews' do, nothing tells what was known before from what it found.
+        self._only_tells = _STUDIED.isdisjoint(sentence.section for sentence in text.sentences)
         self._spans = {
             number: spans
             for number, spans in mentions.spans.items()
             if not (self._section(number) == "methods" and _LEFT_OUT.search(self._lower(number)))
         }
         self._heading = mentions.heading
-        self.places = frozenset(map(self._section, self._spans)) & _OWN
+        self._own = tuple(
+            number for number in sorted(self._spans) if self._section(number) in _OWN and self._speaks(number)
+        )
+        self.places = frozenset(map(self._section, self._own))
+
+    def side(self, given: bool) -> Side:
+        return Side(self._outcome.name, self.state(given), self.places, self._own, self._heading)
 
     def state(self, given: bool) -> State:
         if given:
@@ -227,9 +247,9 @@ class _Account:
 
     def _rank(self, number: int) -> int | None:
         section, text = self._section(number), self._lower(number)
-        if section not in ("results", "conclusions") or not self._tells(text, self._first_place(number)):
+        if section not in ("results", "conclusions") or self._unmeasured(number):
             return None
-        if self._unmeasured(number):
+        if not self._tells(text, self._first_place(number)):
             return None
         if section == "conclusions":
             return _CONCLUSION
@@ -247,7 +267,7 @@ class _Account:
             return
         for number in self._results():
             text = self._lower(number)
-            cue = self._primary_cue(text)
+            cue = self._primary_cue(number)
             if cue and _RESULT.search(text):
                 yield (_PRIMARY_RESULT, number), self._finding(number, cue)
             elif self._outcome.names == "treatment" and (null := _NULL.search(text)):
@@ -267,12 +287,24 @@ class _Account:
             if sentence.section == "results" and number not in self._spans:
                 yield number
 
+    def _speaks(self, number: int) -> bool:
+        """Whether a sentence is about the paper itself: not about what others found, nor what is yet to be learned."""
+        section, text = self._section(number), self._lower(number)
+        if section in ("title", "methods"):
+            return True
+        if _OTHERS.search(text):
+            return False
+        ahead = _TO_COME.search(text) if section in ("results", "conclusions") else None
+        return not ahead or bool(_RESULT.search(text[: ahead.start()]))
+
     def _tells(self, text: str, place: int) -> bool:
         """Whether a sentence reports something, rather than what was looked at, others found, or is to come."""
-        if _OTHERS.search(text):
+        if _OTHERS.search(text) or (self._only_tells and _LITTLE_KNOWN.search(text)):
             return False
         ahead = _TO_COME.search(text)
         if ahead and (ahead.start() <= place or not _RESULT.search(text[: ahead.start()])):
+            return False
+        if _DISCUSSED.search(text):
             return False
         return not _LOOKED_AT.search(text) or bool(_RESULT.search(text))
 
@@ -285,14 +317,19 @@ class _Account:
     def _is_primary(self, text: str) -> bool:
         return bool(_PRIMARY.search(text))
 
-    def _primary_cue(self, text: str) -> str | None:
-        found = _PRIMARY.search(text)
-        return found[0] if found else None
+    def _primary_cue(self, number: int) -> str | None:
+        """The words by which it names the primary outcome; where the lines name a treatment, its interaction too."""
+        text = self._lower(number)
+        found = _PRIMARY.search(text) or (
+            _INTERACTION.search(text) if self._outcome.names == "treatment" else None
+        )
+        return self._original(number, found.span()) if found else None
 
     # Places
 
     def _section(self, number: int) -> Section:
-        return self._text.sentences[number].section
+        section = self._text.sentences[number].section
+        return "results" if section == "background" and self._only_tells else section
 
     def _lower(self, number: int) -> str:
         return self._text.lower[self._text.start_of(number) : self._text.end_of(number)]

@@ -162,7 +162,9 @@ class Matcher:
         for phrase in self._words:
             if phrase.may_stand_in(beginnings):
                 _add(found, _in_sentences(phrase, text))
-        return Mentions(self._without_exceptions(found, text, beginnings), heading)
+        found = self._without_exceptions(found, text, beginnings)
+        _add(found, list(_abbreviated(found, text)))
+        return Mentions(found, heading)
 
     def _terms(self) -> Iterator[Term]:
         for line in self._lines:
@@ -221,13 +223,39 @@ class Matcher:
         exceptions = [phrase for phrase in self._exceptions if found and phrase.may_stand_in(beginnings)]
         if not exceptions:
             return found
-        left: Spans = {}
+        left: Spans = defaultdict(list)
         for number, spans in found.items():
             barred = [span for phrase in exceptions for span in spans_in(text, phrase, number)]
             kept = [span for span in spans if not any(b[0] < span[1] and span[0] < b[1] for b in barred)]
             if kept:
                 left[number] = kept
         return left
+
+
+# An abbreviation behind words that it stands for, two words away at most: "working memory (WM)".
+_ABBREVIATION = re.compile(
+    r"(?P<before>[\w'’-]{0,40}(?: [\w-]{1,40}){0,2}) ?\((?P<short>[A-Z][A-Za-z-]{1,7})\)"
+)
+
+
+def _abbreviated(found: Spans, text: RecordText) -> Iterator[tuple[int, tuple[int, int]]]:
+    """Where abbreviations stand that the record explains as the outcome's words."""
+    whole = f"{text.title}\n{text.abstract}"
+    shorts = {short for spans in found.values() for span in spans if (short := _abbreviation(whole, span))}
+    for short in sorted(shorts):
+        for place in re.finditer(rf"(?<![^\W_]){re.escape(short)}(?![^\W_])", whole):
+            yield text.sentence_at(place.start()), place.span()
+
+
+def _abbreviation(whole: str, span: tuple[int, int]) -> str | None:
+    """What stands in parentheses behind these words, if its last letter begins the last of them."""
+    behind = _ABBREVIATION.match(whole, span[1])
+    if not behind:
+        return None
+    words = (whole[span[0] : span[1]] + behind["before"]).replace("-", " ").split()
+    short = behind["short"].rstrip("s").replace("-", "")
+    fits = len(short) > 1 and len(words) <= len(short) + 1 and words[-1][0].upper() == short[-1].upper()
+    return behind["short"] if fits else None
 
 
 def _add(found: Spans, spans: Iterable[tuple[int, tuple[int, int]]]) -> None:
