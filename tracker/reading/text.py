@@ -128,6 +128,13 @@ _AIMS = re.compile(
     r"\b(?:is|are|was|were) (?:\w+ )?(?:reviewed|discussed|presented|described|summari[sz]ed)\b|\bto (?:determine|investigate|assess|evaluate|examine|"
     r"compare|explore|test|describe|review)\b"
 )
+# What an abstract aims at, said plainly enough to be believed under the label of a background.
+_OWN_AIM = re.compile(
+    r"\b(?:aims?|objectives?|purpose|goals?) (?:of (?:this|the|our) [^.;]{0,60}?)?(?:is|was|are|were) (?:\w+ )?to\b|"
+    r"\bwe (?:\w+ )?(?:aim|sought|set out|intend|here|hypothesi[sz]|investigat|examin|evaluat|assess|test|compar|describ|report|"
+    r"present)|\b(?:this|the present|the current|our) (?:[\w-]+ ){0,3}(?:study|review|paper|article|trial|report|protocol|analysis|"
+    r"meta-analysis|survey) (?:\w+ )?(?:aim|examin|investigat|evaluat|assess|describ|test|compar|explor|review|summari|report|was designed)"
+)
 _DOES = re.compile(
     r"\b(?:randomi[sz]|randomly|double-blind|placebo-controlled|open-label|crossover|(?:was|were) (?:\w+ )?(?:assigned|allocated|administered|assessed|"
     r"recruited|enrolled|measured|treated|given|searched|evaluated|injected|analy[sz]ed|conducted|performed|collected|used|included|"
@@ -297,6 +304,11 @@ def lower(text: str) -> str:
     return "".join(low if len(low := letter.lower()) == 1 else letter for letter in text)
 
 
+def states_aim(sentence: str) -> bool:
+    """Whether a sentence says what a paper is about to do."""
+    return bool(_AIMS.search(sentence.lower()))
+
+
 def section_of(label: str) -> Section | None:
     """The section that a label announces; None for a label that says nothing of it."""
     words = label.lower().strip(" :")
@@ -333,7 +345,7 @@ def _stops(text: str, printed: int) -> Iterator[int]:
 
 
 def _inferred(sentences: list[tuple[Sentence, bool]]) -> Iterator[Sentence]:
-    """The sentences with their sections, inferred where no label gives them.
+    """The sentences with their sections, inferred where no label gives them; an aim is none of a labelled background.
 
     Without labels an abstract starts with its background; what it aims at, does, reports and concludes is told by its
     verbs, and background does not come back once one of these was met.
@@ -341,7 +353,9 @@ def _inferred(sentences: list[tuple[Sentence, bool]]) -> Iterator[Sentence]:
     met: Section = "background"
     count = len(sentences)
     for number, (sentence, labelled) in enumerate(sentences):
-        if not labelled:
+        if labelled and sentence.section == "background" and _OWN_AIM.search(sentence.text.lower()):
+            sentence = sentence._replace(section="aim")
+        elif not labelled:
             met = _told(sentence.text.lower(), met, last=number >= count - 2 and count > 2)
             sentence = sentence._replace(section=met)
         yield sentence
