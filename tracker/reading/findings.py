@@ -16,7 +16,7 @@ from tracker.query.vocabulary import MeshTree, default_tree
 from tracker.questions import Question, Reading
 from tracker.reading.engine import Record
 from tracker.reading.outcomes import Matcher, Mentions
-from tracker.reading.text import Part, RecordText, Section, Sentence
+from tracker.reading.text import Part, RecordText, Section, Sentence, states_aim
 
 State = Literal[
     "result given",
@@ -147,7 +147,8 @@ _LOOKED_AT = re.compile(
 )
 _DISCUSSED = re.compile(
     r"\b(?:is|are|was|were|will be) (?:\w+ )?(?:discussed|described|presented|reviewed|summari[sz]ed|outlined|highlighted|"
-    r"considered|addressed|achieved (?:using|by|with|through))\b"
+    r"considered|addressed|achieved (?:using|by|with|through)|(?:examined|investigated|evaluated|assessed|compared|analy[sz]ed) "
+    r"(?:in order )?to)\b"
 )
 _RESULT = re.compile(
     r"\bp\s?[<=>≤]|\d\s?%|\bci\b|significan|\bno (?:[\w-]+ ){0,3}(?:differ|effect|change|evidence|case)|"
@@ -155,7 +156,7 @@ _RESULT = re.compile(
     r"\b(?:better|worse|higher|lower|greater|fewer|less|stable|unchanged|similar|comparable|uncommon|common|rare|rarely|"
     r"frequent|absent|found|showed|shown|shows|observed|revealed|demonstrated|indicated?|remained|developed|experienced|"
     r"reported|associated|related|correlated|predicted|led|resulted|effective|positive|negative|mixed|suggests?|appears?|"
-    r"seems?|support|confirm\w*|achieved|responded|remitted|relapsed|discontinued)\b"
+    r"seems?|support|confirm\w*|achieved|responded|remitted|relapsed|discontinued|insufficient|limited|inconclusive|scarce)\b"
 )
 # What is yet to be done or learned.
 _TO_COME = re.compile(
@@ -174,15 +175,12 @@ _LITTLE_KNOWN = re.compile(
     r"(?:limited|scarce|lacking|sparse|insufficient|missing)\b"
 )
 _UNMEASURED = re.compile(
-    r"\b(?:not|never|nor|without|no (?:\w+ )?(?:stud(?:y|ies)|trials?|reports?|articles?))(?: \w+){0,3} (?:assess|measur|evaluat|examin|"
-    r"stud(?:y|ied)\b|investigat|test(?:ed|ing)?\b|report(?:ed|ing)?\b|address|systematic)|\b(?:did|do|does|could|were|was) not "
-    r"(?:\w+ ){0,2}(?:assess|measur|evaluat|examin|stud(?:y|ied)\b|investigat|collect|report(?:ed)?\b|address)|"
-    r"\bno (?:\w+ ){0,2}(?:data|information|assessments?|measures?|stud(?:y|ies)|reports?) (?:\w+ ){0,3}(?:on|of|about|regarding|for|"
-    r"concerning|assess|measur|evaluat|examin|investigat|address|report)|\black of (?:\w+ )?(?:data|information|studies|assessment)"
-)
-# Whether a thing was not reported to happen, or not reported on.
-_NOT_SEEN = re.compile(
-    r"\b(?:no|not|never)(?: [\w-]+){0,6} (?:was|were|been|are|is) (?:\w+ )?reported\b|\bwere not reported\b"
+    r"\b(?:was|were|is|are|been) (?:not|never) (?:\w+ly )?(?:assessed|measured|evaluated|examined|studied|investigated|"
+    r"tested|collected|addressed)\b|\b(?:did|do|does) not (?:\w+ly )?(?:assess|measure|evaluate|examine|study|"
+    r"investigate|collect|address|test)\b|\b(?:we|authors?|stud(?:y|ies)|trials?|articles?|papers?|reviews?) (?:did|do) not "
+    r"(?:\w+ly )?report\b|\bno (?:\w+ )?(?:stud(?:y|ies)|trials?|articles?|papers?) (?:\w+ ){0,2}(?:assessed|measured|"
+    r"evaluated|examined|investigated|reported on|addressed)\b|\b(?:no|lack of|absence of) (?:\w+ )?(?:data|information|"
+    r"studies|assessments?)(?: \w+){0,2} (?:on|about|of|regarding|concerning)\b"
 )
 _LEFT_OUT = re.compile(
     r"\bexclu(?:ded|ding|sions?)\b|\bineligible\b|\bwithout (?:a |any )?(?:history|current|lifetime)\b"
@@ -192,7 +190,7 @@ _LEFT_OUT = re.compile(
 
 _Rank = tuple[int, int]
 _OWN: frozenset[Section] = frozenset(("title", "aim", "methods", "results", "conclusions"))
-_STUDIED: frozenset[Section] = frozenset(("aim", "methods", "results"))
+_STUDIED: frozenset[Section] = frozenset(("methods", "results"))
 
 
 class _Account:
@@ -201,8 +199,7 @@ class _Account:
     def __init__(self, text: RecordText, matcher: Matcher, mentions: Mentions) -> None:
         self._text = text
         self._outcome = matcher.outcome
-        # Where an abstract only tells, as many reviews' do, nothing tells what was known before from what it found.
-        self._only_tells = _STUDIED.isdisjoint(sentence.section for sentence in text.sentences)
+        self._told_from = _told_from(text)
         self._spans = {
             number: spans
             for number, spans in mentions.spans.items()
@@ -229,14 +226,14 @@ class _Account:
     def findings(self) -> list[tuple[_Rank, Finding]]:
         """The sentences that count, each with its rank."""
         found = [*self._named(), *self._unnamed()]
-        if found and all(rank[0] >= _CONCLUSION for rank, _ in found) and self._is_the_papers:
+        if all(rank[0] >= _CONCLUSION for rank, _ in found) and self._is_the_papers:
             found += self._main_results()
         return found
 
     @property
     def _is_the_papers(self) -> bool:
-        """Whether the outcome is the paper's own, as its title or its aim says."""
-        return not self.places.isdisjoint(("title", "aim"))
+        """Whether the outcome is the paper's own: its title says so, or, of a treatment, its aim."""
+        return "title" in self.places or (self._outcome.names == "treatment" and "aim" in self.places)
 
     def _named(self) -> Iterator[tuple[_Rank, Finding]]:
         """Results and conclusions that name the outcome."""
@@ -274,13 +271,11 @@ class _Account:
                 yield (_NULL_RESULT, number), self._finding(number, self._original(number, null.span()))
 
     def _main_results(self) -> Iterator[tuple[_Rank, Finding]]:
-        """Where conclusions alone name the outcome, the results that they rest on: those with figures first."""
+        """Where conclusions alone name the outcome, the results that they rest on: with figures, or without a difference."""
         results = [number for number in self._results() if self._tells(self._lower(number), 0)]
-        telling = [number for number in results if _FIGURES.search(self._lower(number))] or results
-        for number in telling[:2]:
-            cue = _FIGURES.search(self._lower(number)) or _RESULT.search(self._lower(number))
-            if cue:
-                yield (_RESULT_UNNAMED, number), self._finding(number, self._original(number, cue.span()))
+        telling = [(number, cue) for number in results if (cue := _TELLING.search(self._lower(number)))]
+        for number, cue in telling[:2]:
+            yield (_RESULT_UNNAMED, number), self._finding(number, self._original(number, cue.span()))
 
     def _results(self) -> Iterator[int]:
         for number, sentence in enumerate(self._text.sentences):
@@ -299,7 +294,7 @@ class _Account:
 
     def _tells(self, text: str, place: int) -> bool:
         """Whether a sentence reports something, rather than what was looked at, others found, or is to come."""
-        if _OTHERS.search(text) or (self._only_tells and _LITTLE_KNOWN.search(text)):
+        if _OTHERS.search(text) or (self._told_from and _LITTLE_KNOWN.search(text)):
             return False
         ahead = _TO_COME.search(text)
         if ahead and (ahead.start() <= place or not _RESULT.search(text[: ahead.start()])):
@@ -310,7 +305,7 @@ class _Account:
 
     def _unmeasured(self, number: int) -> bool:
         text = self._lower(number)
-        return bool(_UNMEASURED.search(text)) and not _NOT_SEEN.search(text) and not _FIGURES.search(text)
+        return bool(_UNMEASURED.search(text)) and not _FIGURES.search(text)
 
     # The primary outcome
 
@@ -328,8 +323,10 @@ class _Account:
     # Places
 
     def _section(self, number: int) -> Section:
-        section = self._text.sentences[number].section
-        return "results" if section == "background" and self._only_tells else section
+        sentence = self._text.sentences[number]
+        if self._told_from and number >= self._told_from and sentence.section in ("background", "aim"):
+            return "aim" if states_aim(sentence.text) else "results"
+        return sentence.section
 
     def _lower(self, number: int) -> str:
         return self._text.lower[self._text.start_of(number) : self._text.end_of(number)]
@@ -358,8 +355,20 @@ class _Account:
         )
 
 
+def _told_from(text: RecordText) -> int | None:
+    """The first sentence that tells what the paper has to say, in an abstract without methods and results.
+
+    Many reviews have such. What they say comes behind their aim, where they state one.
+    """
+    sections = [sentence.section for sentence in text.sentences]
+    if not _STUDIED.isdisjoint(sections):
+        return None
+    return sections.index("aim") + 1 if "aim" in sections else 1
+
+
 _PRIMARY_RESULT, _NULL_RESULT, _RESULT_NAMED, _RESULT_UNNAMED, _CONCLUSION = range(5)
 _FIGURES = re.compile(r"\bp\s?[<=>≤]|\d\s?%|\bci\b|\bn\s?=|significan|\b(?:odds|hazard|risk) ratio")
+_TELLING = re.compile(f"{_FIGURES.pattern}|{_NULL.pattern}")
 
 # -- how many people -------------------------------------------------------------------------------
 

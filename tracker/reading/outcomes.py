@@ -234,7 +234,7 @@ class Matcher:
 
 # An abbreviation behind words that it stands for, two words away at most: "working memory (WM)".
 _ABBREVIATION = re.compile(
-    r"(?P<before>[\w'’-]{0,40}(?: [\w-]{1,40}){0,2}) ?\((?P<short>[A-Z][A-Za-z-]{1,7})\)"
+    r"(?P<before>[\w'’-]{0,40}(?: [\w-]{1,40}){0,2})[\"”’']? ?[(\[](?P<short>[A-Z][A-Za-z-]{1,7})[)\]]"
 )
 
 
