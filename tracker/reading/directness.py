@@ -6,7 +6,7 @@ outcome differ from those asked about (Guyatt 2011, doi:10.1016/j.jclinepi.2011.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -17,7 +17,8 @@ from tracker.reading.labels import Label
 from tracker.reading.outcomes import Phrase, phrases, spans_in
 from tracker.reading.text import RecordText
 
-Values = Mapping[str, set[str]]
+Has = Callable[[str, frozenset[str]], bool]
+_NOTICE = frozenset({"notice"})
 _MEASURED = (RESULT, MEASURED, NOT_MEASURED)
 
 
@@ -40,35 +41,36 @@ def directness(
     reading = question.reading
     if reading is None:
         return None
-    values = _values(record.labels if labels is None else labels)
-    if "notice" in values.get("design", ()):
+    has = record.has if labels is None else _has_of(labels)
+    if has("design", _NOTICE):
         return Directness("off", "a notice about another paper", "notice", reading.version)
     for rule in reading.rules:
-        if _fits(rule, record.text, found, values):
+        if _fits(rule, record.text, found, has):
             return Directness(rule.value, rule.reason, rule.name, reading.version)
     return Directness("off", reading.otherwise, "otherwise", reading.version)
 
 
-def _values(labels: Iterable[Label]) -> Values:
+def _has_of(labels: Iterable[Label]) -> Has:
+    """Whether one of these labels is of a group and has one of these values; any, where there are none."""
     values: dict[str, set[str]] = {}
     for label in labels:
         values.setdefault(label.group, set()).add(label.value)
-    return values
+
+    def has(group: str, wanted: frozenset[str]) -> bool:
+        mine = values.get(group)
+        return mine is not None and (not wanted or not wanted.isdisjoint(mine))
+
+    return has
 
 
-def _fits(rule: DirectnessRule, text: RecordText, found: Findings, values: Values) -> bool:
+def _fits(rule: DirectnessRule, text: RecordText, found: Findings, has: Has) -> bool:
     return (
         _named(rule, text, found)
-        and all(_has(values, *condition) for condition in rule.labels)
-        and not any(_has(values, *condition) for condition in rule.without)
+        and all(has(*condition) for condition in rule.labels)
+        and not any(has(*condition) for condition in rule.without)
         and (not rule.says or _says(text, _phrases(rule.says)))
         and not (rule.lacks and _says(text, _phrases(rule.lacks)))
     )
-
-
-def _has(values: Values, group: str, wanted: frozenset[str]) -> bool:
-    mine = values.get(group)
-    return mine is not None and (not wanted or not wanted.isdisjoint(mine))
 
 
 def _named(rule: DirectnessRule, text: RecordText, found: Findings) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal, NamedTuple
 
 from tracker.query.vocabulary import MeshTree, default_tree
@@ -119,72 +119,130 @@ def _each_once(found: Iterable[Finding]) -> tuple[Finding, ...]:
 
 # -- what a sentence does --------------------------------------------------------------------------
 
-_PRIMARY = re.compile(
-    r"\bprimary (?:[\w-]+ ){0,3}?(?:outcome|end[ -]?point|measure|analys[ie]s|hypothes[ie]s)|\bmain outcome"
+
+class _Sign(NamedTuple):
+    """A pattern for a sentence in lower case, and words one of which every match holds: they are looked for first."""
+
+    words: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+    def search(self, text: str) -> re.Match[str] | None:
+        for word in self.words:
+            if word in text:
+                return self.pattern.search(text)
+        return None
+
+
+def _sign(words: str, *patterns: str) -> _Sign:
+    return _Sign(tuple(words.split("|")), re.compile("|".join(patterns)))
+
+
+_PRIMARY = _sign(
+    "primary|main outcome",
+    r"\bprimary (?:[\w-]+ ){0,3}?(?:outcome|end[ -]?point|measure|analys[ie]s|hypothes[ie]s)",
+    r"\bmain outcome",
 )
-_INTERACTION = re.compile(
-    r"\b(?:treatment|group|time|condition|drug|arm)s?[ -](?:by|x|×)[ -][\w-]{2,20}|\binteractions?\b"
+# What the methods say that the primary outcome is.
+_DECLARED = _sign(
+    "primary|main outcome",
+    r"\b(?:primary (?:[\w-]+ ){0,3}?(?:outcome|end[ -]?point|measure)|main outcome)s?(?: [\w-]+){0,2}? "
+    r"(?:was|were|is|are|included?|will be) (?P<what>[^.;]{3,160})",
+)
+_INTERACTION = _sign(
+    "interaction|by|x|×",
+    r"\b(?:treatment|group|time|condition|drug|arm)s?[ -](?:by|x|×)[ -][\w-]{2,20}",
+    r"\binteractions?\b",
 )
 # No difference, as abstracts say it.
-_NULL = re.compile(
-    r"\bnon-?significan|\bnot (?:[\w-]+ ){0,3}significan|\b(?:did|do|does|was|were|is|are|has|had|have) (?:\w+ )?not\b|"
+_NULL = _sign(
+    "no|neither|failed|comparable|similar|unchanged|stable|without|didn",
+    r"\bnon-?significan",
+    r"\bnot (?:[\w-]+ ){0,3}significan",
+    r"\b(?:did|do|does|was|were|is|are|has|had|have) (?:\w+ )?not\b",
     r"\bno (?:[\w-]+ ){0,3}(?:differences?|effects?|changes?|evidence|benefits?|improvements?|interactions?|"
-    r"associations?|correlations?|relationships?|declines?|impairments?|deficits?|increases?|decreases?|cases?)\b|"
-    r"\bdidn['’]t\b|\bneither\b|\bnor\b|\bfailed to\b|\bcomparable\b|\b(?:was|were|remained) (?:\w+ )?(?:similar|unchanged|"
-    r"stable)\b|\bnone of\b|\bwithout (?:any |a )?(?:significant |change|effect|impair|deficit|\w+ (?:impairment|deficit|decline))"
+    r"associations?|correlations?|relationships?|declines?|impairments?|deficits?|increases?|decreases?|cases?)\b",
+    r"\bdidn['’]t\b|\bneither\b|\bnor\b|\bfailed to\b|\bcomparable\b|\bnone of\b",
+    r"\b(?:was|were|remained) (?:\w+ )?(?:similar|unchanged|stable)\b",
+    r"\bwithout (?:any |a )?(?:significant |change|effect|impair|deficit|\w+ (?:impairment|deficit|decline))",
 )
 # What was looked at, which is no result.
-_LOOKED_AT = re.compile(
+_LOOKED_AT = _sign(
+    "ed |ed.|ed,|inc|comp|cons|we |this |are|were|was|will",
     r"\b(?:was|were|are|is|be|been|being) (?:[\w-]+ ){0,2}(?:assessed|measured|evaluated|examined|tested|monitored|"
     r"administered|recorded|collected|used|performed|investigated|analy[sz]ed|explored|tracked|rated|determined|"
     r"obtained|compared|reviewed|discussed|described|studied|conducted|addressed|considered|presented|searched|"
-    r"summari[sz]ed|outlined|included|recruited|enrolled)\b|"
+    r"summari[sz]ed|outlined|included|recruited|enrolled)\b",
     r"\b(?:outcomes?|measures?|measurements?|endpoints?|assessments?|batter(?:y|ies)|tests?) (?:\w+ )?"
-    r"(?:include[ds]?|are|consist\w*|compris\w+|were|was|will)\b|"
-    r"\bwe (?:\w+ )?(?:assess|measur|evaluat|examin|test|investigat|explor|review|discuss|describ|summari|compar|aim|hypothesi[sz]|"
-    r"propos|present|search|conduct)|\bthis (?:\w+ ){0,2}(?:review|paper|article|study|chapter|protocol) (?:\w+ )?"
-    r"(?:aims?|will|examine|discuss|review|describe|summari|explore|present|provide|focus|investigate|evaluate|highlight)"
+    r"(?:include[ds]?|are|consist\w{0,6}|compris\w{0,6}|were|was|will)\b",
+    r"\bwe (?:\w+ )?(?:assess|measur|evaluat|examin|test|investigat|explor|review|discuss|describ|summari|compar|aim|"
+    r"hypothesi[sz]|propos|present|search|conduct)",
+    r"\bthis (?:\w+ ){0,2}(?:review|paper|article|study|chapter|protocol) (?:\w+ )?(?:aims?|will|examine|discuss|review|"
+    r"describe|summari|explore|present|provide|focus|investigate|evaluate|highlight)",
 )
-_DISCUSSED = re.compile(
-    r"\b(?:is|are|was|were|will be) (?:\w+ )?(?:discussed|described|presented|reviewed|summari[sz]ed|outlined|highlighted|"
-    r"considered|addressed|achieved (?:using|by|with|through)|(?:examined|investigated|evaluated|assessed|compared|analy[sz]ed) "
-    r"(?:in order )?to)\b"
+# The same, whatever else the sentence says.
+_DISCUSSED = _sign(
+    "discussed|described|presented|reviewed|summari|outlined|highlighted|considered|addressed|achieved|ed to|order to",
+    r"\b(?:is|are|was|were|will be) (?:\w+ )?(?:(?:discussed|described|presented|reviewed|summari[sz]ed|outlined|"
+    r"highlighted|considered|addressed)\b|achieved (?:using|by|with|through)\b|"
+    r"(?:examined|investigated|evaluated|assessed|compared|analy[sz]ed) (?:in order )?to\b)",
 )
 _RESULT = re.compile(
     r"\bp\s?[<=>≤]|\d\s?%|\bci\b|significan|\bno (?:[\w-]+ ){0,3}(?:differ|effect|change|evidence|case)|"
-    r"\b(?:improv|impair|increas|decreas|reduc|worsen|declin|enhanc|attenuat|diminish|deteriorat|extend|prolong|sustain)\w*|"
-    r"\b(?:better|worse|higher|lower|greater|fewer|less|stable|unchanged|similar|comparable|uncommon|common|rare|rarely|"
-    r"frequent|absent|found|showed|shown|shows|observed|revealed|demonstrated|indicated?|remained|developed|experienced|"
-    r"reported|associated|related|correlated|predicted|led|resulted|effective|positive|negative|mixed|suggests?|appears?|"
-    r"seems?|support|confirm\w*|achieved|responded|remitted|relapsed|discontinued|insufficient|limited|inconclusive|scarce)\b"
+    r"\b(?:(?:improv|impair|increas|decreas|reduc|worsen|declin|enhanc|attenuat|diminish|deteriorat|extend|prolong|"
+    r"sustain|confirm)\w{0,9}|better|worse|higher|lower|greater|fewer|less|stable|unchanged|similar|comparable|uncommon|"
+    r"common|rare|rarely|frequent|absent|found|showed|shown|shows|observed|revealed|demonstrated|indicated?|remained|"
+    r"developed|experienced|reported|associated|related|correlated|predicted|led|resulted|effective|positive|negative|"
+    r"mixed|suggests?|appears?|seems?|support|achieved|responded|remitted|relapsed|discontinued|insufficient|limited|"
+    r"inconclusive|scarce)\b"
 )
 # What is yet to be done or learned.
-_TO_COME = re.compile(
-    r"\b(?:further|future|more|larger?|additional|longer|long-term|controlled|prospective|rigorous)(?:[\s,-]+[\w-]+){0,6}? "
-    r"(?:research|stud(?:y|ies)|trials?|investigations?|work|data|evidence)\b|\b(?:is|are) (?:\w+ )?(?:warranted|needed|required|"
-    r"necessary|essential)\b|\bremains? (?:\w+ )?(?:to be|unclear|unknown|uncertain|elusive)|\bshould\b|\bit is (?:\w+ )?important\b|"
-    r"\b(?:will|could|would|can|may|might) (?:\w+ )?(?:inform|guide|help|provide|be (?:\w+ )?(?:explored|used|considered|determined))|"
-    r"\b(?:we|the authors?) (?:\w+ )?(?:recommend|suggest that further|hope|plan|propose|call for)|\bneed(?:s|ed)? (?:to|for)\b"
+_TO_COME = _sign(
+    "further|future|more|large|additional|longer|long-term|controlled|prospective|rigorous|warrant|need|require|necess|"
+    "essential|remain|should|important|will |could |would |can |may |might |recommend|suggest that|hope|plan|propose|call",
+    r"\b(?:further|future|more|larger?|additional|longer|long-term|controlled|prospective|rigorous)"
+    r"(?:[\s,-]{1,3}[\w-]{1,30}){0,6}? (?:research|stud(?:y|ies)|trials?|investigations?|work|data|evidence)\b",
+    r"\b(?:is|are) (?:\w+ )?(?:warranted|needed|required|necessary|essential)\b",
+    r"\bremains? (?:\w+ )?(?:to be|unclear|unknown|uncertain|elusive)|\bshould\b|\bit is (?:\w+ )?important\b",
+    r"\b(?:will|could|would|can|may|might) (?:\w+ )?(?:inform|guide|help|provide|"
+    r"be (?:\w+ )?(?:explored|used|considered|determined))",
+    r"\b(?:we|the authors?) (?:\w+ )?(?:recommend|suggest that further|hope|plan|propose|call for)",
+    r"\bneed(?:s|ed)? (?:to|for)\b",
 )
-_OTHERS = re.compile(
-    r"^previously\b|\b(?:we|our group|has|have) previously (?:found|shown|show|report)|^(?:\w+,? )?(?:previous|prior|earlier|past|recent|other) (?:[\w-]+ ){0,3}(?:stud(?:y|ies)|research|reports?|work|trials?|"
-    r"reviews?|literature|evidence) (?:has|have|had|suggest|show|report|indicat|found|demonstrat)"
+_OTHERS = _sign(
+    "previous|prior|earlier|past|recent|other",
+    r"^previously\b|\b(?:we|our group|has|have) previously (?:found|shown|show|report)",
+    r"^(?:\w+,? )?(?:previous|prior|earlier|past|recent|other) (?:[\w-]+ ){0,3}(?:stud(?:y|ies)|research|reports?|work|"
+    r"trials?|reviews?|literature|evidence) (?:has|have|had|suggest|show|report|indicat|found|demonstrat)",
 )
-_LITTLE_KNOWN = re.compile(
+_LITTLE_KNOWN = _sign(
+    "limited|scarce|lacking|sparse|insufficient|missing",
     r"\b(?:evidence|data|information|literature|knowledge|research)\b[^.;]{0,120}\b(?:is|are|remains?) (?:\w+ )?"
-    r"(?:limited|scarce|lacking|sparse|insufficient|missing)\b"
+    r"(?:limited|scarce|lacking|sparse|insufficient|missing)\b",
 )
-_UNMEASURED = re.compile(
+_UNMEASURED = _sign(
+    "not|never|no |lack of|absence of",
     r"\b(?:was|were|is|are|been) (?:not|never) (?:\w+ly )?(?:assessed|measured|evaluated|examined|studied|investigated|"
-    r"tested|collected|addressed)\b|\b(?:did|do|does) not (?:\w+ly )?(?:assess|measure|evaluate|examine|study|"
-    r"investigate|collect|address|test)\b|\b(?:we|authors?|stud(?:y|ies)|trials?|articles?|papers?|reviews?) (?:did|do) not "
-    r"(?:\w+ly )?report\b|\bno (?:\w+ )?(?:stud(?:y|ies)|trials?|articles?|papers?) (?:\w+ ){0,2}(?:assessed|measured|"
-    r"evaluated|examined|investigated|reported on|addressed)\b|\b(?:no|lack of|absence of) (?:\w+ )?(?:data|information|"
-    r"studies|assessments?)(?: \w+){0,2} (?:on|about|of|regarding|concerning)\b"
+    r"tested|collected|addressed)\b",
+    r"\b(?:did|do|does) not (?:\w+ly )?(?:assess|measure|evaluate|examine|study|investigate|collect|address|test)\b",
+    r"\b(?:we|authors?|stud(?:y|ies)|trials?|articles?|papers?|reviews?) (?:did|do) not (?:\w+ly )?report\b",
+    r"\bno (?:\w+ )?(?:stud(?:y|ies)|trials?|articles?|papers?) (?:\w+ ){0,2}(?:assessed|measured|evaluated|examined|"
+    r"investigated|reported on|addressed)\b",
+    r"\b(?:no|lack of|absence of) (?:\w+ )?(?:data|information|studies|assessments?)(?: \w+){0,2} "
+    r"(?:on|about|of|regarding|concerning)\b",
 )
-_LEFT_OUT = re.compile(
-    r"\bexclu(?:ded|ding|sions?)\b|\bineligible\b|\bwithout (?:a |any )?(?:history|current|lifetime)\b"
+_LEFT_OUT = _sign(
+    "exclu|ineligible|without",
+    r"\bexclu(?:ded|ding|sions?)\b|\bineligible\b|\bwithout (?:a |any )?(?:history|current|lifetime)\b",
 )
+_FIGURES = re.compile(r"\bp\s?[<=>≤]|\d\s?%|\bci\b|\bn\s?=|significan|\b(?:odds|hazard|risk) ratio")
+# Words of a declared primary outcome that any outcome may have.
+_OF_ANY_OUTCOME = frozenset(
+    "change changes score scores scale scales rating ratings baseline treatment treatments measure measured measures "
+    "assessed defined difference differences between within groups during following percentage proportion patients "
+    "participants severity symptom symptoms number outcome outcomes response after before total weeks months "
+    "clinical primary secondary infusion infusions effect effects improvement reduction".split()
+)
+_WORD = re.compile(r"[^\W\d_]{4,30}")
 
 # -- what one side's sentences say -----------------------------------------------------------------
 
@@ -250,32 +308,55 @@ class _Account:
             return None
         if section == "conclusions":
             return _CONCLUSION
-        return (
-            _PRIMARY_RESULT
-            if self._is_primary(text)
-            else _NULL_RESULT
-            if _NULL.search(text)
-            else _RESULT_NAMED
-        )
+        if _PRIMARY.search(text) or self._names_declared(text):
+            return _PRIMARY_RESULT
+        return _NULL_RESULT if _NULL.search(text) else _RESULT_NAMED
 
     def _unnamed(self) -> Iterator[tuple[_Rank, Finding]]:
-        """Results that name the primary outcome, or report no difference, in a paper about this outcome."""
+        """Results in a paper about this outcome that name the primary outcome.
+
+        Where the lines name a treatment, so do those that report an interaction, no difference, or what the methods say
+        that the primary outcome is: sentences that name a treatment again are mostly those that favour it.
+        """
         if not self._is_the_papers:
             return
+        of_treatment = self._outcome.names == "treatment"
         for number in self._results():
             text = self._lower(number)
-            cue = self._primary_cue(number)
+            cue = _PRIMARY.search(text) or (_INTERACTION.search(text) if of_treatment else None)
             if cue and _RESULT.search(text):
-                yield (_PRIMARY_RESULT, number), self._finding(number, cue)
-            elif self._outcome.names == "treatment" and (null := _NULL.search(text)):
-                yield (_NULL_RESULT, number), self._finding(number, self._original(number, null.span()))
+                rank = _PRIMARY_RESULT
+            elif of_treatment and (cue := _NULL.search(text)):
+                rank = _NULL_RESULT
+            elif of_treatment and (cue := self._names_declared(text)) and _RESULT.search(text):
+                rank = _RESULT_UNNAMED
+            else:
+                continue
+            yield (rank, number), self._finding(number, self._original(number, cue.span()))
 
     def _main_results(self) -> Iterator[tuple[_Rank, Finding]]:
-        """Where conclusions alone name the outcome, the results that they rest on: with figures, or without a difference."""
+        """Where conclusions alone name the outcome, the results that they rest on: with figures, or no difference."""
         results = [number for number in self._results() if self._tells(self._lower(number), 0)]
-        telling = [(number, cue) for number in results if (cue := _TELLING.search(self._lower(number)))]
+        texts = [(number, self._lower(number)) for number in results]
+        telling = [
+            (number, cue) for number, text in texts if (cue := _FIGURES.search(text) or _NULL.search(text))
+        ]
         for number, cue in telling[:2]:
             yield (_RESULT_UNNAMED, number), self._finding(number, self._original(number, cue.span()))
+
+    @cached_property
+    def _declared(self) -> re.Pattern[str] | None:
+        """The words of the primary outcome that the methods declare."""
+        for number, sentence in enumerate(self._text.sentences):
+            if sentence.section in ("aim", "methods") and (found := _DECLARED.search(self._lower(number))):
+                words = sorted(set(_WORD.findall(found["what"])) - _OF_ANY_OUTCOME)
+                return re.compile(rf"\b(?:{'|'.join(words[:20])})\b") if words else None
+        return None
+
+    def _names_declared(self, text: str) -> re.Match[str] | None:
+        if self._outcome.names != "treatment" or "primary" not in self._text.lower or not self._declared:
+            return None
+        return self._declared.search(text)
 
     def _results(self) -> Iterator[int]:
         for number, sentence in enumerate(self._text.sentences):
@@ -301,24 +382,11 @@ class _Account:
             return False
         if _DISCUSSED.search(text):
             return False
-        return not _LOOKED_AT.search(text) or bool(_RESULT.search(text))
+        return bool(_RESULT.search(text)) or not _LOOKED_AT.search(text)
 
     def _unmeasured(self, number: int) -> bool:
         text = self._lower(number)
         return bool(_UNMEASURED.search(text)) and not _FIGURES.search(text)
-
-    # The primary outcome
-
-    def _is_primary(self, text: str) -> bool:
-        return bool(_PRIMARY.search(text))
-
-    def _primary_cue(self, number: int) -> str | None:
-        """The words by which it names the primary outcome; where the lines name a treatment, its interaction too."""
-        text = self._lower(number)
-        found = _PRIMARY.search(text) or (
-            _INTERACTION.search(text) if self._outcome.names == "treatment" else None
-        )
-        return self._original(number, found.span()) if found else None
 
     # Places
 
@@ -367,28 +435,29 @@ def _told_from(text: RecordText) -> int | None:
 
 
 _PRIMARY_RESULT, _NULL_RESULT, _RESULT_NAMED, _RESULT_UNNAMED, _CONCLUSION = range(5)
-_FIGURES = re.compile(r"\bp\s?[<=>≤]|\d\s?%|\bci\b|\bn\s?=|significan|\b(?:odds|hazard|risk) ratio")
-_TELLING = re.compile(f"{_FIGURES.pattern}|{_NULL.pattern}")
 
 # -- how many people -------------------------------------------------------------------------------
 
-_NUMBER = r"[0-9]{1,3}(?:,[0-9]{3}){1,2}|[0-9]{1,6}"
+_NUMBER = r"(?:[0-9]{1,3}(?:,[0-9]{3}){1,2}|[0-9]{1,6})"
 _PEOPLE = (
     r"(?:patients|participants|subjects|individuals|people|persons|adults|volunteers|men|women|children|adolescents|"
     r"veterans|respondents|users|responders|remitters|completers|cases)"
 )
 _ABOUT = re.compile(
-    rf"\b(?:of|among|in|from|for|across) (?:the |these |all |those |a total of )*(?P<among>{_NUMBER}) (?:[\w-]+ ){{0,3}}?(?:{_PEOPLE}\b|who\b)|"
+    rf"\b(?:of|among|in|from|for|across) (?:the |these |all |those |a total of ){{0,2}}(?P<among>{_NUMBER}) "
+    rf"(?:[\w-]+ ){{0,3}}?(?:{_PEOPLE}\b|who\b)|"
     rf"\b(?P<some>[0-9]{{1,6}})(?: {_PEOPLE})? (?:\([^()]{{1,20}}\) )?(?:out )?of (?:the )?(?P<whole>{_NUMBER})\b|"
     rf"\b(?P<part>[0-9]{{1,5}})/(?P<all>[0-9]{{1,5}})\b(?=[,;]? ?[(\[]?[0-9.]{{1,5}} ?%|[)\]]? {_PEOPLE}\b)",
     re.IGNORECASE,
 )
+# What is completed in a sitting is no follow-up.
+_A_SITTING = r"(?:surveys?|questionnaires?|interviews?|baseline|tasks?|measures?|tests?|batter(?:y|ies)|scales?|remission|response)"
 _COMPLETED = re.compile(
-    rf"\b(?P<number>{_NUMBER})(?: ?\([^()]{{1,25}}\))?(?: (?:out )?of (?:the )?(?P<whole>{_NUMBER}))?(?P<between>(?: [\w/-]+){{0,8}}?) "
-    r"(?:completed|finished|were followed (?:up )?(?:for|to|until)|remained in|reached) "
-    r"(?!(?:\w+ ){0,3}(?:surveys?|questionnaires?|interviews?|baseline|tasks?|measures?|tests?|batter|scales?|assessments? at baseline|remission|response))",
+    rf"\b(?P<number>{_NUMBER})(?: ?\([^()]{{1,25}}\))?(?: (?:out )?of (?:the )?{_NUMBER})?(?P<between>(?: [\w/-]{{1,30}}){{0,8}}?) "
+    rf"(?:completed|finished|were followed (?:up )?(?:for|to|until)|remained in|reached) (?!(?:[\w-]+ ){{0,3}}{_A_SITTING}\b)",
     re.IGNORECASE,
 )
+_SAYS_COMPLETED = ("completed", "finished", "were followed", "remained in", "reached")
 _ARM = re.compile(r"\b(?:groups?|arms?)\b", re.IGNORECASE)
 
 
@@ -406,11 +475,13 @@ def _about(sentence: Sentence) -> Count | None:
 
 def _reached(text: RecordText) -> Count | None:
     """The number that reached the end, the last that the abstract says; never that of one arm."""
-    if "complet" not in text.lower and "follow" not in text.lower and "remained in" not in text.lower:
-        return None
     last = None
+    if not any(words in text.lower for words in _SAYS_COMPLETED):
+        return None
     for sentence in text.sentences:
-        if sentence.part == "title" or sentence.section in ("background", "aim"):
+        if sentence.section not in ("methods", "results", "conclusions"):
+            continue
+        if not any(words in sentence.text for words in _SAYS_COMPLETED):
             continue
         for found in _COMPLETED.finditer(sentence.text):
             if not _ARM.search(found["between"]):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from itertools import permutations
 from typing import NamedTuple
 
@@ -35,7 +35,11 @@ _FEW_WORDS = rf"(?:{_BETWEEN}[^\W_]{{1,40}}){{0,3}}?{_BETWEEN}"
 # Each further word of a proximity search multiplies the orders that are tried.
 MAX_NEAR = 4
 _LETTERS = 4
+# More headings than MeSH has would be names that somebody made up.
+MOST_HEADINGS = 40_000
 
+# A place: the number of its sentence, and where in ``RecordText.lower`` it starts and ends.
+Places = list[tuple[int, tuple[int, int]]]
 Spans = dict[int, list[tuple[int, int]]]
 
 
@@ -45,14 +49,16 @@ class Phrase:
     ``keys`` holds for each word the first letters of its ways: a text that lacks any of them needs no other look.
     """
 
-    __slots__ = ("firsts", "keys", "parts", "pattern")
+    __slots__ = ("firsts", "keys", "parts", "pattern", "rarest")
 
     def __init__(self, words: Sequence[Sequence[str] | None], parts: tuple[Part, ...] = _BOTH) -> None:
         """``words``: the folded ways of each, ``*`` at the end for any ending; None for up to three other words."""
         self.parts = parts
         solid = [ways for ways in words if ways is not None]
         self.firsts = tuple({way.rstrip("*").split()[0] for way in solid[0]})
-        self.keys = tuple(key for ways in solid if (key := frozenset(map(_key, ways))) and "" not in key)
+        self.keys = tuple(key for ways in solid if (key := _key_set(ways)))
+        # The word by which a text is told to be worth a look: its shortest way is the longest.
+        self.rarest = _key_set(max(solid, key=lambda ways: min(map(len, ways))))
         self.pattern = re.compile(_joined(words))
 
     def spans(self, text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
@@ -66,7 +72,10 @@ class Phrase:
                 at = text.find(first, at + 1, end)
 
     def may_stand_in(self, beginnings: frozenset[str]) -> bool:
-        return not any(key.isdisjoint(beginnings) for key in self.keys)
+        for key in self.keys:
+            if key.isdisjoint(beginnings):
+                return False
+        return True
 
 
 def phrases(texts: Iterable[str]) -> tuple[Phrase, ...]:
@@ -118,6 +127,12 @@ def _key(way: str) -> str:
     return max(words, key=len)[:_LETTERS] if words else ""
 
 
+def _key_set(ways: Sequence[str]) -> frozenset[str]:
+    """The first letters of each way; empty where one of them may begin with any."""
+    keys = frozenset(map(_key, ways))
+    return frozenset() if "" in keys else keys
+
+
 class Mentions(NamedTuple):
     """Where a record names an outcome: spans of ``RecordText.lower`` by the number of the sentence, and a heading."""
 
@@ -128,6 +143,7 @@ class Mentions(NamedTuple):
         return bool(self.spans) or self.heading is not None
 
 
+Hits = dict[Phrase, Places]
 _NOWHERE = Mentions({}, None)
 
 
@@ -137,34 +153,52 @@ class Matcher:
     def __init__(self, outcome: Outcome, tree: MeshTree) -> None:
         self.outcome = outcome
         self._lines = [node for query in outcome.queries if (node := _parsed(query))]
-        self._phrases: dict[Term, tuple[Phrase, ...]] = {}
-        for term in self._terms():
-            if term.field.key in _FIELDS:
-                self._phrases[term] = _of_term(term)
+        # By the place of the term in its line: a node of a query is slow to look up.
+        self._of_terms = {
+            id(term): _of_term(term) for term in self._terms() if term.field.key in _FIELDS and term.text
+        }
         self._words = phrases(outcome.words)
         self._exceptions = phrases(outcome.exceptions)
         self._headings = self._exploded(tree)
-        every = [*self._words, *(phrase for each in self._phrases.values() for phrase in each)]
-        self._beginnings = frozenset(key for phrase in every for keys in phrase.keys[:1] for key in keys)
+        self._named_by: dict[str, bool] = {}
+        self._only_or = all(map(_is_only_or, self._lines))
+        self._index: dict[str, list[Phrase]] = defaultdict(list)
         # A phrase without any beginning to look up has to be looked for in every text.
-        self._blind = any(not phrase.keys for phrase in every)
+        self._blind = []
+        for phrase in (*self._words, *(each for found in self._of_terms.values() for each in found)):
+            for key in phrase.rarest:
+                self._index[key].append(phrase)
+            if not phrase.rarest:
+                self._blind.append(phrase)
+        self._beginnings = frozenset(self._index)
 
     def mentions(self, text: RecordText, article: Article) -> Mentions:
         """Where the record names the outcome. A record that has none of the first letters is left at once."""
         heading = self._heading(article)
-        beginnings = text.folded_beginnings
-        if not self._blind and self._beginnings.isdisjoint(beginnings):
+        hits = self._hits(text)
+        if not hits:
             return _NOWHERE if heading is None else Mentions({}, heading)
         found: Spans = defaultdict(list)
-        for line in self._lines:
-            for number, spans in (self._evaluated(line, text, beginnings) or {}).items():
-                found[number] += spans
-        for phrase in self._words:
-            if phrase.may_stand_in(beginnings):
-                _add(found, _in_sentences(phrase, text))
-        found = self._without_exceptions(found, text, beginnings)
+        if self._only_or:
+            _add(found, (hit for each in hits.values() for hit in each))
+        else:
+            for line in self._lines:
+                _add(found, _flat(self._evaluated(line, hits) or {}))
+            _add(found, (hit for phrase in self._words for hit in hits.get(phrase, ())))
+        found = self._without_exceptions(found, text)
         _add(found, list(_abbreviated(found, text)))
         return Mentions(found, heading)
+
+    def _hits(self, text: RecordText) -> Hits:
+        """Each phrase that stands in the text, with where it stands."""
+        beginnings = text.folded_beginnings
+        near = [phrase for key in self._beginnings & beginnings for phrase in self._index[key]]
+        hits: Hits = {}
+        for phrase in (*near, *self._blind):
+            if phrase not in hits and phrase.may_stand_in(beginnings):
+                if places := list(_in_sentences(phrase, text)):
+                    hits[phrase] = places
+        return hits
 
     def _terms(self) -> Iterator[Term]:
         for line in self._lines:
@@ -184,26 +218,30 @@ class Matcher:
         )
 
     def _heading(self, article: Article) -> str | None:
+        """The first of the record's headings that a line asks for; headings are few, and come again and again."""
+        known = self._named_by
         for heading in article.mesh_headings:
-            if _folded_heading(heading.descriptor) in self._headings:
-                return heading.descriptor
+            name = heading.descriptor
+            named = known.get(name)
+            if named is None and len(known) < MOST_HEADINGS:
+                named = known[name] = fold_value(name) in self._headings
+            if named:
+                return name
         return None
 
-    def _evaluated(self, node: Node, text: RecordText, beginnings: frozenset[str]) -> Spans | None:
+    def _evaluated(self, node: Node, hits: Hits) -> Spans | None:
         """The sentences that fit a line, with the words that do; None for what no sentence can be judged by."""
         if isinstance(node, Operation):
-            return self._combined(node, text, beginnings)
-        chosen = self._phrases.get(node) if isinstance(node, Term) else None
+            return self._combined(node, hits)
+        chosen = self._of_terms.get(id(node))
         if chosen is None:
             return None
         found: Spans = defaultdict(list)
-        for phrase in chosen:
-            if phrase.may_stand_in(beginnings):
-                _add(found, _in_sentences(phrase, text))
+        _add(found, (hit for phrase in chosen for hit in hits.get(phrase, ())))
         return found
 
-    def _combined(self, node: Operation, text: RecordText, beginnings: frozenset[str]) -> Spans | None:
-        operands = [self._evaluated(operand, text, beginnings) for operand in node.operands]
+    def _combined(self, node: Operation, hits: Hits) -> Spans | None:
+        operands = [self._evaluated(operand, hits) for operand in node.operands]
         if node.operator == "NOT":
             wanted = operands[0]
             if wanted is None:
@@ -213,14 +251,14 @@ class Matcher:
         judged = [spans for spans in operands if spans is not None]
         if not judged:
             return None
-        numbers = (
-            set(judged[0]).union(*judged) if node.operator == "OR" else set(judged[0]).intersection(*judged)
-        )
+        numbers = set(judged[0])
+        numbers = numbers.union(*judged) if node.operator == "OR" else numbers.intersection(*judged)
         return {number: [span for spans in judged for span in spans.get(number, ())] for number in numbers}
 
-    def _without_exceptions(self, found: Spans, text: RecordText, beginnings: frozenset[str]) -> Spans:
+    def _without_exceptions(self, found: Spans, text: RecordText) -> Spans:
         """Without words that are part of a phrase in which they mean something else."""
-        exceptions = [phrase for phrase in self._exceptions if found and phrase.may_stand_in(beginnings)]
+        beginnings = text.folded_beginnings
+        exceptions = [phrase for phrase in self._exceptions if phrase.may_stand_in(beginnings)]
         if not exceptions:
             return found
         left: Spans = defaultdict(list)
@@ -230,6 +268,14 @@ class Matcher:
             if kept:
                 left[number] = kept
         return left
+
+
+def _is_only_or(node: Node) -> bool:
+    return not isinstance(node, Operation) or (node.operator == "OR" and all(map(_is_only_or, node.operands)))
+
+
+def _flat(spans: Spans) -> Iterator[tuple[int, tuple[int, int]]]:
+    return ((number, span) for number, each in spans.items() for span in each)
 
 
 # An abbreviation behind words that it stands for, two words away at most: "working memory (WM)".
@@ -311,9 +357,3 @@ class _Near(Phrase):
         super().__init__([[word] for word in words], parts)
         between = rf"(?:{_BETWEEN}[^\W_]{{1,40}}){{0,{min(distance, 9)}}}?{_BETWEEN}"
         self.pattern = re.compile(between.join(map(_way, words)))
-
-
-@lru_cache(maxsize=65536)
-def _folded_heading(name: str) -> str:
-    """Headings are few, and come again with every record."""
-    return fold_value(name)
