@@ -114,8 +114,8 @@ class DirectnessPart(Part):
     outcome: Evidence = Field(
         default="any",
         description=(
-            "any: measured, reported or reviewed; studied: not only in the conclusions; reported: with a result; named: in any sentence about the paper "
-            "itself; title: in the title; none: whether or not it is there"
+            "any: measured, reported or reviewed; studied: not only in the conclusions; reported: with a result; "
+            "named: in any sentence about the paper itself; title: in the title; none: whether or not it is there"
         ),
     )
     sides: list[LineName] = Field(

@@ -1,8 +1,8 @@
 """How well records are read, group by group, against people's labels.
 
-Run: ``python -m benchmarks.reading [--develop] [--group NAME] [--labels WHOSE] [--errors]``. Without ``--develop`` it measures
-the three quarters that nobody tuned on, and writes ``tracker/reading/accuracy.json``, from which pages and docs have
-their figures.
+Run: ``python -m benchmarks.reading [--develop] [--group NAME] [--labels WHOSE] [--errors]``. Without ``--develop`` it
+measures the three quarters that nobody tuned on, and writes ``tracker/reading/accuracy.json``, from which pages and
+docs have their figures.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def _text(figure: Figure) -> str:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.reading")
     parser.add_argument("--develop", action="store_true", help="the quarter that rules are written with")
-    parser.add_argument("--group", help="only this group, or this task; questions for directness and findings")
+    parser.add_argument(
+        "--group", help="only this group, or this task; questions for directness and findings"
+    )
     parser.add_argument(
         "--labels",
         choices=["ours", "gold", "simple"],

@@ -99,27 +99,32 @@ def _gold(gold: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 # Plain stand-ins, tried on title and abstract; not rules of ours.
-_SIMPLE = {
-    ("species", "animals"): r"\b(?:rats?|mice|mouse|rodents?|monkeys?|macaques?|zebrafish)\b",
-    ("exposure", "recreational"): r"\b(?:recreational|abusers?|illicit|ketamine users?|ketamine[ -](?:dependen|use disorder)|chronic ketamine)",
-    ("exposure", "challenge"): r"\bhealthy (?:volunteers|subjects|participants|controls|humans?|men)\b|\bketamine (?:challenge|model)",
-    ("exposure", "anaesthesia"): r"\b(?:an[a]?esthesia|surgery|surgical|sedation|intraoperative)\b",
-    ("exposure", "pain"): r"\b(?:chronic pain|cancer pain|neuropathic pain|crps)\b",
-    ("population", "depression"): r"\bdepressi(?:on|ve disorder)|\btrd\b|\bmdd\b",
-    ("population", "suicidality"): r"\bsuicid",
-    ("population", "bipolar"): r"\bbipolar",
-    ("population", "substance use disorder"): r"\b(?:alcohol|cocaine|cannabis|opioid|heroin|methamphetamine|substance)[ -](?:use disorder|dependen|abuse)",
-}  # fmt: skip
-_TREATED = re.compile(
-    r"\b(?:depress\w+|ptsd|ocd|suicid\w+|psychiatric|use disorder|alcohol\w*|cocaine)\b(?:[^.]{0,120})\b(?:treat\w+|infusions?|therap\w+|efficacy|antidepressant)"
-    r"|\b(?:treat\w+|infusions?|therap\w+|efficacy|antidepressant)\b(?:[^.]{0,120})\b(?:depress\w+|ptsd|ocd|suicid\w+|psychiatric|use disorder|alcohol\w*|cocaine)\b"
+_SIMPLE = (
+    ("species", "animals", r"\b(?:rats?|mice|mouse|rodents?|monkeys?|macaques?|zebrafish)\b"),
+    ("exposure", "recreational", r"\b(?:recreational|abusers?|illicit|ketamine users?|chronic ketamine)"),
+    ("exposure", "recreational", r"\bketamine[ -](?:dependen|use disorder)"),
+    ("exposure", "challenge", r"\bhealthy (?:volunteers|subjects|participants|controls|humans?|men)\b"),
+    ("exposure", "challenge", r"\bketamine (?:challenge|model)"),
+    ("exposure", "anaesthesia", r"\b(?:ana?esthesia|surgery|surgical|sedation|intraoperative)\b"),
+    ("exposure", "pain", r"\b(?:chronic pain|cancer pain|neuropathic pain|crps)\b"),
+    ("population", "depression", r"\bdepressi(?:on|ve disorder)|\btrd\b|\bmdd\b"),
+    ("population", "suicidality", r"\bsuicid"),
+    ("population", "bipolar", r"\bbipolar"),
+    (
+        "population",
+        "substance use disorder",
+        r"\b(?:alcohol|cocaine|cannabis|opioid|heroin|methamphetamine|substance)[ -](?:use disorder|dependen|abuse)",
+    ),
 )
+_ILL = r"\b(?:depress\w+|ptsd|ocd|suicid\w+|psychiatric|use disorder|alcohol\w*|cocaine)\b"
+_THERAPY = r"\b(?:treat\w+|infusions?|therap\w+|efficacy|antidepressant)"
+_TREATED = re.compile(rf"{_ILL}[^.]{{0,120}}{_THERAPY}|{_THERAPY}[^.]{{0,120}}{_ILL}")
 
 
 def _simple(read: sets.Read) -> Iterator[tuple[str, str]]:
     text = f"{read.article.title.plain}. {read.article.abstract_text}".lower()
-    found = [pair for pair, pattern in _SIMPLE.items() if re.search(pattern, text)]
-    yield from found
+    found = {(group, value) for group, value, pattern in _SIMPLE if re.search(pattern, text)}
+    yield from sorted(found)
     values = {value for _, value in found}
     if _TREATED.search(text) and values.isdisjoint({"recreational", "animals", "anaesthesia", "challenge"}):
         yield "exposure", "therapeutic"
@@ -169,7 +174,9 @@ def _report_directness(found: list[Case], labels: Labels) -> None:
     recall = share(both, sum(theirs == "direct" for theirs, _ in pairs))
     f1 = drawn(pairs, direct_f1)  # type: ignore[arg-type]
     print(f"\ndirectness, pooled over questions, {labels} labels (n {len(pairs)})")
-    print(f"  direct against the rest: P {_text(precision)}, R {_text(recall)}, F1 {_text(f1)}, bar {DIRECT_F1}")
+    print(
+        f"  direct against the rest: P {_text(precision)}, R {_text(recall)}, F1 {_text(f1)}, bar {DIRECT_F1}"
+    )
     table = Counter(pairs)
     print("  reader \\ ours  " + "".join(f"{value:>9}" for value in VALUES))
     for theirs in VALUES:
@@ -187,8 +194,9 @@ def _report_findings(found: list[Case]) -> None:
     print(f"  one of the reader's among ours: {_text(first)}, bar {READERS_SENTENCE}")
     two = share(sum(any(endorsed(case)) for case in marked), len(marked))
     print(f"  one of the reader's among the two shown: {_text(two)}")
-    print(f"  of those shown, the reader's (direct and indirect): {_text(share(sum(shown), len(shown)))}, bar {OURS_ENDORSED}")
-    print(f"  of those shown, the reader's (direct): {_text(share(sum(of_direct), len(of_direct)))}")
+    both, direct = share(sum(shown), len(shown)), share(sum(of_direct), len(of_direct))
+    print(f"  of those shown, the reader's (direct and indirect): {_text(both)}, bar {OURS_ENDORSED}")
+    print(f"  of those shown, the reader's (direct): {_text(direct)}")
     states = Counter((bool(case.marked), case.found.state) for case in found if case.theirs != "off")
     for (has, state), count in sorted(states.items()):
         print(f"  {'with' if has else 'without'} a sentence of the reader's, read as {state}: {count}")
@@ -204,7 +212,8 @@ def _print_error(case: Case) -> None:
     text = case.record.article
     whole = f"{text.title.plain}\n{text.abstract_text}"
     print(f"\n{case.record.id} {case.question}: theirs {case.theirs}, ours {case.ours} ({case.reason})")
-    print(f"  {text.title.plain}\n  state: {case.found.state}; {[(s.name, s.state, sorted(s.places)) for s in case.found.sides]}")
+    sides = [(side.name, side.state, sorted(side.places)) for side in case.found.sides]
+    print(f"  {text.title.plain}\n  state: {case.found.state}; {sides}")
     for start, end in case.marked:
         print(f"    theirs: {whole[start:end]}")
     for start, end in case.spans:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from tracker.questions import DirectnessRule, Question, Verdict
+from tracker.questions import DirectnessRule, Question, Reading, Verdict
 from tracker.reading.engine import Record
 from tracker.reading.findings import MEASURED, NOT_MEASURED, RESULT, Findings, Side
 from tracker.reading.labels import Label
@@ -44,10 +44,16 @@ def directness(
     has = record.has if labels is None else _has_of(labels)
     if has("design", _NOTICE):
         return Directness("off", "a notice about another paper", "notice", reading.version)
-    for rule in reading.rules:
+    for rule in reading.rules if found.named else _for_any_record(reading):
         if _fits(rule, record.text, found, has):
             return Directness(rule.value, rule.reason, rule.name, reading.version)
     return Directness("off", reading.otherwise, "otherwise", reading.version)
+
+
+@lru_cache(maxsize=64)
+def _for_any_record(reading: Reading) -> tuple[DirectnessRule, ...]:
+    """The rules that a record may fit that never names the outcome; most records of a large database are such."""
+    return tuple(rule for rule in reading.rules if rule.outcome == "none")
 
 
 def _has_of(labels: Iterable[Label]) -> Has:

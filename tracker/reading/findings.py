@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Literal, NamedTuple
 
 from tracker.query.vocabulary import MeshTree, default_tree
@@ -81,6 +81,11 @@ class Findings(NamedTuple):
     sides: tuple[Side, ...] = ()
     reached: Count | None = None
 
+    @property
+    def named(self) -> bool:
+        """Whether the record names the outcome at all, be it in what is no finding."""
+        return self.state != NOT_MENTIONED or any(side.places for side in self.sides)
+
 
 def findings(record: Record, question: Question) -> Findings:
     """The findings of a record for a question; "not mentioned" for a question that says nothing of its outcome."""
@@ -91,12 +96,14 @@ def findings(record: Record, question: Question) -> Findings:
     for matcher in matchers(question.reading):
         mentions = matcher.mentions(record.text, record.article)
         if not mentions:
-            sides.append(Side(matcher.outcome.name, NOT_MENTIONED))
+            sides.append(_unnamed(matcher))
             continue
         account = _Account(record.text, matcher, mentions)
         own = account.findings()
         found += own
         sides.append(account.side(bool(own)))
+    if not found and all(side.state == NOT_MENTIONED for side in sides):
+        return Findings(NOT_MENTIONED, (), tuple(sides))
     state = min((side.state for side in sides), key=_BY_STRENGTH.index)
     sentences = _each_once(finding for _, finding in sorted(found, key=lambda each: each[0]))
     return Findings(state, sentences, tuple(sides), _reached(record.text) if sentences else None)
@@ -110,6 +117,11 @@ def matchers(reading: Reading) -> tuple[Matcher, ...]:
 @lru_cache(maxsize=64)
 def _matchers(reading: Reading, tree: MeshTree) -> tuple[Matcher, ...]:
     return tuple(Matcher(outcome, tree) for outcome in reading.outcomes)
+
+
+@cache
+def _unnamed(matcher: Matcher) -> Side:
+    return Side(matcher.outcome.name, NOT_MENTIONED)
 
 
 def _each_once(found: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -176,8 +188,8 @@ _LOOKED_AT = _sign(
     r"(?:include[ds]?|are|consist\w{0,6}|compris\w{0,6}|were|was|will)\b",
     r"\bwe (?:\w+ )?(?:assess|measur|evaluat|examin|test|investigat|explor|review|discuss|describ|summari|compar|aim|"
     r"hypothesi[sz]|propos|present|search|conduct)",
-    r"\bthis (?:\w+ ){0,2}(?:review|paper|article|study|chapter|protocol) (?:\w+ )?(?:aims?|will|examine|discuss|review|"
-    r"describe|summari|explore|present|provide|focus|investigate|evaluate|highlight)",
+    r"\bthis (?:\w+ ){0,2}(?:review|paper|article|study|chapter|protocol) (?:\w+ )?(?:aims?|will|examine|discuss|"
+    r"review|describe|summari|explore|present|provide|focus|investigate|evaluate|highlight)",
 )
 # The same, whatever else the sentence says.
 _DISCUSSED = _sign(
@@ -198,9 +210,10 @@ _RESULT = re.compile(
 # What is yet to be done or learned.
 _TO_COME = _sign(
     "further|future|more|large|additional|longer|long-term|controlled|prospective|rigorous|warrant|need|require|necess|"
-    "essential|remain|should|important|will |could |would |can |may |might |recommend|suggest that|hope|plan|propose|call",
+    "essential|remain|should|important|will |could |would |can |may |might |recommend|suggest that|hope|plan|propose|"
+    "call for",
     r"\b(?:further|future|more|larger?|additional|longer|long-term|controlled|prospective|rigorous)"
-    r"(?:[\s,-]{1,3}[\w-]{1,30}){0,6}? (?:research|stud(?:y|ies)|trials?|investigations?|work|data|evidence)\b",
+    r"(?:[\s,]{1,3}[\w-]{1,30}){0,6}? (?:research|stud(?:y|ies)|trials?|investigations?|work|data|evidence)\b",
     r"\b(?:is|are) (?:\w+ )?(?:warranted|needed|required|necessary|essential)\b",
     r"\bremains? (?:\w+ )?(?:to be|unclear|unknown|uncertain|elusive)|\bshould\b|\bit is (?:\w+ )?important\b",
     r"\b(?:will|could|would|can|may|might) (?:\w+ )?(?:inform|guide|help|provide|"
@@ -451,10 +464,15 @@ _ABOUT = re.compile(
     re.IGNORECASE,
 )
 # What is completed in a sitting is no follow-up.
-_A_SITTING = r"(?:surveys?|questionnaires?|interviews?|baseline|tasks?|measures?|tests?|batter(?:y|ies)|scales?|remission|response)"
+_A_SITTING = (
+    r"(?:surveys?|questionnaires?|interviews?|baseline|tasks?|measures?|tests?|batter(?:y|ies)|scales?|"
+    r"remission|response)"
+)
 _COMPLETED = re.compile(
-    rf"\b(?P<number>{_NUMBER})(?: ?\([^()]{{1,25}}\))?(?: (?:out )?of (?:the )?{_NUMBER})?(?P<between>(?: [\w/-]{{1,30}}){{0,8}}?) "
-    rf"(?:completed|finished|were followed (?:up )?(?:for|to|until)|remained in|reached) (?!(?:[\w-]+ ){{0,3}}{_A_SITTING}\b)",
+    rf"\b(?P<number>{_NUMBER})(?: ?\([^()]{{1,25}}\))?(?: (?:out )?of (?:the )?{_NUMBER})?"
+    r"(?P<between>(?: [\w/-]{1,30}){0,8}?) "
+    r"(?:completed|finished|were followed (?:up )?(?:for|to|until)|remained in|reached) "
+    rf"(?!(?:[\w-]{{1,30}} ){{0,3}}{_A_SITTING}\b)",
     re.IGNORECASE,
 )
 _SAYS_COMPLETED = ("completed", "finished", "were followed", "remained in", "reached")

@@ -9,7 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import permutations
+from itertools import islice, permutations
 from typing import NamedTuple
 
 from tracker.article import Article
@@ -35,6 +35,9 @@ _FEW_WORDS = rf"(?:{_BETWEEN}[^\W_]{{1,40}}){{0,3}}?{_BETWEEN}"
 # Each further word of a proximity search multiplies the orders that are tried.
 MAX_NEAR = 4
 _LETTERS = 4
+# Records are hostile input: what comes more often in one of them says nothing more.
+MOST_PLACES = 200
+MOST_SHORTS = 5
 # More headings than MeSH has would be names that somebody made up.
 MOST_HEADINGS = 40_000
 
@@ -72,10 +75,7 @@ class Phrase:
                 at = text.find(first, at + 1, end)
 
     def may_stand_in(self, beginnings: frozenset[str]) -> bool:
-        for key in self.keys:
-            if key.isdisjoint(beginnings):
-                return False
-        return True
+        return all(not key.isdisjoint(beginnings) for key in self.keys)
 
 
 def phrases(texts: Iterable[str]) -> tuple[Phrase, ...]:
@@ -195,9 +195,10 @@ class Matcher:
         near = [phrase for key in self._beginnings & beginnings for phrase in self._index[key]]
         hits: Hits = {}
         for phrase in (*near, *self._blind):
-            if phrase not in hits and phrase.may_stand_in(beginnings):
-                if places := list(_in_sentences(phrase, text)):
-                    hits[phrase] = places
+            if phrase in hits or not phrase.may_stand_in(beginnings):
+                continue
+            if places := list(islice(_in_sentences(phrase, text), MOST_PLACES)):
+                hits[phrase] = places
         return hits
 
     def _terms(self) -> Iterator[Term]:
@@ -263,7 +264,9 @@ class Matcher:
             return found
         left: Spans = defaultdict(list)
         for number, spans in found.items():
-            barred = [span for phrase in exceptions for span in spans_in(text, phrase, number)]
+            barred = [
+                span for phrase in exceptions for span in islice(spans_in(text, phrase, number), MOST_PLACES)
+            ]
             kept = [span for span in spans if not any(b[0] < span[1] and span[0] < b[1] for b in barred)]
             if kept:
                 left[number] = kept
@@ -288,8 +291,9 @@ def _abbreviated(found: Spans, text: RecordText) -> Iterator[tuple[int, tuple[in
     """Where abbreviations stand that the record explains as the outcome's words."""
     whole = f"{text.title}\n{text.abstract}"
     shorts = {short for spans in found.values() for span in spans if (short := _abbreviation(whole, span))}
-    for short in sorted(shorts):
-        for place in re.finditer(rf"(?<![^\W_]){re.escape(short)}(?![^\W_])", whole):
+    for short in sorted(shorts)[:MOST_SHORTS]:
+        places = re.finditer(rf"(?<![^\W_]){re.escape(short)}(?![^\W_])", whole)
+        for place in islice(places, MOST_PLACES):
             yield text.sentence_at(place.start()), place.span()
 
 
