@@ -449,28 +449,31 @@ class _Reader(Reader[_File]):
         lines = [name for name in search if name != "combine"]
         for side, outcome in part.outcomes.items():
             for number, line in enumerate(outcome.lines):
-                place = ("reading", "outcomes", side, "lines", number)
-                self._check_known("F005", line, lines, "a line of search", place)
+                where: Place = ("reading", "outcomes", side, "lines", number)
+                self._check_known("F005", line, lines, "a line of search", where)
         names: dict[str, int] = {}
         for number, rule in enumerate(part.directness):
-            place = ("reading", "directness", number)
+            place: Place = ("reading", "directness", number)
             for each, side in enumerate(rule.sides):
-                known = list(part.outcomes)
-                self._check_known("F005", side, known, "a side of the outcome", (*place, "sides", each))
-            for key, groups in (("labels", rule.labels), ("without", rule.without)):
-                for group in groups:
-                    known = list(_groups())
-                    self._check_known("F005", group, known, "a group of labels", (*place, key, group))
+                sides = list(part.outcomes)
+                self._check_known("F005", side, sides, "a side of the outcome", (*place, "sides", each))
+            for key, conditions in (("labels", rule.labels), ("without", rule.without)):
+                for group in conditions:
+                    self._check_known(
+                        "F005", group, list(_groups()), "a group of labels", (*place, key, group)
+                    )
             if names.setdefault(rule.name, number) != number:
                 self.problem("F005", f'two rules are called "{rule.name}"; rename one', (*place, "name"))
 
-    def _check_known(self, code: str, name: str, known: Sequence[str], what: str, place: Place) -> None:
+    def _check_known(
+        self, code: str, name: str, known: Sequence[str], what: str, place: Place, effect: str | None = None
+    ) -> None:
         if name in known:
             return
         near = get_close_matches(name, known, n=1)
         remedy = f'Did you mean "{near[0]}"?' if near else f"Known are {', '.join(known)}."
         where = ".".join(map(str, place))
-        self.problem(code, f'{where}: "{name}" is not {what}. {remedy}', place)
+        self.problem(code, f'{where}: "{name}" is not {what}. {remedy}', place, effect=effect)
 
     def check_values(self, reading: Reading | None) -> None:
         """Whether each value that a rule of directness asks for can be read at all."""
@@ -480,7 +483,8 @@ class _Reader(Reader[_File]):
                     known = _values_of(group)
                     for value in sorted(values) if known else ():
                         place = ("reading", "directness", number, key, group)
-                        self._check_known("S003", value, sorted(known), f"a value of {group}", place)
+                        what = f"a value of {group}"
+                        self._check_known("S003", value, sorted(known), what, place, "The rule never fits.")
 
     def check_lines(self, root: yaml.MappingNode) -> None:
         """Lint every search line, with the place in the file of whatever is found."""

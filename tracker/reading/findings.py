@@ -203,15 +203,15 @@ _RESULT = re.compile(
     r"\b(?:(?:improv|impair|increas|decreas|reduc|worsen|declin|enhanc|attenuat|diminish|deteriorat|extend|prolong|"
     r"sustain|confirm)\w{0,9}|better|worse|higher|lower|greater|fewer|less|stable|unchanged|similar|comparable|uncommon|"
     r"common|rare|rarely|frequent|absent|found|showed|shown|shows|observed|revealed|demonstrated|indicated?|remained|"
-    r"developed|experienced|reported|associated|related|correlated|predicted|led|resulted|effective|positive|negative|"
-    r"mixed|suggests?|appears?|seems?|support|achieved|responded|remitted|relapsed|discontinued|insufficient|limited|"
+    r"developed|experienced|reported|associated|related to|correlated|predicted|led|resulted|effective|positive|"
+    r"negative|mixed|suggests?|appears?|seems?|support|achieved|responded|remitted|relapsed|discontinued|insufficient|limited|"
     r"inconclusive|scarce)\b"
 )
 # What is yet to be done or learned.
 _TO_COME = _sign(
     "further|future|more|large|additional|longer|long-term|controlled|prospective|rigorous|warrant|need|require|necess|"
     "essential|remain|should|important|will |could |would |can |may |might |recommend|suggest that|hope|plan|propose|"
-    "call for",
+    "call for|insight|pave",
     r"\b(?:further|future|more|larger?|additional|longer|long-term|controlled|prospective|rigorous)"
     r"(?:[\s,]{1,3}[\w-]{1,30}){0,6}? (?:research|stud(?:y|ies)|trials?|investigations?|work|data|evidence)\b",
     r"\b(?:is|are) (?:\w+ )?(?:warranted|needed|required|necessary|essential)\b",
@@ -219,13 +219,19 @@ _TO_COME = _sign(
     r"\b(?:will|could|would|can|may|might) (?:\w+ )?(?:inform|guide|help|provide|"
     r"be (?:\w+ )?(?:explored|used|considered|determined))",
     r"\b(?:we|the authors?) (?:\w+ )?(?:recommend|suggest that further|hope|plan|propose|call for)",
-    r"\bneed(?:s|ed)? (?:to|for)\b",
+    r"\bneed(?:s|ed)? (?:to|for)\b|\bprovides? (?:\w+ )?insights?\b|\bpaves? the way\b",
 )
 _OTHERS = _sign(
     "previous|prior|earlier|past|recent|other",
     r"^previously\b|\b(?:we|our group|has|have) previously (?:found|shown|show|report)",
     r"^(?:\w+,? )?(?:previous|prior|earlier|past|recent|other) (?:[\w-]+ ){0,3}(?:stud(?:y|ies)|research|reports?|work|"
     r"trials?|reviews?|literature|evidence) (?:has|have|had|suggest|show|report|indicat|found|demonstrat)",
+)
+# What goes with what, and how studies differed: told beside what was found.
+_ASIDE = _sign(
+    "correlat|predict|mediat|baseline|varied|heterogene|risk of bias|quality of",
+    r"\b(?:correlat|predict|mediat)|\bassociated with (?:\w+ ){0,2}baseline|\bbaseline\b[^.;]{0,60}\bassociated",
+    r"\bvaried (?:\w+ )?(?:between|across|among)|\bheterogene(?:ous|ity)|\brisk of bias|\bquality of (?:the )?evidence",
 )
 _LITTLE_KNOWN = _sign(
     "limited|scarce|lacking|sparse|insufficient|missing",
@@ -323,6 +329,8 @@ class _Account:
             return _CONCLUSION
         if _PRIMARY.search(text) or self._names_declared(text):
             return _PRIMARY_RESULT
+        if _ASIDE.search(text):
+            return _RESULT_ASIDE
         return _NULL_RESULT if _NULL.search(text) else _RESULT_NAMED
 
     def _unnamed(self) -> Iterator[tuple[_Rank, Finding]]:
@@ -341,7 +349,7 @@ class _Account:
                 rank = _PRIMARY_RESULT
             elif of_treatment and (cue := _NULL.search(text)):
                 rank = _NULL_RESULT
-            elif of_treatment and (cue := self._names_declared(text)) and _RESULT.search(text):
+            elif of_treatment and (cue := self._names_declared(text)) and self._tells(text, len(text)):
                 rank = _RESULT_UNNAMED
             else:
                 continue
@@ -447,7 +455,7 @@ def _told_from(text: RecordText) -> int | None:
     return sections.index("aim") + 1 if "aim" in sections else 1
 
 
-_PRIMARY_RESULT, _NULL_RESULT, _RESULT_NAMED, _RESULT_UNNAMED, _CONCLUSION = range(5)
+_PRIMARY_RESULT, _NULL_RESULT, _RESULT_NAMED, _RESULT_UNNAMED, _RESULT_ASIDE, _CONCLUSION = range(6)
 
 # -- how many people -------------------------------------------------------------------------------
 
@@ -458,7 +466,7 @@ _PEOPLE = (
 )
 _ABOUT = re.compile(
     rf"\b(?:of|among|in|from|for|across) (?:the |these |all |those |a total of ){{0,2}}(?P<among>{_NUMBER}) "
-    rf"(?:[\w-]+ ){{0,3}}?(?:{_PEOPLE}\b|who\b)|"
+    rf"(?:[a-z-]{{1,30}} ){{0,3}}?(?:{_PEOPLE}\b|who\b)|"
     rf"\b(?P<some>[0-9]{{1,6}})(?: {_PEOPLE})? (?:\([^()]{{1,20}}\) )?(?:out )?of (?:the )?(?P<whole>{_NUMBER})\b|"
     rf"\b(?P<part>[0-9]{{1,5}})/(?P<all>[0-9]{{1,5}})\b(?=[,;]? ?[(\[]?[0-9.]{{1,5}} ?%|[)\]]? {_PEOPLE}\b)",
     re.IGNORECASE,
