@@ -128,12 +128,12 @@ _AIMS = re.compile(
     r"\b(?:is|are|was|were) (?:\w+ )?(?:reviewed|discussed|presented|described|summari[sz]ed)\b|\bto (?:determine|investigate|assess|evaluate|examine|"
     r"compare|explore|test|describe|review)\b"
 )
-# What an abstract aims at, said plainly enough to be believed under the label of a background.
+# Of the study itself, in so many words: an aim even under a label of the background, where many abstracts put it.
 _OWN_AIM = re.compile(
-    r"\b(?:aims?|objectives?|purpose|goals?) (?:of (?:this|the|our) [^.;]{0,60}?)?(?:is|was|are|were) (?:\w+ )?to\b|"
-    r"\bwe (?:\w+ )?(?:aim|sought|set out|intend|here|hypothesi[sz]|investigat|examin|evaluat|assess|test|compar|describ|report|"
-    r"present)|\b(?:this|the present|the current|our) (?:[\w-]+ ){0,3}(?:study|review|paper|article|trial|report|protocol|analysis|"
-    r"meta-analysis|survey) (?:\w+ )?(?:aim|examin|investigat|evaluat|assess|describ|test|compar|explor|review|summari|report|was designed)"
+    r"\b(?:we|the authors?|(?:this|the present|the current|our) (?:\w+ ){0,3}(?:study|review|paper|article|trial|work|"
+    r"report|meta-analysis|investigation|protocol|survey|analysis|experiment)) (?:\w+ )?(?:aim|sought|seek|hypothesi[sz]|"
+    r"set out|examin|investigat|evaluat|assess|review|explor|determin|test|compar|describ|summari[sz])|"
+    r"\b(?:aims?|objectives?|purpose|goal) (?:of|in) (?:this|the present|the current|our)\b"
 )
 _DOES = re.compile(
     r"\b(?:randomi[sz]|randomly|double-blind|placebo-controlled|open-label|crossover|(?:was|were) (?:\w+ )?(?:assigned|allocated|administered|assessed|"
@@ -345,7 +345,7 @@ def _stops(text: str, printed: int) -> Iterator[int]:
 
 
 def _inferred(sentences: list[tuple[Sentence, bool]]) -> Iterator[Sentence]:
-    """The sentences with their sections, inferred where no label gives them; an aim is none of a labelled background.
+    """The sentences with their sections, inferred where no label gives them.
 
     Without labels an abstract starts with its background; what it aims at, does, reports and concludes is told by its
     verbs, and background does not come back once one of these was met.
@@ -353,11 +353,11 @@ def _inferred(sentences: list[tuple[Sentence, bool]]) -> Iterator[Sentence]:
     met: Section = "background"
     count = len(sentences)
     for number, (sentence, labelled) in enumerate(sentences):
-        if labelled and sentence.section == "background" and _OWN_AIM.search(sentence.text.lower()):
-            sentence = sentence._replace(section="aim")
-        elif not labelled:
+        if not labelled:
             met = _told(sentence.text.lower(), met, last=number >= count - 2 and count > 2)
             sentence = sentence._replace(section=met)
+        elif sentence.section == "background" and _OWN_AIM.search(sentence.text.lower()):
+            sentence = sentence._replace(section="aim")
         yield sentence
 
 
