@@ -77,6 +77,20 @@ def test_the_primary_result_of_a_trial_of_psychotherapy_comes_first_though_it_do
     assert own[-1] == "Psychotherapy may prolong the effect of ketamine."
 
 
+def test_who_took_part_is_no_finding_and_the_primary_outcome_comes_first() -> None:
+    own = sentences(
+        "psychotherapy",
+        "Cognitive behavioral therapy (CBT) to sustain the effect of ketamine",
+        METHODS="Responders to ketamine had CBT or usual care.",
+        RESULTS=(
+            "Fifty patients responded and were randomized to CBT or usual care. With a second scale there was an "
+            "interaction in favour of CBT (p = 0.04). On the primary outcome measure the effect was not significant."
+        ),
+        CONCLUSIONS="CBT may sustain the effect of ketamine.",
+    )
+    assert [each.split()[0] for each in own] == ["On", "With", "CBT"]
+
+
 def test_a_conclusion_never_stands_alone_where_results_are_given() -> None:
     own = sentences(
         "psychotherapy",

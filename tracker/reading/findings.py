@@ -198,6 +198,11 @@ _DISCUSSED = _sign(
     r"highlighted|considered|addressed)\b|achieved (?:using|by|with|through)\b|"
     r"(?:examined|investigated|evaluated|assessed|compared|analy[sz]ed) (?:in order )?to\b)",
 )
+# Who took part, which is told among the results.
+_TOOK_PART = _sign(
+    "randomi|assigned|allocated|enrolled|recruited",
+    r"\b(?:was|were) (?:\w+ )?(?:randomi[sz]ed|assigned|allocated|enrolled|recruited)\b",
+)
 _RESULT = re.compile(
     r"\bp\s?[<=>≤]|\d\s?%|\bci\b|significan|\bno (?:[\w-]+ ){0,3}(?:differ|effect|change|evidence|case)|"
     r"\b(?:(?:improv|impair|increas|decreas|reduc|worsen|declin|enhanc|attenuat|diminish|deteriorat|extend|prolong|"
@@ -253,6 +258,7 @@ _LEFT_OUT = _sign(
     "exclu|ineligible|without",
     r"\bexclu(?:ded|ding|sions?)\b|\bineligible\b|\bwithout (?:a |any )?(?:history|current|lifetime)\b",
 )
+_TESTED = re.compile(r"\bp\s?[<=>≤]|\bci\b|significan|\bno (?:\w+ ){0,2}difference")
 _FIGURES = re.compile(r"\bp\s?[<=>≤]|\d\s?%|\bci\b|\bn\s?=|significan|\b(?:odds|hazard|risk) ratio")
 # Words of a declared primary outcome that any outcome may have.
 _OF_ANY_OUTCOME = frozenset(
@@ -401,7 +407,7 @@ class _Account:
         ahead = _TO_COME.search(text)
         if ahead and (ahead.start() <= place or not _RESULT.search(text[: ahead.start()])):
             return False
-        if _DISCUSSED.search(text):
+        if _DISCUSSED.search(text) or (_TOOK_PART.search(text) and not _TESTED.search(text)):
             return False
         return bool(_RESULT.search(text)) or not _LOOKED_AT.search(text)
 
@@ -437,7 +443,7 @@ class _Account:
             sentence.part,
             sentence.start,
             sentence.end,
-            sentence.section,
+            self._section(number),
             cue,
             self._outcome.name,
             _about(sentence),

@@ -217,18 +217,6 @@ class RecordText:
         return frozenset([word[:4] for word in _WORD.findall(self.lower)])
 
     @cached_property
-    def folded(self) -> Folded:
-        """``lower`` as words of a search are compared with it: no accents."""
-        return fold(self.lower)
-
-    @cached_property
-    def folded_beginnings(self) -> frozenset[str]:
-        """``beginnings`` of the folded text."""
-        if self.folded.text == self.lower:
-            return self.beginnings
-        return frozenset([word[:4] for word in _WORD.findall(self.folded.text)])
-
-    @cached_property
     def sentences(self) -> tuple[Sentence, ...]:
         """The title, and the sentences of the abstract in order."""
         title = Sentence("title", 0, len(self.title), "title", self.title)
@@ -253,6 +241,18 @@ class RecordText:
         """The number of the sentence that holds a place of ``lower``."""
         return max(0, bisect_right(self._starts, place) - 1)
 
+    @cached_property
+    def folded(self) -> Folded:
+        """``lower`` as words of a search are compared with it: no accents."""
+        return fold(self.lower)
+
+    @cached_property
+    def folded_beginnings(self) -> frozenset[str]:
+        """``beginnings`` of the folded text."""
+        if self.folded.text == self.lower:
+            return self.beginnings
+        return frozenset([word[:4] for word in _WORD.findall(self.folded.text)])
+
     def _of_abstract(self) -> Iterator[tuple[Sentence, bool]]:
         """Each sentence, and whether its section is labelled."""
         offset = 0
@@ -269,31 +269,6 @@ class RecordText:
 
 
 _WORD = re.compile(r"[^\W_]+")
-_FOREIGN = re.compile(r"[^\x00-\x7f]")
-
-
-def fold(small: str) -> Folded:
-    """A text in lower case without accents, as ``tracker.query`` folds words; few records have letters to fold."""
-    if small.isascii():
-        return Folded(small)
-    signs = {sign: plain for sign in set(_FOREIGN.findall(small)) if (plain := _plain(sign)) != sign}
-    if all(len(plain) == 1 for plain in signs.values()):
-        for sign, plain in signs.items():
-            small = small.replace(sign, plain)
-        return Folded(small)
-    letters = [(letter, place) for place, sign in enumerate(small) for letter in signs.get(sign, sign)]
-    return Folded("".join(letter for letter, _ in letters), [*(place for _, place in letters), len(small)])
-
-
-@cache
-def _plain(sign: str) -> str:
-    """A letter without its accent, nothing for an accent by itself; other signs stay."""
-    if unicodedata.combining(sign):
-        return ""
-    if not sign.isalpha():
-        return sign
-    letters = unicodedata.normalize("NFKD", sign).casefold()
-    return "".join(letter for letter in letters if not unicodedata.combining(letter))
 
 
 def lower(text: str) -> str:
@@ -375,3 +350,30 @@ def _told(text: str, before: Section, *, last: bool) -> Section:
     if before != "background" and _REPORTS.search(text):
         return "results"
     return before
+
+
+_FOREIGN = re.compile(r"[^\x00-\x7f]")
+
+
+def fold(small: str) -> Folded:
+    """A text in lower case without accents, as ``tracker.query`` folds words; few records have letters to fold."""
+    if small.isascii():
+        return Folded(small)
+    signs = {sign: plain for sign in set(_FOREIGN.findall(small)) if (plain := _plain(sign)) != sign}
+    if all(len(plain) == 1 for plain in signs.values()):
+        for sign, plain in signs.items():
+            small = small.replace(sign, plain)
+        return Folded(small)
+    letters = [(letter, place) for place, sign in enumerate(small) for letter in signs.get(sign, sign)]
+    return Folded("".join(letter for letter, _ in letters), [*(place for _, place in letters), len(small)])
+
+
+@cache
+def _plain(sign: str) -> str:
+    """A letter without its accent, nothing for an accent by itself; other signs stay."""
+    if unicodedata.combining(sign):
+        return ""
+    if not sign.isalpha():
+        return sign
+    letters = unicodedata.normalize("NFKD", sign).casefold()
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
