@@ -17,6 +17,7 @@ from tracker.errors import UsageError
 from tracker.pubmed.xml import parse_record
 from tracker.query import codes, matches, parse, unknown_headings
 from tracker.questions import InvalidQuestions, Question, check, json_schema, load_question, load_questions
+from tracker.reading.brief import brief_of
 
 ROOT = Path(__file__).parents[1]
 KETAMINE = Path(__file__).parents[2] / "shared" / "data" / "ketamine.xml.gz"
@@ -93,6 +94,101 @@ def test_groups_in_combine_stay_as_they_are(folder: Path) -> None:
     ketamine, bladder = "(ketamine[mh] OR ketamine[tiab])", "(cystitis[mh] OR bladder[tiab])"
     strategy = load_question(write(folder, text)).strategy
     assert strategy == f"{ketamine} AND ({bladder} NOT ({ketamine} OR {bladder}))"
+
+
+READING = """\
+reading:
+  version: 2
+  outcomes:
+    bladder:
+      title: the bladder
+      lines: [bladder]
+      words: [urin*, pain ... voiding|micturition]
+      except: [bladder catheter*]
+  directness:
+    - name: treated
+      value: direct
+      reason: people treated; bladder outcome reported
+      labels: {exposure: [therapeutic], design: [cohort study]}
+      without: {species: any}
+      sides: [bladder]
+    - name: rest
+      value: indirect
+      reason: others
+  otherwise: not about the bladder
+"""
+WITH_READING = GOOD.replace("review:", f"{READING}review:")
+
+
+def test_a_file_says_how_records_are_read_for_it(folder: Path) -> None:
+    reading = load_question(write(folder, WITH_READING)).brief
+    assert reading is not None and (reading.version, reading.otherwise) == (2, "not about the bladder")
+    (side,) = reading.outcomes
+    assert (side.name, side.title, side.names) == ("bladder", "the bladder", "outcome")
+    assert side.queries == ("cystitis[mh] OR bladder[tiab]",)
+    assert side.words == ("urin*", "pain ... voiding|micturition") and side.exceptions == (
+        "bladder catheter*",
+    )
+    first, second = reading.rules
+    assert (first.name, first.value, first.outcome) == ("treated", "direct", "any")
+    assert dict(first.labels) == {"exposure": {"therapeutic"}, "design": {"cohort study"}}
+    # Any value of a group is none in particular.
+    assert dict(first.without) == {"species": frozenset()} and first.sides == {"bladder"}
+    assert (second.labels, second.reason) == ((), "others")
+
+
+def test_how_records_are_read_changes_nothing_of_the_search(folder: Path) -> None:
+    before, after = load_question(write(folder, GOOD)), load_question(write(folder, WITH_READING))
+    assert before.brief is None and after.strategy_hash == before.strategy_hash
+    assert after.brief != load_question(write(folder, WITH_READING.replace("urin*", "urin"))).brief
+    assert after.brief == load_question(write(folder, WITH_READING)).brief
+    assert after.brief == brief_of(str(after.brief)), "what the database keeps of it says the same"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "lines: [bladder]",
+            "lines: [blader]",
+            'line 21: reading.outcomes.bladder.lines.0: "blader" is not a line of search. Did you mean "bladder"?',
+        ),
+        (
+            "exposure: [ther",
+            "expozure: [ther",
+            'line 28: reading.directness.0.labels.expozure: "expozure" is not a group of labels. Did you mean "exp',
+        ),
+        ("{species: any}", "{animal: any}", '"animal" is not a group of labels. Known are design, '),
+        ("sides: [bladder]", "sides: [kidney]", '"kidney" is not a side of the outcome. Known are bladder.'),
+        ("name: rest", "name: treated", 'line 31: two rules are called "treated"; rename one'),
+        ("value: direct", "value: maybe", 'line 26: reading.directness.0.value is "maybe"'),
+        ("      reason: others\n", "", '"reading.directness.1.reason" is missing; add it'),
+        ("  otherwise:", "  otherwis:", '"reading.otherwis" is not a field; did you mean "otherwise"?'),
+        (
+            "      words:",
+            "      wurds:",
+            '"reading.outcomes.bladder.wurds" is not a field; did you mean "words"?',
+        ),
+        ("sides: [", "side: [", '"reading.directness.0.side" is not a field; did you mean "sides"?'),
+        ("[urin*,", "['(urin',", '"(urin" cannot be looked for; write up to ten words'),
+        ("name: rest", "name: The rest", '"The rest" is not a name; use a-z'),
+        ("version: 2", "version: 0", "reading.version is 0"),
+    ],
+)
+def test_a_reading_that_cannot_be_used_is_refused_with_line_and_remedy(
+    folder: Path, old: str, new: str, says: str
+) -> None:
+    assert old in READING
+    found = problems(write(folder, WITH_READING.replace(old, new, 1)))
+    assert any(says in line for line in found), found
+
+
+def test_a_value_that_no_rule_gives_is_found_by_the_check(folder: Path) -> None:
+    path = write(folder, WITH_READING.replace("cohort study", "cohort studie"))
+    (problem,) = [each for each in check(load_question(path)) if each.code == "S003"]
+    assert (problem.line, problem.severity) == (28, "error")
+    assert problem.message.endswith('"cohort studie" is not a value of design. Did you mean "cohort study"?')
+    assert not [each for each in check(load_question(write(folder, WITH_READING))) if each.code == "S003"]
 
 
 def test_questions_come_by_order_and_then_by_name(folder: Path) -> None:

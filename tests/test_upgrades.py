@@ -169,7 +169,9 @@ def test_a_reader_makes_again_what_another_version_derived(fresh: Desk, tmp_path
     desk = Desk(tmp_path, fresh.url)
     desk.change("update _derived set fingerprint = 'of another version'")
     desk.change("drop trigger question_counts_up")
-    desk.change("delete from article_facets where facet in (select id from facets where label_group = 'language')")
+    desk.change(
+        "delete from article_facets where facet in (select id from facets where label_group = 'language')"
+    )
     assert desk.run("search", "ketamine").code == 0
     assert answers(desk) == answers(fresh)
     assert not list((tmp_path / "db").glob("*-before-*"))

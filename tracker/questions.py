@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, Field
@@ -22,6 +22,7 @@ from tracker.article import MAX_PMID, Pmid, given_pmid, parse_pmid
 from tracker.datafile import InvalidFiles, Part, Place, Problem, Reader, line_and_column, schema_of
 from tracker.errors import UsageError
 from tracker.query import lint
+from tracker.reading.brief import Brief, Conditions, DirectnessRule, Evidence, Outcome, Verdict
 
 SCHEMA = "schema.json"
 SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -70,6 +71,73 @@ class BottomLine(Part):
     pmids: list[SeedPmid]
 
 
+Phrase = Annotated[
+    str,
+    Field(
+        pattern=r"^(?:\.\.\.|[\w'/-]+\*?(?:\|[\w'/-]+\*?)*)(?: (?:\.\.\.|[\w'/-]+\*?(?:\|[\w'/-]+\*?)*)){0,9}$",
+        description="Words; a|b is either, * any ending, ... up to three words",
+    ),
+]
+Values = Literal["any"] | Annotated[list[Prose], Field(min_length=1)]
+
+
+class OutcomePart(Part):
+    """One side of the question's outcome: what counts as naming it."""
+
+    title: Prose = Field(description="Its name on pages")
+    lines: Annotated[list[LineName], Field(min_length=1)] = Field(
+        description="Lines of the search that name it"
+    )
+    words: list[Phrase] = Field(
+        default=[], description="Further words that name it, too broad for the search"
+    )
+    exceptions: list[Phrase] = Field(
+        default=[], alias="except", description="Phrases in which its words mean something else"
+    )
+    names: Literal["outcome", "treatment"] = Field(
+        default="outcome",
+        description="Whether the lines name the outcome, or the treatment whose outcome is asked for",
+    )
+
+
+class DirectnessPart(Part):
+    """One rule: what a record must have been read as for it to bear on the question in this way."""
+
+    name: LineName
+    value: Verdict
+    reason: Prose = Field(description="In plain words, as pages show it")
+    labels: dict[Prose, Values] = Field(
+        default={}, description="Group: values, one of which the record must have"
+    )
+    without: dict[Prose, Values] = Field(default={}, description="Group: values, none of which it may have")
+    outcome: Evidence = Field(
+        default="any",
+        description=(
+            "any: measured, reported or reviewed; studied: not only in the conclusions; reported: with a result; "
+            "named: in any sentence about the paper itself; title: in the title; none: whether or not it is there"
+        ),
+    )
+    sides: list[LineName] = Field(
+        default=[], description="Sides of the outcome that count; all where left out"
+    )
+    beside: list[Phrase] = Field(
+        default=[], description="Phrases, one of which a sentence that names the outcome holds"
+    )
+    says: list[Phrase] = Field(default=[], description="Phrases, one of which its own sentences hold")
+    lacks: list[Phrase] = Field(default=[], description="Phrases, none of which its own sentences hold")
+
+
+class ReadingPart(Part):
+    """How records are read for this question: what was found of its outcome, and how directly they bear on it."""
+
+    version: int = Field(ge=1, description="Raise it with every change of this part")
+    outcomes: Annotated[dict[LineName, OutcomePart], Field(min_length=1)]
+    directness: Annotated[list[DirectnessPart], Field(min_length=1)] = Field(
+        description="Rules in order; the first that fits decides"
+    )
+    otherwise: Prose = Field(description="Why a record that no rule fits is off")
+
+
 class _File(Part):
     """A question for evidence-tracker; the file's name is its address on the site."""
 
@@ -89,6 +157,10 @@ class _File(Part):
     harms: bool = Field(default=False, description="Whether it asks for harms, which abstracts often omit")
     recheck_days: int = Field(default=DEFAULT_RECHECK_DAYS, ge=1, le=365)
     review: Review
+    reading: ReadingPart | None = Field(
+        default=None,
+        description="How records are read for it; without it there are no findings and no directness",
+    )
     bottom_line: BottomLine | None = None
 
 
@@ -123,6 +195,7 @@ class Question:
     recheck_days: int
     review: Review
     bottom_line: BottomLine | None
+    brief: Brief | None = None
     source: str = field(default="", repr=False, compare=False)
 
     @property
@@ -181,28 +254,65 @@ def load_question(path: Path) -> Question:
         question=content.question,
         claim=content.claim,
         pico=content.pico,
-        combine=lines.pop("combine"),
-        search=tuple(SearchLine(*line) for line in lines.items()),
+        combine=lines["combine"],
+        search=tuple(SearchLine(*line) for line in lines.items() if line[0] != "combine"),
         seeds={parse_pmid(pmid): title for pmid, title in content.seeds.items()},
         live_seeds={parse_pmid(pmid): note for pmid, note in content.live_seeds.items()},
         harms=content.harms,
         recheck_days=content.recheck_days,
         review=content.review,
         bottom_line=content.bottom_line,
+        brief=_brief(content.reading, lines) if content.reading else None,
         source=reader.text,
     )
 
 
-def check(question: Question) -> list[Problem]:
-    """What is wrong with a question's searches, or worth knowing, line by line.
+def _brief(part: ReadingPart, lines: Mapping[str, str]) -> Brief:
+    outcomes = tuple(
+        Outcome(
+            name,
+            entry.title,
+            tuple(lines[line] for line in entry.lines),
+            tuple(entry.words),
+            tuple(entry.exceptions),
+            entry.names,
+        )
+        for name, entry in part.outcomes.items()
+    )
+    rules = tuple(map(_rule, part.directness))
+    return Brief(version=part.version, outcomes=outcomes, rules=rules, otherwise=part.otherwise)
 
-    The codes are those of ``tracker.query.lint``, S001 for a line that ``combine`` never uses, and
-    S002 for text that YAML leaves out.
+
+def _rule(part: DirectnessPart) -> DirectnessRule:
+    return DirectnessRule(
+        part.name,
+        part.value,
+        part.reason,
+        _conditions(part.labels),
+        _conditions(part.without),
+        part.outcome,
+        frozenset(part.sides),
+        tuple(part.beside),
+        tuple(part.says),
+        tuple(part.lacks),
+    )
+
+
+def _conditions(entry: Mapping[str, Values]) -> Conditions:
+    return tuple((group, frozenset(() if values == "any" else values)) for group, values in entry.items())
+
+
+def check(question: Question) -> list[Problem]:
+    """What is wrong with a question's searches, or worth knowing, line by line; then with how records are read.
+
+    The codes are those of ``tracker.query.lint``, S001 for a line that ``combine`` never uses, S002 for text that YAML
+    leaves out, and S003 for a label's value that no rule gives.
     """
     reader = _Reader(question.path, question.source)
     root = reader.compose()
     if root is not None:
         reader.check_lines(root)
+        reader.check_values(question.brief)
     return reader.problems
 
 
@@ -220,6 +330,8 @@ class _Reader(Reader[_File]):
         ("pico",): Pico,
         ("review",): Review,
         ("bottom_line",): BottomLine,
+        ("reading",): ReadingPart,
+        ("reading", "directness"): DirectnessPart,
     }
     noun = "question"
     beginning = "order: 1"
@@ -231,10 +343,24 @@ class _Reader(Reader[_File]):
 
     def check_content(self, content: _File) -> None:
         self._check_combine(content.search)
+        if content.reading:
+            self._check_reading(content.reading, content.search)
+
+    def _model_at(self, place: Place) -> type[BaseModel]:
+        # The sides of an outcome have names of their own.
+        if place[:2] == ("reading", "outcomes") and len(place) > 2:
+            return OutcomePart
+        return super()._model_at(place)
 
     def explain(self, error: Any, place: Place) -> str:
         if error["type"] == "string_pattern_mismatch" and place[:1] == ("search",):
             return f'"{place[-1]}" cannot name a search line; use a-z, 0-9, _ and -, beginning with a letter'
+        if error["type"] == "string_pattern_mismatch" and place[:1] == ("reading",):
+            if {"words", "except", "beside", "says", "lacks"} & set(place):
+                what = 'cannot be looked for; write up to ten words, as in "loss|lack of ... respons*"'
+            else:
+                what = "is not a name; use a-z, 0-9, _ and -, beginning with a letter"
+            return f'{".".join(map(str, place))}: "{error["input"]}" {what}'
         return super().explain(error, place)
 
     # Searches
@@ -269,6 +395,49 @@ class _Reader(Reader[_File]):
         near = get_close_matches(word, [name for name in search if name != "combine"], n=1)
         remedy = f' Did you mean "{near[0]}"?' if near else f" Its lines are {', '.join(search)}."
         self.problem("F004", f'search.combine names "{word}", which is not a line of search.{remedy}', place)
+
+    # How records are read
+
+    def _check_reading(self, part: ReadingPart, search: Mapping[str, str]) -> None:
+        lines = [name for name in search if name != "combine"]
+        for side, outcome in part.outcomes.items():
+            for number, line in enumerate(outcome.lines):
+                where: Place = ("reading", "outcomes", side, "lines", number)
+                self._check_known("F005", line, lines, "a line of search", where)
+        names: dict[str, int] = {}
+        for number, rule in enumerate(part.directness):
+            place: Place = ("reading", "directness", number)
+            for each, side in enumerate(rule.sides):
+                sides = list(part.outcomes)
+                self._check_known("F005", side, sides, "a side of the outcome", (*place, "sides", each))
+            for key, conditions in (("labels", rule.labels), ("without", rule.without)):
+                for group in conditions:
+                    self._check_known(
+                        "F005", group, list(_groups()), "a group of labels", (*place, key, group)
+                    )
+            if names.setdefault(rule.name, number) != number:
+                self.problem("F005", f'two rules are called "{rule.name}"; rename one', (*place, "name"))
+
+    def _check_known(
+        self, code: str, name: str, known: Sequence[str], what: str, place: Place, effect: str | None = None
+    ) -> None:
+        if name in known:
+            return
+        near = get_close_matches(name, known, n=1)
+        remedy = f'Did you mean "{near[0]}"?' if near else f"Known are {', '.join(known)}."
+        where = ".".join(map(str, place))
+        self.problem(code, f'{where}: "{name}" is not {what}. {remedy}', place, effect=effect)
+
+    def check_values(self, brief: Brief | None) -> None:
+        """Whether each value that a rule of directness asks for can be read at all."""
+        for number, rule in enumerate(brief.rules if brief else ()):
+            for key, conditions in (("labels", rule.labels), ("without", rule.without)):
+                for group, values in conditions:
+                    known = _values_of(group)
+                    for value in sorted(values) if known else ():
+                        place = ("reading", "directness", number, key, group)
+                        what = f"a value of {group}"
+                        self._check_known("S003", value, sorted(known), what, place, "The rule never fits.")
 
     def check_lines(self, root: yaml.MappingNode) -> None:
         """Lint every search line, with the place in the file of whatever is found."""
@@ -309,6 +478,28 @@ class _Reader(Reader[_File]):
                 _line_and_column_of(self.text, match.start(1)),
                 effect="What stands there is never searched.",
             )
+
+
+def _groups() -> Iterable[str]:
+    # Imported when a file has such a part: who asks for --help waits for no groups of labels.
+    from tracker.reading.labels import groups
+
+    return groups()
+
+
+def _values_of(group: str) -> set[str]:
+    """The values that rules give in a group; none where the group has no rules, or gives quantities."""
+    from tracker.reading.labels import groups
+    from tracker.reading.rules import all_rules
+    from tracker.topic.files import InvalidTopic
+
+    try:
+        rules = all_rules().get(group)
+    except InvalidTopic:  # Reported with the topic's own files.
+        return set()
+    if rules is None or groups()[group].kind in ("number", "duration", "dose"):
+        return set()
+    return {rule.value for rule in rules.rules}
 
 
 def _in_parentheses(lines: Mapping[str, str], name: str) -> str:

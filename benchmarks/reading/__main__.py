@@ -1,8 +1,8 @@
 """How well records are read, group by group, against people's labels.
 
-Run: ``python -m benchmarks.reading [--develop] [--group NAME] [--errors]``. Without ``--develop`` it measures
-the three quarters that nobody tuned on, and writes ``tracker/reading/accuracy.json``, from which pages and docs have
-their figures.
+Run: ``python -m benchmarks.reading [--develop] [--group NAME] [--labels WHOSE] [--errors]``. Without ``--develop`` it
+measures the three quarters that nobody tuned on, and writes ``tracker/reading/accuracy.json``, from which pages and
+docs have their figures.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.processes import ROOT
-from benchmarks.reading import labels, quantities, scores, sets
+from benchmarks.reading import labels, quantities, questions, scores, sets
 from benchmarks.reading.scores import Figure, Pair, Score
 
 ACCURACY = ROOT / "tracker" / "reading" / "accuracy.json"
@@ -36,6 +36,8 @@ def main(arguments: Sequence[str]) -> int:
         if options.errors:
             show_errors(task, compared)
     quantities.report(develop=options.develop, group=options.group, errors=options.errors)
+    if options.group in (None, "questions"):
+        questions.report(develop=options.develop, labels=options.labels, errors=options.errors)
     if not (options.develop or options.group) and measured:
         ACCURACY.write_text(json.dumps(measured, indent=1, ensure_ascii=False) + "\n", "utf-8")
         print(f"\nWritten to {ACCURACY.relative_to(ROOT)}.")
@@ -96,7 +98,15 @@ def _text(figure: Figure) -> str:
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.reading")
     parser.add_argument("--develop", action="store_true", help="the quarter that rules are written with")
-    parser.add_argument("--group", help="only this group, or this task")
+    parser.add_argument(
+        "--group", help="only this group, or this task; questions for directness and findings"
+    )
+    parser.add_argument(
+        "--labels",
+        choices=["ours", "gold", "simple"],
+        default="ours",
+        help="whose labels directness follows from: ours, the reader's own, or a few plain patterns'",
+    )
     parser.add_argument("--errors", action="store_true", help="each record that is read otherwise")
     return parser.parse_args(arguments)
 

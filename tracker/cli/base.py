@@ -205,7 +205,9 @@ def questions_named(settings: Settings, slugs: Sequence[str]) -> Any:
     known = load_questions(settings.queries)
     if unknown := [slug for slug in slugs if slug not in {question.slug for question in known}]:
         names = ", ".join(question.slug for question in known)
-        raise UsageError(f"there is no question {unknown[0]!r} in {settings.queries}. The questions are: {names}.")
+        raise UsageError(
+            f"there is no question {unknown[0]!r} in {settings.queries}. The questions are: {names}."
+        )
     return tuple(question for question in known if not slugs or question.slug in slugs)
 
 

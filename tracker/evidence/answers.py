@@ -13,7 +13,7 @@ from typing import Any
 
 from tracker.article import AbstractSection, Article, ArticleKey, MeshHeading, Pmid, Text
 from tracker.evidence.rows import each_row, read_rows
-from tracker.questions import Reading, reading_of
+from tracker.reading.brief import Brief, brief_of
 from tracker.reading.directness import directness
 from tracker.reading.engine import Record
 from tracker.reading.findings import Count, Finding, findings
@@ -27,20 +27,20 @@ def fill(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
     given = {"pmids": json.dumps(list(pmids))}
     for table in ("directness", "findings"):
         db.execute(f"delete from {table} where {_GIVEN}", given)
-    readings = _readings(db)
-    if not readings:
+    briefs = _briefs(db)
+    if not briefs:
         return
     rows = read_rows(db, f"select question, pmid from question_articles where {_GIVEN}", given)
     asked: dict[int, list[str]] = {}
     for row in rows:
-        if row["question"] in readings:
+        if row["question"] in briefs:
             asked.setdefault(row["pmid"], []).append(row["question"])
     answers: list[tuple[Any, ...]] = []
     sentences: list[tuple[Any, ...]] = []
     for pmid, record in _records(db, list(asked)):
         for slug in asked[pmid]:
-            found = findings(record, readings[slug])
-            answer = directness(record, found, readings[slug])
+            found = findings(record, briefs[slug])
+            answer = directness(record, found, briefs[slug])
             answers.append((slug, pmid, *answer, found.state))
             sentences += [
                 (slug, pmid, position, *_row(finding, found.reached))
@@ -61,9 +61,9 @@ def fill_all(db: sqlite3.Connection, batch: int = 2_000) -> None:
         after = rows[-1][0]
 
 
-def _readings(db: sqlite3.Connection) -> dict[str, Reading]:
+def _briefs(db: sqlite3.Connection) -> dict[str, Brief]:
     rows = db.execute("select slug, reading from questions where reading is not null")
-    return {slug: reading_of(text) for slug, text in rows}
+    return {slug: brief_of(text) for slug, text in rows}
 
 
 def _row(finding: Finding, reached: Count | None) -> tuple[Any, ...]:
@@ -79,7 +79,9 @@ def _records(db: sqlite3.Connection, pmids: Collection[int]) -> Iterator[tuple[i
     """Each article as far as answers are read from it: title, abstract, headings, and its labels."""
     given = {"pmids": json.dumps(list(pmids))}
     sections = _by_article(
-        db, f"select pmid, label, category, text, html from abstract_sections where {_GIVEN} order by pmid, position", given
+        db,
+        f"select pmid, label, category, text, html from abstract_sections where {_GIVEN} order by pmid, position",
+        given,
     )
     headings = _by_article(
         db,

@@ -62,7 +62,7 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
                 "harms": question.harms,
                 "dual": question.review.dual,
                 "reasons": json.dumps(question.review.reasons, ensure_ascii=False),
-                "reading": question.reading_text,
+                "reading": question.brief and str(question.brief),
             },
         )
         db.execute(
@@ -76,7 +76,7 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
             """,
             [(question.slug, pmid, title) for pmid, title in question.all_seeds.items()],
         )
-        if question.reading_text != before:
+        if (question.brief and str(question.brief)) != before:
             _answer_anew(db, question.slug)
 
 
@@ -86,7 +86,9 @@ def _reading(db: sqlite3.Connection, slug: str) -> str | None:
 
 
 def _answer_anew(db: sqlite3.Connection, slug: str) -> None:
-    rows = db.execute("select pmid from question_articles where question = :slug order by pmid", {"slug": slug})
+    rows = db.execute(
+        "select pmid from question_articles where question = :slug order by pmid", {"slug": slug}
+    )
     pmids = [ArticleKey(pmid) for (pmid,) in rows]
     for start in range(0, len(pmids), _AT_ONCE):
         with relabelling(db, pmids[start : start + _AT_ONCE]):

@@ -8,9 +8,10 @@ https://structuredabstracts.nlm.nih.gov.
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -182,6 +183,21 @@ def _clause(text: str) -> int:
     )
 
 
+class Folded(NamedTuple):
+    """A text without accents; ``places`` says where each of its characters stood, None where none has moved."""
+
+    text: str
+    places: Sequence[int] | None = None
+
+    def before(self, place: int) -> int:
+        """Where a place of the folded text was."""
+        return place if self.places is None else self.places[place]
+
+    def now(self, place: int) -> int:
+        """Where a place of the text as it was has gone."""
+        return place if self.places is None else bisect_left(self.places, place)
+
+
 class RecordText:
     """What of a record is read as text. Built once a record; nothing is computed before it is asked for."""
 
@@ -245,6 +261,10 @@ class RecordText:
         behind = len(self.title) + 1
         return [s.start if s.part == "title" else behind + s.start for s in self.sentences]
 
+    def start_of(self, number: int) -> int:
+        """Where in ``lower`` the sentence of this number starts."""
+        return self.starts[number]
+
     def end_of(self, number: int) -> int:
         """Where in ``lower`` the sentence of this number ends."""
         sentence = self.sentences[number]
@@ -253,6 +273,18 @@ class RecordText:
     def sentence_at(self, place: int) -> int:
         """The number of the sentence that holds a place of ``lower``."""
         return max(0, bisect_right(self.starts, place) - 1)
+
+    @cached_property
+    def folded(self) -> Folded:
+        """``lower`` as words of a search are compared with it: no accents."""
+        return fold(self.lower)
+
+    @cached_property
+    def folded_beginnings(self) -> frozenset[str]:
+        """``beginnings`` of the folded text."""
+        if self.folded.text == self.lower:
+            return self.beginnings
+        return frozenset([word[:4] for word in _WORD.findall(self.folded.text)])
 
     def _of_abstract(self) -> Iterator[tuple[Sentence, bool]]:
         """Each sentence, and whether its section is labelled."""
@@ -313,6 +345,11 @@ def lower(text: str) -> str:
     if len(small) == len(text):
         return small
     return "".join(low if len(low := letter.lower()) == 1 else letter for letter in text)
+
+
+def states_aim(sentence: str) -> bool:
+    """Whether a sentence says what a paper is about to do."""
+    return bool(_AIMS.search(sentence.lower()))
 
 
 def section_of(label: str) -> Section | None:
@@ -381,3 +418,30 @@ def _told(text: str, before: Section, *, last: bool) -> Section:
     if before != "background" and _REPORTS.search(text):
         return "results"
     return before
+
+
+_FOREIGN = re.compile(r"[^\x00-\x7f]")
+
+
+def fold(small: str) -> Folded:
+    """A text in lower case without accents, as ``tracker.query`` folds words; few records have letters to fold."""
+    if small.isascii():
+        return Folded(small)
+    signs = {sign: plain for sign in set(_FOREIGN.findall(small)) if (plain := _plain(sign)) != sign}
+    if all(len(plain) == 1 for plain in signs.values()):
+        for sign, plain in signs.items():
+            small = small.replace(sign, plain)
+        return Folded(small)
+    letters = [(letter, place) for place, sign in enumerate(small) for letter in signs.get(sign, sign)]
+    return Folded("".join(letter for letter, _ in letters), [*(place for _, place in letters), len(small)])
+
+
+@cache
+def _plain(sign: str) -> str:
+    """A letter without its accent, nothing for an accent by itself; other signs stay."""
+    if unicodedata.combining(sign):
+        return ""
+    if not sign.isalpha():
+        return sign
+    letters = unicodedata.normalize("NFKD", sign).casefold()
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
