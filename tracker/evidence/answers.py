@@ -78,11 +78,7 @@ def _counted(count: Count | None) -> tuple[int | None, int | None, int | None]:
 def _records(db: sqlite3.Connection, pmids: Collection[int]) -> Iterator[tuple[int, Record]]:
     """Each article as far as answers are read from it: title, abstract, headings, and its labels."""
     given = {"pmids": json.dumps(list(pmids))}
-    sections = _by_article(
-        db,
-        f"select pmid, label, category, text, html from abstract_sections where {_GIVEN} order by pmid, position",
-        given,
-    )
+    sections = _by_article(db, f"select * from abstract_sections where {_GIVEN} order by pmid, position", given)
     headings = _by_article(
         db,
         f"select distinct pmid, descriptor, descriptor_ui, descriptor_major from mesh_headings where {_GIVEN}",

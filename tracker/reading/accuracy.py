@@ -40,7 +40,8 @@ class Accuracy(NamedTuple):
     values: tuple[ValueAccuracy, ...]
 
     def __str__(self) -> str:
-        return f"{self.measure} {self.score:.2f} ({self.low:.2f} to {self.high:.2f}) on {self.n:,} records of {self.set}"
+        figures = f"{self.score:.2f} ({self.low:.2f} to {self.high:.2f})"
+        return f"{self.measure} {figures} on {self.n:,} records of {self.set}"
 
 
 @cache

@@ -42,7 +42,10 @@ class DirectnessRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brief:
-    """How records are read for a question: its outcome, and its rules of directness. Hashed once, as what is compiled of it is looked up for every record."""
+    """How records are read for a question: its outcome, and its rules of directness.
+
+    Hashed once, as what is compiled of it is looked up for every record.
+    """
 
     version: int
     outcomes: tuple[Outcome, ...]
