@@ -112,12 +112,23 @@ def read_one(record: Record, group: Group) -> Iterator[Label]:
 
 
 def read_many(record: Record, group: Group) -> Iterator[Label]:
-    """Every value of a group that a rule fits, once each, by the first of its rules."""
-    seen = set()
-    for fit in fits(record, group.name):
-        if fit.rule.value not in seen:
+    """Every value of a group that a rule fits, once each, by the first of its rules.
+
+    A rule may be barred by values of its own group (``without``): "none" of a record that nothing else was read in.
+    Such rules come last.
+    """
+    seen: set[str] = set()
+    for fit in sorted(fits(record, group.name), key=lambda fit: _bars(fit.rule, group.name) is not None):
+        bars = _bars(fit.rule, group.name)
+        barred = bars is not None and bool(seen & bars if bars else seen)
+        if fit.rule.value not in seen and not barred:
             seen.add(fit.rule.value)
             yield label_of(record, all_rules()[group.name], fit)
+
+
+def _bars(rule: Rule, group: str) -> frozenset[str] | None:
+    """The values of its own group that bar a rule; all, where the set is empty."""
+    return next((values for name, values in rule.without if name == group), None)
 
 
 # -- which rules fit -----------------------------------------------------------------------------
