@@ -15,6 +15,8 @@ from tracker.reading import Label, read_labels
 
 # What people wrote where nothing was stated.
 UNSAID = frozenset({"Unknown", "Not applicable", "not stated", "", "none"})
+# Of comparators, "none" is what is stated: that there was no comparison.
+_SAID_OF_COMPARATORS = UNSAID - {"none"}
 
 
 class Task(NamedTuple):
@@ -28,6 +30,7 @@ class Task(NamedTuple):
     theirs: dict[str, str] | None = None
     rest: str | None = None
     scored: list[str] | None = None
+    drop: list[str] | None = None
     measure: str = "weighted"
 
 
@@ -39,8 +42,13 @@ def tasks() -> list[Task]:
 def compared(task: Task, *, develop: bool) -> Iterator[tuple[sets.Read, Pair]]:
     """Each record of the half asked for, with what people and we read in it."""
     for record in sets.load(task.set):
-        if record.develop == develop:
+        if record.develop == develop and not _dropped(task, record.gold):
             yield record, (_theirs(task, record.gold), _ours(task, record.article))
+
+
+def _dropped(task: Task, gold: dict[str, Any]) -> bool:
+    """Whether people gave the record a value that leaves it out."""
+    return bool(task.drop) and not set(task.drop or ()).isdisjoint(gold.get(task.field) or ())
 
 
 def _theirs(task: Task, gold: dict[str, Any]) -> frozenset[str]:
@@ -49,7 +57,8 @@ def _theirs(task: Task, gold: dict[str, Any]) -> frozenset[str]:
     if task.theirs is not None:
         ours_too = task.set in sets.OURS
         given = [task.theirs.get(value, value if ours_too else "") for value in given]
-    return _scored(task, {name for name in given if name not in UNSAID or task.group == "comparator"})
+    unsaid = _SAID_OF_COMPARATORS if task.group == "comparator" else UNSAID
+    return _scored(task, {name for name in given if name not in unsaid})
 
 
 def _ours(task: Task, article: Article) -> frozenset[str]:
