@@ -65,7 +65,7 @@ def _ours(task: Task, article: Article) -> frozenset[str]:
     values = [label.value for label in read(article) if label.group == task.group]
     foreign = task.set not in sets.OURS
     names = {task.ours.get(value, (task.rest if foreign else None) or value) for value in values}
-    return _scored(task, names or ({task.rest} if task.rest else set()))
+    return _scored(task, (names - {""}) or ({task.rest} if task.rest else set()))
 
 
 def _scored(task: Task, names: set[str]) -> frozenset[str]:
