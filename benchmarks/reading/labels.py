@@ -31,6 +31,7 @@ class Task(NamedTuple):
     rest: str | None = None
     scored: list[str] | None = None
     drop: list[str] | None = None
+    implied: dict[str, dict[str, list[str]]] = {}  # noqa: RUF012 -- never changed
     measure: str = "weighted"
 
 
@@ -62,10 +63,25 @@ def _theirs(task: Task, gold: dict[str, Any]) -> frozenset[str]:
 
 
 def _ours(task: Task, article: Article) -> frozenset[str]:
-    values = [label.value for label in read(article) if label.group == task.group]
+    labels = read(article)
+    values = [label.value for label in labels if label.group == task.group]
     foreign = task.set not in sets.OURS
+    if not values:
+        return _scored(task, _implied(task, labels))
     names = {task.ours.get(value, (task.rest if foreign else None) or value) for value in values}
-    return _scored(task, (names - {""}) or ({task.rest} if task.rest else set()))
+    return _scored(task, (names - {""}) or _rest(task))
+
+
+def _implied(task: Task, labels: tuple[Label, ...]) -> set[str]:
+    """What labels of other groups come to by a set's broader sense of a value; else the rest."""
+    for name, groups in task.implied.items():
+        if any(label.value in groups.get(label.group, ()) for label in labels):
+            return {name}
+    return _rest(task)
+
+
+def _rest(task: Task) -> set[str]:
+    return {task.rest} if task.rest else set()
 
 
 def _scored(task: Task, names: set[str]) -> frozenset[str]:

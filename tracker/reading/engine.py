@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -259,11 +260,15 @@ def _other_fit(record: Record, place: int, rule: Rule) -> Iterator[Fit]:
                 return
         return
     basis = rule.bases[0]
-    for text in record.texts(basis):
-        small = lower(text)
-        if any(term in small for term in rule.terms) and (match := rule.match(text)):
-            yield Fit(place, rule, basis, quote=match[0].strip())
-            return
+    matches = (_match(rule, text) for text in record.texts(basis))
+    found = next(matches, None) if rule.every else next(filter(None, matches), None)
+    if found and (not rule.every or all(matches)):
+        yield Fit(place, rule, basis, quote=found[0].strip())
+
+
+def _match(rule: Rule, text: str) -> re.Match[str] | None:
+    small = lower(text)
+    return rule.match(text) if any(term in small for term in rule.terms) else None
 
 
 def _terms_of(article: Article, basis: Basis) -> Iterator[tuple[str, str]]:
