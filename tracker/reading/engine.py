@@ -203,16 +203,17 @@ def _field_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
 
 def _text_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
     """Of each rule about texts the first words that fit; only sentences that hold one of its words are tried."""
-    text = record.text
+    text, rules = record.text, asked.rules.rules
     places: dict[int, set[int]] = defaultdict(set)
     for beginning in text.beginnings & asked.beginnings.keys():
-        for term, rules in asked.beginnings[beginning].items():
-            for sentence in _sentences_with(text, term):
-                for place in rules:
-                    places[place].add(sentence)
+        for term, whose in asked.beginnings[beginning].items():
+            if term in text.lower and (allowed := [place for place in whose if _may(record, rules[place])]):
+                sentences = set(_sentences_with(text, term))
+                for place in allowed:
+                    places[place] |= sentences
     for place, numbers in places.items():
-        rule = asked.rules.rules[place]
-        if _may(record, rule) and (words := _first_words(text, rule, sorted(numbers))):
+        rule = rules[place]
+        if words := _first_words(text, rule, sorted(numbers)):
             yield Fit(place, rule, words.sentence.part, words)
 
 
