@@ -115,21 +115,18 @@ def read_one(record: Record, group: Group) -> Iterator[Label]:
 def read_many(record: Record, group: Group) -> Iterator[Label]:
     """Every value of a group that a rule fits, once each, by the first of its rules.
 
-    A rule may be barred by values of its own group (``without``): "none" of a record that nothing else was read in.
-    Such rules come last.
+    A rule may bar values of its own group, too ("none" where nothing else was read): such rules come last.
     """
     seen: set[str] = set()
-    for fit in sorted(fits(record, group.name), key=lambda fit: _bars(fit.rule, group.name) is not None):
-        bars = _bars(fit.rule, group.name)
-        barred = bars is not None and bool(seen & bars if bars else seen)
-        if fit.rule.value not in seen and not barred:
+    own = group.name
+    for fit in sorted(fits(record, own), key=lambda fit: any(name == own for name, _ in fit.rule.without)):
+        if fit.rule.value not in seen and not _barred(fit.rule, own, seen):
             seen.add(fit.rule.value)
-            yield label_of(record, all_rules()[group.name], fit)
+            yield label_of(record, all_rules()[own], fit)
 
 
-def _bars(rule: Rule, group: str) -> frozenset[str] | None:
-    """The values of its own group that bar a rule; all, where the set is empty."""
-    return next((values for name, values in rule.without if name == group), None)
+def _barred(rule: Rule, group: str, seen: set[str]) -> bool:
+    return any(name == group and bool(seen & values if values else seen) for name, values in rule.without)
 
 
 # -- which rules fit -----------------------------------------------------------------------------
@@ -203,17 +200,16 @@ def _field_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
 
 def _text_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
     """Of each rule about texts the first words that fit; only sentences that hold one of its words are tried."""
-    text, rules = record.text, asked.rules.rules
+    text = record.text
     places: dict[int, set[int]] = defaultdict(set)
     for beginning in text.beginnings & asked.beginnings.keys():
-        for term, whose in asked.beginnings[beginning].items():
-            if term in text.lower and (allowed := [place for place in whose if _may(record, rules[place])]):
-                sentences = set(_sentences_with(text, term))
-                for place in allowed:
-                    places[place] |= sentences
+        for term, rules in asked.beginnings[beginning].items():
+            for sentence in _sentences_with(text, term):
+                for place in rules:
+                    places[place].add(sentence)
     for place, numbers in places.items():
-        rule = rules[place]
-        if words := _first_words(text, rule, sorted(numbers)):
+        rule = asked.rules.rules[place]
+        if _may(record, rule) and (words := _first_words(text, rule, sorted(numbers))):
             yield Fit(place, rule, words.sentence.part, words)
 
 
