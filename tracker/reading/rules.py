@@ -57,7 +57,9 @@ class Rule:
     text, ``terms`` are the lower-case beginnings of words, one of which every match of ``pattern`` holds: looking for
     them first keeps patterns, which are slow, off nearly all records. ``exception`` spoils a match in the same
     sentence; so do words before it that deny it, unless ``negated`` says that they may stand there; ``sections`` are
-    those whose sentences count. ``every`` is whether each of a record's affiliations or grants must fit. ``needs`` maps groups to values, one of which the record must have been read as (any,
+    those whose sentences count.
+    ``every`` is whether each of a record's affiliations or grants must fit.
+    ``needs`` maps groups to values, one of which the record must have been read as (any,
     where there are none); ``taken`` maps values of another group to ours.
     """
 
