@@ -15,6 +15,8 @@ from tracker.reading import Label, read_labels
 
 # What people wrote where nothing was stated.
 UNSAID = frozenset({"Unknown", "Not applicable", "not stated", "", "none"})
+# Of comparators, "none" is what is stated: that there was no comparison.
+_SAID_OF_COMPARATORS = UNSAID - {"none"}
 
 
 class Task(NamedTuple):
@@ -28,6 +30,8 @@ class Task(NamedTuple):
     theirs: dict[str, str] | None = None
     rest: str | None = None
     scored: list[str] | None = None
+    drop: list[str] | None = None
+    implied: dict[str, dict[str, list[str]]] = {}  # noqa: RUF012 -- never changed
     measure: str = "weighted"
 
 
@@ -39,8 +43,13 @@ def tasks() -> list[Task]:
 def compared(task: Task, *, develop: bool) -> Iterator[tuple[sets.Read, Pair]]:
     """Each record of the half asked for, with what people and we read in it."""
     for record in sets.load(task.set):
-        if record.develop == develop:
+        if record.develop == develop and not _dropped(task, record.gold):
             yield record, (_theirs(task, record.gold), _ours(task, record.article))
+
+
+def _dropped(task: Task, gold: dict[str, Any]) -> bool:
+    """Whether people gave the record a value that leaves it out."""
+    return bool(task.drop) and not set(task.drop or ()).isdisjoint(gold.get(task.field) or ())
 
 
 def _theirs(task: Task, gold: dict[str, Any]) -> frozenset[str]:
@@ -49,15 +58,31 @@ def _theirs(task: Task, gold: dict[str, Any]) -> frozenset[str]:
     if task.theirs is not None:
         ours_too = task.set in sets.OURS
         given = [task.theirs.get(value, value if ours_too else "") for value in given]
-    return _scored(task, {name for name in given if name not in UNSAID or task.group == "comparator"})
+    unsaid = _SAID_OF_COMPARATORS if task.group == "comparator" else UNSAID
+    return _scored(task, {name for name in given if name not in unsaid})
 
 
 def _ours(task: Task, article: Article) -> frozenset[str]:
-    values = [label.value for label in read(article) if label.group == task.group]
+    labels = read(article)
+    values = [label.value for label in labels if label.group == task.group]
     foreign = task.set not in sets.OURS
+    if not values:
+        return _scored(task, _implied(task, labels))
     renamed = [task.ours.get(value, (task.rest if foreign else None) or value) for value in values]
     names = {name for each in renamed for name in ([each] if isinstance(each, str) else each)}
-    return _scored(task, names or ({task.rest} if task.rest else set()))
+    return _scored(task, (names - {""}) or _rest(task))
+
+
+def _implied(task: Task, labels: tuple[Label, ...]) -> set[str]:
+    """What labels of other groups come to by a set's broader sense of a value; else the rest."""
+    for name, groups in task.implied.items():
+        if any(label.value in groups.get(label.group, ()) for label in labels):
+            return {name}
+    return _rest(task)
+
+
+def _rest(task: Task) -> set[str]:
+    return {task.rest} if task.rest else set()
 
 
 def _scored(task: Task, names: set[str]) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -123,13 +124,14 @@ def read_one(record: Record, group: Group) -> Iterator[Label]:
 def read_many(record: Record, group: Group) -> Iterator[Label]:
     """Every value of a group that a rule fits, once each, by the first of its rules.
 
-    A rule may bar values of its own group, too: those that rules before it gave.
+    A rule may bar values of its own group, too ("none" where nothing else was read): such rules come last.
     """
     seen: set[str] = set()
-    for fit in fits(record, group.name):
-        if fit.rule.value not in seen and not _barred(fit.rule, group.name, seen):
+    own = group.name
+    for fit in sorted(fits(record, own), key=lambda fit: any(name == own for name, _ in fit.rule.without)):
+        if fit.rule.value not in seen and not _barred(fit.rule, own, seen):
             seen.add(fit.rule.value)
-            yield label_of(record, all_rules()[group.name], fit)
+            yield label_of(record, all_rules()[own], fit)
 
 
 def _barred(rule: Rule, group: str, seen: set[str]) -> bool:
@@ -264,11 +266,15 @@ def _other_fit(record: Record, place: int, rule: Rule) -> Iterator[Fit]:
                 return
         return
     basis = rule.bases[0]
-    for text in record.texts(basis):
-        small = lower(text)
-        if any(term in small for term in rule.terms) and (match := rule.match(text)):
-            yield Fit(place, rule, basis, quote=match[0].strip())
-            return
+    matches = (_match(rule, text) for text in record.texts(basis))
+    found = next(matches, None) if rule.every else next(filter(None, matches), None)
+    if found and (not rule.every or all(matches)):
+        yield Fit(place, rule, basis, quote=found[0].strip())
+
+
+def _match(rule: Rule, text: str) -> re.Match[str] | None:
+    small = lower(text)
+    return rule.match(text) if any(term in small for term in rule.terms) else None
 
 
 def _terms_of(article: Article, basis: Basis) -> Iterator[tuple[str, str]]:

@@ -58,7 +58,9 @@ class Rule:
     text, ``terms`` are the lower-case beginnings of words, one of which every match of ``pattern`` holds: looking for
     them first keeps patterns, which are slow, off nearly all records. ``exception`` spoils a match in the same
     sentence; so do words before it that deny it, unless ``negated`` says that they may stand there; ``sections`` are
-    those whose sentences count. ``needs`` maps groups to values, one of which the record must have been read as (any,
+    those whose sentences count.
+    ``every`` is whether each of a record's affiliations or grants must fit.
+    ``needs`` maps groups to values, one of which the record must have been read as (any,
     where there are none); ``taken`` maps values of another group to ours.
     """
 
@@ -72,6 +74,7 @@ class Rule:
     exception: re.Pattern[str] | None = None
     sections: frozenset[Section] = _OWN
     negated: bool = False
+    every: bool = False
     needs: tuple[tuple[str, frozenset[str]], ...] = ()
     without: tuple[tuple[str, frozenset[str]], ...] = ()
     taken: tuple[str, frozenset[str]] | None = None
@@ -144,6 +147,7 @@ def _rule(entry: RuleEntry, words: Mapping[str, tuple[str, ...]], file: RuleFile
         "needs": _conditions(file.needs | entry.needs),
         "without": (*_conditions(file.without), *_conditions(entry.without)),
         "negated": entry.negated,
+        "every": entry.every,
         "sections": frozenset(entry.sections or file.sections or _OWN),
         "examples": tuple(entry.examples),
         "not_examples": tuple(entry.not_examples),

@@ -146,6 +146,9 @@ class RuleEntry(Part):
         description="Where the sentence may stand; everywhere but background, where this is missing",
     )
     negated: bool = Field(default=False, description="Whether words that deny may stand before the match")
+    every: bool = Field(
+        default=False, description="Whether each of a record's affiliations (or grants) must fit"
+    )
     needs: dict[Words, Values] = Field(
         default={}, description="Groups, and values one of which the record was read as"
     )
