@@ -23,7 +23,7 @@ _GIVEN = "pmid in (select value from json_each(:pmids))"
 
 
 def fill(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
-    """Make the answers of these articles anew, in every question that they stand in; inside the caller's transaction."""
+    """Make these articles' answers anew in every question that has them; inside the caller's transaction."""
     given = {"pmids": json.dumps(list(pmids))}
     for table in ("directness", "findings"):
         db.execute(f"delete from {table} where {_GIVEN}", given)
@@ -78,7 +78,9 @@ def _counted(count: Count | None) -> tuple[int | None, int | None, int | None]:
 def _records(db: sqlite3.Connection, pmids: Collection[int]) -> Iterator[tuple[int, Record]]:
     """Each article as far as answers are read from it: title, abstract, headings, and its labels."""
     given = {"pmids": json.dumps(list(pmids))}
-    sections = _by_article(db, f"select * from abstract_sections where {_GIVEN} order by pmid, position", given)
+    sections = _by_article(
+        db, f"select * from abstract_sections where {_GIVEN} order by pmid, position", given
+    )
     headings = _by_article(
         db,
         f"select distinct pmid, descriptor, descriptor_ui, descriptor_major from mesh_headings where {_GIVEN}",

@@ -16,7 +16,8 @@ from tracker.query.vocabulary import MeshTree, default_tree
 from tracker.reading.brief import Brief
 from tracker.reading.engine import Record
 from tracker.reading.outcomes import Matcher, Mentions
-from tracker.reading.text import Part, RecordText, Section, Sentence, states_aim
+from tracker.reading.sections import Part, Section, Sentence, states_aim
+from tracker.reading.text import RecordText
 
 State = Literal[
     "result given",

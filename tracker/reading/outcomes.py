@@ -17,7 +17,8 @@ from tracker.query.errors import QueryError
 from tracker.query.syntax import Node, Operation, Term, parse, terms
 from tracker.query.vocabulary import MeshTree, fold_value, fold_words
 from tracker.reading.brief import Outcome
-from tracker.reading.text import Part, RecordText
+from tracker.reading.sections import Part
+from tracker.reading.text import RecordText
 
 # The fields of a search whose words stand in title or abstract, and the part that they may stand in.
 _FIELDS: dict[str, tuple[Part, ...]] = {

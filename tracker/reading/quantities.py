@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.reading.labels import Group, Label
 from tracker.reading.rules import Rule, Rules, all_rules
-from tracker.reading.text import RecordText, Sentence, Words
+from tracker.reading.sections import Sentence
+from tracker.reading.text import RecordText, Words
 
 if TYPE_CHECKING:
     from tracker.reading.engine import Record

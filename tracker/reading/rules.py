@@ -18,7 +18,7 @@ import yaml
 
 from tracker import topic
 from tracker.reading.labels import Basis, Confidence, groups
-from tracker.reading.text import Section
+from tracker.reading.sections import Section
 from tracker.topic.shapes import RuleEntry, RuleFile, Values, WordLists
 
 if TYPE_CHECKING:
