@@ -76,7 +76,8 @@ def fits(record: Record, group: str) -> list[Fit]:
 
 def first_fit(record: Record, group: str) -> Fit | None:
     """The first rule of a group that fits."""
-    return min(_fits(record, _asked(all_rules()[group])), key=lambda fit: fit.place, default=None)
+    found = (fit for fit in _fits(record, _asked(all_rules()[group])) if not fit.rule.weak)
+    return min(found, key=lambda fit: fit.place, default=None)
 
 
 def label_of(record: Record, rules: Rules, fit: Fit, value: str = "", number: float | None = None) -> Label:
@@ -184,9 +185,13 @@ def _field_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
         present = record.field(basis)
         for place in sorted({place for term in present if term in places for place in places[term]}):
             rule = asked.rules.rules[place]
-            if rule.unless.isdisjoint(present) and _may(record, rule):
+            if rule.unless.isdisjoint(present) and _also(rule, present) and _may(record, rule):
                 quote = next(name for term, name in present.items() if term in rule.terms)
                 yield Fit(place, rule, basis, quote=quote)
+
+
+def _also(rule: Rule, present: Mapping[str, str]) -> bool:
+    return not rule.also or not rule.also.isdisjoint(present)
 
 
 def _text_fits(record: Record, asked: _Asked) -> Iterator[Fit]:

@@ -1,0 +1,172 @@
+"""The weights by which designs are told apart where rules end, learned from records that people labelled.
+
+Run: ``python -m benchmarks.reading.train [--check]``. It learns from the development quarters of StudyTypeTeller and
+PsyNamic alone and writes ``tracker/reading/weights/design.tsv``; the same records and rules give the same file.
+``--check`` writes nothing and compares rules alone with rules and weights in ten parts, each read by weights that were
+learned from the other nine.
+
+The model is a multinomial logistic regression with an L2 penalty. Where a set's name for a record leaves open which of
+our designs it has ("other" of a set that does not know narrative reviews), any of those left open will do: the loss is
+the logarithm of the sum of their chances.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.reading import sets
+from tracker.reading import engine, ranking
+
+DESIGNS = (
+    "animal study",
+    "case report",
+    "in vitro study",
+    "narrative review",
+    "observational study",
+    "other",
+    "protocol",
+    "randomised controlled trial",
+    "systematic review",
+)
+LABELS: dict[str, tuple[str, ...]] = {
+    # StudyTypeTeller
+    "Human-RCT-drug-intervention": ("randomised controlled trial",),
+    "Human-RCT-non-drug-intervention": ("randomised controlled trial",),
+    "Human-RCT-non-intervention": ("randomised controlled trial",),
+    "Human-systematic-review": ("systematic review",),
+    "Non-systematic-review": ("narrative review",),
+    "Clinical-study-protocol": ("protocol",),
+    "Human-case-report": ("case report",),
+    "Animal-drug-intervention": ("animal study",),
+    "Animal-non-drug-intervention": ("animal study",),
+    "Animal-other": ("animal study",),
+    "In-vitro-study": ("in vitro study",),
+    "Remaining": ("observational study", "other"),
+    "Human-non-RCT-drug-intervention": ("observational study", "other"),
+    "Human-non-RCT-non-drug-intervention": ("observational study", "other"),
+    # PsyNamic
+    "Randomized-controlled trial (RCT)": ("randomised controlled trial",),
+    "Systematic review/meta-analysis": ("systematic review",),
+    "Study protocol": ("protocol",),
+    "Case report": ("case report",),
+    "Real-world study": ("observational study",),
+    "Qualitative Study": ("other",),
+    "Case series": ("other",),
+    "Cohort study": ("observational study",),
+    "Other": ("other", "narrative review", "animal study", "in vitro study"),
+}
+# Words of fewer records say too little; of the rest the heaviest are kept, and learned again by themselves.
+FEWEST = 4
+MOST_LINES = 1900
+PENALTY = 4.0
+STEPS = 400
+TARGET = Path(ranking.__file__).parent / "weights" / "design.tsv"
+
+Matrix = NDArray[np.float64]
+
+
+class Example(NamedTuple):
+    """A record to learn from: its words and rules, and the designs that it may have."""
+
+    record: sets.Read
+    words: set[str]
+    allowed: tuple[str, ...]
+
+
+def examples() -> list[Example]:
+    return [
+        Example(read, words(read), LABELS[read.gold["study_type"][0]])
+        for name in ("studytypeteller", "psynamic_full")
+        for read in sets.load(name)
+        if read.develop and read.gold["study_type"][0] in LABELS
+    ]
+
+
+def words(read: sets.Read) -> set[str]:
+    record = engine.Record(read.article)
+    return ranking.words_of(record.text, (fit.rule.name for fit in engine.fits(record, "design")))
+
+
+def learn(given: Sequence[Example]) -> dict[str, list[float]]:
+    """The weights of each word, in the order of ``DESIGNS``."""
+    counts = Counter(word for example in given for word in example.words)
+    vocabulary = sorted(word for word, count in counts.items() if count >= FEWEST)
+    first = _fitted(given, vocabulary, np.ones((len(vocabulary), len(DESIGNS))))
+    # Rules and the constant stay: they are few, and what the rest is measured from.
+    sizes = np.abs(first) + np.array([[1000.0 * (":" in w and w[0] == "r" or w == "*")] for w in vocabulary])
+    least = np.sort(sizes, axis=None)[-min(MOST_LINES, sizes.size)]
+    kept = sizes >= least
+    second = _fitted(given, vocabulary, kept.astype(np.float64))
+    return {
+        word: [float(number) for number in second[row]]
+        for row, word in enumerate(vocabulary)
+        if kept[row].any()
+    }
+
+
+def _fitted(given: Sequence[Example], vocabulary: Sequence[str], mask: Matrix) -> Matrix:
+    """Gradient descent with Nesterov's momentum from zero, so that the same input gives the same weights."""
+    places = {word: place for place, word in enumerate(vocabulary)}
+    has = np.zeros((len(given), len(vocabulary)))
+    may = np.zeros((len(given), len(DESIGNS)))
+    for row, example in enumerate(given):
+        has[row, [places[word] for word in example.words if word in places]] = 1
+        may[row, [DESIGNS.index(design) for design in example.allowed]] = 1
+    weights = np.zeros((len(vocabulary), len(DESIGNS)))
+    before = weights
+    rate = 1 / (np.linalg.norm(has, 2) ** 2 / 2 + PENALTY)
+    free = np.array([[0.0 if word == "*" else 1.0] for word in vocabulary])
+    for step in range(STEPS):
+        ahead = weights + step / (step + 3) * (weights - before)
+        chance = _shares(has @ ahead)
+        wanted = chance * may
+        wanted /= wanted.sum(axis=1, keepdims=True)
+        slope = has.T @ (chance - wanted) + PENALTY * free * ahead
+        before, weights = weights, (ahead - rate * slope) * mask
+    return weights
+
+
+def _shares(sums: Matrix) -> Matrix:
+    raised = np.exp(sums - sums.max(axis=1, keepdims=True))
+    shares: Matrix = raised / raised.sum(axis=1, keepdims=True)
+    return shares
+
+
+def lines(weights: dict[str, list[float]]) -> list[str]:
+    return [
+        f"{word}\t{design}\t{number:.3f}"
+        for word, numbers in sorted(weights.items())
+        for design, number in zip(DESIGNS, numbers, strict=True)
+        if f"{abs(number):.3f}" != "0.000"
+    ]
+
+
+def part_of(example: Example) -> int:
+    """One of ten parts, by what the record is called."""
+    return int(hashlib.sha1(example.record.id.encode()).hexdigest(), 16) % 10
+
+
+def main(arguments: Sequence[str]) -> int:
+    given = examples()
+    TARGET.parent.mkdir(exist_ok=True)
+    text = "\n".join(
+        [
+            "# What words say for or against a design (made by benchmarks/reading/train.py): word, design, weight.",
+            *lines(learn(given)),
+        ]
+    )
+    TARGET.write_text(text + "\n", "utf-8")
+    print(f"{len(given)} records, {text.count(chr(10))} weights")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,95 @@
+"""Which of the designs that rules found words for a record has, told by the weights of all its words.
+
+Rules end where many records hold the same words ("rats", "we review", "is discussed"). A linear model (multinomial
+logistic regression) has a weight for each word and each design, learned from records that people labelled; the weights
+are a text file (``weights/design.tsv``), made by ``benchmarks/reading/train.py``. It chooses between values that rules
+found words for and never brings one of its own, so that each label keeps its quote; what NLM says is not weighed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from math import exp
+from typing import NamedTuple
+
+from tracker.reading.text import RecordText
+
+# What is none of the designs that the model knows.
+OTHER = "other"
+# Designs that the model takes for one, as those who labelled its records did.
+SAME = {
+    "meta-analysis": "systematic review",
+    "scoping review": "systematic review",
+    "cross-sectional study": "observational study",
+    "cohort study": "observational study",
+}
+_WORD = re.compile(r"[a-z]{3,30}")
+
+
+class Weighed(NamedTuple):
+    """A word, or the name of a rule, and what it says for a design (above 0) or against it."""
+
+    word: str
+    weight: float
+
+
+class Weights(NamedTuple):
+    """The weights of each word in the order of ``designs``."""
+
+    designs: tuple[str, ...]
+    words: Mapping[str, tuple[float, ...]]
+
+
+@cache
+def weights() -> Weights:
+    """The weights of ``weights/design.tsv``: a line for each word and design."""
+    rows = [
+        line.split("\t")
+        for line in files(__package__).joinpath("weights/design.tsv").read_text("utf-8").splitlines()
+        if line and not line.startswith("#")
+    ]
+    designs = tuple(sorted({design for _, design, _ in rows}))
+    table: dict[str, list[float]] = {}
+    for word, design, weight in rows:
+        table.setdefault(word, [0.0] * len(designs))[designs.index(design)] = float(weight)
+    return Weights(designs, {word: tuple(numbers) for word, numbers in table.items()})
+
+
+def words_of(text: RecordText, rules: Iterable[str]) -> set[str]:
+    """What is weighed: the words of title (``title:word``) and abstract, the rules that fit (``rule:name``), and a
+    constant (``*``).
+    """
+    behind = len(text.title)
+    words = set(_WORD.findall(text.lower, behind))
+    words.update(["title:" + word for word in _WORD.findall(text.lower, 0, behind)])
+    words.update(["rule:" + rule for rule in rules])
+    words.add("*")
+    return words
+
+
+def model_name(design: str) -> str:
+    """How the model calls a design: by its own name, by that of one it takes it for, or ``other``."""
+    name = SAME.get(design, design)
+    return name if name in weights().designs else OTHER
+
+
+def chances(words: set[str]) -> dict[str, float]:
+    """How likely each design is after the weights of these words; they come to one."""
+    table = weights()
+    rows = [table.words[word] for word in words & table.words.keys()]
+    sums = [sum(column) for column in zip(*rows, strict=True)] if rows else [0.0] * len(table.designs)
+    highest = max(sums)
+    shares = [exp(total - highest) for total in sums]
+    whole = sum(shares)
+    return {design: share / whole for design, share in zip(table.designs, shares, strict=True)}
+
+
+def why(words: set[str], design: str, most: int = 8) -> list[Weighed]:
+    """The words of a record that weighed most for or against a design, the heaviest first."""
+    table = weights()
+    place = table.designs.index(model_name(design))
+    found = [Weighed(word, table.words[word][place]) for word in words & table.words.keys() if word != "*"]
+    return sorted((one for one in found if one.weight), key=lambda one: (-abs(one.weight), one.word))[:most]
