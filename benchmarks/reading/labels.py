@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +40,13 @@ def compared(task: Task, *, develop: bool) -> Iterator[tuple[sets.Read, Pair]]:
     """Each record of the half asked for, with what people and we read in it."""
     for record in sets.load(task.set):
         if record.develop == develop:
-            yield record, (_theirs(task, record.gold), _ours(task, record.article))
+            values = [label.value for label in read(record.article) if label.group == task.group]
+            yield record, pair(task, record, values)
+
+
+def pair(task: Task, record: sets.Read, values: Iterable[str]) -> Pair:
+    """What people read in a record, beside these values of ours."""
+    return _theirs(task, record.gold), _ours(task, values)
 
 
 def _theirs(task: Task, gold: dict[str, Any]) -> frozenset[str]:
@@ -52,8 +58,7 @@ def _theirs(task: Task, gold: dict[str, Any]) -> frozenset[str]:
     return _scored(task, {name for name in given if name not in UNSAID or task.group == "comparator"})
 
 
-def _ours(task: Task, article: Article) -> frozenset[str]:
-    values = [label.value for label in read(article) if label.group == task.group]
+def _ours(task: Task, values: Iterable[str]) -> frozenset[str]:
     foreign = task.set not in sets.OURS
     names = {task.ours.get(value, (task.rest if foreign else None) or value) for value in values}
     return _scored(task, names or ({task.rest} if task.rest else set()))

@@ -8,6 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from tracker.article import Article
+from tracker.reading import notices, ranking
 from tracker.reading.labels import Basis, Group, Label, groups
 from tracker.reading.rules import Rule, Rules, all_rules
 from tracker.reading.text import RecordText, Words, lower
@@ -74,12 +75,6 @@ def fits(record: Record, group: str) -> list[Fit]:
     return sorted(_fits(record, asked), key=lambda fit: fit.place)
 
 
-def first_fit(record: Record, group: str) -> Fit | None:
-    """The first rule of a group that fits."""
-    found = (fit for fit in _fits(record, _asked(all_rules()[group])) if not fit.rule.weak)
-    return min(found, key=lambda fit: fit.place, default=None)
-
-
 def label_of(record: Record, rules: Rules, fit: Fit, value: str = "", number: float | None = None) -> Label:
     """The label that a fit gives; ``value`` in place of the rule's own."""
     if fit.label:
@@ -107,8 +102,9 @@ def _quoting(label: Label, words: Words, rules: Rules) -> Label:
 
 
 def read_one(record: Record, group: Group) -> Iterator[Label]:
-    """The one value of a group: of the first rule that fits."""
-    if fit := first_fit(record, group.name):
+    """The one value of a group: of the first rule that fits; where only weak ones do, of the one that weights agree to."""
+    found = fits(record, group.name)
+    if fit := next((fit for fit in found if not fit.rule.weak), None) or ranking.agreed(record.text, found):
         yield label_of(record, all_rules()[group.name], fit)
 
 
@@ -116,7 +112,7 @@ def read_many(record: Record, group: Group) -> Iterator[Label]:
     """Every value of a group that a rule fits, once each, by the first of its rules."""
     seen = set()
     for fit in fits(record, group.name):
-        if fit.rule.value not in seen:
+        if fit.rule.value not in seen and not fit.rule.weak:
             seen.add(fit.rule.value)
             yield label_of(record, all_rules()[group.name], fit)
 
@@ -278,12 +274,33 @@ def _terms_of(article: Article, basis: Basis) -> Iterator[tuple[str, str]]:
 
 
 def read(article: Article) -> tuple[Label, ...]:
-    """Every label of a record, group by group in the order of the registry. Never raises."""
+    """Every label of a record, group by group in the order of the registry. Never raises.
+
+    A notice has no other label: its abstract is that of the paper that it is about, and it is no evidence.
+    """
     record = Record(article)
+    if notice := _notice_by_title(record):
+        return (notice,)
     for group in groups().values():
         if group.name in all_rules():
             record.add(_READERS[group.kind](record, group))
+        if record.has(_DESIGN, _NOTICE):
+            break
     return tuple(record.labels)
+
+
+def _notice_by_title(record: Record) -> Label | None:
+    """What ``notices`` reads in a title, as a design: whether a record stands as a notice has one source."""
+    title = record.text.title
+    rule = notices.title_rule(title)
+    if not rule or rule.value != "notice":
+        return None
+    version = all_rules()[_DESIGN].version
+    return Label(_DESIGN, "notice", "title", title, rule.name, version, "high", "title", 0, len(title))
+
+
+_DESIGN = "design"
+_NOTICE = frozenset({"notice"})
 
 
 _READERS = {

@@ -1,21 +1,27 @@
-"""Which of the designs that rules found words for a record has, told by the weights of all its words.
+"""Which design a record has where rules find only words that many records hold, told by the weights of all its words.
 
-Rules end where many records hold the same words ("rats", "we review", "is discussed"). A linear model (multinomial
-logistic regression) has a weight for each word and each design, learned from records that people labelled; the weights
-are a text file (``weights/design.tsv``), made by ``benchmarks/reading/train.py``. It chooses between values that rules
-found words for and never brings one of its own, so that each label keeps its quote; what NLM says is not weighed.
+Rules end where many records hold the same words ("rats", "is discussed"). A linear model (multinomial logistic
+regression) has a weight for each word and each design, learned from records that people labelled; the weights are a
+text file (``weights/design.tsv``), made by ``benchmarks/reading/train.py``. It confirms what a weak rule found words
+for, where no other rule fits, and never brings a value of its own, so that each label keeps its quote.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cache
 from importlib.resources import files
 from math import exp
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.reading.text import RecordText
+
+if TYPE_CHECKING:
+    from tracker.reading.engine import Fit
+
+# A weak rule counts from this chance of its design on.
+LEAST = 0.4
 
 # What is none of the designs that the model knows.
 OTHER = "other"
@@ -70,24 +76,34 @@ def words_of(text: RecordText, rules: Iterable[str]) -> set[str]:
     return words
 
 
-def model_name(design: str) -> str:
+def model_name(design: str, table: Weights | None = None) -> str:
     """How the model calls a design: by its own name, by that of one it takes it for, or ``other``."""
     name = SAME.get(design, design)
-    return name if name in weights().designs else OTHER
+    return name if name in (table or weights()).designs else OTHER
 
 
-def chances(words: set[str]) -> dict[str, float]:
+def chances(words: Set[str], table: Weights | None = None) -> dict[str, float]:
     """How likely each design is after the weights of these words; they come to one."""
-    table = weights()
+    table = table or weights()
     rows = [table.words[word] for word in words & table.words.keys()]
     sums = [sum(column) for column in zip(*rows, strict=True)] if rows else [0.0] * len(table.designs)
-    highest = max(sums)
+    highest = max(sums, default=0.0)
     shares = [exp(total - highest) for total in sums]
     whole = sum(shares)
     return {design: share / whole for design, share in zip(table.designs, shares, strict=True)}
 
 
-def why(words: set[str], design: str, most: int = 8) -> list[Weighed]:
+def agreed(text: RecordText, fits: Sequence[Fit], table: Weights | None = None) -> Fit | None:
+    """The first fit of the likeliest design that fits tell of, where it is likely enough; None where none is."""
+    if not fits:
+        return None
+    first = {model_name(fit.rule.value, table): fit for fit in reversed(fits)}
+    likely = chances(words_of(text, (fit.rule.name for fit in fits)), table)
+    best = max(first, key=lambda design: (likely.get(design, 0), design))
+    return first[best] if likely.get(best, 0) >= LEAST else None
+
+
+def why(words: Set[str], design: str, most: int = 8) -> list[Weighed]:
     """The words of a record that weighed most for or against a design, the heaviest first."""
     table = weights()
     place = table.designs.index(model_name(design))
