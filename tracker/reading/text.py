@@ -94,7 +94,8 @@ _LABELS: tuple[tuple[str, Section], ...] = (
 _ABBREVIATED = re.compile(
     r"(?:\b(?:vs|e\.g|i\.e|i\.v|i\.m|s\.c|p\.o|i\.n|i\.p|b\.i\.d|t\.i\.d|q\.d|al|approx|ca|cf|dr|st|no|nos|fig|resp|"
     r"incl|min|max|spp|sp|mr|mrs|ms|prof|vol|ed|eds|etc|n\.b|a\.m|p\.m|u\.s|u\.k|inc|ltd|ver|wt|aff|viz)|"
-    r"(?:^|[\s(])[a-z])$",
+    # Without regard to case, "İ" would be one of a to z.
+    r"(?:^|[\s(])(?-i:[A-Za-z]))$",
     re.IGNORECASE,
 )
 _STOP = re.compile(r"[.!?][)\]'\"”’»]{0,2}(?=\s+[\"“'(\[«]?[A-Z0-9À-Ý\u0370-\u03ff])|\n")
