@@ -47,7 +47,7 @@ def _sourced() -> Iterator[tuple[str, str | None, frozenset[str]]]:
                 yield from ((rule.name, rule.source, frozenset(file.sources)) for rule in file.rules)
 
 
-@pytest.mark.parametrize(("name", "source", "sources"), _sourced(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(("name", "source", "sources"), list(_sourced()), ids=lambda value: value if isinstance(value, str) else "")
 def test_every_rule_gives_a_source_that_its_file_explains(
     name: str, source: str | None, sources: frozenset[str]
 ) -> None:
