@@ -31,7 +31,9 @@ def design(article: Article) -> Label | None:
 
 def read_design(article: Article) -> list[Label]:
     """The design and what goes with it."""
-    return [label for label in read_labels(article) if label.group in ("design", "evidence_level", "publication")]
+    return [
+        label for label in read_labels(article) if label.group in ("design", "evidence_level", "publication")
+    ]
 
 
 RCT, REVIEW = ("Randomized Controlled Trial", "D016449"), ("Review", "D016454")
@@ -139,7 +141,12 @@ def test_rules_have_names_of_their_own_and_levels_name_designs_that_exist() -> N
 
 
 DESIGNS = [
-    ("a registration of what will be done", "A study of one dose.", "Forty adults will receive one dose.", "protocol"),
+    (
+        "a registration of what will be done",
+        "A study of one dose.",
+        "Forty adults will receive one dose.",
+        "protocol",
+    ),
     (
         "a plan, randomised",
         "One dose for pain.",
@@ -148,9 +155,24 @@ DESIGNS = [
     ),
     ("fertilisation is no cells", "In vitro fertilization: a randomised trial.", "", TRIAL),
     ("cells", "Toxicity of one dose in SH-SY5Y cells.", "", "in vitro study"),
-    ("trials as a subject", "A comparison of observational studies and randomised evidence.", "", "observational study"),
-    ("animals at random", "One dose and memory.", "Adult male rats were randomly assigned to one dose.", "animal study"),
-    ("animals that are pets", "Fatal dog attack.", "A case of an attack on a woman is presented.", "case report"),
+    (
+        "trials as a subject",
+        "A comparison of observational studies and randomised evidence.",
+        "",
+        "observational study",
+    ),
+    (
+        "animals at random",
+        "One dose and memory.",
+        "Male rats were randomly assigned to one dose.",
+        "animal study",
+    ),
+    (
+        "animals that are pets",
+        "Fatal dog attack.",
+        "A case of an attack on a woman is presented.",
+        "case report",
+    ),
     ("an extension", "An open-label extension of a randomised trial.", "", "open-label trial"),
     ("a trial with an extension", "A randomised trial with an open-label extension.", "", TRIAL),
     ("a trial with an analysis of its own", "A randomised trial with a post hoc analysis.", "", TRIAL),
@@ -161,9 +183,19 @@ DESIGNS = [
         "Background: Patients were randomly assigned in the first trial. Methods: We tested forty people.",
         None,
     ),
-    ("a review by its own word", "Doses.", "In this review, we discuss what is known of doses.", "narrative review"),
+    (
+        "a review by its own word",
+        "Doses.",
+        "In this review, we discuss what is known of doses.",
+        "narrative review",
+    ),
     ("charts are no literature", "Doses.", "We reviewed the charts of 40 people.", None),
-    ("users and controls", "Memory.", "Methods: Thirty users were compared with 30 matched controls.", "cross-sectional study"),
+    (
+        "users and controls",
+        "Memory.",
+        "Methods: Thirty users were compared with controls.",
+        "cross-sectional study",
+    ),
     ("looking back", "Doses.", "Methods: We retrospectively reviewed 40 patients.", "cohort study"),
 ]
 
@@ -178,7 +210,7 @@ def test_words_tell_a_design(title: str, abstract: str, expected: str | None) ->
 
 NOTICES = [
     "Ketamine for depression: Corrigendum.",
-    "Corrigendum to \"Ketamine for depression\"",
+    'Corrigendum to "Ketamine for depression"',
     "Correction to: Ketamine for depression.",
     "Erratum: Ketamine for depression",
     "Ketamine for depression. Erratum.",
@@ -189,7 +221,9 @@ NOTICES = [
 
 @pytest.mark.parametrize("title", NOTICES)
 def test_a_notice_is_no_evidence(title: str) -> None:
-    reprinted = "Methods: Forty patients with depression were randomly assigned to intravenous ketamine 0.5 mg/kg."
+    reprinted = (
+        "Methods: Forty patients with depression were randomly assigned to intravenous ketamine 0.5 mg/kg."
+    )
     labels = read_labels(record(title, reprinted, types=[RCT], mesh=[HUMANS]))
     assert [(label.group, label.value) for label in labels] == [("design", "notice")]
     assert labels[0].quote == title
@@ -229,7 +263,9 @@ SPECIES = [
 ]
 
 
-@pytest.mark.parametrize(("article", "expected"), [case[1:] for case in SPECIES], ids=[case[0] for case in SPECIES])
+@pytest.mark.parametrize(
+    ("article", "expected"), [case[1:] for case in SPECIES], ids=[case[0] for case in SPECIES]
+)
 def test_the_species_is(article: Article, expected: list[str]) -> None:
     assert only("species", article) == expected
 
@@ -241,7 +277,10 @@ CONTRADICTIONS = [
         record("Ketamine: a systematic review.", types=[RCT]),
         ["says systematic review, but NLM has it as a randomised trial"],
     ),
-    (record("Open-label extension of a randomised trial."), ["says randomised, but is an open-label extension"]),
+    (
+        record("Open-label extension of a randomised trial."),
+        ["says randomised, but is an open-label extension"],
+    ),
     (record(PROTOCOL), []),
     (record("A randomised trial.", types=[RCT]), []),
 ]
@@ -268,7 +307,9 @@ def test_weights_confirm_a_weak_rule_and_say_why() -> None:
     words = words_of(RecordText(REVIEW_LIKE), (fit.rule.name for fit in found))
     reasons = why(words, "narrative review")
     assert reasons
-    assert [abs(reason.weight) for reason in reasons] == sorted((abs(r.weight) for r in reasons), reverse=True)
+    assert [abs(reason.weight) for reason in reasons] == sorted(
+        (abs(r.weight) for r in reasons), reverse=True
+    )
     assert {reason.word for reason in reasons} <= words
 
 

@@ -1,4 +1,4 @@
-"""Every rule of every group of labels fits its own examples, is looked for by a word that they hold, and has a source."""
+"""Every rule of every group of labels fits its own examples, is looked up by a word that they hold, has a source."""
 
 from collections.abc import Iterator
 
@@ -47,7 +47,7 @@ def _sourced() -> Iterator[tuple[str, str | None, frozenset[str]]]:
                 yield from ((rule.name, rule.source, frozenset(file.sources)) for rule in file.rules)
 
 
-@pytest.mark.parametrize(("name", "source", "sources"), list(_sourced()), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(("name", "source", "sources"), list(_sourced()))
 def test_every_rule_gives_a_source_that_its_file_explains(
     name: str, source: str | None, sources: frozenset[str]
 ) -> None:
@@ -61,4 +61,6 @@ def test_what_rules_need_are_values_of_groups_before_theirs() -> None:
         conditions = [*rule.needs, *rule.without, *([rule.taken] if rule.taken else [])]
         for other, wanted in conditions:
             assert order.index(other) < order.index(group), f"{group}: {rule.name}"
-            assert other not in values or wanted <= values[other], f"{group}: {rule.name}: {wanted - values[other]}"
+            assert other not in values or wanted <= values[other], (
+                f"{group}: {rule.name}: {wanted - values[other]}"
+            )

@@ -79,7 +79,7 @@ Matrix = NDArray[np.float64]
 class Example(NamedTuple):
     """A record of a set to learn from: its words and rules, and the designs that it may have."""
 
-    set: str
+    origin: str
     record: sets.Read
     words: set[str]
     allowed: tuple[str, ...]
@@ -106,7 +106,7 @@ def learn(given: Sequence[Example]) -> dict[str, list[float]]:
     vocabulary = sorted(word for word, count in counts.items() if count >= FEWEST)
     first = _fitted(given, vocabulary, np.ones((len(vocabulary), len(DESIGNS))))
     # Rules and the constant stay: they are few, and what the rest is measured from.
-    sizes = np.abs(first) + np.array([[1000.0 * (":" in w and w[0] == "r" or w == "*")] for w in vocabulary])
+    sizes = np.abs(first) + np.array([[1000.0 * w.startswith(("rule:", "*"))] for w in vocabulary])
     least = np.sort(sizes, axis=None)[-min(MOST_LINES, sizes.size)]
     kept = sizes >= least
     second = _fitted(given, vocabulary, kept.astype(np.float64))
@@ -159,7 +159,7 @@ def check(given: Sequence[Example]) -> None:
     for task in labels.tasks():
         if task.group == "design" and task.set in SETS:
             measure = scores.macro_f1 if task.measure == "macro" else scores.weighted_f1
-            mine = [example for example in given if example.set == task.set]
+            mine = [example for example in given if example.origin == task.set]
             for name, weighed in (("rules alone", False), ("with weights", True)):
                 pairs = [_pair(task, one, _learned(part_of(one)) if weighed else None) for one in mine]
                 print(f"{task.name}, {name}: {task.measure} F1 {measure(pairs):.3f}")

@@ -69,10 +69,20 @@ class Record:
         return [affiliation.text for author in article.authors for affiliation in author.affiliations]
 
 
-def fits(record: Record, group: str) -> list[Fit]:
-    """All rules of a group that fit, in the order of the rules, each with the first words that fit it."""
-    asked = _asked(all_rules()[group])
-    return sorted(_fits(record, asked), key=lambda fit: fit.place)
+def fits(record: Record, group: str, *, weak: bool | None = None) -> list[Fit]:
+    """All rules of a group that fit, in the order of the rules, each with the first words that fit it.
+
+    ``weak`` asks for weak rules alone, or for all but these.
+    """
+    return sorted(_fits(record, _asked(all_rules()[group], weak)), key=lambda fit: fit.place)
+
+
+def first_fit(record: Record, group: str) -> Fit | None:
+    """The first rule of a group that fits, weak ones left out. Rules behind one that fits are not tried."""
+    asked = _asked(all_rules()[group], weak=False)
+    rest = [*_field_fits(record, asked), *_other_fits(record, asked)]
+    best = min(rest, key=lambda fit: fit.place, default=None)
+    return next(_text_fits(record, asked, best.place if best else None), best)
 
 
 def label_of(record: Record, rules: Rules, fit: Fit, value: str = "", number: float | None = None) -> Label:
@@ -102,17 +112,20 @@ def _quoting(label: Label, words: Words, rules: Rules) -> Label:
 
 
 def read_one(record: Record, group: Group) -> Iterator[Label]:
-    """The one value of a group: of the first rule that fits; where only weak ones do, of the one that weights agree to."""
-    found = fits(record, group.name)
-    if fit := next((fit for fit in found if not fit.rule.weak), None) or ranking.agreed(record.text, found):
-        yield label_of(record, all_rules()[group.name], fit)
+    """The one value of a group: of the first rule that fits; of weak ones, where none else does, as weights agree."""
+    rules = all_rules()[group.name]
+    fit = first_fit(record, group.name)
+    if not fit and rules.any_weak:
+        fit = ranking.agreed(record.text, fits(record, group.name, weak=True))
+    if fit:
+        yield label_of(record, rules, fit)
 
 
 def read_many(record: Record, group: Group) -> Iterator[Label]:
     """Every value of a group that a rule fits, once each, by the first of its rules."""
     seen = set()
-    for fit in fits(record, group.name):
-        if fit.rule.value not in seen and not fit.rule.weak:
+    for fit in fits(record, group.name, weak=False):
+        if fit.rule.value not in seen:
             seen.add(fit.rule.value)
             yield label_of(record, all_rules()[group.name], fit)
 
@@ -134,11 +147,13 @@ class _Asked(NamedTuple):
 
 
 @cache
-def _asked(rules: Rules) -> _Asked:
+def _asked(rules: Rules, weak: bool | None) -> _Asked:
     terms: dict[Basis, dict[str, tuple[int, ...]]] = defaultdict(dict)
     beginnings: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
     others = []
     for place, rule in enumerate(rules.rules):
+        if weak is not None and rule.weak != weak:
+            continue
         if rule.bases and rule.bases[0] in _FIELD_BASES:
             asked = terms[rule.bases[0]]
             for term in rule.terms:
@@ -165,6 +180,10 @@ def _beginning(term: str) -> str:
 def _fits(record: Record, asked: _Asked) -> Iterator[Fit]:
     yield from _field_fits(record, asked)
     yield from _text_fits(record, asked)
+    yield from _other_fits(record, asked)
+
+
+def _other_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
     for place in asked.others:
         rule = asked.rules.rules[place]
         if _may(record, rule):
@@ -190,8 +209,11 @@ def _also(rule: Rule, present: Mapping[str, str]) -> bool:
     return not rule.also or not rule.also.isdisjoint(present)
 
 
-def _text_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
-    """Of each rule about texts the first words that fit; only sentences that hold one of its words are tried."""
+def _text_fits(record: Record, asked: _Asked, before: int | None = None) -> Iterator[Fit]:
+    """Of each rule about texts the first words that fit, in the order of the rules, as far as that at ``before``.
+
+    Only sentences that hold one of a rule's words are tried.
+    """
     text = record.text
     places: dict[int, set[int]] = defaultdict(set)
     for beginning in text.beginnings & asked.beginnings.keys():
@@ -199,9 +221,11 @@ def _text_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
             for sentence in _sentences_with(text, term):
                 for place in rules:
                     places[place].add(sentence)
-    for place, numbers in places.items():
+    for place in sorted(places):
+        if before is not None and place > before:
+            return
         rule = asked.rules.rules[place]
-        if _may(record, rule) and (words := _first_words(text, rule, sorted(numbers))):
+        if _may(record, rule) and (words := _first_words(text, rule, sorted(places[place]))):
             yield Fit(place, rule, words.sentence.part, words)
 
 

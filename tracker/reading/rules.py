@@ -49,7 +49,8 @@ _EVERYWHERE: frozenset[Section] = frozenset(
 _OWN: frozenset[Section] = _EVERYWHERE - {"background"}
 
 
-@dataclass(frozen=True, slots=True)
+# Rules are the same where they are one object: to compare or hash all that is in them costs more than to try them.
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """One way to tell a value.
 
@@ -83,9 +84,8 @@ class Rule:
 
     def match(self, text: str) -> re.Match[str] | None:
         """Where a title or sentence fits, whatever its section."""
-        if self.exception and self.exception.search(text):
-            return None
-        return self.pattern.search(text) if self.pattern else None
+        found = self.pattern.search(text) if self.pattern else None
+        return None if found and self.exception and self.exception.search(text) else found
 
 
 class Rules(NamedTuple):
@@ -95,6 +95,10 @@ class Rules(NamedTuple):
     version: int
     rules: tuple[Rule, ...]
     whole: bool = False
+
+    @property
+    def any_weak(self) -> bool:
+        return any(rule.weak for rule in self.rules)
 
 
 def all_rules() -> Mapping[str, Rules]:
@@ -157,7 +161,9 @@ def _rule(entry: RuleEntry, words: Mapping[str, tuple[str, ...]], file: RuleFile
         return Rule(bases=(), taken=(group, frozenset(values)), **common)
     field = next(field for field in (*FIELDS, *TEXTS) if getattr(entry, field))
     if field in FIELDS:
-        terms, also, unless = (_terms(given or {}) for given in (getattr(entry, field), entry.also, entry.unless))
+        terms, also, unless = (
+            _terms(given or {}) for given in (getattr(entry, field), entry.also, entry.unless)
+        )
         return Rule(bases=(FIELDS[field],), terms=terms, also=also, unless=unless, **common)
     return Rule(
         bases=TEXTS[field],
