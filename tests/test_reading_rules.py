@@ -1,6 +1,7 @@
 """Every rule of every group of labels fits its own examples, is looked up by a word that they hold, has a source."""
 
 from collections.abc import Iterator
+from time import process_time
 
 import pytest
 
@@ -64,3 +65,14 @@ def test_what_rules_need_are_values_of_groups_before_theirs() -> None:
             assert other not in values or wanted <= values[other], (
                 f"{group}: {rule.name}: {wanted - values[other]}"
             )
+
+
+HOSTILE = ("a ", "- ", "  ", "1 ", "a-", ", ", "(", "randomised ", "patients with ", "this study ", "rats and ")
+
+
+@pytest.mark.parametrize(("group", "rule"), TEXT_RULES, ids=_name)
+def test_no_text_takes_a_rule_long(group: str, rule: Rule) -> None:
+    began = process_time()
+    for piece in (*HOSTILE, *(f"{word} " for word in sorted(rule.terms)[:6])):
+        rule.match(f"{sorted(rule.terms)[0]} {piece * (20_000 // len(piece))}")
+    assert process_time() - began < 5, f"{group}: {rule.name}"
