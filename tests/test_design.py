@@ -293,7 +293,9 @@ def test_what_does_not_go_together_is_kept(article: Article, expected: list[str]
 
 REVIEW_LIKE = record(
     "Management of panic disorder.",
-    "Panic disorder is common. Current treatment is discussed and new strategies are outlined for clinicians.",
+    "Panic disorder is a common disorder in which therapy may be needed for many years. "
+    "Its diagnosis is often difficult. Current treatment is discussed, new strategies are outlined, and the role of "
+    "these therapies in clinical practice is considered. Clinicians should be aware of recent evidence.",
 )
 
 

@@ -67,7 +67,19 @@ def test_what_rules_need_are_values_of_groups_before_theirs() -> None:
             )
 
 
-HOSTILE = ("a ", "- ", "  ", "1 ", "a-", ", ", "(", "randomised ", "patients with ", "this study ", "rats and ")
+HOSTILE = (
+    "a ",
+    "- ",
+    "  ",
+    "1 ",
+    "a-",
+    ", ",
+    "(",
+    "randomised ",
+    "patients with ",
+    "this study ",
+    "rats and ",
+)
 
 
 @pytest.mark.parametrize(("group", "rule"), TEXT_RULES, ids=_name)

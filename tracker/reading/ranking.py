@@ -20,8 +20,9 @@ from tracker.reading.text import RecordText
 if TYPE_CHECKING:
     from tracker.reading.engine import Fit
 
-# A weak rule counts from this chance of its design on.
+# A weak rule counts from this chance of its design on; a review's needs more, since any paper may hold its words.
 LEAST = 0.4
+LEAST_OF = {"narrative review": 0.5}
 
 # What is none of the designs that the model knows.
 OTHER = "other"
@@ -100,7 +101,7 @@ def agreed(text: RecordText, fits: Sequence[Fit], table: Weights | None = None) 
     first = {model_name(fit.rule.value, table): fit for fit in reversed(fits)}
     likely = chances(words_of(text, (fit.rule.name for fit in fits)), table)
     best = max(first, key=lambda design: (likely.get(design, 0), design))
-    return first[best] if likely.get(best, 0) >= LEAST else None
+    return first[best] if likely.get(best, 0) >= LEAST_OF.get(best, LEAST) else None
 
 
 def why(words: Set[str], design: str, most: int = 8) -> list[Weighed]:
