@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +44,12 @@ def compared(task: Task, *, develop: bool) -> Iterator[tuple[sets.Read, Pair]]:
     """Each record of the half asked for, with what people and we read in it."""
     for record in sets.load(task.set):
         if record.develop == develop and not _dropped(task, record.gold):
-            yield record, (_theirs(task, record.gold), _ours(task, record.article))
+            yield record, pair(task, record, read(record.article))
+
+
+def pair(task: Task, record: sets.Read, labels: Sequence[Label]) -> Pair:
+    """What people read in a record, beside what these labels of ours say."""
+    return _theirs(task, record.gold), _ours(task, labels)
 
 
 def _dropped(task: Task, gold: dict[str, Any]) -> bool:
@@ -62,8 +67,7 @@ def _theirs(task: Task, gold: dict[str, Any]) -> frozenset[str]:
     return _scored(task, {name for name in given if name not in unsaid})
 
 
-def _ours(task: Task, article: Article) -> frozenset[str]:
-    labels = read(article)
+def _ours(task: Task, labels: Sequence[Label]) -> frozenset[str]:
     values = [label.value for label in labels if label.group == task.group]
     foreign = task.set not in sets.OURS
     if not values:
@@ -73,7 +77,7 @@ def _ours(task: Task, article: Article) -> frozenset[str]:
     return _scored(task, (names - {""}) or _rest(task))
 
 
-def _implied(task: Task, labels: tuple[Label, ...]) -> set[str]:
+def _implied(task: Task, labels: Sequence[Label]) -> set[str]:
     """What labels of other groups come to by a set's broader sense of a value; else the rest."""
     for name, groups in task.implied.items():
         if any(label.value in groups.get(label.group, ()) for label in labels):

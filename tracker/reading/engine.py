@@ -9,6 +9,7 @@ from functools import cache
 from typing import NamedTuple
 
 from tracker.article import Article
+from tracker.reading import notices, ranking
 from tracker.reading.labels import Basis, Group, Label, groups
 from tracker.reading.quantities import read_dose, read_duration, read_number
 from tracker.reading.rules import Rule, Rules, all_rules
@@ -74,15 +75,20 @@ class Record:
         return [affiliation.text for author in article.authors for affiliation in author.affiliations]
 
 
-def fits(record: Record, group: str) -> list[Fit]:
-    """All rules of a group that fit, in the order of the rules, each with the first words that fit it."""
-    asked = _asked(all_rules()[group])
-    return sorted(_fits(record, asked), key=lambda fit: fit.place)
+def fits(record: Record, group: str, *, weak: bool | None = None) -> list[Fit]:
+    """All rules of a group that fit, in the order of the rules, each with the first words that fit it.
+
+    ``weak`` asks for weak rules alone, or for all but these.
+    """
+    return sorted(_fits(record, _asked(all_rules()[group], weak)), key=lambda fit: fit.place)
 
 
 def first_fit(record: Record, group: str) -> Fit | None:
-    """The first rule of a group that fits."""
-    return min(_fits(record, _asked(all_rules()[group])), key=lambda fit: fit.place, default=None)
+    """The first rule of a group that fits, weak ones left out. Rules behind one that fits are not tried."""
+    asked = _asked(all_rules()[group], weak=False)
+    rest = [*_field_fits(record, asked), *_other_fits(record, asked)]
+    best = min(rest, key=lambda fit: fit.place, default=None)
+    return next(_text_fits(record, asked, best.place if best else None), best)
 
 
 def label_of(record: Record, rules: Rules, fit: Fit, value: str = "", number: float | None = None) -> Label:
@@ -116,9 +122,13 @@ def _quoting(label: Label, words: Words, rules: Rules) -> Label:
 
 
 def read_one(record: Record, group: Group) -> Iterator[Label]:
-    """The one value of a group: of the first rule that fits."""
-    if fit := first_fit(record, group.name):
-        yield label_of(record, all_rules()[group.name], fit)
+    """The one value of a group: of the first rule that fits; of weak ones, where none else does, as weights agree."""
+    rules = all_rules()[group.name]
+    fit = first_fit(record, group.name)
+    if not fit and rules.any_weak:
+        fit = ranking.agreed(record.text, fits(record, group.name, weak=True))
+    if fit:
+        yield label_of(record, rules, fit)
 
 
 def read_many(record: Record, group: Group) -> Iterator[Label]:
@@ -128,7 +138,8 @@ def read_many(record: Record, group: Group) -> Iterator[Label]:
     """
     seen: set[str] = set()
     own = group.name
-    for fit in sorted(fits(record, own), key=lambda fit: any(name == own for name, _ in fit.rule.without)):
+    fitting = fits(record, own, weak=False)
+    for fit in sorted(fitting, key=lambda fit: any(name == own for name, _ in fit.rule.without)):
         if fit.rule.value not in seen and not _barred(fit.rule, own, seen):
             seen.add(fit.rule.value)
             yield label_of(record, all_rules()[own], fit)
@@ -157,11 +168,13 @@ class _Asked(NamedTuple):
 
 
 @cache
-def _asked(rules: Rules) -> _Asked:
+def _asked(rules: Rules, weak: bool | None) -> _Asked:
     terms: dict[Basis, dict[str, tuple[int, ...]]] = defaultdict(dict)
     beginnings: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
     others = []
     for place, rule in enumerate(rules.rules):
+        if weak is not None and rule.weak != weak:
+            continue
         if rule.bases and rule.bases[0] in _FIELD_BASES:
             asked = terms[rule.bases[0]]
             for term in rule.terms:
@@ -191,6 +204,10 @@ def _fits(record: Record, asked: _Asked) -> Iterator[Fit]:
         return
     yield from _field_fits(record, asked)
     yield from _text_fits(record, asked)
+    yield from _other_fits(record, asked)
+
+
+def _other_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
     for place in asked.others:
         rule = asked.rules.rules[place]
         if record.may(rule):
@@ -202,13 +219,20 @@ def _field_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
         present = record.field(basis)
         for place in sorted({place for term in present if term in places for place in places[term]}):
             rule = asked.rules.rules[place]
-            if rule.unless.isdisjoint(present) and record.may(rule):
+            if rule.unless.isdisjoint(present) and _also(rule, present) and record.may(rule):
                 quote = next(name for term, name in present.items() if term in rule.terms)
                 yield Fit(place, rule, basis, quote=quote)
 
 
-def _text_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
-    """Of each rule about texts the first words that fit; only sentences that hold one of its words are tried."""
+def _also(rule: Rule, present: Mapping[str, str]) -> bool:
+    return not rule.also or not rule.also.isdisjoint(present)
+
+
+def _text_fits(record: Record, asked: _Asked, before: int | None = None) -> Iterator[Fit]:
+    """Of each rule about texts the first words that fit, in the order of the rules, as far as that at ``before``.
+
+    Only sentences that hold one of a rule's words are tried.
+    """
     text = record.text
     places: dict[int, set[int]] = defaultdict(set)
     for beginning in text.beginnings & asked.beginnings.keys():
@@ -216,9 +240,11 @@ def _text_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
             for sentence in _sentences_with(text, term):
                 for place in rules:
                     places[place].add(sentence)
-    for place, numbers in places.items():
+    for place in sorted(places):
+        if before is not None and place > before:
+            return
         rule = asked.rules.rules[place]
-        if record.may(rule) and (words := _first_words(text, rule, sorted(numbers))):
+        if record.may(rule) and (words := _first_words(text, rule, sorted(places[place]))):
             yield Fit(place, rule, words.sentence.part, words)
 
 
@@ -295,12 +321,33 @@ def _terms_of(article: Article, basis: Basis) -> Iterator[tuple[str, str]]:
 
 
 def read(article: Article) -> tuple[Label, ...]:
-    """Every label of a record, group by group in the order of the registry. Never raises."""
+    """Every label of a record, group by group in the order of the registry. Never raises.
+
+    A notice has no other label: its abstract is that of the paper that it is about, and it is no evidence.
+    """
     record = Record(article)
+    if notice := _notice_by_title(record):
+        return (notice,)
     for group in groups().values():
         if group.name in all_rules():
             record.add(_READERS[group.kind](record, group))
+        if record.has(_DESIGN, _NOTICE):
+            break
     return tuple(record.labels)
+
+
+def _notice_by_title(record: Record) -> Label | None:
+    """What ``notices`` reads in a title, as a design: whether a record stands as a notice has one source."""
+    title = record.text.title
+    rule = notices.title_rule(title)
+    if not rule or rule.value != "notice":
+        return None
+    version = all_rules()[_DESIGN].version
+    return Label(_DESIGN, "notice", "title", title, rule.name, version, "high", "title", 0, len(title))
+
+
+_DESIGN = "design"
+_NOTICE = frozenset({"notice"})
 
 
 _READERS = {

@@ -108,14 +108,20 @@ def title_rules() -> tuple[TitleRule, ...]:
 
 
 # A letter of each word that a rule asks for: most titles need no pattern.
-_MAY_SAY = re.compile("retract|withdr|remov|concern", re.IGNORECASE)
+_MAY_SAY = re.compile("retract|withdr|remov|concern|correct|corrig|errat", re.IGNORECASE)
 
 
 def title_says(title: str) -> TitleSays | None:
     """What a title says of the record itself: retracted, withdrawn, or that it is a notice. Never raises."""
+    rule = title_rule(title)
+    return rule.value if rule else None
+
+
+def title_rule(title: str) -> TitleRule | None:
+    """The first rule that fits a title. Never raises."""
     if not _MAY_SAY.search(title):
         return None
-    return next((rule.value for rule in title_rules() if rule.pattern.search(title)), None)
+    return next((rule for rule in title_rules() if rule.pattern.search(title)), None)
 
 
 class Standing(NamedTuple):

@@ -54,14 +54,14 @@ _OWN: frozenset[Section] = _EVERYWHERE - {"background"}
 class Rule:
     """One way to tell a value.
 
-    ``terms`` are a field's UIs and lower-case names, any of which will do, ``unless`` those that must be absent. Of a
+    ``terms`` are a field's UIs and lower-case names, any of which will do, ``also`` those one of which must be there as
+    well, ``unless`` those that must be absent. Of a
     text, ``terms`` are the lower-case beginnings of words, one of which every match of ``pattern`` holds: looking for
     them first keeps patterns, which are slow, off nearly all records. ``exception`` spoils a match in the same
     sentence; so do words before it that deny it, unless ``negated`` says that they may stand there; ``sections`` are
-    those whose sentences count.
-    ``every`` is whether each of a record's affiliations or grants must fit.
-    ``needs`` maps groups to values, one of which the record must have been read as (any,
-    where there are none); ``taken`` maps values of another group to ours.
+    those whose sentences count. ``every`` is whether each of a record's affiliations or grants must fit. ``needs`` maps
+    groups to values, one of which the record must have been read as (any, where there are none); ``taken`` maps values
+    of another group to ours. A ``weak`` rule counts only where the weights of all words agree.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Rule:
     bases: tuple[Basis, ...]
     confidence: Confidence | None = None
     terms: frozenset[str] = frozenset()
+    also: frozenset[str] = frozenset()
     unless: frozenset[str] = frozenset()
     pattern: re.Pattern[str] | None = None
     exception: re.Pattern[str] | None = None
@@ -78,14 +79,14 @@ class Rule:
     needs: tuple[tuple[str, frozenset[str]], ...] = ()
     without: tuple[tuple[str, frozenset[str]], ...] = ()
     taken: tuple[str, frozenset[str]] | None = None
+    weak: bool = False
     examples: tuple[str, ...] = ()
     not_examples: tuple[str, ...] = ()
 
     def match(self, text: str) -> re.Match[str] | None:
         """Where a title or sentence fits, whatever its section."""
-        if self.exception and self.exception.search(text):
-            return None
-        return self.pattern.search(text) if self.pattern else None
+        found = self.pattern.search(text) if self.pattern else None
+        return None if found and self.exception and self.exception.search(text) else found
 
 
 class Rules(NamedTuple):
@@ -95,6 +96,10 @@ class Rules(NamedTuple):
     version: int
     rules: tuple[Rule, ...]
     whole: bool = False
+
+    @property
+    def any_weak(self) -> bool:
+        return any(rule.weak for rule in self.rules)
 
 
 def all_rules() -> Mapping[str, Rules]:
@@ -148,6 +153,7 @@ def _rule(entry: RuleEntry, words: Mapping[str, tuple[str, ...]], file: RuleFile
         "without": (*_conditions(file.without), *_conditions(entry.without)),
         "negated": entry.negated,
         "every": entry.every,
+        "weak": entry.weak,
         "sections": frozenset(entry.sections or file.sections or _OWN),
         "examples": tuple(entry.examples),
         "not_examples": tuple(entry.not_examples),
@@ -157,8 +163,10 @@ def _rule(entry: RuleEntry, words: Mapping[str, tuple[str, ...]], file: RuleFile
         return Rule(bases=(), taken=(group, frozenset(values)), **common)
     field = next(field for field in (*FIELDS, *TEXTS) if getattr(entry, field))
     if field in FIELDS:
-        terms, unless = _terms(getattr(entry, field)), _terms(entry.unless or {})
-        return Rule(bases=(FIELDS[field],), terms=terms, unless=unless, **common)
+        terms, also, unless = (
+            _terms(given or {}) for given in (getattr(entry, field), entry.also, entry.unless)
+        )
+        return Rule(bases=(FIELDS[field],), terms=terms, also=also, unless=unless, **common)
     return Rule(
         bases=TEXTS[field],
         terms=frozenset(_spread(entry.words or (), words)),

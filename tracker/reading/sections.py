@@ -198,7 +198,8 @@ def _words() -> _Words:
         re.compile(
             rf"(?:[.!?)\]:]\s|\n)(?P<label>[A-Z][A-Z/&,() -]{{3,50}}|(?:{headings})(?: (?:and|&) [A-Za-z]+)?)\s?$"
         ),
-        re.compile(rf"(?:\b(?:{abbreviations})|(?:^|[\s(])[a-z])$", re.IGNORECASE),
+        # Without regard to case, "İ" would be one of a to z.
+        re.compile(rf"(?:\b(?:{abbreviations})|(?:^|[\s(])(?-i:[A-Za-z]))$", re.IGNORECASE),
         {name: _cue(entry, data["study"]) for name, entry in data["cues"].items()},
     )
 

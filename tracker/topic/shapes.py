@@ -134,6 +134,9 @@ class RuleEntry(Part):
     taken: dict[Words, list[Words]] | None = Field(
         default=None, alias="from", description="Another group, and its values that come to this one"
     )
+    also: Terms | None = Field(
+        default=None, description="Terms of the same field one of which must be present as well"
+    )
     unless: Terms | None = Field(default=None, description="Terms of the same field that must be absent")
     exception: Words | None = Field(
         default=None, alias="except", description="Pattern that spoils a match in its sentence"
@@ -156,6 +159,9 @@ class RuleEntry(Part):
         default={}, description="Groups, and values none of which the record was read as"
     )
     confidence: Literal["high", "medium"] | None = None
+    weak: bool = Field(
+        default=False, description="Whether it counts only where the weights of all words agree (ranking.py)"
+    )
     examples: list[Words] = Field(default=[], description="Texts that fit")
     not_examples: list[Words] = Field(default=[], description="Texts that do not")
     source: Words | None = None

@@ -1,0 +1,90 @@
+"""Every rule of every group of labels fits its own examples, is looked up by a word that they hold, has a source."""
+
+from collections.abc import Iterator
+from time import process_time
+
+import pytest
+
+from tracker import topic
+from tracker.reading.labels import groups
+from tracker.reading.rules import Rule, all_rules, own_rules
+
+RULES = [(group, rule) for group, rules in all_rules().items() for rule in rules.rules]
+TEXT_RULES = [(group, rule) for group, rule in RULES if rule.pattern]
+
+
+def _name(value: object) -> str:
+    return value.name if isinstance(value, Rule) else str(value)
+
+
+@pytest.mark.parametrize(("group", "rule"), TEXT_RULES, ids=_name)
+def test_a_rule_fits_its_examples_and_not_its_counter_examples(group: str, rule: Rule) -> None:
+    assert rule.examples, f"{group}: {rule.name} has no example"
+    for example in rule.examples:
+        assert rule.match(example), example
+    for example in rule.not_examples:
+        assert not rule.match(example), example
+
+
+@pytest.mark.parametrize(("group", "rule"), TEXT_RULES, ids=_name)
+def test_each_example_holds_a_word_that_the_rule_is_looked_up_by(group: str, rule: Rule) -> None:
+    for example in rule.examples:
+        found = rule.match(example)
+        assert found
+        assert any(word in example.lower() for word in rule.terms), f"{group}: no word of it in {example!r}"
+
+
+@pytest.mark.parametrize("group", all_rules())
+def test_rules_of_a_group_have_names_of_their_own(group: str) -> None:
+    names = [rule.name for rule in all_rules()[group].rules]
+    assert sorted(names) == sorted(set(names))
+
+
+def _sourced() -> Iterator[tuple[str, str | None, frozenset[str]]]:
+    of_topic = topic.rules()
+    for group in groups():
+        for file in (of_topic.get(group), own_rules(group)):
+            if file:
+                yield from ((rule.name, rule.source, frozenset(file.sources)) for rule in file.rules)
+
+
+@pytest.mark.parametrize(("name", "source", "sources"), list(_sourced()))
+def test_every_rule_gives_a_source_that_its_file_explains(
+    name: str, source: str | None, sources: frozenset[str]
+) -> None:
+    assert source in sources, name
+
+
+def test_what_rules_need_are_values_of_groups_before_theirs() -> None:
+    order = list(groups())
+    values = {group: {rule.value for rule in rules.rules} for group, rules in all_rules().items()}
+    for group, rule in RULES:
+        conditions = [*rule.needs, *rule.without, *([rule.taken] if rule.taken else [])]
+        for other, wanted in conditions:
+            assert order.index(other) < order.index(group), f"{group}: {rule.name}"
+            assert other not in values or wanted <= values[other], (
+                f"{group}: {rule.name}: {wanted - values[other]}"
+            )
+
+
+HOSTILE = (
+    "a ",
+    "- ",
+    "  ",
+    "1 ",
+    "a-",
+    ", ",
+    "(",
+    "randomised ",
+    "patients with ",
+    "this study ",
+    "rats and ",
+)
+
+
+@pytest.mark.parametrize(("group", "rule"), TEXT_RULES, ids=_name)
+def test_no_text_takes_a_rule_long(group: str, rule: Rule) -> None:
+    began = process_time()
+    for piece in (*HOSTILE, *(f"{word} " for word in sorted(rule.terms)[:6])):
+        rule.match(f"{sorted(rule.terms)[0]} {piece * (20_000 // len(piece))}")
+    assert process_time() - began < 5, f"{group}: {rule.name}"
