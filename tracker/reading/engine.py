@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from typing import NamedTuple
 
 from tracker.article import Article
 from tracker.reading import notices, ranking
 from tracker.reading.labels import Basis, Group, Label, groups
 from tracker.reading.quantities import read_dose, read_duration, read_number
-from tracker.reading.rules import Rule, Rules, all_rules
+from tracker.reading.rules import Index, Rule, Rules, all_rules
 from tracker.reading.text import RecordText, Words, lower
-
-_FIELD_BASES: frozenset[Basis] = frozenset(
-    ("publication type", "MeSH", "link", "substance", "keyword", "registration")
-)
-_TEXT_BASES: frozenset[Basis] = frozenset(("title", "abstract"))
 
 
 class Fit(NamedTuple):
@@ -41,9 +34,11 @@ class Record:
     def __init__(self, article: Article) -> None:
         self.article = article
         self.text = RecordText(article)
+        self.rules = all_rules()
         self.labels: list[Label] = []
         self._values: dict[str, set[str]] = {}
         self._fields: dict[Basis, dict[str, str]] = {}
+        self._texts: dict[Basis, list[tuple[str, str]]] = {}
 
     def add(self, labels: Iterable[Label]) -> None:
         for label in labels:
@@ -65,14 +60,13 @@ class Record:
             self._fields[basis] = dict(_terms_of(self.article, basis))
         return self._fields[basis]
 
-    def texts(self, basis: Basis) -> list[str]:
-        """The texts beside title and abstract that rules look at."""
-        article = self.article
-        if basis == "conflict of interest":
-            return [article.conflict_of_interest] if article.conflict_of_interest else []
-        if basis == "grant":
-            return [grant.agency for grant in article.grants if grant.agency]
-        return [affiliation.text for author in article.authors for affiliation in author.affiliations]
+    def texts(self, basis: Basis) -> list[tuple[str, str]]:
+        """The texts beside title and abstract that rules look at, each once, and in lower case beside it."""
+        if basis not in self._texts:
+            self._texts[basis] = [
+                (text, lower(text)) for text in dict.fromkeys(_texts_of(self.article, basis))
+            ]
+        return self._texts[basis]
 
 
 def fits(record: Record, group: str, *, weak: bool | None = None) -> list[Fit]:
@@ -80,15 +74,21 @@ def fits(record: Record, group: str, *, weak: bool | None = None) -> list[Fit]:
 
     ``weak`` asks for weak rules alone, or for all but these.
     """
-    return sorted(_fits(record, _asked(all_rules()[group], weak)), key=lambda fit: fit.place)
+    rules = record.rules[group]
+    indexes = [rules.weak] * (weak is not False) + [rules.strong] * (not weak)
+    found = [fit for index in indexes for fit in _fits(record, rules, index)]
+    return sorted(found, key=lambda fit: fit.place)
 
 
 def first_fit(record: Record, group: str) -> Fit | None:
     """The first rule of a group that fits, weak ones left out. Rules behind one that fits are not tried."""
-    asked = _asked(all_rules()[group], weak=False)
-    rest = [*_field_fits(record, asked), *_other_fits(record, asked)]
+    rules = record.rules[group]
+    if not all(record.has(*need) for need in rules.needs):
+        return None
+    index = rules.strong
+    rest = [*_field_fits(record, rules, index), *_other_fits(record, rules, index)]
     best = min(rest, key=lambda fit: fit.place, default=None)
-    return next(_text_fits(record, asked, best.place if best else None), best)
+    return next(_text_fits(record, rules, index, best.place if best else None), best)
 
 
 def label_of(record: Record, rules: Rules, fit: Fit, value: str = "", number: float | None = None) -> Label:
@@ -123,7 +123,7 @@ def _quoting(label: Label, words: Words, rules: Rules) -> Label:
 
 def read_one(record: Record, group: Group) -> Iterator[Label]:
     """The one value of a group: of the first rule that fits; of weak ones, where none else does, as weights agree."""
-    rules = all_rules()[group.name]
+    rules = record.rules[group.name]
     fit = first_fit(record, group.name)
     if not fit and rules.any_weak:
         fit = ranking.agreed(record.text, fits(record, group.name, weak=True))
@@ -142,7 +142,7 @@ def read_many(record: Record, group: Group) -> Iterator[Label]:
     for fit in sorted(fitting, key=lambda fit: any(name == own for name, _ in fit.rule.without)):
         if fit.rule.value not in seen and not _barred(fit.rule, own, seen):
             seen.add(fit.rule.value)
-            yield label_of(record, all_rules()[own], fit)
+            yield label_of(record, record.rules[own], fit)
 
 
 def _barred(rule: Rule, group: str, seen: set[str]) -> bool:
@@ -152,73 +152,25 @@ def _barred(rule: Rule, group: str, seen: set[str]) -> bool:
 # -- which rules fit -----------------------------------------------------------------------------
 
 
-class _Asked(NamedTuple):
-    """The rules of a group, so that those are found quickly that a record gives reason to try.
-
-    ``needs`` is what all of them need: a record without it is not looked at. ``terms`` are the places of rules by
-    term, for each basis; ``beginnings`` those of texts by the first letters of the
-    words that they ask for, with these words; ``others`` those that look at other texts or at other groups.
-    """
-
-    rules: Rules
-    needs: frozenset[tuple[str, frozenset[str]]]
-    terms: Mapping[Basis, Mapping[str, tuple[int, ...]]]
-    beginnings: Mapping[str, Mapping[str, tuple[int, ...]]]
-    others: tuple[int, ...]
+def _fits(record: Record, rules: Rules, index: Index) -> Iterator[Fit]:
+    if all(record.has(*need) for need in rules.needs):
+        yield from _field_fits(record, rules, index)
+        yield from _text_fits(record, rules, index)
+        yield from _other_fits(record, rules, index)
 
 
-@cache
-def _asked(rules: Rules, weak: bool | None) -> _Asked:
-    terms: dict[Basis, dict[str, tuple[int, ...]]] = defaultdict(dict)
-    beginnings: dict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
-    others = []
-    for place, rule in enumerate(rules.rules):
-        if weak is not None and rule.weak != weak:
-            continue
-        if rule.bases and rule.bases[0] in _FIELD_BASES:
-            asked = terms[rule.bases[0]]
-            for term in rule.terms:
-                asked[term] = (*asked.get(term, ()), place)
-        elif rule.bases and rule.bases[0] in _TEXT_BASES:
-            for term in rule.terms:
-                words = beginnings[_beginning(term)]
-                words[term] = (*words.get(term, ()), place)
-        else:
-            others.append(place)
-    needs = frozenset.intersection(*(frozenset(rule.needs) for rule in rules.rules))
-    return _Asked(rules, needs, terms, beginnings, tuple(others))
-
-
-def _beginning(term: str) -> str:
-    """The first letters of a term's first word, as ``RecordText.beginnings`` has them."""
-    letters = ""
-    for letter in term.strip():
-        if not letter.isalnum():
-            break
-        letters += letter
-    return letters[:4]
-
-
-def _fits(record: Record, asked: _Asked) -> Iterator[Fit]:
-    if not all(record.has(*need) for need in asked.needs):
-        return
-    yield from _field_fits(record, asked)
-    yield from _text_fits(record, asked)
-    yield from _other_fits(record, asked)
-
-
-def _other_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
-    for place in asked.others:
-        rule = asked.rules.rules[place]
+def _other_fits(record: Record, rules: Rules, index: Index) -> Iterator[Fit]:
+    for place in index.others:
+        rule = rules.rules[place]
         if record.may(rule):
             yield from _other_fit(record, place, rule)
 
 
-def _field_fits(record: Record, asked: _Asked) -> Iterator[Fit]:
-    for basis, places in asked.terms.items():
+def _field_fits(record: Record, rules: Rules, index: Index) -> Iterator[Fit]:
+    for basis, places in index.terms.items():
         present = record.field(basis)
-        for place in sorted({place for term in present if term in places for place in places[term]}):
-            rule = asked.rules.rules[place]
+        for place in sorted({place for term in present.keys() & places.keys() for place in places[term]}):
+            rule = rules.rules[place]
             if rule.unless.isdisjoint(present) and _also(rule, present) and record.may(rule):
                 quote = next(name for term, name in present.items() if term in rule.terms)
                 yield Fit(place, rule, basis, quote=quote)
@@ -228,33 +180,36 @@ def _also(rule: Rule, present: Mapping[str, str]) -> bool:
     return not rule.also or not rule.also.isdisjoint(present)
 
 
-def _text_fits(record: Record, asked: _Asked, before: int | None = None) -> Iterator[Fit]:
+def _text_fits(record: Record, rules: Rules, index: Index, before: int | None = None) -> Iterator[Fit]:
     """Of each rule about texts the first words that fit, in the order of the rules, as far as that at ``before``.
 
     Only sentences that hold one of a rule's words are tried.
     """
     text = record.text
-    places: dict[int, set[int]] = defaultdict(set)
-    for beginning in text.beginnings & asked.beginnings.keys():
-        for term, rules in asked.beginnings[beginning].items():
-            for sentence in _sentences_with(text, term):
-                for place in rules:
-                    places[place].add(sentence)
-    for place in sorted(places):
+    tried = _places_with(text, index)
+    for place in sorted(tried):
         if before is not None and place > before:
             return
-        rule = asked.rules.rules[place]
-        if record.may(rule) and (words := _first_words(text, rule, sorted(places[place]))):
+        rule = rules.rules[place]
+        if record.may(rule) and (words := _first_words(text, rule, sorted(tried[place]))):
             yield Fit(place, rule, words.sentence.part, words)
 
 
-def _sentences_with(text: RecordText, term: str) -> Iterator[int]:
-    """The numbers of the sentences that hold a term."""
-    at = text.lower.find(term)
-    while at >= 0:
-        number = text.sentence_at(at)
-        yield number
-        at = text.lower.find(term, max(at + 1, text.end_of(number)))
+def _places_with(text: RecordText, index: Index) -> dict[int, set[int]]:
+    """The places of rules that ask for a word of the text, with the numbers of the sentences that hold it."""
+    tried: dict[int, set[int]] = {}
+    title = text.lower[: len(text.title)]
+    for beginning in text.title_beginnings & index.titles.keys():
+        for term, places in index.titles[beginning]:
+            if term in title:
+                for place in places:
+                    tried[place] = {0}
+    for beginning in text.beginnings & index.texts.keys():
+        for term, places in index.texts[beginning]:
+            if numbers := text.sentences_with(term):
+                for place in places:
+                    tried.setdefault(place, set()).update(numbers)
+    return tried
 
 
 def _first_words(text: RecordText, rule: Rule, numbers: Sequence[int]) -> Words | None:
@@ -292,15 +247,23 @@ def _other_fit(record: Record, place: int, rule: Rule) -> Iterator[Fit]:
                 return
         return
     basis = rule.bases[0]
-    matches = (_match(rule, text) for text in record.texts(basis))
+    matches = (_match(rule, *text) for text in record.texts(basis))
     found = next(matches, None) if rule.every else next(filter(None, matches), None)
     if found and (not rule.every or all(matches)):
         yield Fit(place, rule, basis, quote=found[0].strip())
 
 
-def _match(rule: Rule, text: str) -> re.Match[str] | None:
-    small = lower(text)
+def _match(rule: Rule, text: str, small: str) -> re.Match[str] | None:
     return rule.match(text) if any(term in small for term in rule.terms) else None
+
+
+def _texts_of(article: Article, basis: Basis) -> Iterator[str]:
+    if basis == "conflict of interest":
+        yield from filter(None, [article.conflict_of_interest])
+    elif basis == "grant":
+        yield from (grant.agency for grant in article.grants if grant.agency)
+    else:
+        yield from (affiliation.text for author in article.authors for affiliation in author.affiliations)
 
 
 def _terms_of(article: Article, basis: Basis) -> Iterator[tuple[str, str]]:
@@ -329,7 +292,7 @@ def read(article: Article) -> tuple[Label, ...]:
     if notice := _notice_by_title(record):
         return (notice,)
     for group in groups().values():
-        if group.name in all_rules():
+        if group.name in record.rules:
             record.add(_READERS[group.kind](record, group))
         if record.has(_DESIGN, _NOTICE):
             break
@@ -342,7 +305,7 @@ def _notice_by_title(record: Record) -> Label | None:
     rule = notices.title_rule(title)
     if not rule or rule.value != "notice":
         return None
-    version = all_rules()[_DESIGN].version
+    version = record.rules[_DESIGN].version
     return Label(_DESIGN, "notice", "title", title, rule.name, version, "high", "title", 0, len(title))
 
 

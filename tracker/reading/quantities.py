@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.reading.labels import Group, Label
-from tracker.reading.rules import Rule, Rules, all_rules
+from tracker.reading.rules import Rule, Rules
 from tracker.reading.sections import Sentence
 from tracker.reading.text import RecordText, Words
 
@@ -106,7 +106,7 @@ _BRACKETS = re.compile(r"\([^()]{0,120}\)|\[[^\[\]]{0,120}\]")
 
 def read_number(record: Record, group: Group) -> Iterator[Label]:
     """The number of a group: of the first of its rules that fits."""
-    rules = all_rules()[group.name]
+    rules = record.rules[group.name]
     text = record.text
     listed = next((rule for rule in rules.rules if rule.value == "listed"), None)
     any_number = Numbers(text, text.by_sentence(text.numbers), {})
@@ -392,7 +392,7 @@ def _said(match: re.Match[str]) -> str:
 
 def read_duration(record: Record, group: Group) -> Iterator[Label]:
     """The longest duration that any rule of a group finds."""
-    rules = all_rules()[group.name]
+    rules = record.rules[group.name]
     timed = Numbers(record.text, record.text.by_sentence(_timed(record.text)), {})
     if not timed.places:
         return
@@ -519,7 +519,7 @@ def _plain(figure: str) -> str:
 def read_dose(record: Record, group: Group) -> Iterator[Label]:
     """Every dose of the topic's drug, once each; none where the topic has no rule for the drug's names."""
     text = record.text
-    rules = all_rules()[group.name]
+    rules = record.rules[group.name]
     ours = next((rule for rule in rules.rules if rule.value == "drug"), None)
     if ours is None or not any(word in text.lower for word in ours.terms):
         return

@@ -7,9 +7,9 @@ another group was read as.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +19,7 @@ import yaml
 from tracker import topic
 from tracker.reading.labels import Basis, Confidence, groups
 from tracker.reading.sections import Section
+from tracker.reading.text import beginning
 from tracker.topic.shapes import RuleEntry, RuleFile, Values, WordLists
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ TEXTS: dict[str, tuple[Basis, ...]] = {
     "affiliation": ("affiliation",),
     "grant": ("grant",),
 }
+Conditions = tuple[tuple[str, frozenset[str]], ...]
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _EVERYWHERE: frozenset[Section] = frozenset(
     ("title", "background", "aim", "methods", "results", "conclusions")
@@ -76,8 +78,8 @@ class Rule:
     sections: frozenset[Section] = _OWN
     negated: bool = False
     every: bool = False
-    needs: tuple[tuple[str, frozenset[str]], ...] = ()
-    without: tuple[tuple[str, frozenset[str]], ...] = ()
+    needs: Conditions = ()
+    without: Conditions = ()
     taken: tuple[str, frozenset[str]] | None = None
     weak: bool = False
     examples: tuple[str, ...] = ()
@@ -89,7 +91,25 @@ class Rule:
         return None if found and self.exception and self.exception.search(text) else found
 
 
-class Rules(NamedTuple):
+Places = tuple[int, ...]
+
+
+class Index(NamedTuple):
+    """Rules of a group by what they ask for, so that those are found quickly that a record gives reason to try.
+
+    ``terms`` are the places of rules by term, for each field. ``titles`` and ``texts`` are those of rules that look at
+    titles alone, and at abstracts: by the first letters of the words that they ask for, with these words. ``others``
+    look at other texts, or at other groups.
+    """
+
+    terms: Mapping[Basis, Mapping[str, Places]]
+    titles: Mapping[str, Sequence[tuple[str, Places]]]
+    texts: Mapping[str, Sequence[tuple[str, Places]]]
+    others: Places
+
+
+@dataclass(frozen=True, eq=False)
+class Rules:
     """The rules of a group in order. ``whole`` is whether a label quotes the whole sentence, not its words alone."""
 
     group: str
@@ -97,9 +117,53 @@ class Rules(NamedTuple):
     rules: tuple[Rule, ...]
     whole: bool = False
 
-    @property
+    @cached_property
+    def strong(self) -> Index:
+        """The rules that count by themselves."""
+        return _index(self.rules, weak=False)
+
+    @cached_property
+    def weak(self) -> Index:
+        """Those that count only where weights agree."""
+        return _index(self.rules, weak=True)
+
+    @cached_property
     def any_weak(self) -> bool:
         return any(rule.weak for rule in self.rules)
+
+    @cached_property
+    def needs(self) -> Conditions:
+        """What all of the rules need: a record without it is not looked at."""
+        return tuple(frozenset.intersection(*(frozenset(rule.needs) for rule in self.rules)))
+
+
+def _index(rules: Sequence[Rule], *, weak: bool) -> Index:
+    terms: dict[Basis, dict[str, Places]] = {}
+    titles: dict[str, Places] = {}
+    texts: dict[str, Places] = {}
+    others = []
+    for place, rule in enumerate(rules):
+        if rule.weak == weak:
+            basis = rule.bases[0] if rule.bases else None
+            if basis is not None and basis in FIELDS.values():
+                words = terms.setdefault(basis, {})
+            elif rule.bases == ("title",):
+                words = titles
+            elif basis in ("title", "abstract"):
+                words = texts
+            else:
+                words = {}
+                others.append(place)
+            for term in rule.terms:
+                words[term] = (*words.get(term, ()), place)
+    return Index(terms, _by_beginning(titles), _by_beginning(texts), tuple(others))
+
+
+def _by_beginning(words: Mapping[str, Places]) -> dict[str, list[tuple[str, Places]]]:
+    found: dict[str, list[tuple[str, Places]]] = {}
+    for term, places in words.items():
+        found.setdefault(beginning(term), []).append((term, places))
+    return found
 
 
 def all_rules() -> Mapping[str, Rules]:
@@ -183,7 +247,7 @@ def _terms(entry: dict[str, str] | list[str]) -> frozenset[str]:
     return frozenset(entry) | frozenset(name.lower() for name in entry.values())
 
 
-def _conditions(entry: Mapping[str, Values]) -> tuple[tuple[str, frozenset[str]], ...]:
+def _conditions(entry: Mapping[str, Values]) -> Conditions:
     return tuple((group, frozenset(() if values == "any" else values)) for group, values in entry.items())
 
 

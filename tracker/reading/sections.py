@@ -126,9 +126,14 @@ def _labels_in(text: str, printed: int) -> Iterator[tuple[int, int, str]]:
 
 def _stops(text: str, printed: int) -> Iterator[int]:
     for match in _STOP.finditer(text, printed):
-        stop = match.start()
-        if text[stop] != "." or not _words().abbreviated.search(text, max(0, stop - 12), stop):
+        if text[match.start()] != "." or not _is_abbreviated(text, match.start()):
             yield match.end()
+
+
+def _is_abbreviated(text: str, stop: int) -> bool:
+    """Whether the word before a full stop is an abbreviation, or somebody's initial."""
+    word = text[max(text.rfind(" ", 0, stop), stop - 12, -1) + 1 : stop].lstrip("([")
+    return (len(word) == 1 and word.isascii() and word.isalpha()) or word.lower() in _words().abbreviations
 
 
 # -- sections ------------------------------------------------------------------------------------
@@ -183,7 +188,7 @@ class _Words(NamedTuple):
 
     labels: tuple[tuple[str, Section], ...]
     label: re.Pattern[str]
-    abbreviated: re.Pattern[str]
+    abbreviations: frozenset[str]
     cues: dict[str, Cue]
 
 
@@ -192,14 +197,12 @@ def _words() -> _Words:
     data = yaml.safe_load(files(__package__).joinpath("sections.yml").read_text("utf-8"))
     labels = tuple((beginning, section) for section, each in data["labels"].items() for beginning in each)
     headings = "|".join(data["headings"])
-    abbreviations = "|".join(map(re.escape, data["abbreviations"]))
     return _Words(
         labels,
         re.compile(
             rf"(?:[.!?)\]:]\s|\n)(?P<label>[A-Z][A-Z/&,() -]{{3,50}}|(?:{headings})(?: (?:and|&) [A-Za-z]+)?)\s?$"
         ),
-        # Without regard to case, "İ" would be one of a to z.
-        re.compile(rf"(?:\b(?:{abbreviations})|(?:^|[\s(])(?-i:[A-Za-z]))$", re.IGNORECASE),
+        frozenset(data["abbreviations"]),
         {name: _cue(entry, data["study"]) for name, entry in data["cues"].items()},
     )
 

@@ -66,6 +66,7 @@ class RecordText:
         self.title = article.title.plain
         self.abstract = article.abstract_text
         self._article = article
+        self._with: dict[str, Sequence[int]] = {}
         self._by_sentence: dict[int, tuple[Sequence[int], Mapping[int, Sequence[int]]]] = {}
 
     @cached_property
@@ -77,7 +78,26 @@ class RecordText:
     @cached_property
     def beginnings(self) -> frozenset[str]:
         """The first letters, four at most, of all its words: what a rule's words are looked up in first."""
-        return frozenset([word[:4] for word in _WORD.findall(self.lower)])
+        return beginnings(self.lower)
+
+    @cached_property
+    def title_beginnings(self) -> frozenset[str]:
+        """The same of the title alone."""
+        return beginnings(self.lower[: len(self.title)])
+
+    def sentences_with(self, term: str) -> Sequence[int]:
+        """The numbers of the sentences that hold a term, in order."""
+        known = self._with.get(term)
+        if known is None:
+            known = self._with[term] = tuple(self._look_for(term))
+        return known
+
+    def _look_for(self, term: str) -> Iterator[int]:
+        at = self.lower.find(term)
+        while at >= 0:
+            number = self.sentence_at(at)
+            yield number
+            at = self.lower.find(term, max(at + 1, self.end_of(number)))
 
     @cached_property
     def numbers(self) -> tuple[int, ...]:
@@ -145,10 +165,25 @@ class RecordText:
         """``beginnings`` of the folded text."""
         if self.folded.text == self.lower:
             return self.beginnings
-        return frozenset([word[:4] for word in _WORD.findall(self.folded.text)])
+        return beginnings(self.folded.text)
 
 
-_WORD = re.compile(r"[^\W_]+")
+# Signs of ASCII that part words, and those beyond it that do.
+_PARTING = str.maketrans({chr(code): " " for code in range(128) if not chr(code).isalnum()})
+_BEYOND = re.compile(r"[^\w\s]|_")
+
+
+def beginnings(small: str) -> frozenset[str]:
+    """The first letters, four at most, of the words of a text in lower case."""
+    words = small if small.isascii() else _BEYOND.sub(" ", small)
+    return frozenset([word[:4] for word in words.translate(_PARTING).split()])
+
+
+def beginning(term: str) -> str:
+    """The same of the first word of a rule's term."""
+    return next((word[:4] for word in term.translate(_PARTING).split()), "")
+
+
 # Spaces of other kinds, which publishers set between a number and its unit.
 _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
 # Digits that begin a number: 12 in "n=12", not in "DSM-12", "1,012" or "0.12". The first digit comes first, since
