@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from tracker.article import Article
 from tracker.reading import notices, ranking
 from tracker.reading.labels import Basis, Group, Label, groups
 from tracker.reading.quantities import read_dose, read_duration, read_number
-from tracker.reading.rules import Index, Rule, Rules, all_rules
+from tracker.reading.rules import Book, Index, Rule, Rules, book
 from tracker.reading.text import RecordText, Words, lower
 
 
@@ -34,11 +35,17 @@ class Record:
     def __init__(self, article: Article) -> None:
         self.article = article
         self.text = RecordText(article)
-        self.rules = all_rules()
+        self._book = book()
+        self.rules = self._book.groups
         self.labels: list[Label] = []
         self._values: dict[str, set[str]] = {}
         self._fields: dict[Basis, dict[str, str]] = {}
         self._texts: dict[Basis, list[tuple[str, str]]] = {}
+
+    @cached_property
+    def tried(self) -> Mapping[str, Mapping[int, set[int]]]:
+        """By group the places of rules about texts that are worth trying, with the numbers of the sentences."""
+        return _tried(self.text, self._book)
 
     def add(self, labels: Iterable[Label]) -> None:
         for label in labels:
@@ -186,29 +193,27 @@ def _text_fits(record: Record, rules: Rules, index: Index, before: int | None = 
     Only sentences that hold one of a rule's words are tried.
     """
     text = record.text
-    tried = _places_with(text, index)
-    for place in sorted(tried):
+    for place, numbers in sorted(record.tried.get(rules.group, {}).items()) if index.texts else ():
         if before is not None and place > before:
             return
         rule = rules.rules[place]
-        if record.may(rule) and (words := _first_words(text, rule, sorted(tried[place]))):
+        asked = rule.weak == (index is rules.weak) and record.may(rule)
+        if asked and (words := _first_words(text, rule, sorted(numbers))):
             yield Fit(place, rule, words.sentence.part, words)
 
 
-def _places_with(text: RecordText, index: Index) -> dict[int, set[int]]:
-    """The places of rules that ask for a word of the text, with the numbers of the sentences that hold it."""
-    tried: dict[int, set[int]] = {}
-    title = text.lower[: len(text.title)]
-    for beginning in text.title_beginnings & index.titles.keys():
-        for term, places in index.titles[beginning]:
-            if term in title:
-                for place in places:
-                    tried[place] = {0}
-    for beginning in text.beginnings & index.texts.keys():
-        for term, places in index.texts[beginning]:
-            if numbers := text.sentences_with(term):
-                for place in places:
-                    tried.setdefault(place, set()).update(numbers)
+def _tried(text: RecordText, asked: Book) -> dict[str, dict[int, set[int]]]:
+    """By group the places of rules that ask for a word of the text, with the numbers of the sentences that hold it."""
+    tried: dict[str, dict[int, set[int]]] = {}
+    for beginning in text.beginnings & asked.terms.keys():
+        for term in asked.terms[beginning]:
+            numbers = text.sentences_with(term.text)
+            if numbers and numbers[0] == 0:
+                for group, place in term.titles:
+                    tried.setdefault(group, {})[place] = {0}
+            if numbers:
+                for group, place in term.abstracts:
+                    tried.setdefault(group, {}).setdefault(place, set()).update(numbers)
     return tried
 
 

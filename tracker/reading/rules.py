@@ -85,6 +85,11 @@ class Rule:
     examples: tuple[str, ...] = ()
     not_examples: tuple[str, ...] = ()
 
+    @property
+    def of_texts(self) -> bool:
+        """Whether it looks at title or abstract."""
+        return bool(self.bases) and self.bases[0] in ("title", "abstract")
+
     def match(self, text: str) -> re.Match[str] | None:
         """Where a title or sentence fits, whatever its section."""
         found = self.pattern.search(text) if self.pattern else None
@@ -97,14 +102,12 @@ Places = tuple[int, ...]
 class Index(NamedTuple):
     """Rules of a group by what they ask for, so that those are found quickly that a record gives reason to try.
 
-    ``terms`` are the places of rules by term, for each field. ``titles`` and ``texts`` are those of rules that look at
-    titles alone, and at abstracts: by the first letters of the words that they ask for, with these words. ``others``
-    look at other texts, or at other groups.
+    ``terms`` are the places of rules by term, for each field; ``texts`` is whether any of them looks at title or
+    abstract, ``others`` those that look at other texts, or at other groups.
     """
 
     terms: Mapping[Basis, Mapping[str, Places]]
-    titles: Mapping[str, Sequence[tuple[str, Places]]]
-    texts: Mapping[str, Sequence[tuple[str, Places]]]
+    texts: bool
     others: Places
 
 
@@ -139,31 +142,35 @@ class Rules:
 
 def _index(rules: Sequence[Rule], *, weak: bool) -> Index:
     terms: dict[Basis, dict[str, Places]] = {}
-    titles: dict[str, Places] = {}
-    texts: dict[str, Places] = {}
-    others = []
+    texts, others = False, []
     for place, rule in enumerate(rules):
         if rule.weak == weak:
             basis = rule.bases[0] if rule.bases else None
             if basis is not None and basis in FIELDS.values():
                 words = terms.setdefault(basis, {})
-            elif rule.bases == ("title",):
-                words = titles
-            elif basis in ("title", "abstract"):
-                words = texts
+                for term in rule.terms:
+                    words[term] = (*words.get(term, ()), place)
+            elif rule.of_texts:
+                texts = True
             else:
-                words = {}
                 others.append(place)
-            for term in rule.terms:
-                words[term] = (*words.get(term, ()), place)
-    return Index(terms, _by_beginning(titles), _by_beginning(texts), tuple(others))
+    return Index(terms, texts, tuple(others))
 
 
-def _by_beginning(words: Mapping[str, Places]) -> dict[str, list[tuple[str, Places]]]:
-    found: dict[str, list[tuple[str, Places]]] = {}
-    for term, places in words.items():
-        found.setdefault(beginning(term), []).append((term, places))
-    return found
+class Term(NamedTuple):
+    """A word that rules ask for, with group and place of each: those of titles alone, and those of abstracts."""
+
+    text: str
+    titles: tuple[tuple[str, int], ...]
+    abstracts: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Book:
+    """The rules of all groups, and every word that those about texts ask for by its first letters."""
+
+    groups: Mapping[str, Rules]
+    terms: Mapping[str, Sequence[Term]]
 
 
 def all_rules() -> Mapping[str, Rules]:
@@ -171,10 +178,30 @@ def all_rules() -> Mapping[str, Rules]:
 
     A topic's rules come before those of any topic. Raises InvalidTopic where the topic's own cannot be used.
     """
-    return _compiled_for(topic.current())
+    return book().groups
+
+
+def book() -> Book:
+    """The same, with the words that they ask for."""
+    return _book_of(topic.current())
 
 
 @cache
+def _book_of(about: Topic) -> Book:
+    rules = _compiled_for(about)
+    asked: dict[str, tuple[list[tuple[str, int]], list[tuple[str, int]]]] = {}
+    for group, own in rules.items():
+        # Quantities are looked for at numbers (quantities.py).
+        if groups()[group].kind in ("one", "many"):
+            for place, rule in enumerate(own.rules):
+                for term in rule.terms if rule.of_texts else ():
+                    asked.setdefault(term, ([], []))[rule.bases != ("title",)].append((group, place))
+    terms: dict[str, list[Term]] = {}
+    for text, (titles, abstracts) in asked.items():
+        terms.setdefault(beginning(text), []).append(Term(text, tuple(titles), tuple(abstracts)))
+    return Book(rules, terms)
+
+
 def _compiled_for(about: Topic) -> Mapping[str, Rules]:
     of_topic = topic.rules()
     words = general_words() | dict(about.words)

@@ -80,11 +80,6 @@ class RecordText:
         """The first letters, four at most, of all its words: what a rule's words are looked up in first."""
         return beginnings(self.lower)
 
-    @cached_property
-    def title_beginnings(self) -> frozenset[str]:
-        """The same of the title alone."""
-        return beginnings(self.lower[: len(self.title)])
-
     def sentences_with(self, term: str) -> Sequence[int]:
         """The numbers of the sentences that hold a term, in order."""
         known = self._with.get(term)
