@@ -67,7 +67,13 @@ class LockHeld(TrackerError):
     exit_code = 4
 
 
+def choose_one(names: Iterable[str]) -> str:
+    """What to do about an unknown name, as a sentence: ``Choose one of: a, b.``"""
+    known = ", ".join(names)
+    return f"Choose one of: {known}." if known else "There are none yet."
+
+
 def either(names: Iterable[str]) -> str:
-    """What somebody may choose from, in words: ``a, b or c``; ``nothing`` where there is nothing."""
+    """What somebody may choose from, in words: ``a, b or c``; ``nothing`` if there is nothing."""
     *first, last = [*names] or ["nothing"]
     return f"{', '.join(first)} or {last}" if first else last

@@ -58,7 +58,7 @@ class Review(Part):
     built_by: Prose
     peer_reviewed: bool = False
     dual: bool = False
-    reasons: list[Prose] = Field(default=[], description="Reasons for leaving a record out")
+    reasons: list[Prose] = Field(default=[], description="Reasons for excluding a record")
 
 
 class BottomLine(Part):
@@ -303,11 +303,11 @@ class _Reader(Reader[_File]):
         if getattr(node, "style", None) is None and match:
             self.problem(
                 "S002",
-                f'{".".join(map(str, place))}: YAML leaves out "{match[1][:60]}", as it stands behind " #"; '
+                f'{".".join(map(str, place))}: YAML ignores "{match[1][:60]}", because it follows " #"; '
                 "put a remark on a line of its own, or the search below a |",
                 place,
                 _line_and_column_of(self.text, match.start(1)),
-                effect="What stands there is never searched.",
+                effect="The text there is never searched.",
             )
 
 

@@ -79,7 +79,7 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
             else:
                 yield file
     except FileNotFoundError:
-        raise UnusableInput(f"{path}: there is no such file.") from None
+        raise UnusableInput(f"{path}: no such file. Check the name.") from None
     except IsADirectoryError:
         raise UnusableInput(f"{path}: this is a folder. Name the files in it.") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

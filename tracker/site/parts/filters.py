@@ -99,7 +99,7 @@ def _sort(request: Request) -> Sort:
 def _decision(request: Request, question: str | None) -> str | None:
     decision = request.args.get("decision") or None
     if decision and question is None:
-        raise BadRequest("decision: people decide for a question. Take one question's page.")
+        raise BadRequest("decision: decisions belong to a question. Use a question's page.")
     known = DECISION_FILTERS | (MY_FILTERS if access.viewer(request) else {})
     if decision and decision not in known:
         raise BadRequest(f"Unknown decision {decision!r}. Use {either(known)}.")
@@ -206,7 +206,7 @@ def _year(request: Request, name: str) -> int | None:
     if not text:
         return None
     if not re.fullmatch("[12][0-9]{3}", text):
-        raise BadRequest(f"{name}={text!r} is not a year. Write four digits, say 2015.")
+        raise BadRequest(f"{name}={text!r} is not a year. Write four digits, such as 2015.")
     return int(text)
 
 

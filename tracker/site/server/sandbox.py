@@ -255,8 +255,8 @@ class Sandbox:
         with self._lock:
             if self._in_line >= CHILDREN + WAITING and not has_begun:
                 raise Unavailable(
-                    "Many readers' queries are waiting already, as many as this site lets wait. "
-                    "Try again in a few seconds. Pages that need no SQL are answered meanwhile."
+                    "Too many queries are waiting already. "
+                    "Try again in a few seconds. Pages that need no SQL still work."
                 )
             self._in_line += 1
         if reader:
