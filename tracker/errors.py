@@ -58,7 +58,14 @@ class WorkRemains(TrackerError):
 
 
 class ServiceError(WorkRemains):
-    """PubMed (or another service) did not give a usable answer, after retries."""
+    """PubMed (or another service) did not give a usable answer, after retries.
+
+    ``final`` means that the same request will fail whenever it is sent.
+    """
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 class LockHeld(TrackerError):
