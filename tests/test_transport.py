@@ -182,7 +182,7 @@ PASSING = {
     "JSON with raw control characters": (says(BACKEND), "Search Backend failed: Exception: 'x' is busy"),
     "broken JSON": (says(b'{"error": "unfin'), "broken JSON"),
     "plain text": (says(b"Search Backend failed: timeout\n"), '"Search Backend failed: timeout"'),
-    "another document": (says(b"<eSearchResult/>"), "something else than the XML asked for"),
+    "another document": (says(b"<eSearchResult/>"), "something other than the XML asked for"),
     "entities": (says(b'<!DOCTYPE a [<!ENTITY x "y">]>' + GOOD[22:]), "declares XML entities"),
 }
 

@@ -73,7 +73,7 @@ class BottomLine(Part):
 class _File(Part):
     """A question for evidence-tracker; the file's name is its address on the site."""
 
-    order: int = Field(description="Where it stands among the questions, from 1")
+    order: int = Field(description="Its place among the questions, from 1")
     title: Prose
     question: Prose
     claim: Prose = Field(description="What the clinic's website claims, in our own words")
