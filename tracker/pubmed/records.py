@@ -160,7 +160,7 @@ class _Window:
         return self._data[self._at : self._at + 60].decode("utf-8", "replace")
 
     def token(self) -> re.Match[bytes] | None:
-        """The next token; None at the end, or where what follows makes no sense however it goes on."""
+        """The next token; None at the end, or if what follows cannot make sense however it continues."""
         while (match := _TOKEN.match(self._data, self._at)) is None:
             if len(self._data) - self._at > CHUNK or not self._read_on():
                 return None

@@ -137,7 +137,7 @@ def _known(values: Sequence[str], choices: Collection[str]) -> list[str]:
 
 
 def after(request: Request) -> Key:
-    """Where in the list the page starts; anything but a key of ours means the top."""
+    """Where in the list the page starts; anything but one of our keys means the top."""
     key = _KEY.fullmatch(request.args.get("after") or "")
     return (key[1], int(key[2])) if key else TOP
 

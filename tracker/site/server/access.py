@@ -69,7 +69,7 @@ class Form(NamedTuple):
         return next((value for key, value in reversed(self.pairs) if key == name), default)
 
     def number(self, name: str) -> int | None:
-        """The field where it is a number; of more digits than any id or count has, it is none."""
+        """The field as a number; None if it is not one, or has more digits than any id or count."""
         value = self.get(name)
         return int(value) if value.isdecimal() and value.isascii() and len(value) < 16 else None
 
@@ -92,7 +92,7 @@ WriteView = Callable[[Request, "Datasette", Writer, Form], Awaitable[Response]]
 
 
 def viewer(request: Request) -> int | None:
-    """The id of whoever looks, where they are one of our people."""
+    """The viewer's id, if they are one of our people."""
     actor: Mapping[str, Any] = request.actor or {}
     person = actor.get("person")
     return person if isinstance(person, int) else None
@@ -175,7 +175,7 @@ async def may(datasette: Datasette, request: Request, permission: str) -> bool:
 
 
 async def rights(datasette: Datasette, request: Request) -> dict[str, bool]:
-    """What a page offers to whoever looks, by the short names of our permissions."""
+    """What a page offers to the viewer, by the short names of our permissions."""
     if viewer(request) is None:
         return {permission.removeprefix("tracker-"): False for permission in PERMISSIONS}
     return {
@@ -324,6 +324,6 @@ def scopes_of(role: str) -> Iterator[str]:
 
 
 def local_path(path: str | None) -> str:
-    """Where to go on to: a path of ours, else the first page."""
+    """Where to go next: one of our paths, or else the home page."""
     is_local = path and len(path) <= LONGEST_PATH and _LOCAL.fullmatch(path)
     return path if path and is_local and not path.startswith(("/sign-in", "/sign-out")) else "/"

@@ -159,7 +159,7 @@ class SandboxedDatabase(Database):  # type: ignore[misc]
         self._sandbox.warm()
 
     def stop(self) -> None:
-        """End the processes. Whoever waits is told that nothing is answered any more."""
+        """End the processes, and tell everybody who waits that there will be no answer."""
         self._sandbox.stop()
 
     def close(self) -> None:
@@ -440,13 +440,13 @@ class _Child:
                 self._is_ready = False
 
     def kill(self) -> None:
-        """End the process, whatever it does; whoever asked it notices."""
+        """End the process, whatever it is doing; the caller notices."""
         with self._lock:
             if self._process:
                 self._process.kill()
 
     def restart(self) -> None:
-        """End the process, and start another for whoever asks next."""
+        """End the process, and start another for the next query."""
         self._end()
         with suppress(OSError):
             self.start()

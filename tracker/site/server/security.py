@@ -71,7 +71,7 @@ class NonceLoader(BaseLoader):
 
 
 class _TooLong(Base400):  # type: ignore[misc]
-    """More was sent than any form of ours has."""
+    """More was sent than any of our forms holds."""
 
     status = 413
 

@@ -274,7 +274,7 @@ class _Pipe(io.RawIOBase):
         return chunk
 
     def leave(self) -> None:
-        """Let whoever writes, and whoever waits, stop."""
+        """Make both the writer and the reader stop."""
         self._left.set()
         self._room.release()
         self._chunks.put_nowait(_End(None))

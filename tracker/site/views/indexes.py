@@ -1,4 +1,4 @@
-"""What search engines read first: robots.txt, and a sitemap of every page of ours."""
+"""What search engines read first: robots.txt, and a sitemap of all our pages."""
 
 from __future__ import annotations
 

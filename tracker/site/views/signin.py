@@ -63,7 +63,7 @@ class SignInPage(Page):
 
 
 async def sign_in_form(request: Request, datasette: Datasette) -> Response:
-    """The form to sign in by; whoever is signed in is led on."""
+    """The sign-in form; somebody who is signed in already is redirected."""
     onward = access.local_path(request.args.get("next"))
     if access.viewer(request) is not None and not access.is_program(request):
         return _redirect(datasette, onward)
@@ -109,7 +109,7 @@ async def _form(
 
 
 async def sign_out(request: Request, datasette: Datasette) -> Response:
-    """Out of this browser: its session ends, also for whoever else has the cookie.
+    """Sign this browser out: its session ends, also for anybody else who has the cookie.
 
     Another plugin's cookie is forgotten, which is all that can be done from here; what a proxy says of every request
     stays.
@@ -129,7 +129,7 @@ class _Limited(Exception):
 
 
 async def _attempt(request: Request, datasette: Datasette, name: str, password: str) -> Person | None:
-    """Whoever has this name and this password, and may sign in. Raises Busy, _Limited, Forbidden on a copy."""
+    """The person with this name and password, if they may sign in. Raises Busy, _Limited, Forbidden on a copy."""
     access.check_writable(datasette)
     annotations = datasette.get_database(ANNOTATIONS)
     # Not the name itself: people type their password there, too.

@@ -370,7 +370,7 @@ def _which(pmids: Iterable[int]) -> str:
 
 
 def _listed_request(request: Request, query: str) -> Request:
-    """The request that the list was shown for, with whoever makes this one."""
+    """The request that showed the list, with the person who makes this one."""
     scope = {**request.scope, "query_string": query.encode(), "method": "GET"}
     return Request(scope, request.receive)
 
