@@ -31,15 +31,15 @@ ABOUT_ANNOTATIONS = {
     "tag_groups": "Groups of tags",
     "tags": "The vocabulary that people tag with",
     "taggings": "Who tagged which article with what, for which question",
-    "decisions": "Include, exclude or unsure: one a person, article, question and stage",
-    "label_reviews": "What a person says beside a label that was read by machine",
+    "decisions": "Include, exclude or unsure: one per person, article, question and stage",
+    "label_reviews": "What a person says about a label that was read by machine",
     "notes": "Notes on articles",
     "alerts_seen": "Which changes a person has already seen",
-    "settlements": "What a lead made of two reviewers' conflict",
-    "unsealed": "Where a blind review was opened, as two people had decided",
+    "settlements": "How a lead settled a conflict between two reviewers",
+    "unsealed": "Records whose blind review was opened because two people had decided",
     "sign_in_failures": "Attempts to sign in that failed in the last day; the name is a hash",
     "ended_sessions": "Sessions that somebody signed out of in the last week, each by a hash",
-    "events": "The log of all of this, only ever added to",
+    "events": "The log of all of this, append-only",
 }
 
 

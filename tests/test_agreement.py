@@ -108,7 +108,7 @@ def test_what_is_said_lies_where_it_can_lie(table: Table) -> None:
 def test_nothing_is_made_up_where_nothing_is_known() -> None:
     empty = of([[0, 0], [0, 0]])
     assert (empty.observed, empty.kappa, empty.pabak, empty.low) == (None, None, None, None)
-    assert empty.why_not == "Both have decided on no record yet."
+    assert empty.why_not == "The two have not decided on the same record yet."
 
     one = of([[0, 0], [0, 7]])
     assert (one.observed, one.kappa, one.pabak, one.low) == (1, None, 1, None)

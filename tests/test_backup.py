@@ -270,7 +270,9 @@ def test_the_one_just_made_stays_whatever_the_clock_says(desk: Desk, clock: list
     clock[:] = ["2031-01-01T00:00:00Z"]
     back_up(desk, "--keep", "1")
     clock[:] = ["2026-01-01T00:00:00Z"]
-    one_line(desk.run("backup", "--keep", "1"), 3, "evidence-tracker-20310101T000000Z: a time yet to come")
+    one_line(
+        desk.run("backup", "--keep", "1"), 3, "evidence-tracker-20310101T000000Z: its time is in the future"
+    )
     assert backups(desk) == ["evidence-tracker-20260101T000000Z", "evidence-tracker-20310101T000000Z"]
 
 
@@ -289,7 +291,7 @@ def test_the_last_backup_of_a_database_that_has_gone_is_kept(desk: Desk, clock: 
     for day in (2, 3):
         clock[:] = [f"2026-01-0{day}T00:00:00Z"]
         done = desk.run("backup", "--keep", "1")
-        one_line(done, 3, "there is no annotations.db any more", last.name)
+        one_line(done, 3, "annotations.db no longer exists", last.name)
     assert backups(desk) == [last.name, "evidence-tracker-20260103T000000Z"]
 
 
@@ -300,7 +302,7 @@ def test_a_log_that_has_become_shorter_is_pointed_out(desk: Desk, clock: list[st
     desk.annotations.unlink()
     desk.annotate()
     clock[:] = ["2026-01-02T00:00:00Z"]
-    one_line(desk.run("backup"), 3, "has 0 events", "has 1, although the log only ever grows")
+    one_line(desk.run("backup"), 3, "has 0 events", "has 1, and the log only ever grows")
     assert len(backups(desk)) == 2
 
 
@@ -386,7 +388,7 @@ def test_what_cannot_be_read_back_is_no_backup(desk: Desk, monkeypatch: pytest.M
     back_up(desk)
     monkeypatch.setattr(module, "_unpack", lambda *arguments: "another hash")
     with untouched(desk):
-        one_line(desk.run("backup", "--keep", "1"), 1, "read back, it is not what was written")
+        one_line(desk.run("backup", "--keep", "1"), 1, "what was read back differs from what was written")
 
 
 def test_two_backups_at_once_do_not_disturb_each_other(desk: Desk) -> None:
@@ -422,7 +424,7 @@ main(["backup"])
     process.kill()
     finish(process)
     assert left.startswith(".")
-    one_line(desk.run("restore", "latest", "--yes"), 2, "there is no backup")
+    one_line(desk.run("restore", "latest", "--yes"), 2, "no backup found")
     assert backups(desk) == [left]
     whole = back_up(desk)
     assert backups(desk) == [whole.name]
@@ -554,8 +556,8 @@ def test_a_backup_is_found_by_path_by_name_or_as_the_latest(desk: Desk, clock: l
     assert restore(desk, str(first))["moment"] == "2026-01-01T00:00:00Z"
     assert restore(desk, first.name)["moment"] == "2026-01-01T00:00:00Z"
     assert restore(desk, "latest")["moment"] == "2026-01-02T00:00:00Z"
-    one_line(desk.run("restore", "db/backups", "--yes"), 2, "these are 2 backups", last.name)
-    one_line(desk.run("restore", "nowhere", "--yes"), 2, "no backup of ours")
+    one_line(desk.run("restore", "db/backups", "--yes"), 2, "a folder of 2 backups", last.name)
+    one_line(desk.run("restore", "nowhere", "--yes"), 2, "not a backup made by tracker")
 
 
 def test_the_latest_with_this_database_is_taken(desk: Desk, clock: list[str]) -> None:
@@ -567,7 +569,7 @@ def test_the_latest_with_this_database_is_taken(desk: Desk, clock: list[str]) ->
     assert restore(desk, "latest", "--only", "annotations")["moment"] == "2026-01-01T00:00:00Z"
     second = desk.home / "db" / "backups" / "evidence-tracker-20260102T000000Z"
     done = desk.run("restore", str(second), "--only", "annotations", "--yes")
-    one_line(done, 2, "annotations.db is not in this backup")
+    one_line(done, 2, "this backup has no annotations.db")
 
 
 # -- what is refused -------------------------------------------------------------------------------
@@ -612,26 +614,26 @@ SPOILT: dict[str, tuple[Callable[[Path], None], str]] = {
     "missing": (lambda b: (b / "annotations.db.zst").unlink(), "missing"),
     "another database": (
         lambda b: shutil.copy(b / "evidence.db.zst", b / "annotations.db.zst") and None,
-        "not what the manifest says",
+        "it differs from the manifest",
     ),
-    "no manifest": (lambda b: (b / "manifest.json").unlink(), "no backup of ours"),
+    "no manifest": (lambda b: (b / "manifest.json").unlink(), "not a backup made by tracker"),
     "half a manifest": (
         lambda b: edit(b / "manifest.json", lambda x: x[:60]),
-        "damaged, or of a later version",
+        "damaged, or made by a later version",
     ),
     "a later format": (
         lambda b: edit(b / "manifest.json", lambda x: x.replace(b'"format": 1', b'"format": 2')),
-        "of a later version",
+        "made by a later version",
     ),
     "a path in the manifest": (
         lambda b: edit(b / "manifest.json", lambda x: x.replace(b"annotations.db", b"../annotations.db")),
-        "damaged, or of a later version",
+        "damaged, or made by a later version",
     ),
     "an index without a row": (lambda b: repack(b, "annotations.db", unsettle), "damaged"),
     "a person who is not there": (lambda b: repack(b, "annotations.db", orphan), "damaged"),
     "pages overwritten": (lambda b: repack(b, "annotations.db", overwrite), "damaged"),
     "a later schema": (lambda b: repack(b, "annotations.db", later), "made by a later version"),
-    "somebody else's": (lambda b: repack(b, "annotations.db", others), "not ours"),
+    "somebody else's": (lambda b: repack(b, "annotations.db", others), "not made by evidence-tracker"),
 }
 
 
@@ -687,17 +689,17 @@ FOREIGN: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "another index of the name": (
         "annotations.db",
         statements("drop index notes_pmid", "create index notes_pmid on notes (abs(pmid))"),
-        "index 'notes_pmid' is not as ours",
+        "index 'notes_pmid' differs from ours",
     ),
     "a virtual table": (
         "annotations.db",
         statements("create virtual table v using fts5 (x)"),
-        "table 'v' that is not ours",
+        "an unknown table 'v'",
     ),
     "a generated column": (
         "annotations.db",
         statements("alter table people add column x as (upper(name))"),
-        "table 'people' is not as ours",
+        "table 'people' differs from ours",
     ),
     "a log that forgets": (
         "annotations.db",
@@ -710,12 +712,12 @@ FOREIGN: dict[str, tuple[str, Callable[[Path], None], str]] = {
             "drop trigger events_never_updated",
             "create trigger events_never_updated before update on events begin select 1; end",
         ),
-        "trigger 'events_never_updated' is not as ours",
+        "trigger 'events_never_updated' differs from ours",
     ),
     "a role that is always the same": (
         "annotations.db",
         rewritten("people", "role text not null", "role text default 'admin' not null"),
-        "table 'people' is not as ours",
+        "table 'people' differs from ours",
     ),
     "a step left out": (
         "annotations.db",
@@ -753,7 +755,7 @@ def test_annotations_with_a_schema_that_is_not_ours_are_not_written_to(
     spoil(desk.annotations)
     with untouched(desk):
         one_line(desk.run("people", "role", "ada", "lead"), 1, "annotations.db", message)
-        one_line(desk.run("backup"), 1, "annotations.db", message, "older ones are untouched")
+        one_line(desk.run("backup"), 1, "annotations.db", message, "older ones are unchanged")
     served = desk.shell("serve", "--port", "1")
     assert served.code == 1 and message in served.err and "Traceback" not in served.err
 
@@ -808,7 +810,7 @@ def test_a_database_that_the_site_has_open_is_left_alone(
         site.execute("select count(*) from sqlite_master").fetchone()
         before = {name: tables(desk.home / "db" / name) for name in BOTH}
         done = desk.run("restore", "latest", "--yes")
-        one_line(done, 4, name, "Stop it", "Nothing was changed")
+        one_line(done, 4, name, "Stop 'tracker serve'", "Nothing was changed")
         assert {name: tables(desk.home / "db" / name) for name in BOTH} == before
     restore(desk)
 
@@ -816,7 +818,7 @@ def test_a_database_that_the_site_has_open_is_left_alone(
 def test_without_a_terminal_and_without_yes_nothing_is_done(desk: Desk) -> None:
     back_up(desk)
     with untouched(desk):
-        one_line(desk.run("restore", "latest"), 2, "Give --yes")
+        one_line(desk.run("restore", "latest"), 2, "Add --yes")
 
 
 @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 3), ("", 3)])

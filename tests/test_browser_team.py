@@ -233,7 +233,7 @@ def test_a_slip_is_told_and_nothing_is_lost(chromium: Browser, desk: Desk, addre
         field = page.locator(f"#r-{pmid} .tagging input[name=tag]")
         field.fill("no such tag")
         field.press("Enter")
-        told(page, "there is no tag 'no such tag'")
+        told(page, "Unknown tag 'no such tag'")
         assert field.input_value() == "no such tag"
 
 

@@ -163,7 +163,7 @@ def test_a_chart_has_a_name_and_a_description() -> None:
     assert named(chart) == {
         "aria-labelledby": "Records by study design",
         "aria-describedby": (
-            "A row for each label, in it a bar for each year from 2019 to 2023; "
+            "One row per label, with one bar per year from 2019 to 2023; "
             "the tallest is 12 (randomised controlled trial, 2023). "
             "In all: randomised controlled trial 19; cohort study 4; case report 0"
         ),

@@ -686,7 +686,7 @@ def test_so_they_do_out_of_the_database(tmp_path: Path) -> None:
 
 def test_more_rows_than_a_sheet_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tracker.export.table.ROW_LIMIT", 3)
-    with pytest.raises(UsageError, match="2 articles at most"):
+    with pytest.raises(UsageError, match="at most 2 articles"):
         write("xlsx", *many(3))
 
 

@@ -165,7 +165,7 @@ def test_a_disk_that_fills_up_loses_nothing_and_tells_what_was_stored(tmp_path: 
                 assert "the disk is full. Nothing was half-written; make room and run again." in done.err
                 too_small = kilobytes
             told[kilobytes] = done.err
-    assert "Everything is stored, and nothing need be run again. But the disk is full" in told[enough]
+    assert "Everything is stored and nothing needs to be run again, but the disk is full" in told[enough]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a disk that is always full")

@@ -99,9 +99,9 @@ def test_filters_and_years(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("nothing", "--format", "ris"), "There are: cognition, tolerance, cystitis, psychotherapy"),
+        (("nothing", "--format", "ris"), "Choose one of: cognition, tolerance, cystitis, psychotherapy"),
         (("cystitis", "--format", "ris", "--filter", "design=unheard of"), "cohort study"),
-        (("cystitis", "--format", "ris", "--filter", "colour=red"), "There are: design"),
+        (("cystitis", "--format", "ris", "--filter", "colour=red"), "Choose one of: design"),
         (("cystitis", "--format", "ris", "--filter", "design"), "GROUP=VALUE"),
         (("cystitis", "--format", "ris", "--years", "last"), "2015-2020"),
         (("cystitis", "--format", "word"), "csl-json"),

@@ -201,8 +201,8 @@ def test_head_has_the_headers_and_writes_nothing(
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
-        ("/questions/nowhere.ris", 404, "There is no question &#39;nowhere&#39;."),
-        ("/questions/cystitis.ris?design=astrology", 400, "There are: "),
+        ("/questions/nowhere.ris", 404, "Unknown question &#39;nowhere&#39;."),
+        ("/questions/cystitis.ris?design=astrology", 400, "Choose one of: "),
         ("/questions/cystitis.ris?from=early", 400, "is not a year"),
         ("/questions/cystitis.ris?newest=all", 400, "is not a number of articles"),
         ("/questions/cystitis.ris?sort=pmid", 400, "Unknown sort order"),
@@ -222,10 +222,10 @@ def test_what_cannot_be_had_is_a_page_that_says_why(site: Site, path: str, statu
 
 def test_a_program_gets_json_that_says_why(site: Site) -> None:
     answer = site.get("/questions/nowhere.json")
-    assert (answer.status_code, answer.json()["error"]) == (404, "There is no question 'nowhere'.")
+    assert (answer.status_code, answer.json()["error"]) == (404, "Unknown question 'nowhere'.")
     answer = site.get("/questions/cystitis.csl.json?design=x")
     assert answer.status_code == 400
-    assert answer.json()["error"].startswith("No article of cystitis has design=x. There are: ")
+    assert answer.json()["error"].startswith("No article of cystitis has design=x. Choose one of: ")
 
 
 def test_more_rows_than_a_sheet_holds_is_a_page_that_says_what_to_take(
@@ -234,7 +234,7 @@ def test_more_rows_than_a_sheet_holds_is_a_page_that_says_what_to_take(
     monkeypatch.setattr("tracker.export.table.ROW_LIMIT", 3)
     answer = site.get("/questions/cystitis.xlsx")
     assert answer.status_code == 400
-    assert "An Excel sheet holds 2 articles at most. Take CSV instead." in answer.text
+    assert "An Excel sheet holds at most 2 articles. Export as CSV instead." in answer.text
 
 
 def test_our_own_mistakes_are_logged_once_and_not_shown(
@@ -527,7 +527,7 @@ def test_more_exports_than_may_be_written_at_once_are_asked_to_come_again(
         assert answer.status_code == 503
         assert answer.headers["retry-after"] == "30"
         assert answer.headers["cache-control"] == "no-store"
-        assert answer.text.startswith("4 exports are being written already")
+        assert answer.text.startswith("This site is already writing 4 exports")
     assert [answer.content for answer in (*done, after)] == [b"done"] * (exports.AT_ONCE + 1)
 
 
@@ -849,19 +849,19 @@ def test_a_file_says_of_what_it_is_a_part(site: Site, library: Desk, ending: str
     page = about(f"/evidence/articles.{ending}")
     assert "Table articles" in page
     assert "ONLY A PART: the 25 rows of one page, not the whole table. Add _size=max" in page
-    assert "Rows: 25; different articles in them: 25." in page
+    assert "Rows: 25; distinct articles: 25." in page
     # The last page has no next one, and is a part all the same.
     size = f"_size={total - 1}"
     (following,) = re.findall("_next=[^&]+", site.get(f"/evidence/articles.json?{size}").json()["next_url"])
     assert "ONLY A PART: the 1 rows of one page" in about(f"/evidence/articles.{ending}?{size}&{following}")
     everything = about(f"/evidence/articles.{ending}?_size=max")
     assert "ONLY A PART" not in everything
-    assert f"Rows: {total}; different articles in them: {total}." in everything
+    assert f"Rows: {total}; distinct articles: {total}." in everything
     many = "with recursive n(i) as (select 1 union all select i + 1 from n limit 2000)"
     cut = about(sql(f"{many} select {RETRACTED} as pmid from n", ending))
     assert "A query" in cut
     assert "ONLY A PART: the first 1,000 rows; the query has more" in cut
-    assert "Rows: 1,000; different articles in them: 1." in cut
+    assert "Rows: 1,000; distinct articles: 1." in cut
     missing = about(sql(f"select {RETRACTED} as pmid union all select 7 union all select 8", ending))
     assert "ONLY A PART" not in missing
     assert "Left out, as they are not stored here: 2." in missing

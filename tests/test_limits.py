@@ -140,7 +140,7 @@ def test_the_address_of_a_page_is_not_repeated_in_each_of_its_forms(desk: Desk) 
 @pytest.mark.parametrize(
     ("query", "words"),
     [
-        (many("_facet", 200, "title"), "at most 10 facets at once; these are 200"),
+        (many("_facet", 200, "title"), "at most 10 facets at once; this address has 200"),
         (many("_facet", 6, "title") + "&" + many("_facet_array", 6, "title"), "at most 10 facets"),
         (many("_facet_date", 11, "published"), "at most 10 facets"),
         (many("_where", 11, "1"), "at most 10 conditions in SQL"),

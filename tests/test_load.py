@@ -235,7 +235,7 @@ def test_labels_of_what_matches_are_counted(desk: Desk) -> None:
 def test_an_unknown_question_is_refused_with_the_names_of_all(desk: Desk) -> None:
     done = desk.run("load", *DAY_ONE, "--match", "sleep")
     assert done.code == 2
-    assert "there is no question 'sleep'" in done.err
+    assert "Unknown question 'sleep'" in done.err
     assert all(question in done.err for question in QUESTIONS)
     assert not desk.db.exists()
 
@@ -244,7 +244,7 @@ def test_an_unknown_question_is_refused_with_the_names_of_all(desk: Desk) -> Non
 
 ENTITY = '<!DOCTYPE PubmedArticleSet [<!ENTITY a "{}">]>' + document(record(3).replace("A title", "&a;"))
 BAD_FILES: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "missing": (lambda path: None, "there is no such file"),
+    "missing": (lambda path: None, "no such file"),
     "a folder": (lambda path: path.mkdir(), "this is a folder"),
     "empty": (lambda path: path.write_bytes(b""), "the file is empty"),
     "blank": (lambda path: path.write_bytes(b" \n" * 9), "neither PubMed XML nor MEDLINE text"),

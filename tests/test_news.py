@@ -552,7 +552,7 @@ def test_what_is_no_day_or_kind_is_taken_for_none(site: Site, query: str) -> Non
 def test_a_question_that_is_not_there_is_not_found(site: Site) -> None:
     answer = site.get("/changes?question=nowhere")
     assert answer.status_code == 404
-    assert "There is no question &#39;nowhere&#39;." in answer.text
+    assert "Unknown question &#39;nowhere&#39;." in answer.text
 
 
 def test_a_page_without_news_says_so(site: Site, tmp_path: Path) -> None:

@@ -501,10 +501,11 @@ def test_a_question_is_complete_only_where_no_block_was_dropped(
     assert (done.code, row["complete"]) == ((0, True) if complete else (3, False))
     assert any("cystopathyx" in remark or "no such words" in remark for remark in row["remarks"])
     if complete:
-        assert row["reasons"] == []
+        assert (row["reasons"], row["remedy"]) == ([], None)
         return
     assert f"PubMed does not know {named}, so it searched for something other than" in row["reasons"][0]
     assert "search.bladder" in row["reasons"][0]
+    assert row["remedy"] == "edit"
     told = desk.run("refresh", "cystitis").err
     assert f"Edit {file}, then run it again." in told
     assert "continue" not in told
@@ -521,7 +522,7 @@ def test_seeds_are_reported_found_missing_or_with_another_title(desk: Desk) -> N
     row = desk.run("refresh", "--json").question("cystitis")
     assert 37897311 in row["seeds_missing"]
     assert 32212278 not in row["seeds_missing"] and 36464318 not in row["seeds_missing"]
-    assert any("36464318 has another title" in remark for remark in row["remarks"])
+    assert any("36464318 has a different title" in remark for remark in row["remarks"])
     cystitis = next(
         row for row in desk.run("status", "--json").json["questions"] if row["question"] == "cystitis"
     )
@@ -616,7 +617,7 @@ def test_a_drop_that_was_a_mistake_leaves_no_trace_in_the_question(desk: Desk, f
 def test_an_unknown_question_is_refused(desk: Desk, pubmed: StandIn) -> None:
     done = desk.run("refresh", "cystitis", "cysitis")
     assert done.code == 2
-    assert re.fullmatch(r"Error: .*'cysitis'.*The questions are: .*cystitis.*\n", done.err)
+    assert re.fullmatch(r"Error: .*'cysitis'.*Choose one of: .*cystitis.*\n", done.err)
     assert not desk.db.exists() and not pubmed.log
 
 
@@ -797,3 +798,33 @@ def test_a_complaint_that_repeats_the_key_is_quoted_without_it(desk: Desk) -> No
     assert "no room for api_key=[key]" in done.err
     assert KEY not in done.err + done.out
     assert KEY.encode() not in b"".join(file.read_bytes() for file in desk.db.parent.iterdir())
+
+
+class Stern(StandIn):
+    """Refuses every search: ``words`` are its complaint."""
+
+    words = b""
+
+    def answer(self, request: Request) -> Reply:
+        super().answer(request)
+        return Reply(200, b"<eSearchResult><ERROR>%s</ERROR></eSearchResult>" % self.words)
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy", "advice"),
+    [
+        (b"Invalid db name specified: pubmed", "none", "Running it again does not help.\n"),
+        (b"Search Backend failed", "run again", "Run it again to continue.\n"),
+    ],
+)
+def test_another_run_is_advised_only_where_it_helps(
+    desk: Desk, words: bytes, remedy: str, advice: str
+) -> None:
+    with Stern(FIXTURES, rate=0) as service:
+        service.words = words
+        desk.url = service.url
+        done = desk.run("refresh", "cystitis", "--json")
+    assert done.code == 3
+    assert done.question("cystitis")["remedy"] == remedy
+    assert words.decode() in done.err
+    assert done.err.endswith(advice)

@@ -113,7 +113,7 @@ def test_the_backup_comes_after_the_refresh_however_that_ends(desk: Desk) -> Non
 def test_backups_can_go_to_another_disk(at_home: Desk) -> None:
     disk = at_home.home / "other disk"
     done = at_home.run("schedule", "systemd", "--output", "units", "--backups", str(disk))
-    assert "no backup makes it" in done.err
+    assert "a backup does not create it" in done.err
     service = (at_home.home / "units" / "evidence-tracker-backup.service").read_text("utf-8")
     words = shlex.split(setting(service, "ExecStart")[0].replace("%%", "%").replace("$$", "$"))
     assert words[-2:] == ["backup", str(disk)]
@@ -121,7 +121,7 @@ def test_backups_can_go_to_another_disk(at_home: Desk) -> None:
     assert paths == [str(at_home.home / "db"), f"-{disk}"]
     disk.mkdir()
     crontab = at_home.run("schedule", "cron", "--backups", str(disk))
-    assert "no backup makes it" not in crontab.err
+    assert "a backup does not create it" not in crontab.err
     (_, night), _ = jobs(crontab.out)
     assert f"backup {shlex.quote(str(disk))} >>" in night
 
@@ -231,7 +231,7 @@ def test_what_only_the_shell_knows_is_pointed_out(desk: Desk) -> None:
     said = desk.run("schedule", "cron").err
     for name in ("TRACKER_EMAIL", "NCBI_API_KEY", "TRACKER_EUTILS_URL", "TRACKER_TIMEOUT"):
         assert f"{name} is set in this shell only" in said
-    assert "there is no folder db yet" in said
+    assert "db: no such folder yet" in said
 
 
 def test_where_all_is_in_dotenv_there_is_nothing_to_point_out(desk: Desk, pubmed: StandIn) -> None:
@@ -248,7 +248,7 @@ def test_where_all_is_in_dotenv_there_is_nothing_to_point_out(desk: Desk, pubmed
 
 def test_without_an_address_it_says_that_no_refresh_will_run(desk: Desk) -> None:
     said = desk.run("schedule", "systemd", TRACKER_EMAIL="").err
-    assert "TRACKER_EMAIL is not set, and without it no refresh runs" in said
+    assert "TRACKER_EMAIL is not set, and no refresh runs without it" in said
 
 
 def test_files_that_are_written_can_be_read_by_the_system(desk: Desk) -> None:

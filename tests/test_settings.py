@@ -146,7 +146,7 @@ def test_a_tilde_in_a_path_is_the_home_folder(
 @pytest.mark.parametrize("name", ["TRACKER_EMAIL", "NCBI_API_KEY", "TRACKER_DB_DIR", "TRACKER_SECRET"])
 def test_curly_quotation_marks_around_a_value_are_named(tmp_path: Path, name: str, value: str) -> None:
     (tmp_path / ".env").write_text(f"{name}={value}\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=f"{name}: it stands in curly quotation marks") as caught:
+    with pytest.raises(UsageError, match=f"{name}: its value is in curly quotation marks") as caught:
         load_settings(environ={}, cwd=tmp_path)
     assert "example" not in str(caught.value)
 

@@ -416,7 +416,7 @@ def test_what_does_not_match_is_told_alike_whether_or_not_anybody_has_the_name(
     assert control.status_code == 400
     shown = {re.sub(r'value="[^"]*"', "", answer.text.replace(name, "")) for name, answer in answers.items()}
     assert len(shown) == 1
-    assert "That did not match" in shown.pop()
+    assert "Name and password do not match" in shown.pop()
     for answer in answers.values():
         assert answer.status_code == 403
         assert "tracker" not in answer.cookies
@@ -569,7 +569,7 @@ def test_a_flood_of_attempts_is_turned_away_and_pages_are_served_meanwhile(
             await asyncio.sleep(0.01)
         assert (await client.get("/")).status_code == 200
         turned_away = [task.result() for task in tasks if task.done()]
-        assert all("Try again in some seconds" in answer.text for answer in turned_away)
+        assert all("Try again in a few seconds" in answer.text for answer in turned_away)
         assert all(answer.headers["retry-after"] == "5" for answer in turned_away)
         release.set()
         return sorted([(await task).status_code for task in tasks])
@@ -588,8 +588,8 @@ def test_a_new_password_needs_the_old_one_and_ends_other_sessions(desk: Desk, ad
     add_person(desk, "changer")
     with signed_in(address, "changer") as here, signed_in(address, "changer") as there:
         for fields, words_ in (
-            ({"old": "wrong", "new": NEW, "again": NEW}, "The old password did not match."),
-            ({"old": PASSWORD, "new": NEW, "again": NEW + "x"}, "not the same twice"),
+            ({"old": "wrong", "new": NEW, "again": NEW}, "The old password is wrong."),
+            ({"old": PASSWORD, "new": NEW, "again": NEW + "x"}, "two new passwords differ"),
             ({"old": PASSWORD, "new": "short", "again": "short"}, "at least 12 characters"),
             (
                 {"old": PASSWORD, "new": "changer12345", "again": "changer12345"},
@@ -618,7 +618,7 @@ def test_the_old_password_cannot_be_guessed_on_the_account_page(desk: Desk, addr
         client.headers["X-Forwarded-For"] = new_address()
         fields = {"old": "wrong", "new": NEW, "again": NEW}
         for _ in range(5):
-            assert "did not match" in words(send(client, "/account/password", **fields))
+            assert "old password is wrong" in words(send(client, "/account/password", **fields))
         assert "Wait 15 minutes" in words(send(client, "/account/password", **{**fields, "old": PASSWORD}))
 
 
@@ -678,7 +678,7 @@ def test_a_tagger_can_make_no_token_for_what_a_lead_may(desk: Desk, address: str
         assert page.xpath('//input[@name="scope"]/@value') == ["read", "tag", "decide"]
         answer = send(client, "/account/tokens", name="x", scope="lead", days="7")
         assert answer.status_code == 400
-        assert "beyond the role" in words(answer)
+        assert "needs a higher role" in words(answer)
 
 
 def test_the_account_is_of_nobody_who_is_not_signed_in(address: str) -> None:

@@ -609,7 +609,7 @@ def test_another_database_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.
     desk.change("create table somebody_elses (x)")
     code, message = served_from(desk, monkeypatch)
     assert code == 1
-    assert "some other SQLite database" in message
+    assert "not made by evidence-tracker" in message
 
 
 @pytest.mark.parametrize("which", ["evidence", "annotations"])

@@ -270,7 +270,7 @@ def damaged(path: Path) -> None:
     ("make", "code", "message"),
     [
         (newer, 2, "later version"),
-        (others, 1, "some other SQLite database"),
+        (others, 1, "not made by evidence-tracker"),
         (lambda path: path.write_text("Dear diary,\n" * 99), 1, "damaged or is not a SQLite database"),
         (lambda path: path.mkdir(), 2, "no database yet|cannot be written"),
     ],

@@ -82,13 +82,13 @@ def test_of_a_group_of_which_one_holds_the_other_goes(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((PMID, "harm", "--as", "nobody"), "There is: ada, ben, rita, zed."),
-        ((PMID, "harm", "--as", "rita"), "rita is a reader, who may only look"),
-        ((PMID, "harm", "--as", "zed"), "zed is disabled since"),
-        ((PMID, "unheard of", "--as", "ada"), "there is no tag 'unheard of'"),
+        ((PMID, "harm", "--as", "nobody"), "Choose one of: ada, ben, rita, zed."),
+        ((PMID, "harm", "--as", "rita"), "rita is a reader and may only read"),
+        ((PMID, "harm", "--as", "zed"), "zed has been disabled since"),
+        ((PMID, "unheard of", "--as", "ada"), "Unknown tag 'unheard of'"),
         (("1", "harm", "--as", "ada"), "PMID 1 is not stored"),
         (("x", "harm", "--as", "ada"), "'x' is not a PMID"),
-        ((PMID, "harm", "--as", "ada", "--question", "gout"), "There are: cognition"),
+        ((PMID, "harm", "--as", "ada", "--question", "gout"), "Choose one of: cognition"),
         ((PMID, "harm", "--as", "ada", "--note", "x" * 10_001), "10,001 characters"),
         ((PMID, "harm"), "--as"),
     ],
@@ -162,7 +162,7 @@ def test_where_nobody_wrote_anything_it_says_so(tmp_path: Path, command: tuple[s
 def test_nobody_who_is_not_there_is_listed(desk: Desk) -> None:
     for command in ("list", "log"):
         done = desk.run("tag", command, "--person", "nobody")
-        assert (done.code, "nobody called 'nobody'" in done.err) == (2, True)
+        assert (done.code, "Unknown person 'nobody'" in done.err) == (2, True)
 
 
 def test_a_terminal_is_not_driven_by_a_note(desk: Desk) -> None:
@@ -203,8 +203,8 @@ def test_a_vocabulary_comes_back_as_it_was(desk: Desk, tmp_path: Path) -> None:
         ("groups: [", "not valid YAML"),
         ("tags: []", "groups: Field required"),
         ("groups: [{name: A, colour: red}]", "groups.0.colour"),
-        ("groups: [{name: A, tags: [{name: a}, {name: A}]}]", "tag 'A' stands there twice"),
-        ("groups: [{name: A, tags: [{name: a, merged_into: b}]}]", "merged_into: there is no other tag 'b'"),
+        ("groups: [{name: A, tags: [{name: a}, {name: A}]}]", "tag 'A' appears twice"),
+        ("groups: [{name: A, tags: [{name: a, merged_into: b}]}]", "merged_into: unknown tag 'b'"),
         ("groups: [{name: A, tags: [{name: a, size: 1}]}]", "groups.0.tags.0.size"),
     ],
 )

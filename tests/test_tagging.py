@@ -135,7 +135,7 @@ def test_a_stale_page_is_told_so_and_nothing_is_written(team: tuple[Desk, str], 
     assert send(ann, f"/articles/{pmid}/decide", decision="include", was="", **fields).status_code == 303
     stale = send(ann, f"/articles/{pmid}/decide", decision="exclude", was="", **fields)
     assert stale.status_code == 409
-    assert "your decision there is include by now, not none" in stale.text
+    assert "your decision is now include, not none" in stale.text
     assert rows(desk, "select decision from decisions where pmid = ?", pmid) == [("include",)]
     assert (
         send(ann, f"/articles/{pmid}/decide", decision="exclude", was="include", **fields).status_code == 303
@@ -151,13 +151,13 @@ def test_a_stale_page_is_told_so_and_nothing_is_written(team: tuple[Desk, str], 
     ("path", "fields", "status", "message"),
     [
         ("/articles/999999999/tag", {"tag": "to discuss"}, 404, "PMID 999999999 is not stored here"),
-        ("/articles/{}/tag", {"tag": "nothing such"}, 404, "no tag"),
-        ("/articles/{}/tag", {"tag": "4711"}, 404, "no tag"),
-        ("/articles/{}/tag", {"tag": ""}, 400, "say which tag"),
-        ("/articles/{}/tag", {"tag": "x" * 5000}, 404, "no tag"),
+        ("/articles/{}/tag", {"tag": "nothing such"}, 404, "Unknown tag"),
+        ("/articles/{}/tag", {"tag": "4711"}, 404, "Unknown tag"),
+        ("/articles/{}/tag", {"tag": ""}, 400, "choose a tag"),
+        ("/articles/{}/tag", {"tag": "x" * 5000}, 404, "Unknown tag"),
         ("/articles/{}/tag", {"tag": "to\x00discuss"}, 400, "control character"),
         ("/articles/{}/tag", {"tag": "to discuss", "question": "nowhere"}, 404, "not in a question"),
-        ("/articles/{}/decide", {"decision": "include"}, 400, "for which question"),
+        ("/articles/{}/decide", {"decision": "include"}, 400, "choose a question"),
         ("/articles/{}/decide", {"decision": "perhaps", "question": "cystitis"}, 400, "Unknown"),
         (
             "/articles/{}/decide",
@@ -178,13 +178,13 @@ def test_a_stale_page_is_told_so_and_nothing_is_written(team: tuple[Desk, str], 
             "/articles/{}/label",
             {"label_group": "design", "verdict": "accept", "machine_value": "x"},
             409,
-            "no label",
+            "does not have the label",
         ),
         (
             "/articles/{}/label",
             {"label_group": "nothing", "verdict": "correct", "value": "x"},
             409,
-            "no label",
+            "does not have the label",
         ),
         (
             "/articles/{}/label",
@@ -197,9 +197,19 @@ def test_a_stale_page_is_told_so_and_nothing_is_written(team: tuple[Desk, str], 
         ("/undo", {"batch": "x"}, 404, "not one of your changes"),
         ("/questions/cystitis/bulk", {"action": "tag", "tag": "to discuss"}, 400, "count"),
         ("/questions/cystitis/bulk", {"action": "tag", "tag": "to discuss", "count": "1"}, 409, "Look again"),
-        ("/questions/nowhere/bulk", {"action": "tag", "tag": "to discuss", "count": "1"}, 404, "no question"),
+        (
+            "/questions/nowhere/bulk",
+            {"action": "tag", "tag": "to discuss", "count": "1"},
+            404,
+            "Unknown question",
+        ),
         ("/questions/cystitis/bulk", {"action": "dance", "count": "1"}, 400, "Unknown"),
-        ("/alerts/seen", {"pmid": "1", "field": "retracted", "noticed": ""}, 404, "no such notice"),
+        (
+            "/alerts/seen",
+            {"pmid": "1", "field": "retracted", "noticed": ""},
+            404,
+            "none of your papers has this notice",
+        ),
     ],
 )
 def test_what_cannot_be_is_answered_clearly_and_nothing_is_written(

@@ -92,16 +92,16 @@ REFUSALS = [
         "two tags of one name",
         "tags.yml",
         "groups:\n  - name: A\n    tags: [{name: much}]\n  - name: B\n    tags: [{name: Much}]\n",
-        'line 5: the tag "Much" stands there twice; rename one',
+        'line 5: the tag "Much" appears twice; rename one',
     ),
     (
         "a misspelt name",
         "synonym.yml",
         "synonyms: []\n",
-        "topic/synonym.yml: this is not a topic's file; did you mean synonyms.yml?",
+        "topic/synonym.yml: this is not a topic file; did you mean synonyms.yml?",
     ),
     ("another ending", "site.yaml", "title: Salt\n", "did you mean site.yml?"),
-    ("an unknown name", "extra.yml", "title: Salt\n", "known are site.yml, synonyms.yml, headings.yml"),
+    ("an unknown name", "extra.yml", "title: Salt\n", "choose one of: site.yml, synonyms.yml, headings.yml"),
 ]
 
 
@@ -249,11 +249,11 @@ def test_other_processes_that_match_records_have_the_topic_too(desk: Desk) -> No
 
 def test_the_words_of_the_home_page_are_no_password(about_salt: Desk) -> None:
     topic.use(about_salt.queries / "topic")
-    with pytest.raises(UsageError, match="among the first that anybody would try"):
+    with pytest.raises(UsageError, match="too easy to guess"):
         passwords.check_new("HealthHealth")
     passwords.check_new("ketamineketamine")
     topic.use(QUERIES / "topic")
-    with pytest.raises(UsageError, match="among the first that anybody would try"):
+    with pytest.raises(UsageError, match="too easy to guess"):
         passwords.check_new("ketamineketamine")
 
 

@@ -182,7 +182,7 @@ PASSING = {
     "JSON with raw control characters": (says(BACKEND), "Search Backend failed: Exception: 'x' is busy"),
     "broken JSON": (says(b'{"error": "unfin'), "broken JSON"),
     "plain text": (says(b"Search Backend failed: timeout\n"), '"Search Backend failed: timeout"'),
-    "another document": (says(b"<eSearchResult/>"), "something else than the XML asked for"),
+    "another document": (says(b"<eSearchResult/>"), "something other than the XML asked for"),
     "entities": (says(b'<!DOCTYPE a [<!ENTITY x "y">]>' + GOOD[22:]), "declares XML entities"),
 }
 
@@ -479,13 +479,13 @@ def test_the_pace_folder_is_ours_alone_or_refused(tmp_path):
     assert folder.parent == tmp_path
     assert folder.stat().st_mode & 0o777 == 0o700
     folder.chmod(0o777)
-    with pytest.raises(UsageError, match="not a folder of yours alone"):
+    with pytest.raises(UsageError, match="does not belong to you alone"):
         private_folder()
     folder.rmdir()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o700)
     folder.symlink_to(elsewhere)
-    with pytest.raises(UsageError, match="not a folder of yours alone"):
+    with pytest.raises(UsageError, match="does not belong to you alone"):
         private_folder()
     folder.unlink()
     folder.write_text("a file in its place")
@@ -593,7 +593,7 @@ def test_a_certificate_file_that_is_not_there_is_one_line_that_names_the_variabl
     unpaced, secure_server, monkeypatch
 ):
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere/cert.pem")
-    with pytest.raises(UsageError, match="REQUESTS_CA_BUNDLE: there is no such file"):
+    with pytest.raises(UsageError, match="REQUESTS_CA_BUNDLE: no such file"):
         fetch(f"https://127.0.0.1:{secure_server.server_port}/", timeout=5)
 
 

@@ -248,7 +248,7 @@ class Terminal:
         )
         os.close(end)
         for answer in answers:
-            self.wait_for("E-mail address (Enter to go on without): ")
+            self.wait_for("E-mail address (press Enter to continue without one): ")
             self.said = ""
             self.type(answer)
 

@@ -112,7 +112,7 @@ class Reader(Generic[M]):
         if kind == "extra_forbidden":
             fields = list(self._model_at(place[:-1]).model_fields)
             near = get_close_matches(str(place[-1]), fields, n=1)
-            remedy = f'did you mean "{near[0]}"?' if near else f"known are {', '.join(fields)}"
+            remedy = f'did you mean "{near[0]}"?' if near else f"choose one of: {', '.join(fields)}"
             return f'"{name}" is not a field; {remedy}'
         if kind == "string_type":
             return f"{name} is {given}; it needs text (put numbers in quotes)"

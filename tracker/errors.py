@@ -58,7 +58,14 @@ class WorkRemains(TrackerError):
 
 
 class ServiceError(WorkRemains):
-    """PubMed (or another service) did not give a usable answer, after retries."""
+    """PubMed (or another service) did not give a usable answer, after retries.
+
+    ``final`` means that the same request will fail whenever it is sent.
+    """
+
+    def __init__(self, message: str, *, final: bool = False) -> None:
+        super().__init__(message)
+        self.final = final
 
 
 class LockHeld(TrackerError):
@@ -67,7 +74,13 @@ class LockHeld(TrackerError):
     exit_code = 4
 
 
+def choose_one(names: Iterable[str]) -> str:
+    """What to do about an unknown name, as a sentence: ``Choose one of: a, b.``"""
+    known = ", ".join(names)
+    return f"Choose one of: {known}." if known else "There are none yet."
+
+
 def either(names: Iterable[str]) -> str:
-    """What somebody may choose from, in words: ``a, b or c``; ``nothing`` where there is nothing."""
+    """What somebody may choose from, in words: ``a, b or c``; ``nothing`` if there is nothing."""
     *first, last = [*names] or ["nothing"]
     return f"{', '.join(first)} or {last}" if first else last

@@ -59,7 +59,7 @@ class Review(Part):
     built_by: Prose
     peer_reviewed: bool = False
     dual: bool = False
-    reasons: list[Prose] = Field(default=[], description="Reasons for leaving a record out")
+    reasons: list[Prose] = Field(default=[], description="Reasons for excluding a record")
 
 
 class BottomLine(Part):
@@ -141,7 +141,7 @@ class ReadingPart(Part):
 class _File(Part):
     """A question for evidence-tracker; the file's name is its address on the site."""
 
-    order: int = Field(description="Where it stands among the questions, from 1")
+    order: int = Field(description="Its place among the questions, from 1")
     title: Prose
     question: Prose
     claim: Prose = Field(description="What the clinic's website claims, in our own words")
@@ -472,11 +472,11 @@ class _Reader(Reader[_File]):
         if getattr(node, "style", None) is None and match:
             self.problem(
                 "S002",
-                f'{".".join(map(str, place))}: YAML leaves out "{match[1][:60]}", as it stands behind " #"; '
+                f'{".".join(map(str, place))}: YAML ignores "{match[1][:60]}", because it follows " #"; '
                 "put a remark on a line of its own, or the search below a |",
                 place,
                 _line_and_column_of(self.text, match.start(1)),
-                effect="What stands there is never searched.",
+                effect="The text there is never searched.",
             )
 
 

@@ -105,7 +105,7 @@ def _find(given: str | None, name: str, cwd: Path) -> Path:
 def _plain(name: str, value: str) -> str:
     """The value; nobody's begins or ends with a curly quotation mark, which no program takes off."""
     if value[:1] in CURLY or value[-1:] in CURLY:
-        raise UsageError(f"{name}: it stands in curly quotation marks. Write straight ones, or none.")
+        raise UsageError(f"{name}: its value is in curly quotation marks. Use straight ones, or none.")
     return value
 
 
@@ -114,9 +114,7 @@ def _at_home(name: str, path: Path) -> Path:
     try:
         return path.expanduser()
     except RuntimeError:
-        raise UsageError(
-            f"{name}: {str(path)!r}: there is no such home folder. Write the path out."
-        ) from None
+        raise UsageError(f"{name}: {str(path)!r}: no such home folder. Write the path in full.") from None
 
 
 def _dotenv(path: Path) -> dict[str, str]:
@@ -143,7 +141,7 @@ def _email(value: str | None) -> str | None:
 def _api_key(value: str | None) -> str | None:
     if value and not re.fullmatch(r"[A-Za-z0-9]+", value):
         raise UsageError(
-            "NCBI_API_KEY: it holds something else than letters and digits. "
+            "NCBI_API_KEY: it contains something other than letters and digits. "
             "Copy it again from your NCBI account settings, or unset it."
         )
     return value

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from tracker import __version__, topic
-from tracker.errors import TrackerError, UsageError
+from tracker.errors import TrackerError, UsageError, choose_one
 from tracker.harmless import harmless, harmless_json
 from tracker.settings import Settings, load_settings
 
@@ -204,10 +204,8 @@ def questions_named(settings: Settings, slugs: Sequence[str]) -> Any:
 
     known = load_questions(settings.queries)
     if unknown := [slug for slug in slugs if slug not in {question.slug for question in known}]:
-        names = ", ".join(question.slug for question in known)
-        raise UsageError(
-            f"there is no question {unknown[0]!r} in {settings.queries}. The questions are: {names}."
-        )
+        names = choose_one(question.slug for question in known)
+        raise UsageError(f"Unknown question {unknown[0]!r} in {settings.queries}. {names}")
     return tuple(question for question in known if not slugs or question.slug in slugs)
 
 

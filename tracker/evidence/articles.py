@@ -340,4 +340,4 @@ def read_by_older_rules(db: sqlite3.Connection) -> int:
 def say_older_rules(records: int) -> str:
     """For a person, where there are such records."""
     are = "1 record was" if records == 1 else f"{records:,} records were"
-    return f"{are} read by an older version of evidence-tracker, which reads less: run 'tracker rebuild'."
+    return f"{are} read by an older version of evidence-tracker, which reads less. Run 'tracker rebuild'."

@@ -110,8 +110,8 @@ def reading_mode(path: Path) -> Mode:
                 raise
     if log.exists() and log.stat().st_size:
         raise UsageError(
-            f"{path}: it cannot be read here, as {log.name} beside it holds changes that are not in it yet and this "
-            "folder cannot be written. Copy it to a folder that can, or take the copy with 'tracker backup'."
+            f"{path}: it cannot be read here: {log.name} beside it holds changes that are not in it yet. This folder "
+            "cannot be written. Copy both to a folder that can be written, or copy it with 'tracker backup'."
         )
     return "immutable=1"
 
@@ -184,7 +184,9 @@ def applied_steps(db: sqlite3.Connection, path: Path, schema: Schema) -> list[st
             f"{path}: written by a later version of evidence-tracker (it has {newer[-1]}). Update, then try again."
         )
     if not applied and any(name for name in wrapped.table_names() if name != schema.migrations_table):
-        raise CorruptDatabase(f"{path}: this is some other SQLite database, not ours. Give another --db-dir.")
+        raise CorruptDatabase(
+            f"{path}: this SQLite database was not made by evidence-tracker. Choose another folder with --db-dir."
+        )
     return applied
 
 
@@ -192,8 +194,8 @@ def check_ours(db: sqlite3.Connection, schema: Schema) -> None:
     """Raises CorruptDatabase for what is in the database beside, or instead of, what our schema makes."""
     if problem := next(_foreign(db, schema), None):
         raise CorruptDatabase(
-            f"{problem}. Whatever stands there acts in our name when the file is used. If you know how it came there, "
-            "put it right with sqlite3; if not, take a backup that you trust"
+            f"{problem}. A changed schema can alter data whenever the file is used. If you know how it changed, "
+            "correct it with sqlite3; if not, restore a backup that you trust"
         )
 
 
@@ -220,12 +222,12 @@ def _foreign(db: sqlite3.Connection, schema: Schema) -> Iterator[str]:
     if fingerprint(object.sql for _, object in sorted(objects.items())) in schema.landed:
         return
     for name in sorted(objects.keys() - ours.keys()):
-        yield f"it has a {objects[name].type} {name!r} that is not ours"
+        yield f"it has an unknown {objects[name].type} {name!r}"
     for name in sorted(ours.keys() - objects.keys()):
         yield f"its {ours[name].type} {name!r} is missing"
     for name, object in ours.items():
         if objects.get(name, object) != object:
-            yield f"its {object.type} {name!r} is not as ours"
+            yield f"its {object.type} {name!r} differs from ours"
 
 
 def _keep_copy(db: sqlite3.Connection, path: Path) -> Path:
@@ -254,7 +256,7 @@ def plain_error(path: Path, error: sqlite3.DatabaseError) -> TrackerError:
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return CorruptDatabase(
             f"{path}: the file is damaged or is not a SQLite database ({error}). "
-            "Put it aside and restore a backup, or refresh into a new folder."
+            "Move it away and restore a backup, or refresh into a new folder."
         )
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return UsageError(f"{path}: cannot be written ({error}). Check the folder, its owner and free space.")
@@ -262,7 +264,7 @@ def plain_error(path: Path, error: sqlite3.DatabaseError) -> TrackerError:
         return TrackerError(f"{path}: the disk is full. Nothing was half-written; make room and run again.")
     if code == sqlite3.SQLITE_BUSY:
         return TrackerError(
-            f"{path}: another process held it for {BUSY_SECONDS} seconds. Try again when it is done."
+            f"{path}: another process held it for {BUSY_SECONDS} seconds. Try again when that has finished."
         )
     return TrackerError(f"{path}: {error}")
 
@@ -279,6 +281,6 @@ def tidy(db: sqlite3.Connection, say: Callable[[str], None]) -> None:
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
             raise
         say(
-            f"Everything is stored, and nothing need be run again. But the disk is full ({error}): make room before "
-            "the next job."
+            f"Everything is stored and nothing needs to be run again, but the disk is full ({error}). Make room "
+            "before the next job."
         )

@@ -50,7 +50,10 @@ DERIVED = (
             "volume": ("text", "Volume"),
             "issue": ("text", "Issue"),
             "pages": ("text", "Pages as MEDLINE prints them"),
-            "published": ("text", "Date of the issue or book as far as known: YYYY, YYYY-MM or YYYY-MM-DD"),
+            "published": (
+                "text",
+                "Date of the issue or book, as precise as known: YYYY, YYYY-MM or YYYY-MM-DD",
+            ),
             "published_precision": ("text", "year, season, month or day"),
             "published_raw": ("text", "Publication date as the record has it"),
             "created": ("text", "Day the record was created in PubMed ([crdt])"),
@@ -62,7 +65,7 @@ DERIVED = (
             "languages": ("text", "Language codes of the text, comma between"),
             "vernacular_title": ("text", "Title in the original language"),
             "doi": ("text", "DOI"),
-            "pmcid": ("text", "PubMed Central identifier, where there is free full text"),
+            "pmcid": ("text", "PubMed Central identifier, if there is free full text"),
             "pii": ("text", "Publisher's item identifier"),
             "copyright": ("text", "Copyright statement of the abstract"),
             "conflict_of_interest": ("text", "Authors' conflict of interest statement"),
@@ -90,7 +93,7 @@ DERIVED = (
             ),
             "mesh_text": ("text", "MeSH, supplementary concepts and substances, for search"),
             "keywords_text": ("text", "Keywords, for search"),
-            "article_number": ("text", "Article number, where it stands in place of pages"),
+            "article_number": ("text", "Article number, if there is one instead of pages"),
             "medline_abbreviation": ("text", "NLM's own abbreviation of the journal (MedlineTA)"),
             "withdrawn": (
                 "integer not null default 0",
@@ -100,7 +103,7 @@ DERIVED = (
                 "text",
                 "What the title says of the record itself: retracted, withdrawn or notice",
             ),
-            "by_title": ("integer not null default 0", "1 where nothing but the title says that"),
+            "by_title": ("integer not null default 0", "1 where only the title says so"),
             "rules_version": (
                 "integer not null default 1",
                 "Version of the rules by which evidence-tracker read the record",
@@ -194,7 +197,7 @@ DERIVED = (
         "Chemicals",
         name=("text not null", "Name of the substance"),
         ui=("text", "UI"),
-        registry_number=("text", "CAS or UNII number; 0 where there is none"),
+        registry_number=("text", "CAS or UNII number; 0 if there is none"),
     ),
     _part(
         "grants",
@@ -228,7 +231,7 @@ DERIVED = (
         cited_pmid=("integer", "PMID of the cited work"),
         doi=("text", "DOI of the cited work"),
         ids=("text", "Other identifiers, JSON list of [type, value]"),
-        section=("text", "Heading of the list, where there are several"),
+        section=("text", "Heading of the list, if there are several"),
     ),
     _part(
         "identifiers",
@@ -279,7 +282,7 @@ DERIVED = (
     Table(
         "searched_texts",
         "derived",
-        "What the search index holds instead of an article's own texts where these have superscripts or subscripts",
+        "Texts for the search index, instead of an article's own texts if these have superscripts or subscripts",
         {
             "pmid": ("integer primary key", "PMID"),
             **{
@@ -297,7 +300,7 @@ DERIVED = (
             "label_group": ("text not null", "Group: design, evidence_level, ..."),
             "value": ("text not null", "Value"),
             "basis": ("text not null", "Field that it was read from"),
-            "quote": ("text", "The words that it was read from"),
+            "quote": ("text", "The words it was read from"),
             "rule": ("text not null", "Name of the rule"),
             "rule_version": ("integer not null", "Version of the rules"),
             "confidence": ("text not null", "How sure the rule is: high or medium"),
@@ -410,19 +413,19 @@ HISTORY = (
     Table(
         "raw_records",
         "history",
-        "Every distinct version of every record, as it came",
+        "Every distinct version of every record, as received",
         {
             "pmid": ("integer not null", "PMID"),
             "sha256": ("text not null", "SHA-256 of the record's bytes"),
             "format": ("text not null", "xml, nbib or starter"),
-            "fetched": ("text not null", "When it first came (UTC)"),
+            "fetched": ("text not null", "When it was first received (UTC)"),
             "body": ("blob not null", "The record's bytes, zstandard"),
         },
     ),
     Table(
         "record_state",
         "history",
-        "What we know of each record's standing in PubMed",
+        "What we know about each record's standing in PubMed",
         {
             "pmid": ("integer primary key", "PMID"),
             "raw": (
@@ -433,14 +436,14 @@ HISTORY = (
             "checked": ("text", "When PubMed last answered for it (UTC)"),
             "next_check": ("text", "When it is due to be asked for again (UTC)"),
             "missing_since": ("text", "When PubMed first failed to return it (UTC); empty once it does"),
-            "gone": ("text", "When it was missing a second time, or NLM said it was deleted (UTC)"),
+            "gone": ("text", "When it was missing a second time, or NLM reported it as deleted (UTC)"),
             "source": ("text not null", "pubmed, file or starter"),
         },
     ),
     Table(
         "questions",
         "history",
-        "The questions, as their files say, and how complete each is",
+        "The questions, as in their files, and how complete each is",
         {
             "slug": ("text primary key", "Name of the file in queries/"),
             "position": ("integer not null", "Order"),
@@ -455,10 +458,10 @@ HISTORY = (
             ),
             "incomplete_since": (
                 "text",
-                "Start of the first of the refreshes since that did not complete (UTC)",
+                "Start of the first incomplete refresh since then (UTC)",
             ),
-            "incomplete_reason": ("text", "Why the last one did not"),
-            "recheck_days": ("integer not null", "Every record is asked for again about this often"),
+            "incomplete_reason": ("text", "Why the last refresh is incomplete"),
+            "recheck_days": ("integer not null", "Each record is requested again about this often"),
             "bottom_line": ("text", "What people concluded: text, author, date, pmids (JSON)"),
             "harms": ("integer not null default 0", "1 where it asks for harms, which abstracts often omit"),
             "reading": ("text", "By which rules records are read for it: outcome and directness (JSON)"),
@@ -466,7 +469,7 @@ HISTORY = (
                 "integer not null default 0",
                 "1 where two people decide on every record, blind to each other",
             ),
-            "reasons": ("text not null default '[]'", "Reasons for leaving a record out (JSON list)"),
+            "reasons": ("text not null default '[]'", "Reasons for excluding a record (JSON list)"),
         },
     ),
     Table(
@@ -489,7 +492,7 @@ HISTORY = (
             "pmid": ("integer not null", "PMID"),
             "title": ("text not null", "Title as the question file has it"),
             "found": ("integer", "1 where the last complete search found it; empty before one"),
-            "record_title": ("text", "The record's title, where it differs from the file's"),
+            "record_title": ("text", "The record's title, if it differs from the file's"),
         },
     ),
     Table(
@@ -522,7 +525,7 @@ HISTORY = (
             "id": ("integer primary key", "Run"),
             "command": ("text not null", "refresh, load, rebuild or starter"),
             "started": ("text not null", "Start (UTC)"),
-            "finished": ("text", "End (UTC); empty where it was killed"),
+            "finished": ("text", "End (UTC); empty if it was killed"),
             "outcome": ("text not null", "running, complete, incomplete or failed"),
             "reason": ("text", "Why it is not complete"),
             "version": ("text not null", "evidence-tracker's version"),
@@ -577,8 +580,8 @@ HISTORY = (
         {
             "pmid": ("integer not null", "PMID"),
             "field": ("text not null", "Field (record: whether PubMed still has it)"),
-            "before": ("text", "Before; of a list the entries that went, as JSON"),
-            "after": ("text", "After; of a list the entries that came, as JSON"),
+            "before": ("text", "Before; for a list, the removed entries as JSON"),
+            "after": ("text", "After; for a list, the added entries as JSON"),
             "noticed": ("text not null", "When we noticed (UTC)"),
             "run": ("integer references runs", "Run"),
         },

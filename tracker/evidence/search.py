@@ -81,16 +81,16 @@ def check(text: str) -> None:
     different = len({word.casefold() for word in _WORD.findall(text)})
     if different > MOST_DIFFERENT:
         raise UsageError(
-            f"a search may have {MOST_DIFFERENT} different words; this one has {different}. Leave some out."
+            f"a search may have {MOST_DIFFERENT} different words; this one has {different}. Remove some."
         )
     if len(beginnings) > MOST_BEGINNINGS:
         raise UsageError(
             f"a search may have {MOST_BEGINNINGS} words that end in *; this one has {len(beginnings)}. "
-            "Write some of them out."
+            "Write some of them in full."
         )
     if sum(len(word.rstrip("*")) < SHORT for word in beginnings) > MOST_SHORT:
         raise UsageError(
-            f"too many words begin so: of those that end in *, give all but one at least {SHORT} letters."
+            f"too many words match: of the words that end in *, give all but one at least {SHORT} letters."
         )
 
 

@@ -58,7 +58,7 @@ def _warnings(record: dict[str, Any]) -> list[str]:
     warnings = []
     if record["state"] and record["state"]["source"] == "starter":
         warnings.append(
-            "STARTER CITATION, not a search result: a few facts, until a refresh brings the record"
+            "STARTER CITATION, not a search result: a few facts, until a refresh fetches the record"
         )
     if record["retracted"]:
         where = _where(record, "RetractionIn", "RetractedandRepublishedIn")

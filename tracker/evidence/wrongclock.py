@@ -58,8 +58,8 @@ def put_right(db: sqlite3.Connection) -> Iterator[str]:
         return
     if later := _pubmed_is_later(db):
         yield (
-            f"This machine's clock says {now()}, but PubMed has records of {later}: set the clock. Until then neither "
-            "re-checks nor dates can be relied on"
+            f"This machine's clock says {now()}, but PubMed has records of {later}. Set the clock; until then, "
+            "re-checks and dates are unreliable"
         )
         return
     given = {"now": now(), "limit": _limit()}
@@ -78,7 +78,7 @@ def put_right(db: sqlite3.Connection) -> Iterator[str]:
         for table, column in NOTED:
             db.execute(f"update {table} set {column} = :now where {column} > :limit", given)
     yield (
-        f"This machine's clock was wrong once: times up to {latest} were stored, and it is {given['now']}. Put right; "
+        f"This machine's clock was wrong: times up to {latest} were stored, but it is {given['now']}. Corrected; "
         f"{due:,} record{'' if due == 1 else 's'} will be checked again"
     )
     for slug, moment in questions:

@@ -58,8 +58,8 @@ def read(path: Path) -> list[Foreign]:
     records = read_records(path)
     if not any(_is_ours(record) for record in records):
         raise UnusableInput(
-            f"{path}: {len(records)} records, and none has a label of ASReview (a column asreview_label or "
-            "included, or in RIS a note ASReview_relevant). Export the results from ASReview as CSV or RIS."
+            f"{path}: none of the {len(records)} records has a label from ASReview (a column asreview_label or "
+            "included; in RIS, a note ASReview_relevant). Export the results from ASReview as CSV or RIS."
         )
     return [_record(path, record) for record in records]
 
@@ -123,13 +123,13 @@ def _decision(path: Path, record: Record) -> Decision | None:
         value = record.fields[name].strip().casefold()
         if value not in _MEANS:
             raise UnusableInput(
-                f"{path}: {record.place}: {name}: {record.fields[name][:40]!r} is not a label. It is 1, 0 or empty."
+                f"{path}: {record.place}: {name}: {record.fields[name][:40]!r} is not a label. Use 1, 0 or nothing."
             )
         return _MEANS[value]
     marks = _marks(record)
     if len(marks) > 1:
         raise UnusableInput(
-            f"{path}: {record.place}: has {' and '.join(sorted(marks))} at once. Leave the one that holds."
+            f"{path}: {record.place}: has both {' and '.join(sorted(marks))}. Keep the right one."
         )
     return _MARKS[marks.pop()] if marks else None
 

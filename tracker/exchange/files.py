@@ -20,7 +20,7 @@ _SEPARATOR = re.compile(r'"?sep=([,;|\t])"?[ \t]*\r?\n', re.IGNORECASE)
 MOST_BYTES = 256 * 2**20
 _MARKS = {
     b"PK\x03\x04": "a ZIP or Excel file",
-    b"\xd0\xcf\x11\xe0": "an Excel file of before 2007",
+    b"\xd0\xcf\x11\xe0": "an Excel file from before 2007",
     b"%PDF": "a PDF",
     b"SQLite format 3\x00": "a database",
 }
@@ -49,7 +49,7 @@ def read_bytes(path: Path) -> bytes:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read ({error.strerror}).") from None
     if len(data) > MOST_BYTES:
-        raise UnusableInput(f"{path}: more than {MOST_BYTES // 2**20} MB. Divide it.")
+        raise UnusableInput(f"{path}: larger than {MOST_BYTES // 2**20} MB. Split it.")
     return data
 
 
@@ -61,12 +61,14 @@ def read_text(path: Path) -> str:
 def _decoded(path: Path, data: bytes) -> str:
     for mark, what in _MARKS.items():
         if data.startswith(mark):
-            raise UnusableInput(f"{path}: this is {what}. Give the CSV or RIS file (from a ZIP, unpacked).")
+            raise UnusableInput(
+                f"{path}: this is {what}. Give a CSV or RIS file instead (unpack a ZIP first)."
+            )
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         try:
             return data.decode("utf-16")
         except UnicodeDecodeError:
-            raise UnusableInput(f"{path}: not whole UTF-16. Save it as UTF-8, then try again.") from None
+            raise UnusableInput(f"{path}: invalid UTF-16. Save it as UTF-8, then try again.") from None
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -142,9 +144,9 @@ def _is_workbook(path: Path, data: bytes) -> bool:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        raise UnusableInput(f"{path}: a ZIP or Excel file that is damaged. Save it again.") from None
+        raise UnusableInput(f"{path}: this ZIP or Excel file is damaged. Save it again.") from None
     if sum(entry.file_size for entry in entries) > MOST_BYTES:
-        raise UnusableInput(f"{path}: unpacked more than {MOST_BYTES // 2**20} MB. Divide it.")
+        raise UnusableInput(f"{path}: larger than {MOST_BYTES // 2**20} MB when unpacked. Split it.")
     return any(entry.filename == "xl/workbook.xml" for entry in entries)
 
 
@@ -156,10 +158,12 @@ def _workbook(path: Path, data: bytes) -> Iterator[Record]:
             .to_python(skip_empty_area=False)
         )
     except (CalamineError, WorksheetNotFound) as error:
-        raise UnusableInput(f"{path}: not a workbook that can be read ({error}).") from None
+        raise UnusableInput(
+            f"{path}: this workbook cannot be read ({error}). Save it again, or as CSV."
+        ) from None
     names = [_cell(cell).strip().casefold() for cell in rows[0]] if rows else []
     if not any(names):
-        raise UnusableInput(f"{path}: row 1: no names of columns.")
+        raise UnusableInput(f"{path}: row 1: no column names. Add them.")
     for number, row in enumerate(rows[1:], 2):
         cells = [_cell(cell) for cell in row]
         if any(cells):
@@ -177,11 +181,11 @@ def _ris(path: Path, text: str) -> Iterator[Record]:
     try:
         entries = rispy.RisParser().parse_lines(iter(re.split(r"\r\n|\r|\n", text)))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UnusableInput(f"{path}: not RIS as its readers know it ({error}).") from None
+        raise UnusableInput(f"{path}: not valid RIS ({error}). Export it again.") from None
     if len(entries) != (begun := len(re.findall(r"^TY {2}-", text, re.M))):
         # rispy leaves a record without its end out.
         raise UnusableInput(
-            f"{path}: {begun} records begin (TY), but only {len(entries)} end (ER). Is it cut off?"
+            f"{path}: {begun} records begin (TY), but only {len(entries)} end (ER). Is the file cut off?"
         )
     for number, entry in enumerate(entries, 1):
         fields = {name: value for name, value in entry.items() if isinstance(value, str)}

@@ -13,7 +13,7 @@ from typing import Any
 
 from tracker.article import ArticleKey
 from tracker.decision import Decision, Stage
-from tracker.errors import NotThere, UsageError
+from tracker.errors import NotThere, UsageError, choose_one
 from tracker.exchange.matching import Match, Sought, match
 from tracker.team import decisions, people, tagging, vocabulary
 from tracker.team.acts import Act, acting, current
@@ -166,12 +166,10 @@ class _Import:
     def _chosen(self, reviews: Mapping[str, Review]) -> Review | None:
         if self.plan.question is None:
             if any(record.decisions for record in self.records):
-                raise UsageError("the file has decisions. Say of which question they are, with --question.")
+                raise UsageError("the file has decisions. Name their question with --question.")
             return None
         if self.plan.question not in reviews:
-            raise UsageError(
-                f"there is no question {self.plan.question!r} in the database. There are: {', '.join(reviews)}."
-            )
+            raise UsageError(f"Unknown question {self.plan.question!r}. {choose_one(reviews)}")
         return reviews[self.plan.question]
 
     def _within(self, evidence: sqlite3.Connection) -> set[int] | None:
@@ -198,11 +196,9 @@ class _Import:
         if not given:
             who = f" Its reviewers are: {', '.join(sorted(names))}." if names else ""
             first = min(names, default="Alice")
-            raise UsageError(f"say whose it is, with --as NAME or --reviewer {f'{first}=NAME'!r}.{who}")
+            raise UsageError(f"say who reviewed it, with --as NAME or --reviewer {f'{first}=NAME'!r}.{who}")
         if names and (unknown := [name for name in self.plan.reviewers if name not in names]):
-            raise UsageError(
-                f"{unknown[0]!r} is not a reviewer in this file. Its reviewers are: {', '.join(sorted(names))}."
-            )
+            raise UsageError(f"Unknown reviewer {unknown[0]!r}. {choose_one(sorted(names))}")
         acts = {name: Act(act.db, people.writer(act.db, name).id, act.origin) for name in given.values()}
         return {name: acts[here] for name, here in given.items()}
 

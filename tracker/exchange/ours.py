@@ -153,11 +153,11 @@ def _check_names(path: Path, line: int, names: Any) -> None:
         what = (
             f"{str(wrong[0])[:60]!r} is {'not a column' if wrong[0] not in COLUMNS else 'missing'}"
             if wrong
-            else ("a column stands there twice")
+            else ("a column appears twice")
         )
         raise UnusableInput(
             f"{path}: line {line}: {what}. The columns are: {', '.join(COLUMNS)}. "
-            "For files of other tools, give --from."
+            "For files from other tools, add --from."
         )
 
 
@@ -183,11 +183,13 @@ def _check_fields(given: dict[str, Any], kind: str) -> None:
     for name in COLUMNS[2:]:
         value = given[name]
         if value is not None and not isinstance(value, str):
-            raise ValueError(f"{name}: {_short(value)} is not text. Write it in quotation marks, or null.")
+            raise ValueError(
+                f"{name}: {_short(value)} is not text. Put it in quotation marks, or write null."
+            )
         if not value and name in ("person", "when", *shape.needs):
-            raise ValueError(f"{name}: is empty, but a {kind} has to have one.")
+            raise ValueError(f"{name}: is empty, but a {kind} needs one. Fill it in.")
         if value and name not in ("person", "when", *shape.needs, *shape.may):
-            raise ValueError(f"{name}: a {kind} has none (found {_short(value)}). Leave it empty.")
+            raise ValueError(f"{name}: a {kind} has no {name} (found {_short(value)}). Leave it empty.")
         if value:
             _check_text(name, value)
 
@@ -196,7 +198,7 @@ def _check_values(given: dict[str, Any], kind: str) -> None:
     _check_among("stage", given["stage"], STAGES)
     if kind in ("note", "tagging") and len(given["text"] or "") > LONGEST_NOTE:
         raise ValueError(
-            f"text: has {len(given['text']):,} characters; it may have {LONGEST_NOTE:,}. Shorten it."
+            f"text: has {len(given['text']):,} characters; the limit is {LONGEST_NOTE:,}. Shorten it."
         )
     if kind == "decision":
         _check_among("value", given["value"], DECISIONS)
@@ -226,7 +228,9 @@ def _check_text(name: str, value: str) -> None:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise ValueError(f"{name}: has half a character (a lone surrogate). Write the whole of it.") from None
+        raise ValueError(
+            f"{name}: has half a character (a lone surrogate). Write the whole character."
+        ) from None
 
 
 def _check_among(name: str, value: str | None, choices: tuple[str, ...]) -> None:
@@ -370,7 +374,9 @@ class _Import:
             vocabulary.add(self.act, group, name)
             self._tags = {(tag.group, tag.name): tag for tag in vocabulary.tags(self.act.db).values()}
             if (group, name) not in self._tags:
-                raise ValueError(f"tag: {_short((group, name))} would be written otherwise. Take spaces out.")
+                raise ValueError(
+                    f"tag: {_short((group, name))} would be stored differently. Remove extra spaces."
+                )
             self.tags_added.append(f"{group}: {name}")
         return self._tags[group, name]
 

@@ -46,8 +46,8 @@ def read(path: Path) -> list[Foreign]:
     foreign = [_record(record) for record in records]
     if not any(_PART.search(note) for record in records for note in record.notes):
         raise UnusableInput(
-            f"{path}: {len(records)} records, and none has Rayyan's notes (RAYYAN-INCLUSION: …). "
-            "Export from Rayyan with decisions, labels and reasons, as CSV or RIS."
+            f"{path}: none of the {len(records)} records has Rayyan's notes (RAYYAN-INCLUSION: …). "
+            "Export from Rayyan as CSV or RIS, with decisions, labels and reasons."
         )
     return foreign
 

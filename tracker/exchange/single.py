@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from tracker.article import ArticleKey
-from tracker.errors import NotThere
+from tracker.errors import NotThere, choose_one
 from tracker.team import people, statements, tagging, vocabulary
 from tracker.team.acts import Act, acting
 from tracker.team.review import reviews
@@ -74,7 +74,9 @@ class Statements:
 
 def _check(evidence: sqlite3.Connection, pmid: ArticleKey, question: str | None) -> None:
     if not evidence.execute("select 1 from articles where pmid = :pmid", {"pmid": pmid}).fetchone():
-        raise NotThere(f"PMID {pmid} is not stored, so nothing was written. 'tracker search' finds what is.")
+        raise NotThere(
+            f"PMID {pmid} is not stored, so nothing was written. Find stored papers with 'tracker search'."
+        )
     slugs = [slug for (slug,) in evidence.execute("select slug from questions order by position, slug")]
     if question is not None and question not in slugs:
-        raise NotThere(f"there is no question {question!r} in the database. There are: {', '.join(slugs)}.")
+        raise NotThere(f"Unknown question {question!r}. {choose_one(slugs)}")

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from tracker.errors import UsageError
+from tracker.errors import UsageError, choose_one
 from tracker.evidence import questions
 from tracker.evidence.wrongclock import is_ahead
 from tracker.export.formats import FORMATS, Citation, Listing
@@ -57,13 +57,13 @@ def listing(db: sqlite3.Connection, selection: Selection) -> Listing:
     rows = db.execute("select slug, title from questions order by position, slug").fetchall()
     titles = dict(rows)
     if slug not in titles:
-        raise UsageError(f"there is no question {slug!r} in the database. There are: {', '.join(titles)}.")
+        raise UsageError(f"Unknown question {slug!r}. {choose_one(titles)}")
     standing = questions.completeness(db, slug)
     remarks = [
         f"Complete to {standing.complete_to}." if standing.complete_to else "Never searched to completion."
     ]
     if is_ahead(standing.complete_to):
-        remarks.append("That day is yet to come: a clock was wrong. The next refresh puts it right.")
+        remarks.append("That day is in the future: a clock was wrong. The next refresh corrects it.")
     if standing.incomplete_since:
         remarks.append(f"Incomplete since {standing.incomplete_since}: {standing.incomplete_reason}.")
     if questions.has_starter(db, slug):
@@ -78,7 +78,9 @@ def parse_labels(texts: Sequence[str]) -> dict[str, list[str]]:
     for text in texts:
         group, sign, value = text.partition("=")
         if not (group.strip() and sign and value.strip()):
-            raise UsageError(f"{text!r} is not a filter. Write it as GROUP=VALUE, say design=cohort study.")
+            raise UsageError(
+                f"{text!r} is not a filter. Write it as GROUP=VALUE, such as design=cohort study."
+            )
         labels.setdefault(group.strip(), []).append(value.strip())
     return labels
 
@@ -99,12 +101,11 @@ def check_filters(db: sqlite3.Connection, selection: Selection) -> None:
     where = selection.question or "the database"
     for group, values in selection.labels.items():
         if group not in choices:
-            names = ", ".join(choices) or "none yet"
-            raise UsageError(f"{where} has no label group {group!r}. There are: {names}.")
+            raise UsageError(f"{where} has no label group {group!r}. {choose_one(choices)}")
         for value in values:
             if value not in choices[group]:
-                names = ", ".join(choices[group])
-                raise UsageError(f"no article of {where} has {group}={value}. There are: {names}.")
+                known = choose_one(choices[group])
+                raise UsageError(f"no article of {where} has {group}={value}. {known}")
 
 
 @contextmanager

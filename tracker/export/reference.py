@@ -1,4 +1,4 @@
-"""One citation as plain text, for whoever copies it from an article's page: Vancouver, APA and BibTeX.
+"""One citation as plain text, to copy from an article's page: Vancouver, APA and BibTeX.
 
 Vancouver is NLM's Citing Medicine (https://www.nlm.nih.gov/citingmedicine), APA the 7th edition
 (https://apastyle.apa.org/style-grammar-guidelines/references). Their rules are CSL styles, which citeproc-py

@@ -144,7 +144,9 @@ def _fill_articles(sheet: Any, bold: Any, listing: Listing, citations: Iterable[
     sheet.freeze_panes(1, 1)
     for number, citation in enumerate(citations, 1):
         if number >= ROW_LIMIT:
-            raise UsageError(f"an Excel sheet holds {ROW_LIMIT - 1:,} articles at most. Take CSV instead.")
+            raise UsageError(
+                f"an Excel sheet holds at most {ROW_LIMIT - 1:,} articles. Export as CSV instead."
+            )
         for column, value in enumerate(row(citation, listing.label_groups)):
             if isinstance(value, int):
                 sheet.write_number(number, column, value)

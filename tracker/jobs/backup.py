@@ -100,7 +100,7 @@ def backup(settings: Settings, folder: Path | None = None, *, keep: int = KEEP) 
     paths = {name: path for name in copies.DATABASES if (path := settings.db_dir / name).is_file()}
     if not paths:
         raise UsageError(
-            f"{settings.db_dir}: there is no database to back up. Run 'tracker refresh', or give --db-dir."
+            f"{settings.db_dir}: no database to back up. Run 'tracker refresh', or choose another folder with --db-dir."
         )
     folder = _folder(settings, folder)
     with _plain_errors(folder), backing_up(folder):
@@ -131,7 +131,7 @@ def _folder(settings: Settings, given: Path | None) -> Path:
         return folder
     if not given.is_dir():
         # Not made: where a disk is not mounted, that would quietly be a folder on this one.
-        raise UsageError(f"{given}: there is no such folder. Mount its disk, or make it once with mkdir.")
+        raise UsageError(f"{given}: no such folder. Mount its disk, or create it once with mkdir.")
     return given
 
 
@@ -174,7 +174,7 @@ def _keep(db: sqlite3.Connection, name: Name, path: Path, part: Path) -> File:
         contents = copies.contents(copy, name)
     except CorruptDatabase as error:
         raise CorruptDatabase(
-            f"{path}: {error}. There is no new backup; older ones are untouched. Restore one with 'tracker restore'."
+            f"{path}: {error}. No new backup was made; older ones are unchanged. Restore one with 'tracker restore'."
         ) from None
     bytes = copy.stat().st_size
     with copy.open("rb") as source, _private(packed) as out:
@@ -183,7 +183,7 @@ def _keep(db: sqlite3.Connection, name: Name, path: Path, part: Path) -> File:
     with suppress(zstandard.ZstdError):
         if _unpack(packed, None, bytes) == sha256:
             return File(bytes=bytes, sha256=sha256, migrations=contents.migrations, counts=contents.counts)
-    raise TrackerError(f"{packed}: read back, it is not what was written. Check the disk.")
+    raise TrackerError(f"{packed}: what was read back differs from what was written. Check the disk.")
 
 
 def _compress(source: Any, out: Any, bytes: int) -> str:
@@ -202,8 +202,8 @@ def _check_room(folder: Path, sizes: Sequence[int]) -> None:
     needed, free = max(sizes) + sum(sizes) // 2, shutil.disk_usage(folder).free
     if free < needed:
         raise TrackerError(
-            f"{folder}: a backup needs up to {megabytes(needed)} there, and {megabytes(free)} are free. Make room, or "
-            "give a folder on another disk. Older backups are untouched."
+            f"{folder}: a backup needs up to {megabytes(needed)}, but only {megabytes(free)} are free. Make room, or "
+            "choose a folder on another disk. Older backups are unchanged."
         )
 
 
@@ -214,13 +214,13 @@ def _losses(made: Backup, earlier: Sequence[Backup]) -> Iterator[str]:
         if last is None:
             continue
         if name not in made.files:
-            yield f"there is no {name} any more; {last.folder} is the last backup that has it, and is kept"
+            yield f"{name} no longer exists; {last.folder} is the last backup that has it, and is kept"
         elif (now_has := made.files[name].counts.get("events", 0)) < (
             had := last.files[name].counts.get("events", 0)
         ):
             yield (
-                f"{name} has {now_has:,} events, and {last.folder} has {had:,}, although the log only ever grows. "
-                "If you have not restored an older backup, find out why, and keep that one elsewhere"
+                f"{name} has {now_has:,} events, but {last.folder} has {had:,}, and the log only ever grows. "
+                "Unless you restored an older backup, find out why, and keep a copy of that backup elsewhere"
             )
 
 
@@ -228,10 +228,10 @@ def _ahead(backups: Sequence[Backup]) -> Iterator[str]:
     """By its name each would be the newest for months. How old it is nobody knows, so it is not deleted."""
     for backup in backups:
         if is_ahead(backup.moment):
-            yield f"{backup.folder}: a time yet to come, as a clock was wrong. It is kept until you delete it"
+            yield f"{backup.folder}: its time is in the future, as a clock was wrong. It is kept until you delete it"
 
 
-# -- those that there are ----------------------------------------------------------------------
+# -- the backups of a folder ----------------------------------------------------------------------
 
 
 def list_backups(folder: Path) -> list[Backup]:
@@ -259,17 +259,19 @@ def find(settings: Settings, wanted: str, only: Name | None = None) -> Backup:
         backups = [backup for backup in list_backups(folder) if not only or only in backup.files]
         if not backups:
             raise UnusableInput(
-                f"{folder}: there is no backup{f' with {only}' if only else ''}. Give a path."
+                f"{folder}: no backup found{f' with {only}' if only else ''}. Give the path of one."
             )
         return max(backups, key=lambda backup: (not is_ahead(backup.moment), backup.moment))
     path = Path(wanted)
     if not path.exists() and NAME.fullmatch(wanted):
         path = folder / wanted
     if path.is_dir() and not (path / MANIFEST).exists() and (inside := list_backups(path)):
-        raise UnusableInput(f"{path}: these are {len(inside)} backups. The newest is {inside[-1].folder}.")
+        raise UnusableInput(
+            f"{path}: a folder of {len(inside)} backups. Give one of them; the newest is {inside[-1].folder}."
+        )
     chosen = Backup(path, _manifest(path))
     if only and only not in chosen.files:
-        raise UnusableInput(f"{path}: {only} is not in this backup.")
+        raise UnusableInput(f"{path}: this backup has no {only}. Choose another backup.")
     return chosen
 
 
@@ -277,14 +279,17 @@ def _manifest(folder: Path) -> Manifest:
     try:
         text = read_regular(folder / MANIFEST, LONGEST_MANIFEST)
     except OSError as error:
-        raise UnusableInput(f"{folder}: no backup of ours ({MANIFEST}: {error.strerror}).") from None
+        raise UnusableInput(
+            f"{folder}: not a backup made by tracker ({MANIFEST}: {error.strerror}). Choose another folder."
+        ) from None
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise UnusableInput(
-            f"{folder / MANIFEST}: damaged, or of a later version ({where or 'JSON'}: {first['msg']})."
+            f"{folder / MANIFEST}: damaged, or made by a later version ({where or 'JSON'}: {first['msg']}). "
+            "Choose another backup."
         ) from None
 
 
@@ -306,7 +311,7 @@ def _rotate(made: Backup, earlier: Sequence[Backup], keep: int) -> tuple[list[st
                 shutil.rmtree(part)
                 deleted.append(backup.folder.name)
             except OSError as error:
-                remarks.append(f"{backup.folder}: an old backup that cannot be deleted ({error.strerror})")
+                remarks.append(f"{backup.folder}: this old backup cannot be deleted ({error.strerror})")
     return deleted, remarks
 
 
@@ -371,12 +376,13 @@ def _take_from(backup: Backup, name: Name, target: Path) -> None:
     free = shutil.disk_usage(target.parent).free
     if free < file.bytes:
         raise TrackerError(
-            f"{target.parent.parent}: {name} needs {megabytes(file.bytes)}, and {megabytes(free)} are free. Make room."
+            f"{target.parent.parent}: {name} needs {megabytes(file.bytes)}, but only {megabytes(free)} are free. "
+            "Make room."
         )
     untouched = "Nothing was changed. Restore another backup"
     try:
         if _unpack(packed, target, file.bytes) != file.sha256:
-            raise UnusableInput(f"{packed}: damaged: not what the manifest says. {untouched}.")
+            raise UnusableInput(f"{packed}: damaged: it differs from the manifest. {untouched}.")
         copies.contents(target, name)
     except zstandard.ZstdError as error:
         raise UnusableInput(f"{packed}: damaged ({error}). {untouched}.") from None

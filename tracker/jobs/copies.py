@@ -96,14 +96,14 @@ def contents(path: Path, name: Name) -> Contents:
         with closing(connect.connect_read_only(path, "immutable=1")) as db:
             for check, says in (
                 ("pragma integrity_check(1)", "damaged: {}"),
-                ("pragma foreign_key_check", "damaged: a row of {} refers to one that is not there"),
+                ("pragma foreign_key_check", "damaged: a row of {} refers to a missing row"),
             ):
                 for problem, *_ in db.execute(check):
                     if problem != "ok":
                         raise CorruptDatabase(says.format(" ".join(str(problem).split())))
             applied = connect.applied_steps(db, path, database.schema)
             if not applied:
-                raise CorruptDatabase("it has none of our tables")
+                raise CorruptDatabase("it has no tables of evidence-tracker")
             connect.check_ours(db, database.schema)
             counts = {
                 table: int(db.execute(f"select count(*) from {table}").fetchone()[0])
@@ -133,7 +133,7 @@ def take_out_of_use(path: Path) -> None:
                         raise
                     if time.monotonic() > deadline:
                         raise LockHeld(
-                            f"{path}: another process has it open, most likely the site. Stop it ('tracker serve'), "
+                            f"{path}: another process has it open, probably the site. Stop 'tracker serve', "
                             "then restore. Nothing was changed."
                         ) from None
                     time.sleep(0.1)

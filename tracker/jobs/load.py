@@ -272,7 +272,7 @@ def _format_of(path: Path) -> str:
     shown = begins[:40]
     raise UnusableInput(
         f"{path}: neither PubMed XML nor MEDLINE text (it begins {shown!r}). "
-        "In PubMed, choose 'Send to: Citation manager', or save as PubMed format."
+        "In PubMed, choose 'Send to: Citation manager', or save in PubMed format."
     )
 
 

@@ -38,7 +38,7 @@ def _held(path: Path, otherwise: str) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise LockHeld(f"{path}: {otherwise}. Try again when it is done.") from None
+        raise LockHeld(f"{path}: {otherwise}. Try again when it has finished.") from None
     except OSError as error:
         raise _unwritable(path.parent, error) from None
     try:
@@ -49,5 +49,5 @@ def _held(path: Path, otherwise: str) -> Iterator[None]:
 
 def _unwritable(folder: Path, error: OSError) -> UsageError:
     return UsageError(
-        f"{folder}: cannot be written ({error.strerror}). Check the folder and its owner, or give another."
+        f"{folder}: cannot be written ({error.strerror}). Check the folder and its owner, or choose another."
     )

@@ -11,8 +11,9 @@ import json
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,29 @@ WITHDRAWN = '"retracted publication"[pt] OR "expression of concern"[pt]'
 DROPPED, BROKEN = ("PhraseNotFound", "PhraseIgnored"), ("QuotedPhraseNotFound",)
 # What PubMed may remark without having changed what was searched for.
 HARMLESS = "OutputMessage: No items found"
-# Reasons that end so are permanent: only an edit of the question's file helps.
-TO_EDIT = ("Check the strategy", "Correct or remove the words")
-# Nor does another run help where the service says this.
-FINAL = "Asking again would not help"
 # A search that suddenly finds less than half is believed when the next one finds as few.
 PLAUSIBLE_DROP, SMALL = 0.5, 20
 SECONDS_A_BATCH = 3.0
+
+
+class Remedy(StrEnum):
+    """What makes an incomplete question complete, the most urgent first."""
+
+    EDIT = "edit"
+    RUN_AGAIN = "run again"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a question is incomplete, and what helps."""
+
+    text: str
+    remedy: Remedy = Remedy.RUN_AGAIN
+
+    @classmethod
+    def of(cls, error: ServiceError) -> Reason:
+        return cls(str(error), Remedy.NONE if error.final else Remedy.RUN_AGAIN)
 
 
 @dataclass(slots=True)
@@ -65,7 +82,7 @@ class Progress:
     changed: int = 0
     notices: int = 0
     seeds_missing: list[Pmid] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
+    failures: list[Reason] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
     @property
@@ -76,7 +93,15 @@ class Progress:
     def complete(self) -> bool:
         return not self.failures
 
-    def fail(self, reason: str) -> None:
+    @property
+    def reasons(self) -> list[str]:
+        return [failure.text for failure in self.failures]
+
+    @property
+    def remedy(self) -> Remedy | None:
+        return next((r for r in Remedy if any(failure.remedy is r for failure in self.failures)), None)
+
+    def fail(self, reason: Reason) -> None:
         if reason not in self.failures:
             self.failures.append(reason)
 
@@ -93,7 +118,8 @@ class Progress:
             "seeds": len(self.question.all_seeds),
             "seeds_missing": self.seeds_missing,
             "complete": self.complete,
-            "reasons": self.failures,
+            "reasons": self.reasons,
+            "remedy": self.remedy,
             "remarks": self.remarks,
         }
 
@@ -126,7 +152,7 @@ class Refresh:
     @property
     def reason(self) -> str | None:
         reasons = ["interrupted"] if self.interrupted else []
-        reasons += [f"{p.slug}: {reason}" for p in self.questions for reason in p.failures]
+        reasons += [f"{p.slug}: {reason}" for p in self.questions for reason in p.reasons]
         return "; ".join(reasons) or None
 
     def report(self) -> dict[str, Any]:
@@ -220,7 +246,7 @@ def search_in_full(job: Refresh) -> None:
         try:
             progress.search = job.pubmed.search(progress.question.strategy)
         except ServiceError as error:
-            progress.fail(str(error))
+            progress.fail(Reason.of(error))
             _log_failed_search(job, progress, started, str(error))
             continue
         job.console.say(f"{progress.slug}: PubMed counts {progress.search.count:,} records")
@@ -229,10 +255,10 @@ def search_in_full(job: Refresh) -> None:
         progress.found = frozenset(progress.search.pmids)
 
 
-def _problems(job: Refresh, progress: Progress, search: SearchResult) -> Iterable[str]:
+def _problems(job: Refresh, progress: Progress, search: SearchResult) -> Iterable[Reason]:
     """Why the answer must not be used; what PubMed merely remarked is kept for the report."""
     if search.reason:
-        yield search.reason
+        yield Reason(search.reason)
     phrases: dict[str, list[str]] = {}
     for remark in (*search.errors, *search.warnings):
         kind, _, phrase = remark.partition(": ")
@@ -242,7 +268,9 @@ def _problems(job: Refresh, progress: Progress, search: SearchResult) -> Iterabl
         elif remark.startswith(HARMLESS):
             progress.remarks.append(remark)
         else:
-            yield f"PubMed did not search for what was meant ({remark}). Check the strategy"
+            yield Reason(
+                f"PubMed did not run the search as written ({remark}). Check the strategy", Remedy.EDIT
+            )
     yield from _lost_parts(progress.question, phrases)
     before = len(store.matching(job.db, progress.slug))
     if before < SMALL or search.count >= before * PLAUSIBLE_DROP:
@@ -250,13 +278,13 @@ def _problems(job: Refresh, progress: Progress, search: SearchResult) -> Iterabl
     strategy = progress.question.strategy_hash
     last = runs.last_count(job.db, progress.slug, strategy)
     if strategy == progress.before.strategy and (last is None or last >= before * PLAUSIBLE_DROP):
-        yield (
+        yield Reason(
             f"PubMed counted {search.count:,} records where {before:,} matched before. "
             "The next search that says the same will be believed"
         )
 
 
-def _lost_parts(question: Question, phrases: Mapping[str, Sequence[str]]) -> Iterable[str]:
+def _lost_parts(question: Question, phrases: Mapping[str, Sequence[str]]) -> Iterable[Reason]:
     """Why each part of the strategy that rests on words unknown to PubMed was not searched for as it stands."""
     if not phrases:
         return
@@ -268,25 +296,26 @@ def _lost_parts(question: Question, phrases: Mapping[str, Sequence[str]]) -> Ite
     for words, part in lost:
         named = f"PubMed does not know {', '.join(words)}"
         if part is None:
-            yield f"{named}, and we cannot tell what it searched for instead. Check the strategy"
+            yield Reason(
+                f"{named}, and we cannot tell what it searched for instead. Check the strategy", Remedy.EDIT
+            )
             continue
         text = question.strategy[part.start : part.end]
         line = next((f"search.{name}" for name, query in question.search if text in query), "the strategy")
-        yield f"{named}, so it searched for something other than what {line} says. Correct or remove the words"
+        yield Reason(
+            f"{named}, so it searched for something other than what {line} says. Correct or remove the words",
+            Remedy.EDIT,
+        )
 
 
 def what_helps(report: Mapping[str, Any], folder: Path) -> str:
     """What to do about an incomplete refresh: edit question files of ``folder``, or run it again."""
-    reasons = [(row["question"], reason) for row in report["questions"] for reason in row["reasons"]]
-    if files := dict.fromkeys(str(folder / f"{slug}.yml") for slug, reason in reasons if _to_edit(reason)):
+    remedies = {row["question"]: row["remedy"] for row in report["questions"]}
+    if files := [str(folder / f"{slug}.yml") for slug, remedy in remedies.items() if remedy == Remedy.EDIT]:
         return f"Edit {', '.join(files)}, then run it again."
-    if report["interrupted"] or any(FINAL not in reason for _, reason in reasons):
+    if report["interrupted"] or Remedy.RUN_AGAIN in remedies.values():
         return "Run it again to continue."
     return "Running it again does not help."
-
-
-def _to_edit(reason: str) -> bool:
-    return reason.endswith(TO_EDIT)
 
 
 def _log_failed_search(job: Refresh, progress: Progress, started: str, reason: str) -> None:
@@ -342,7 +371,7 @@ def _log_comparison(job: Refresh, progress: Progress) -> None:
         entered=len(progress.entering),
         left_count=len(progress.left),
         kept=len(progress.kept),
-        reason="; ".join(progress.failures) or None,
+        reason="; ".join(progress.reasons) or None,
         started=job.started,
         **_answer(search),
     )
@@ -373,10 +402,11 @@ def _look_for_altered(job: Refresh, progress: Progress) -> None:
     try:
         search = job.pubmed.search(f"({progress.question.strategy}) AND ({wanted})")
     except ServiceError as error:
-        progress.fail(f"retractions could not be searched for: {error}")
+        reason = Reason.of(error)
+        progress.fail(replace(reason, text=f"retractions could not be searched for: {reason.text}"))
         return
     if search.reason:
-        progress.fail(f"retractions could not be searched for: {search.reason}")
+        progress.fail(Reason(f"retractions could not be searched for: {search.reason}"))
     with connect.transaction(job.db):
         runs.log_search(
             job.db,
@@ -445,12 +475,12 @@ def fetch(job: Refresh) -> None:
                 _store(job, job.pubmed.fetch_batch(batch))
                 failed_in_a_row = 0
             except ServiceError as error:
-                _blame(job, batch, str(error))
+                _blame(job, batch, Reason.of(error))
                 failed_in_a_row += 1
             advance(len(batch))
             if failed_in_a_row == 2:
                 rest = [pmid for left_over in batches[number + 1 :] for pmid in left_over]
-                _blame(job, rest, "not fetched because PubMed kept failing")
+                _blame(job, rest, Reason("not fetched because PubMed kept failing"))
                 return
 
 
@@ -494,7 +524,7 @@ def _store(job: Refresh, batch: FetchedBatch) -> None:
     job.totals["missing"] += len(batch.missing)
     job.totals["refused"] += len(refused)
     for pmid, reason in refused.items():
-        _blame(job, [pmid], f"PMID {pmid} cannot be read: {reason}")
+        _blame(job, [pmid], Reason(f"PMID {pmid} cannot be read: {reason}"))
     _note_undelivered(job, batch.missing)
 
 
@@ -503,7 +533,7 @@ def _note_undelivered(job: Refresh, pmids: Sequence[Pmid]) -> None:
     states = records.states(job.db, pmids)
     entering = {pmid for progress in job.questions for pmid in progress.entering}
     hoped_for = [pmid for pmid in pmids if pmid in entering and not states[pmid].gone]
-    _blame(job, hoped_for, "listed but not delivered")
+    _blame(job, hoped_for, Reason("listed but not delivered"))
     for progress in job.questions:
         for pmid in progress.entering.intersection(pmids).difference(hoped_for):
             progress.remarks.append(f"PubMed lists PMID {pmid}, but again did not deliver it")
@@ -538,7 +568,7 @@ def _count(job: Refresh, stored: ingest.Stored, pmids: set[Pmid]) -> None:
         progress.notices += len(mine.intersection(stored.noticed))
 
 
-def _blame(job: Refresh, pmids: Sequence[Pmid], reason: str) -> None:
+def _blame(job: Refresh, pmids: Sequence[Pmid], reason: Reason) -> None:
     """What could not be had leaves each question that it belongs to incomplete."""
     if not pmids:
         return
@@ -546,7 +576,7 @@ def _blame(job: Refresh, pmids: Sequence[Pmid], reason: str) -> None:
     for progress in job.questions:
         mine = [p for p in pmids if p in progress.entering or progress.slug in belongs.get(p, ())]
         if mine:
-            progress.fail(f"{_plural(len(mine), 'record')} missing ({reason})")
+            progress.fail(replace(reason, text=f"{_plural(len(mine), 'record')} missing ({reason.text})"))
 
 
 # -- 4. enrichment has its own issue; 5. close: the watermark last ---------------------------------
@@ -556,7 +586,7 @@ def close(job: Refresh) -> None:
     with connect.transaction(job.db) as db:
         for progress in job.questions:
             if job.interrupted:
-                progress.fail("interrupted")
+                progress.fail(Reason("interrupted"))
             if progress.complete and progress.before.complete_to is None:
                 starter.leave_question(db, progress.slug)
         for progress in job.questions:
@@ -564,7 +594,7 @@ def close(job: Refresh) -> None:
                 store.complete(db, progress.question, job.started, progress.found)
                 _check_seeds(job, progress)
             else:
-                store.incomplete(db, progress.slug, job.started, "; ".join(progress.failures))
+                store.incomplete(db, progress.slug, job.started, "; ".join(progress.reasons))
         report = job.report()
         runs.finish(db, job.run, report["outcome"], job.reason, report)
     connect.tidy(job.db, job.console.say)
@@ -575,7 +605,7 @@ def _check_seeds(job: Refresh, progress: Progress) -> None:
         if not found:
             progress.seeds_missing.append(pmid)
         elif record_title:
-            progress.remarks.append(f"seed {pmid} has another title in PubMed: {record_title}")
+            progress.remarks.append(f"seed {pmid} has a different title in PubMed: {record_title}")
 
 
 def _abandon(job: Refresh, error: BaseException) -> None:

@@ -46,14 +46,14 @@ def remarks(settings: Settings, backups: Path | None = None) -> Iterator[str]:
     """What is missing here for the recipe to work: sentences."""
     bare = load_settings(environ={})
     if not settings.email:
-        yield "TRACKER_EMAIL is not set, and without it no refresh runs. Put it into .env of this folder."
+        yield "TRACKER_EMAIL is not set, and no refresh runs without it. Add it to .env in this folder."
     for name, variable in VARIABLES.items():
         if getattr(settings, name) != getattr(bare, name):
-            yield f"{variable} is set in this shell only. Put it into .env of this folder, or no job will see it."
+            yield f"{variable} is set in this shell only. Add it to .env in this folder, or no job will see it."
     if not settings.db_dir.is_dir():
-        yield f"there is no folder {settings.db_dir} yet. Run 'tracker refresh' once by hand."
+        yield f"{settings.db_dir}: no such folder yet. Run 'tracker refresh' once by hand."
     if backups and not backups.is_dir():
-        yield f"there is no folder {backups} yet, and no backup makes it. Mount its disk, or make it once."
+        yield f"{backups}: no such folder yet, and a backup does not create it. Mount its disk, or create it once."
 
 
 def _template(name: str) -> str:

@@ -45,7 +45,7 @@ def load_starter(settings: Settings, questions: Sequence[Question], console: Con
             db.close()
     if loaded:
         console.say(
-            f"{loaded} starter citations loaded: samples, not search results; a refresh replaces them"
+            f"{loaded} starter citations loaded. They are samples, not search results; a refresh replaces them"
         )
     return loaded
 

@@ -25,8 +25,8 @@ QUICK = Backoff(tries=2, first=0.5, most=1.0)
 QUICK_SECONDS = 10.0
 DOTENV = Path(".env")
 WHY_EMAIL = (
-    "NCBI asks everybody who uses PubMed by program for an e-mail address. Yours is kept in .env in this\n"
-    "folder and sent to NCBI with each request, to nobody else."
+    "NCBI asks every program that uses PubMed for its user's e-mail address. Yours is kept in .env in this\n"
+    "folder and sent to NCBI with each request, and to nobody else."
 )
 
 
@@ -67,7 +67,7 @@ def brought_up_to_date(settings: Settings, questions: Sequence[Question], consol
 def what_is_lacking(settings: Settings) -> str | None:
     """What a refresh would need and has not got; None where PubMed answers."""
     if not settings.email:
-        return "no e-mail address is set, and NCBI asks for one. Put TRACKER_EMAIL=you@example.org into .env."
+        return "no e-mail address is set, and NCBI asks for one. Add TRACKER_EMAIL=you@example.org to .env."
     impatient = replace(settings, timeout=min(settings.timeout, QUICK_SECONDS))
     try:
         with PubMed(impatient, backoff=QUICK) as pubmed:
@@ -104,14 +104,16 @@ def ask_for_email(settings: Settings, console: Console) -> Settings:
             try:
                 keep_email(answer)
             except OSError as error:
-                console.say(f"{DOTENV}: cannot be written ({error.strerror}); the address is used this once")
+                console.say(
+                    f"{DOTENV}: cannot be written ({error.strerror}); the address is used this time only"
+                )
             return replace(settings, email=answer)
         console.say(f"{answer!r} is not an e-mail address.")
     return settings
 
 
 def _answer() -> str:
-    sys.stderr.write("E-mail address (Enter to go on without): ")
+    sys.stderr.write("E-mail address (press Enter to continue without one): ")
     sys.stderr.flush()
     return sys.stdin.readline().strip()
 

@@ -43,7 +43,7 @@ class Failure(NamedTuple):
     """Why one try gave nothing usable.
 
     ``again`` says whether another try may help, ``answered`` whether the service itself spoke;
-    ``retry_after`` is the pause that it asked for, in seconds.
+    ``retry_after`` is the pause that it asked for, in seconds. ``final``: the request itself is at fault.
     """
 
     reason: str
@@ -51,6 +51,12 @@ class Failure(NamedTuple):
     answered: bool = False
     retry_after: float | None = None
     remedy: str = LATER
+    final: bool = False
+
+
+def request_at_fault(reason: str) -> Failure:
+    """The same request would fail whenever it is sent."""
+    return Failure(reason, again=False, answered=True, remedy=NOT_AGAIN, final=True)
 
 
 class Answer(NamedTuple):
@@ -86,7 +92,7 @@ def explain(error: Exception, timeout: float) -> Failure | UsageError:
         case requests.RequestException() | urllib3.exceptions.HTTPError() | ValueError():
             return UsageError(f"The proxy or the address of PubMed cannot be used. {CHECK_PROXY}")
         case _ if "CA cert" in text:
-            return UsageError("REQUESTS_CA_BUNDLE: there is no such file. Give it a certificate file (PEM).")
+            return UsageError("REQUESTS_CA_BUNDLE: no such file. Set it to a certificate file (PEM).")
         case _:
             return Failure("the connection was refused or lost")
 
@@ -113,7 +119,7 @@ def judge_status(answer: Answer) -> Failure | None:
         return Failure(_status_text(status), answered=status == 500, retry_after=after)
     words = None if HTML_PAGE.match(answer.body) else service_words(answer.body)
     reason = f'{_status_text(status)}, "{words}"' if words else _status_text(status)
-    return Failure(reason, again=False, answered=True, remedy=NOT_AGAIN)
+    return request_at_fault(reason)
 
 
 def _status_text(status: int) -> str:
@@ -150,12 +156,13 @@ def judge_body(body: bytes, root: bytes) -> Failure | None:
     if HTML_PAGE.match(text):
         return Failure("an HTML page instead of data")
     if (words := service_words(text)) is not None:
-        final = bool(FINAL_WORDS.search(words) or WRONG_KEY_WORDS.search(words))
-        return Failure(f'"{words}"', again=not final, answered=True, remedy=NOT_AGAIN if final else LATER)
+        if FINAL_WORDS.search(words) or WRONG_KEY_WORDS.search(words):
+            return request_at_fault(f'"{words}"')
+        return Failure(f'"{words}"', answered=True)
     if b"<!ENTITY" in text:
         return Failure("an answer that declares XML entities, which PubMed never does", answered=True)
     if b"<" + root not in text:
-        return Failure("something else than the XML asked for", answered=True)
+        return Failure("something other than the XML asked for", answered=True)
     if not re.search(rb"<(/%s\s*|%s\s*/)>$" % (root, root), text[-200:]):
         return Failure("an answer that was cut short", answered=True)
     return None

@@ -78,6 +78,6 @@ def private_folder() -> Path:
     )
     if not ours:
         raise UsageError(
-            f"{folder}: it is not a folder of yours alone. Remove it, or set TMPDIR to a folder of your own."
+            f"{folder}: this folder does not belong to you alone. Remove it, or set TMPDIR to a folder of your own."
         )
     return folder

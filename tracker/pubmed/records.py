@@ -79,7 +79,7 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
             else:
                 yield file
     except FileNotFoundError:
-        raise UnusableInput(f"{path}: there is no such file.") from None
+        raise UnusableInput(f"{path}: no such file. Check the name.") from None
     except IsADirectoryError:
         raise UnusableInput(f"{path}: this is a folder. Name the files in it.") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -160,7 +160,7 @@ class _Window:
         return self._data[self._at : self._at + 60].decode("utf-8", "replace")
 
     def token(self) -> re.Match[bytes] | None:
-        """The next token; None at the end, or where what follows makes no sense however it goes on."""
+        """The next token; None at the end, or if what follows cannot make sense however it continues."""
         while (match := _TOKEN.match(self._data, self._at)) is None:
             if len(self._data) - self._at > CHUNK or not self._read_on():
                 return None

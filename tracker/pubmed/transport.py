@@ -27,7 +27,6 @@ from Bio import Entrez
 
 from tracker.errors import ServiceError, TrackerError, UsageError
 from tracker.pubmed.failures import (
-    NOT_AGAIN,
     WRONG_KEY,
     WRONG_KEY_WORDS,
     Answer,
@@ -35,6 +34,7 @@ from tracker.pubmed.failures import (
     explain,
     judge_body,
     judge_status,
+    request_at_fault,
 )
 from tracker.pubmed.pace import Pace
 from tracker.settings import NCBI_EUTILS, TOOL, Settings
@@ -62,8 +62,8 @@ class UnusableAnswer(ServiceError):
     ``reason`` is the short form: what came, in the service's own words where it had any.
     """
 
-    def __init__(self, message: str, reason: str) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, reason: str, *, final: bool = False) -> None:
+        super().__init__(message, final=final)
         self.reason = reason
 
 
@@ -213,7 +213,9 @@ class Transport:
         message = (
             f"{who} did not answer {DEEDS[utility]} ({utility}): {failure.reason}{after}. {failure.remedy}"
         )
-        return UnusableAnswer(message, failure.reason) if failure.answered else ServiceError(message)
+        if failure.answered:
+            return UnusableAnswer(message, failure.reason, final=failure.final)
+        return ServiceError(message, final=failure.final)
 
     def _without_key(self, body: bytes) -> bytes:
         """What a complaint may be quoted from, should the service repeat the key in it."""
@@ -271,7 +273,7 @@ def _read_bounded(response: requests.Response) -> bytes:
         body += chunk
         if len(body) > MAX_BODY:
             reason = f"an answer of more than {MAX_BODY:,} bytes"
-            raise _Failed(Failure(reason, again=False, answered=True, remedy=NOT_AGAIN))
+            raise _Failed(request_at_fault(reason))
     return bytes(body)
 
 

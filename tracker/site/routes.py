@@ -114,7 +114,7 @@ TAKEN = frozenset(match[1] for route in ROUTES if (match := re.match(r"\^(/[a-z-
 
 
 def registered() -> Iterator[tuple[str, View]]:
-    """What Datasette is given: each address of ours with what answers there, in the table's order."""
+    """The routes for Datasette: each of our addresses with its view, in the table's order."""
     return ((route.path, _view(route)) for route in ROUTES if route.read or route.write)
 
 

@@ -190,7 +190,7 @@ def undo(
     finally:
         act.db.row_factory = factory
     if any(event["kind"] not in STATEMENTS for event in events):
-        raise Refused("This changed the vocabulary or an account as well, and is undone there.")
+        raise Refused("This also changed the vocabulary or an account. Undo it there.")
     act.undoes = batch
     undone = changed = 0
     for event in events:

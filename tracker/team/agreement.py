@@ -62,7 +62,7 @@ def of_table(table: Sequence[Sequence[int]], categories: Sequence[str]) -> Agree
     n = sum(map(sum, counts))
     agreement = Agreement(tuple(categories), counts, n)
     if not n:
-        return agreement._replace(why_not="Both have decided on no record yet.")
+        return agreement._replace(why_not="The two have not decided on the same record yet.")
     each = range(len(categories))
     share = [[Fraction(number, n) for number in row] for row in counts]
     rows = [sum(share[i]) for i in each]
@@ -78,7 +78,7 @@ def of_table(table: Sequence[Sequence[int]], categories: Sequence[str]) -> Agree
         )
     if expected == 1:
         return agreement._replace(
-            why_not="Both put every record into the same category, so that nothing is left for kappa to measure."
+            why_not="Both put every record into the same category, so kappa cannot be computed."
         )
     kappa = (observed - expected) / (1 - expected)
     # Equation 13 of Fleiss, Cohen and Everitt, without weights. In fractions, so that nought is nought.
@@ -90,7 +90,7 @@ def of_table(table: Sequence[Sequence[int]], categories: Sequence[str]) -> Agree
     agreement = agreement._replace(kappa=float(kappa))
     if not variance:
         return agreement._replace(
-            why_not="The interval is not known: the formula is one for large samples, and would give it no width."
+            why_not="The interval is unknown: the formula is for large samples, and would give an interval of no width."
         )
     error = sqrt(variance)
     return agreement._replace(

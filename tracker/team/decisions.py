@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from tracker.article import ArticleKey
 from tracker.decision import DECISIONS, STAGES, Decision, Stage
-from tracker.errors import Refused, UsageError, either
+from tracker.errors import Refused, UsageError, choose_one, either
 from tracker.evidence.cache import Cache
 from tracker.team.acts import Act, current
 from tracker.team.blind import is_unsealed, unseal
@@ -73,8 +73,8 @@ def decide(
         return False
     if was is not UNSAID and (mine or {}).get("decision") != was:
         raise Refused(
-            f"PMID {pmid}: your decision there is {(mine or {}).get('decision') or 'none'} by now, not "
-            f"{was or 'none'}. Look again, then decide."
+            f"PMID {pmid}: your decision is now {(mine or {}).get('decision') or 'none'}, not "
+            f"{was or 'none'}. Reload the page, then decide."
         )
     check_form(review, stage, decision, reason)
     others = people_who_decided(act.db, review, pmid, stage) - {act.person}
@@ -97,15 +97,11 @@ def check_form(review: Review, stage: str, decision: str | None, reason: str | N
     if decision not in DECISIONS:
         raise UsageError(f"Unknown decision {decision!r}. Use {either(DECISIONS)}.")
     if reason and decision != "exclude":
-        raise UsageError("Only an exclusion has a reason. Leave it out, or exclude.")
+        raise UsageError("Only an exclusion has a reason. Remove the reason, or exclude.")
     if reason and reason not in review.reasons:
-        raise UsageError(
-            f"Unknown reason {reason!r}. This question's reasons are: {', '.join(review.reasons) or 'none'}."
-        )
+        raise UsageError(f"Unknown reason {reason!r}. {choose_one(review.reasons)}")
     if decision == "exclude" and stage == "full-text" and review.reasons and not reason:
-        raise UsageError(
-            f"An exclusion at the full text needs a reason. There are: {', '.join(review.reasons)}."
-        )
+        raise UsageError(f"An exclusion at full text needs a reason. {choose_one(review.reasons)}")
 
 
 def _check_dual(
@@ -122,7 +118,7 @@ def _check_dual(
     if len(others) >= REVIEWERS or (mine and others and is_unsealed(act.db, review, pmid, stage)):
         verb = "changed" if mine else "made"
         raise Refused(
-            f"PMID {pmid}: two people have decided, so nothing can be {verb} there any more. A lead can settle it."
+            f"PMID {pmid}: two people have decided, so no decision can be {verb}. A lead can settle it."
         )
     if withdrawing:
         return
@@ -130,7 +126,9 @@ def _check_dual(
         "include",
         "unsure",
     ):
-        raise Refused(f"PMID {pmid}: the full text comes after two people let it pass by title and abstract.")
+        raise Refused(
+            f"PMID {pmid}: it must pass title and abstract before anybody decides on the full text."
+        )
 
 
 def settle(
@@ -151,18 +149,18 @@ def settle(
     """
     check_form(review, stage, decision, reason)
     if decision == "unsure":
-        raise UsageError("A conflict is settled by include or exclude.")
+        raise UsageError("Settle a conflict by include or exclude.")
     if not why.strip():
-        raise UsageError("Say why: who reads the log later has only that.")
+        raise UsageError("Say why: the log keeps your reason.")
     if len(people_who_decided(act.db, review, pmid, stage)) < REVIEWERS:
-        raise Refused(f"PMID {pmid}: two people have to decide before a lead settles.")
+        raise Refused(f"PMID {pmid}: two people must decide before a lead can settle.")
     key = {"pmid": pmid, "question": review.question, "stage": stage}
     says = {"decision": decision, "reason": reason or None, "why": why.strip(), "person": act.person}
     there = current(act.db, "settlement", key) or {}
     is_so = all(there.get(name) == value for name, value in says.items())
     if was is not UNSAID and there.get("decision") != was and not is_so:
         by_now = f"settled as {there['decision']}" if there else "not settled"
-        raise Refused(f"PMID {pmid}: it is {by_now} by now. Look again, then settle.")
+        raise Refused(f"PMID {pmid}: it is now {by_now}. Reload the page, then settle.")
     return act.put("settle", "settlement", key, says)
 
 

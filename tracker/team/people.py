@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from tracker.clock import now
-from tracker.errors import Refused, UsageError, either
+from tracker.errors import Refused, UsageError, choose_one, either
 from tracker.team.acts import Act
 
 Role = Literal["reader", "tagger", "lead", "admin"]
@@ -85,8 +85,8 @@ def named(db: sqlite3.Connection, name: str) -> Person:
     """Raises UsageError where nobody is called so."""
     person = by_name(db, name)
     if not person:
-        known = ", ".join(somebody.name for somebody in everybody(db)) or "nobody yet"
-        raise UsageError(f"there is nobody called {name!r}. There is: {known}.")
+        known = choose_one(somebody.name for somebody in everybody(db))
+        raise UsageError(f"Unknown person {name!r}. {known}")
     return person
 
 
@@ -94,9 +94,9 @@ def writer(db: sqlite3.Connection, name: str) -> Person:
     """Whoever the command line writes for. Raises UsageError where nobody is called so, Refused where they may not."""
     person = named(db, name)
     if person.disabled:
-        raise Refused(f"{name} is disabled since {person.disabled}, so nothing is written in their name.")
+        raise Refused(f"{name} has been disabled since {person.disabled}. An admin can enable the account.")
     if not person.may("tagger"):
-        raise Refused(f"{name} is a {person.role}, who may only look. An admin can make them a tagger.")
+        raise Refused(f"{name} is a {person.role} and may only read. An admin can make them a tagger.")
     return person
 
 
@@ -134,11 +134,11 @@ def check_new(db: sqlite3.Connection, name: str, role: str, identity: str | None
     """Raises UsageError as ``add`` does."""
     if not NAME.fullmatch(name):
         raise UsageError(
-            f"{name!r} is not a valid name: use small letters, digits, '.', '_' and '-', 64 at most, say 'a.meier'."
+            f"{name!r} is not a valid name: use small letters, digits, '.', '_' and '-', 64 at most, such as 'a.meier'."
         )
     check_role(role)
     if by_name(db, name):
-        raise UsageError(f"there is somebody called {name!r} already. Names stay with the log; take another.")
+        raise UsageError(f"the name {name!r} is taken. The log keeps names for good; choose another.")
     _check_identity(db, identity)
 
 
@@ -235,9 +235,9 @@ def make_token(act: Act, person: Person, name: str, scopes: Collection[str], day
     if unknown := sorted(set(scopes) - SCOPES.keys()):
         raise UsageError(f"Unknown scope {unknown[0]!r}. Use {either(SCOPES)}.")
     if not scopes:
-        raise UsageError(f"give the token a scope. There are: {', '.join(SCOPES)}.")
+        raise UsageError(f"give the token a scope. Choose from: {', '.join(SCOPES)}.")
     if beyond := [scope for scope in scopes if not person.may(SCOPES[scope])]:
-        raise UsageError(f"scope {beyond[0]!r} is beyond the role of {person.name} ({person.role}).")
+        raise UsageError(f"scope {beyond[0]!r} needs a higher role than {person.name} has ({person.role}).")
     if not 1 <= days <= LONGEST_TOKEN_DAYS:
         raise UsageError(f"a token lasts from 1 to {LONGEST_TOKEN_DAYS} days, not {days}.")
     label = _clean(name)
@@ -345,9 +345,9 @@ def _check_identity(db: sqlite3.Connection, identity: str | None) -> None:
     if not identity:
         return
     if len(identity) > 200 or not identity.isprintable():
-        raise UsageError(f"identity {identity!r} cannot be: give at most 200 printable characters.")
+        raise UsageError(f"identity {identity!r} is not valid: give at most 200 printable characters.")
     if taken := by_identity(db, [identity]):
-        raise UsageError(f"identity {identity!r} is {taken.name}'s already.")
+        raise UsageError(f"identity {identity!r} already belongs to {taken.name}. Choose another.")
 
 
 def _one(db: sqlite3.Connection, condition: str, value: Any) -> Person | None:

@@ -41,7 +41,7 @@ def tag(
     Raises Refused for a tag that is retired.
     """
     if which.retired:
-        raise Refused(f"the tag {which.name!r} is retired. Reload the page for those there are.")
+        raise Refused(f"the tag {which.name!r} is retired. Choose another.")
     if which.choice == "single":
         others = act.db.execute(
             """
@@ -98,10 +98,10 @@ def change_note(
         {"id": id, "person": act.person},
     ).fetchone()
     if row is None:
-        raise NotThere(f"you have no note {id}: it was taken away, or is somebody else's.")
+        raise NotThere(f"you have no note {id}: it was deleted, or is somebody else's.")
     pmid, question, there = row
     if was is not None and _text(was, "note") != there:
-        raise Refused("the note is another by now. Reload the page, then change it.")
+        raise Refused("the note has changed since. Reload the page, then change it.")
     key = {"pmid": pmid, "question": question, "id": id, "person": act.person}
     words = _text(text, "note")
     if not words:
@@ -120,7 +120,7 @@ def review_label(
     if value is not None:
         value = _text(value, "label")
         if len(value) > 100 or "\n" in value:
-            raise UsageError("a label is one line of at most 100 characters.")
+            raise UsageError("a label must be one line of at most 100 characters.")
         if choices and value not in (*choices, machine_value, NOTHING):
             raise UsageError(f"Unknown {group.replace('_', ' ')} {value!r}. Use {either(choices)}.")
         if value == machine_value == NOTHING:
@@ -232,6 +232,6 @@ def _text(text: str, what: str) -> str:
     cleaned = text.replace("\r\n", "\n").strip()
     if len(cleaned) > LONGEST_NOTE:
         raise UsageError(
-            f"the {what} has {len(cleaned):,} characters; it may have {LONGEST_NOTE:,}. Shorten it."
+            f"the {what} has {len(cleaned):,} characters; the limit is {LONGEST_NOTE:,}. Shorten it."
         )
     return cleaned

@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from tracker import topic
-from tracker.errors import NotThere, Refused, UnusableInput, UsageError
+from tracker.errors import NotThere, Refused, UnusableInput, UsageError, choose_one
 from tracker.evidence.rows import read_rows
 from tracker.team.acts import Act, current
 from tracker.team.blind import visible
@@ -94,7 +94,7 @@ def named(db: sqlite3.Connection, name: str) -> Tag:
     if not called_so and name.isdecimal() and len(name) < 16 and int(name) in every:
         called_so = [every[int(name)]]
     if not called_so:
-        raise NotThere(f"there is no tag {name[:80]!r}. A lead can add it.")
+        raise NotThere(f"Unknown tag {name[:80]!r}. A lead can add it.")
     return min(called_so, key=lambda tag: tag.retired is not None)
 
 
@@ -104,7 +104,7 @@ def add_group(
     """The new group's id. Raises UsageError for a name that is taken, or what cannot be."""
     name = _name(name, "group")
     if any(_same(group.name, name) for group in groups(act.db)):
-        raise UsageError(f"there is a group {name!r} already.")
+        raise UsageError(f"the group {name!r} exists already. Choose another name.")
     says = {
         "name": name,
         "description": _line(description),
@@ -143,7 +143,7 @@ def change_group(
     if name is not None and name != group.name:
         after["name"] = _name(name, "group")
         if any(_same(each.name, name) for each in groups(act.db) if each.id != group.id):
-            raise UsageError(f"there is a group {name!r} already.")
+            raise UsageError(f"the group {name!r} exists already. Choose another name.")
     if description is not None:
         after["description"] = _line(description)
     if colour is not None:
@@ -168,8 +168,8 @@ def add(act: Act, group: str, name: str, description: str = "", colour: str | No
     name = _name(name, "tag")
     of = [each for each in groups(act.db) if _same(each.name, group)]
     if not of:
-        known = ", ".join(each.name for each in groups(act.db))
-        raise NotThere(f"there is no group {group!r}. There are: {known or 'none yet'}.")
+        known = choose_one(each.name for each in groups(act.db))
+        raise NotThere(f"Unknown group {group!r}. {known}")
     _check_free(act.db, name)
     says = {
         "tag_group": of[0].id,
@@ -330,9 +330,7 @@ def _merge_as_given(act: Act, name: str, target: str, source: str) -> None:
     tag = next(tag for tag in every if _same(tag.name, name))
     into = next((tag for tag in every if _same(tag.name, target)), None)
     if into is None or into.id == tag.id:
-        raise UnusableInput(
-            f"{source}: tag {name!r}: merged_into: there is no other tag {target!r}. Correct the name."
-        )
+        raise UnusableInput(f"{source}: tag {name!r}: merged_into: unknown tag {target!r}. Correct the name.")
     if tag.merged_into == into.id:
         return
     if into.retired:
@@ -352,7 +350,7 @@ def ensure(act: Act) -> None:
 def read(text: str, source: str) -> Vocabulary:
     """Raises UnusableInput for what is no vocabulary file."""
     if len(text.encode()) > MOST_BYTES:
-        raise UnusableInput(f"{source}: more than {MOST_BYTES:,} bytes, which is not a vocabulary.")
+        raise UnusableInput(f"{source}: larger than {MOST_BYTES:,} bytes, too large for a vocabulary.")
     try:
         given = Vocabulary.model_validate(yaml.safe_load(text))
     except (yaml.YAMLError, RecursionError) as error:
@@ -366,7 +364,7 @@ def read(text: str, source: str) -> Vocabulary:
         ) from None
     for group, position in given.repeated:
         again = given.groups[group].tags[position].name
-        raise UnusableInput(f"{source}: tag {again!r} stands there twice. Rename one.")
+        raise UnusableInput(f"{source}: tag {again!r} appears twice. Rename one.")
     return given
 
 
@@ -387,18 +385,18 @@ def _as_it_is(db: sqlite3.Connection, id: int) -> dict[str, Any]:
 def _check_free(db: sqlite3.Connection, name: str) -> None:
     taken = [tag for tag in tags(db).values() if _same(tag.name, name)]
     if taken:
-        state = ", and is retired: bring it back" if taken[0].retired else ""
-        raise UsageError(f"there is a tag {taken[0].name!r} already, in {taken[0].group}{state}.")
+        state = ", and is retired. Bring it back" if taken[0].retired else ""
+        raise UsageError(f"the tag {taken[0].name!r} exists already, in {taken[0].group}{state}.")
 
 
 def _name(text: str, what: str) -> str:
     name = _line(text)
     if not name or len(name) > LONGEST_NAME:
         raise UsageError(
-            f"the {what}'s name has {len(name)} characters. Give it from 1 to {LONGEST_NAME}: {name[:80]!r}."
+            f"the {what}'s name has {len(name)} characters; it needs from 1 to {LONGEST_NAME}: {name[:80]!r}."
         )
     if name.isdecimal():
-        raise UsageError(f"{name!r} is a number. Name the {what} by words.")
+        raise UsageError(f"{name!r} is a number. Use words for the {what}'s name.")
     return name
 
 
@@ -414,7 +412,7 @@ def _colour(colour: str | None) -> str | None:
 
 def _choice(choice: str) -> str:
     if choice not in ("single", "multiple"):
-        raise UsageError(f"choice {choice!r}: it is single or multiple.")
+        raise UsageError(f"Unknown choice {choice!r}. Use single or multiple.")
     return choice
 
 

@@ -123,10 +123,10 @@ class _Synonyms(_Reader):
                 if before != number:
                     self.problem(
                         "T001",
-                        f'synonyms: "{phrase}" stands in another line, too; put all that mean the same into one',
+                        f'synonyms: "{phrase}" is on another line, too; put all that mean the same on one line',
                         ("synonyms", number, place),
                         severity="warning",
-                        effect="A search for it finds only what its last line names.",
+                        effect="A search for it finds only what the last of these lines names.",
                     )
 
 
@@ -148,7 +148,7 @@ class _Tags(_Reader):
             name = content.groups[group].tags[place].name
             self.problem(
                 "T002",
-                f'the tag "{name}" stands there twice; rename one',
+                f'the tag "{name}" appears twice; rename one',
                 ("groups", group, "tags", place),
             )
 
@@ -192,8 +192,8 @@ def _strangers(folder: Path) -> Iterator[Problem]:
         if path.suffix != ".yml" or path.stem not in READERS:
             near = get_close_matches(path.stem, READERS, n=1)
             known = ", ".join(f"{name}.yml" for name in READERS)
-            remedy = f"did you mean {near[0]}.yml?" if near else f"known are {known}"
-            yield _misplaced(path, f"this is not a topic's file; {remedy}")
+            remedy = f"did you mean {near[0]}.yml?" if near else f"choose one of: {known}"
+            yield _misplaced(path, f"this is not a topic file; {remedy}")
 
 
 def _misplaced(path: Path, message: str) -> Problem:

@@ -145,7 +145,7 @@ class _Chart:
     def _told(self) -> str:
         first, last = self.years[0], self.years[-1]
         return (
-            f"A row for each label, in it a bar for each year from {first} to {last}; {self.tallest}. In all: "
+            f"One row per label, with one bar per year from {first} to {last}; {self.tallest}. In all: "
             + "; ".join(f"{_cut(row.label)} {row.total:,}" for row in self.rows)
         )
 

@@ -100,7 +100,7 @@ def _sort(request: Request) -> Sort:
 def _decision(request: Request, question: str | None) -> str | None:
     decision = request.args.get("decision") or None
     if decision and question is None:
-        raise BadRequest("decision: people decide for a question. Take one question's page.")
+        raise BadRequest("decision: decisions belong to a question. Use a question's page.")
     known = DECISION_FILTERS | (MY_FILTERS if access.viewer(request) else {})
     if decision and decision not in known:
         raise BadRequest(f"Unknown decision {decision!r}. Use {either(known)}.")
@@ -138,7 +138,7 @@ def _known(values: Sequence[str], choices: Collection[str]) -> list[str]:
 
 
 def after(request: Request) -> Key:
-    """Where in the list the page starts; anything but a key of ours means the top."""
+    """Where in the list the page starts; anything but one of our keys means the top."""
     key = _KEY.fullmatch(request.args.get("after") or "")
     return (key[1], int(key[2])) if key else TOP
 
@@ -209,7 +209,7 @@ def _year(request: Request, name: str) -> int | None:
     if not text:
         return None
     if not re.fullmatch("[12][0-9]{3}", text):
-        raise BadRequest(f"{name}={text!r} is not a year. Write four digits, say 2015.")
+        raise BadRequest(f"{name}={text!r} is not a year. Write four digits, such as 2015.")
     return int(text)
 
 

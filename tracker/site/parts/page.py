@@ -1,4 +1,4 @@
-"""How a page of ours is rendered: each has a class, whose fields its template reads by their names."""
+"""How our pages are rendered: each has a class, whose fields its template reads by name."""
 
 from __future__ import annotations
 

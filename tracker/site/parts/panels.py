@@ -222,7 +222,7 @@ async def done(datasette: Datasette, request: Request) -> JustDone | None:
     if viewer is None or not (batch.isdecimal() or request.args.get("unchanged")):
         return None
     if not batch:
-        return JustDone("Nothing changed: it was so already.")
+        return JustDone("Nothing changed: it was already so.")
     act: Row | None = await read(datasette, lambda db: log.batch(db, viewer, int(batch[:18])))
     if act is None:
         return None

@@ -69,7 +69,7 @@ class Form(NamedTuple):
         return next((value for key, value in reversed(self.pairs) if key == name), default)
 
     def number(self, name: str) -> int | None:
-        """The field where it is a number; of more digits than any id or count has, it is none."""
+        """The field as a number; None if it is not one, or has more digits than any id or count."""
         value = self.get(name)
         return int(value) if value.isdecimal() and value.isascii() and len(value) < 16 else None
 
@@ -92,7 +92,7 @@ WriteView = Callable[[Request, "Datasette", Writer, Form], Awaitable[Response]]
 
 
 def viewer(request: Request) -> int | None:
-    """The id of whoever looks, where they are one of our people."""
+    """The viewer's id, if they are one of our people."""
     actor: Mapping[str, Any] = request.actor or {}
     person = actor.get("person")
     return person if isinstance(person, int) else None
@@ -167,7 +167,7 @@ def turned_away(datasette: Datasette, request: Request) -> Response | Exception 
     if is_page and ("text/html" in accepted or "*/*" in accepted):
         there = datasette.urls.path("/sign-in") + "?" + urlencode({"next": request.full_path})
         return Response.redirect(there, headers={"Cache-Control": "no-store"})
-    return Forbidden("This site is for those who are signed in.")
+    return Forbidden("Sign in to see this site.")
 
 
 async def may(datasette: Datasette, request: Request, permission: str) -> bool:
@@ -175,7 +175,7 @@ async def may(datasette: Datasette, request: Request, permission: str) -> bool:
 
 
 async def rights(datasette: Datasette, request: Request) -> dict[str, bool]:
-    """What a page offers to whoever looks, by the short names of our permissions."""
+    """What a page offers to the viewer, by the short names of our permissions."""
     if viewer(request) is None:
         return {permission.removeprefix("tracker-"): False for permission in PERMISSIONS}
     return {
@@ -202,8 +202,8 @@ def for_team(view: View) -> View:
     async def answer(request: Request, datasette: Datasette) -> Response:
         if not await may(datasette, request, "tracker-tag"):
             if request.actor is None:
-                raise SignInNeeded("This page is for those who tag. Sign in first.")
-            raise Forbidden("This page is for those who tag.")
+                raise SignInNeeded("This page is for taggers. Sign in first.")
+            raise Forbidden("This page is for taggers.")
         return await view(request, datasette)
 
     return answer
@@ -215,7 +215,9 @@ def for_writers(view: WriteView, permissions: Collection[str]) -> View:
     # Not ``wraps``: Datasette looks at the parameters of what was wrapped, and gives what they are called.
     async def answer(request: Request, datasette: Datasette) -> Response:
         if request.method != "POST":
-            raise MethodNotAllowed("This address takes a form (POST). Open the page that has it.")
+            raise MethodNotAllowed(
+                "This address accepts only a submitted form (POST). Open the page with the form."
+            )
         if request.actor is None and bearer_of(request) is not None:
             raise SignInNeeded(f"{NO_TOKEN} Nothing was written.")
         check_same_site(request)
@@ -293,7 +295,7 @@ async def read_form(request: Request) -> Form:
         raise BadRequest("This is not a form in UTF-8. Nothing was written.") from None
     for name, value in pairs:
         if any((c < " " and c not in "\n\r\t") or c == "\x7f" for c in name + value):
-            raise BadRequest(f"{name!r} holds a control character. Take it out. Nothing was written.")
+            raise BadRequest(f"{name!r} contains a control character. Remove it. Nothing was written.")
     return Form(tuple((name, value.replace("\r\n", "\n")) for name, value in pairs if name != "csrftoken"))
 
 
@@ -322,6 +324,6 @@ def scopes_of(role: str) -> Iterator[str]:
 
 
 def local_path(path: str | None) -> str:
-    """Where to go on to: a path of ours, else the first page."""
+    """Where to go next: one of our paths, or else the home page."""
     is_local = path and len(path) <= LONGEST_PATH and _LOCAL.fullmatch(path)
     return path if path and is_local and not path.startswith(("/sign-in", "/sign-out")) else "/"

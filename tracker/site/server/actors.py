@@ -93,7 +93,7 @@ def begin_session(datasette: Datasette, request: Request, response: Response, pe
 
 
 async def end_session(datasette: Datasette, request: Request, response: Response) -> None:
-    """End the session of this browser; also for whoever else has its cookie, but on a read-only copy."""
+    """End this browser's session, also for anybody else who has its cookie, except on a read-only copy."""
     _set_cookie(request, response, "", 0)
     annotations = datasette.get_database(ANNOTATIONS)
     if annotations.is_mutable and (said := _said_by(datasette, request)):

@@ -55,7 +55,7 @@ def _without(path: str, base: str) -> str:
 
 
 def _moved(header: bytes, value: bytes, base: str) -> bytes:
-    """Where a redirect leads, and where a cookie goes: below the base, whoever wrote it."""
+    """Keep redirects and cookies below the base, whoever wrote them."""
     if header == b"location" and value.startswith(b"/") and not value.startswith((b"//", base.encode())):
         return base.encode() + value[1:]
     if header == b"set-cookie" and not value.startswith(b"__Host-"):

@@ -232,7 +232,9 @@ def check_sql_quickly() -> None:
     @wraps(check)
     def check_quickly(sql: str) -> None:
         if len(sql) > LONGEST_SQL:
-            raise InvalidSql(f"SQL may have {LONGEST_SQL:,} characters, and this has {len(sql):,}.")
+            raise InvalidSql(
+                f"This SQL has {len(sql):,} characters; the limit is {LONGEST_SQL:,}. Shorten it."
+            )
         begins = 0
         while before := _BEFORE_SQL.match(sql, begins):
             begins = before.end()

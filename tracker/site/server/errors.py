@@ -53,12 +53,12 @@ def _failure(request: Request, exception: Exception) -> Failure:
         shown = Markup(message) if exception.message_is_html else escape(message)  # noqa: S704 - Datasette's own
         return Failure(exception.status, exception.title or _title(exception.status), shown)
     if isinstance(exception, QueryInterrupted):
-        return Failure(400, "SQL interrupted", "The query took longer than this site lets one take.")
+        return Failure(400, "SQL interrupted", "The query took longer than this site allows.")
     if isinstance(exception, Base400):
         reason = str(exception.args[0]) if exception.args else ""
         return Failure(exception.status, _title(exception.status), "" if reason == "404" else reason)
     log.error("%s %s failed", request.method, request.path, exc_info=exception)
-    return Failure(500, "Something went wrong", "It is not your doing, and it has been noted in the log.")
+    return Failure(500, "Something went wrong", "This is not your fault. The error is in the site's log.")
 
 
 def _title(status: int) -> str:

@@ -21,7 +21,7 @@ MOST_FRAMES, MOST_CAUSES = 20, 5
 
 
 class Lines(logging.Formatter):
-    """Writes records so, whoever made them."""
+    """Formats every record this way, whoever made it."""
 
     def format(self, record: logging.LogRecord) -> str:
         # Further lines are told by libraries, of what was being done, with whatever it was done to.

@@ -47,16 +47,18 @@ def check_new(password: str, *names: str) -> None:
     """Raises UsageError for what must not be a password; ``names`` are the person's own."""
     plain = _letters(password)
     if len(password) < SHORTEST:
-        raise UsageError(f"a password has at least {SHORTEST} characters. Three or four words do well.")
+        raise UsageError(
+            f"a password needs at least {SHORTEST} characters. Three or four words make a good one."
+        )
     if len(password) > LONGEST:
-        raise UsageError(f"a password has at most {LONGEST:,} characters.")
+        raise UsageError(f"a password may have at most {LONGEST:,} characters.")
     if any(not character.isprintable() for character in password):
-        raise UsageError("a password has no line breaks or other control characters.")
+        raise UsageError("a password may not contain line breaks or other control characters.")
     if any(own in plain and not plain.replace(own, "").strip("0123456789") for own in _letters_of(names)):
         raise UsageError("a password must be more than the person's name.")
     of_the_site = (word for word in _letters_of(topic.current().site.title.split()) if len(word) > 2)
     if len(set(password)) < 5 or plain in COMMON or any(not plain.replace(word, "") for word in of_the_site):
-        raise UsageError("this password is among the first that anybody would try. Choose another.")
+        raise UsageError("this password is too easy to guess. Choose another.")
 
 
 def hashed(password: str) -> str:
@@ -74,7 +76,7 @@ def is_right(password: str, stored: str | None) -> bool:
 def turn() -> Iterator[None]:
     """A place in the queue, within which passwords are looked at by ``in_thread``. Raises Busy where it is full."""
     if not _places.acquire(blocking=False):
-        raise Busy("Many people are signing in at the moment. Try again in some seconds.")
+        raise Busy("Many people are signing in at the moment. Try again in a few seconds.")
     try:
         yield
     finally:

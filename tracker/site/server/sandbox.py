@@ -159,7 +159,7 @@ class SandboxedDatabase(Database):  # type: ignore[misc]
         self._sandbox.warm()
 
     def stop(self) -> None:
-        """End the processes. Whoever waits is told that nothing is answered any more."""
+        """End the processes, and tell everybody who waits that there will be no answer."""
         self._sandbox.stop()
 
     def close(self) -> None:
@@ -255,8 +255,8 @@ class Sandbox:
         with self._lock:
             if self._in_line >= CHILDREN + WAITING and not has_begun:
                 raise Unavailable(
-                    "Many readers' queries are waiting already, as many as this site lets wait. "
-                    "Try again in a few seconds. Pages that need no SQL are answered meanwhile."
+                    "Too many queries are waiting already. "
+                    "Try again in a few seconds. Pages that need no SQL still work."
                 )
             self._in_line += 1
         if reader:
@@ -440,13 +440,13 @@ class _Child:
                 self._is_ready = False
 
     def kill(self) -> None:
-        """End the process, whatever it does; whoever asked it notices."""
+        """End the process, whatever it is doing; the caller notices."""
         with self._lock:
             if self._process:
                 self._process.kill()
 
     def restart(self) -> None:
-        """End the process, and start another for whoever asks next."""
+        """End the process, and start another for the next query."""
         self._end()
         with suppress(OSError):
             self.start()

@@ -195,9 +195,7 @@ def answer(db: sqlite3.Connection, request: dict[str, Any]) -> list[Any]:
     try:
         return result(db, request, own)
     except MemoryError:
-        return [
-            {"error": f"the query needs more memory than there is for it ({HEAP // MEBI} MB)", "spent": True}
-        ]
+        return [{"error": f"the query needs more memory than it may use ({HEAP // MEBI} MB)", "spent": True}]
     except (sqlite3.Error, sqlite3.Warning) as error:
         return [{"error": str(error)}]
     except (OverflowError, UnicodeError, ValueError) as error:

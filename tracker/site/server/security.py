@@ -71,7 +71,7 @@ class NonceLoader(BaseLoader):
 
 
 class _TooLong(Base400):  # type: ignore[misc]
-    """More was sent than any form of ours has."""
+    """More was sent than any of our forms holds."""
 
     status = 413
 
@@ -88,18 +88,17 @@ def _refusals(scope: dict[str, Any]) -> Iterator[_Refusal]:
     if length > LONGEST_ADDRESS:
         yield _Refusal(
             414,
-            f"An address may have {LONGEST_ADDRESS:,} bytes; this one has {length:,}. Ask for less at once.",
+            f"This address has {length:,} bytes; the limit is {LONGEST_ADDRESS:,} bytes. Ask for less at once.",
         )
     elif not (scope.get("raw_path") or b"").isascii():
-        yield _Refusal(
-            400, "An address has letters and digits, and anything else as % and two of them (RFC 3986)."
-        )
+        yield _Refusal(400, "This address is malformed. Percent-encode its special characters (RFC 3986).")
     elif scope["path"].startswith((f"/{EVIDENCE}/", f"/{EVIDENCE}.")) or scope["path"] == f"/{EVIDENCE}":
         names = [name for name, _ in parse_qsl(asked.decode("latin-1"), keep_blank_values=True)]
         for beginning, (most, called) in MOST_ASKED.items():
             if (n := sum(name.startswith(beginning) for name in names)) > most:
                 yield _Refusal(
-                    400, f"A table is asked for at most {most} {called} at once; these are {n}. Ask for less."
+                    400,
+                    f"A table takes at most {most} {called} at once; this address has {n}. Ask for fewer.",
                 )
 
 
@@ -140,7 +139,7 @@ class _Exchange:
         message = await self._receive()
         self._heard += len(message.get("body", b""))
         if self._heard > LONGEST_BODY:
-            raise _TooLong(f"A form may have {LONGEST_BODY:,} bytes. Nothing was written.")
+            raise _TooLong(f"The form is larger than {LONGEST_BODY:,} bytes. Nothing was written.")
         return message
 
     async def send(self, message: dict[str, Any]) -> None:

@@ -114,7 +114,7 @@ def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
     """
     if settings.base_path in TAKEN:
         raise UsageError(
-            f"--base-path: pages of the site itself begin with {settings.base_path}. Take another, such as "
+            f"--base-path: pages of the site itself begin with {settings.base_path}. Choose another, such as "
             "/evidence-tracker/."
         )
     topic.use(settings.topic)
@@ -247,5 +247,6 @@ def _kept_secret(path: Path) -> str:
         return read_regular(path, LONGEST_SECRET).decode("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
-            f"{path}: cannot be read ({error}). Set TRACKER_SECRET instead, or delete it, which signs everybody out."
+            f"{path}: cannot be read ({error}). "
+            "Set TRACKER_SECRET instead, or delete the file, which signs everybody out."
         ) from None

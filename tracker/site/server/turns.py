@@ -18,7 +18,7 @@ TURN_SECONDS = 0.01
 
 
 class Turns:
-    """Of whoever works for long: says when it is the others' turn."""
+    """Says when a long piece of work should let the others take their turn."""
 
     def __init__(self) -> None:
         self._until = 0.0

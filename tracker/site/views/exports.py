@@ -80,7 +80,7 @@ async def search(request: Request, datasette: Datasette) -> Response:
 async def _list(datasette: Datasette, request: Request, slug: str | None) -> Response:
     newest = request.args.get("newest") or None
     if newest and not re.fullmatch("[0-9]{1,9}", newest):
-        raise BadRequest(f"newest={newest!r} is not a number of articles. Write digits, say 100.")
+        raise BadRequest(f"newest={newest!r} is not a number of articles. Write digits, such as 100.")
 
     def choose(db: sqlite3.Connection) -> Selection:
         return filters.selection(request, slug, citations.label_choices(db, slug), strict=True)
@@ -168,7 +168,7 @@ def _check_question(db: sqlite3.Connection, slug: str | None) -> None:
         slug is not None
         and not db.execute("select 1 from questions where slug = :slug", {"slug": slug}).fetchone()
     ):
-        raise NotFound(f"There is no question {slug!r}.")
+        raise NotFound(f"Unknown question {slug!r}.")
 
 
 def _headers(format: Format, name: str) -> dict[str, str]:
@@ -186,8 +186,7 @@ def _file_name(name: str) -> str:
 
 def _busy() -> Response:
     return Response.text(
-        f"{AT_ONCE} exports are being written already, as many as this site writes at the same time. "
-        f"Try again in half a minute.\n",
+        f"This site is already writing {AT_ONCE} exports, its limit. Try again in half a minute.\n",
         503,
         {"Retry-After": str(COME_AGAIN_SECONDS), "Cache-Control": "no-store"},
     )
@@ -275,7 +274,7 @@ class _Pipe(io.RawIOBase):
         return chunk
 
     def leave(self) -> None:
-        """Let whoever writes, and whoever waits, stop."""
+        """Make both the writer and the reader stop."""
         self._left.set()
         self._room.release()
         self._chunks.put_nowait(_End(None))
@@ -484,6 +483,6 @@ def _extent(
         yield f"{PART}: the {rows:,} rows of one page, not the whole table.{more} {own}"
     elif data.get("truncated"):
         yield f"{PART}: the first {rows:,} rows; the query has more, which are never returned. {own}"
-    yield f"Rows: {rows:,}; different articles in them: {pmids:,}."
+    yield f"Rows: {rows:,}; distinct articles: {pmids:,}."
     if cited < pmids:
         yield f"Left out, as they are not stored here: {pmids - cited:,}."

@@ -1,4 +1,4 @@
-"""What search engines read first: robots.txt, and a sitemap of every page of ours."""
+"""What search engines read first: robots.txt, and a sitemap of all our pages."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ async def _answer(
     here = address.origin(datasette, request)
     if here is None:
         raise NotFound(
-            "A sitemap has whole addresses, and this site does not know its own (TRACKER_SITE_URL)."
+            "A sitemap needs full addresses, but this site's own address is not set (TRACKER_SITE_URL)."
         )
     tag = etag.state_tag(datasette, request)
     headers = {"ETag": tag, "Cache-Control": etag.CACHE_CONTROL}

@@ -115,7 +115,7 @@ async def changes(request: Request, datasette: Datasette) -> Response:
 
     page: ChangesPage = await read(datasette, query)
     if slug and slug not in page.questions:
-        raise NotFound(f"There is no question {slug!r}.")
+        raise NotFound(f"Unknown question {slug!r}.")
     return await render(datasette, request, page)
 
 
@@ -138,7 +138,7 @@ async def feed(request: Request, datasette: Datasette) -> Response:
 
     listed = await read(datasette, query)
     if listed is None:
-        raise NotFound(f"There is no question {slug!r}.")
+        raise NotFound(f"Unknown question {slug!r}.")
     about, cited = listed
     out = io.BytesIO()
     atom = FORMATS["atom"]

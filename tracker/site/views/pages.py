@@ -129,7 +129,7 @@ async def question(request: Request, datasette: Datasette) -> Response:
     path = datasette.urls.path(f"/questions/{slug}")
     page: QuestionPage | None = await read(datasette, lambda db: _question_page(db, request, slug, path))
     if page is None:
-        raise NotFound(f"There is no question {slug!r}.")
+        raise NotFound(f"Unknown question {slug!r}.")
     return await render(datasette, request, page)
 
 

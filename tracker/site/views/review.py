@@ -101,7 +101,7 @@ async def settle(request: Request, datasette: Datasette, writer: Writer, form: F
     reason = (form.get("reason") or None) if decision == "exclude" else None
     was = (form.get("was") or None) if form.has("was") else decisions.UNSAID
     if len(why) > LONGEST_WHY:
-        raise UsageError(f"why may have {LONGEST_WHY:,} characters, not {len(why):,}. Shorten it.")
+        raise UsageError(f"why has {len(why):,} characters; the limit is {LONGEST_WHY:,}. Shorten it.")
     holding = await read(datasette, lambda db: _holding(db, slug, pmid))
 
     def what(act: Act) -> Done:
@@ -120,7 +120,7 @@ def _holding(db: sqlite3.Connection, slug: str, pmid: ArticleKey) -> Review:
     """The review of a question that holds the record. Raises NotThere."""
     review = reviews(db).get(slug)
     if review is None:
-        raise NotThere(f"There is no question {slug!r}.")
+        raise NotThere(f"Unknown question {slug!r}.")
     row = db.execute(
         "select 1 from question_articles where question = :slug and pmid = :pmid and matching",
         {"slug": slug, "pmid": pmid},
@@ -140,7 +140,7 @@ async def _shown(request: Request, datasette: Datasette) -> Shown:
 
     shown: Shown | None = await read(datasette, query)
     if shown is None:
-        raise NotFound(f"There is no question {slug!r}.")
+        raise NotFound(f"Unknown question {slug!r}.")
     return shown
 
 

@@ -40,11 +40,11 @@ NO_STORE = {"Cache-Control": "no-store"}
 DAYS = (7, 30, 90, 180, 365)
 # What "/account" says after something was done, by its address.
 DONE = {
-    "password": "Your password is changed. Whoever was signed in with the old one is signed out.",
+    "password": "Your password is changed. Everybody signed in with the old one is signed out.",
     "revoked": "The token is revoked.",
 }
-WRONG = "That did not match. Check the name and the password, and try again."
-LIMITED = "Too many attempts did not match. Wait {minutes} minutes, then try again."
+WRONG = "Name and password do not match. Check both and try again."
+LIMITED = "Too many failed attempts. Wait {minutes} minutes, then try again."
 BUSY_SECONDS = 5
 
 OwnView = Callable[[Request, "Datasette", Person, Form], Awaitable[Response]]
@@ -63,7 +63,7 @@ class SignInPage(Page):
 
 
 async def sign_in_form(request: Request, datasette: Datasette) -> Response:
-    """The form to sign in by; whoever is signed in is led on."""
+    """The sign-in form; somebody who is signed in already is redirected."""
     onward = access.local_path(request.args.get("next"))
     if access.viewer(request) is not None and not access.is_program(request):
         return _redirect(datasette, onward)
@@ -73,7 +73,9 @@ async def sign_in_form(request: Request, datasette: Datasette) -> Response:
 async def sign_in(request: Request, datasette: Datasette) -> Response:
     """Begin a session, where name and password match; otherwise the form again, saying what is wrong."""
     if request.method != "POST":
-        raise MethodNotAllowed("This address takes a form (POST). Open the page that has it.")
+        raise MethodNotAllowed(
+            "This address accepts only a submitted form (POST). Open the page with the form."
+        )
     check_same_site(request)
     form = await read_form(request)
     onward, name = access.local_path(form.get("next")), form.get("name").strip().lower()
@@ -107,13 +109,13 @@ async def _form(
 
 
 async def sign_out(request: Request, datasette: Datasette) -> Response:
-    """Out of this browser: its session ends, also for whoever else has the cookie.
+    """Sign this browser out: its session ends, also for anybody else who has the cookie.
 
     Another plugin's cookie is forgotten, which is all that can be done from here; what a proxy says of every request
     stays.
     """
     if request.method != "POST":
-        raise MethodNotAllowed("Use the button 'Sign out' that every page has.")
+        raise MethodNotAllowed("Use the 'Sign out' button on any page.")
     check_same_site(request)
     response = _redirect(datasette, "/")
     await actors.end_session(datasette, request, response)
@@ -127,7 +129,7 @@ class _Limited(Exception):
 
 
 async def _attempt(request: Request, datasette: Datasette, name: str, password: str) -> Person | None:
-    """Whoever has this name and this password, and may sign in. Raises Busy, _Limited, Forbidden on a copy."""
+    """The person with this name and password, if they may sign in. Raises Busy, _Limited, Forbidden on a copy."""
     access.check_writable(datasette)
     annotations = datasette.get_database(ANNOTATIONS)
     # Not the name itself: people type their password there, too.
@@ -199,7 +201,7 @@ async def account(request: Request, datasette: Datasette) -> Response:
     if request.actor is None:
         return Response.redirect(datasette.urls.path("/sign-in?next=/account"), headers=dict(NO_STORE))
     if access.is_program(request):
-        raise Forbidden("An account is looked after in the browser, not with a token.")
+        raise Forbidden("Manage your account in the browser, not with a token.")
     return await _account(request, datasette, said=DONE.get(request.args.get("done") or "", ""))
 
 
@@ -243,11 +245,11 @@ def for_owner(view: OwnView) -> View:
     # No wraps(): Datasette reads from a view's signature what it takes.
     async def answer(request: Request, datasette: Datasette) -> Response:
         if request.method != "POST":
-            raise MethodNotAllowed("This address takes a form (POST). Open your account's page.")
-        if access.is_program(request):
-            raise Forbidden(
-                "An account is looked after in the browser, not with a token. Nothing was written."
+            raise MethodNotAllowed(
+                "This address accepts only a submitted form (POST). Open your account's page."
             )
+        if access.is_program(request):
+            raise Forbidden("Manage your account in the browser, not with a token. Nothing was written.")
         check_same_site(request)
         id = access.viewer(request)
         person = id and await datasette.get_database(ANNOTATIONS).execute_fn(lambda db: people.by_id(db, id))
@@ -266,11 +268,11 @@ async def change_password(request: Request, datasette: Datasette, person: Person
     """The old one is asked for, since a browser may have been left alone."""
     new = form.get("new")
     if new != form.get("again"):
-        raise UsageError("the new password was not the same twice.")
+        raise UsageError("the two new passwords differ.")
     passwords.check_new(new, person.name, person.display_name)
     try:
         if await _attempt(request, datasette, person.name, form.get("old")) is None:
-            raise UsageError("the old password did not match.")
+            raise UsageError("the old password is wrong.")
         with passwords.turn():
             made = await passwords.in_thread(passwords.hashed, new)
     except passwords.Busy as error:
@@ -294,7 +296,7 @@ async def make_token(request: Request, datasette: Datasette, person: Person, for
     """The answer shows the token, which nothing does ever again."""
     days = form.number("days")
     if days is None:
-        raise UsageError("say in days how long the token lasts.")
+        raise UsageError("give the number of days that the token lasts.")
     made = await write(
         datasette,
         _writer(request, person),

@@ -74,7 +74,7 @@ async def tag(request: Request, datasette: Datasette, writer: Writer, form: Form
     question = place.question(form.get("question"))
     name, on, note = form.get("tag").strip(), form.get("on", "1") != "0", form.get("note")
     if not name:
-        raise UsageError("say which tag. Nothing was written.")
+        raise UsageError("choose a tag. Nothing was written.")
 
     def what(act: Act) -> Done:
         chosen = vocabulary.named(act.db, name)
@@ -83,7 +83,7 @@ async def tag(request: Request, datasette: Datasette, writer: Writer, form: Form
             tagging.tag(act, place.pmid, question, chosen, note or None, seal)
             return Done.by(act, f"Tagged {chosen.name}.", place.pmid)
         tagging.untag(act, place.pmid, question, chosen, seal)
-        return Done.by(act, f"Took {chosen.name} off.", place.pmid)
+        return Done.by(act, f"Removed {chosen.name}.", place.pmid)
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
 
@@ -92,7 +92,7 @@ async def decide(request: Request, datasette: Datasette, writer: Writer, form: F
     place = await _place(request, datasette)
     slug = place.question(form.get("question"))
     if slug is None:
-        raise UsageError("say for which question. Nothing was written.")
+        raise UsageError("choose a question. Nothing was written.")
     review = place.reviews[slug]
     decision, reason = form.get("decision") or None, form.get("reason") or None
     if decision != "exclude":
@@ -121,7 +121,7 @@ async def note(request: Request, datasette: Datasette, writer: Writer, form: For
                 raise NotThere("This note does not exist.")
             was = form.get("was") if form.has("was") else None
             tagging.change_note(act, id, text, was, seal=lambda question: seal(place.pmid, question))
-            return Done.by(act, "Note changed." if text.strip() else "Note taken away.", place.pmid)
+            return Done.by(act, "Note changed." if text.strip() else "Note deleted.", place.pmid)
         tagging.write_note(act, place.pmid, question, text, seal(place.pmid, question))
         return Done.by(act, "Note written.", place.pmid)
 
@@ -152,7 +152,7 @@ async def label(request: Request, datasette: Datasette, writer: Writer, form: Fo
 
     if not await read(datasette, there):
         raise Refused(
-            f"PMID {place.pmid} has no label {group}: {machine or 'none'} (any more). Reload the page."
+            f"PMID {place.pmid} does not have the label {group}: {machine or 'none'} now. Reload the page."
         )
 
     def what(act: Act) -> Done:
@@ -198,17 +198,17 @@ async def undo(request: Request, datasette: Datasette, writer: Writer, form: For
         def may(event: sqlite3.Row) -> bool:
             if not rights[RIGHTS.get(event["kind"], "tag")]:
                 raise access.NotAllowed(
-                    f"This needs the right to what was done: {action}. Nothing was undone."
+                    f"Undoing this needs the same right as doing it: {action}. Nothing was undone."
                 )
             review = every.get(event["question"])
             return decisions.may_be_undone(review, act.db, event) and tagging.may_be_put_back(act.db, event)
 
         outcome = undo_batch(act, batch, may, tagging.seals(act.db, held))
         if not outcome.undone:
-            raise Refused("Nothing was undone: it has changed since, or can be undone no more.")
+            raise Refused("Nothing was undone: it has changed since, or can no longer be undone.")
         said = f"Undone: {action}{f', {outcome.undone:,} times' if outcome.undone > 1 else ''}."
         if outcome.changed_since:
-            said += f" {outcome.changed_since:,} had changed since, or cannot be undone, and stay."
+            said += f" {outcome.changed_since:,} had changed since or cannot be undone, and were kept."
         return Done(said, act.changed, act.batch, tuple(pmids[:MOST_PANELS]))
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
@@ -270,7 +270,7 @@ async def do_bulk(request: Request, datasette: Datasette, writer: Writer, form: 
     bulk = await _bulk(request, datasette, form)
     does_tag = action in ("tag", "untag")
     if not (await access.rights(datasette, request))["tag" if does_tag else "decide"]:
-        raise Forbidden("You have no right to this. Nothing was written.")
+        raise Forbidden("You may not do this. Nothing was written.")
 
     def what(act: Act) -> Done:
         done = _tag_all(act, form, bulk) if does_tag else _decide_all(act, form, bulk)
@@ -303,11 +303,11 @@ async def _bulk(request: Request, datasette: Datasette, form: Form) -> _Bulk:
     bulk: _Bulk = await read(datasette, query)
     if len(bulk.pmids) > tagging.MOST_AT_ONCE:
         raise Refused(
-            f"The list has more than {tagging.MOST_AT_ONCE:,} papers, the most that one act may change. Narrow it."
+            f"The list has more than {tagging.MOST_AT_ONCE:,} papers, the limit for one change. Narrow it."
         )
     if len(bulk.pmids) != count or form.get("which", _which(bulk.pmids)) != _which(bulk.pmids):
         raise Refused(
-            f"The list had {count:,} papers when you looked, and is another now, of {len(bulk.pmids):,}. "
+            f"The list had {count:,} papers when you looked, and has changed since: it has {len(bulk.pmids):,} now. "
             "Look again. Nothing was written."
         )
     return bulk
@@ -315,7 +315,7 @@ async def _bulk(request: Request, datasette: Datasette, form: Form) -> _Bulk:
 
 def _tag_all(act: Act, form: Form, bulk: _Bulk) -> tagging.Bulk:
     if not (name := form.get("tag").strip()):
-        raise UsageError("say which tag. Nothing was written.")
+        raise UsageError("choose a tag. Nothing was written.")
     chosen, seal = vocabulary.named(act.db, name), tagging.seals(act.db, bulk.held)
 
     def put(pmid: ArticleKey) -> bool:
@@ -343,7 +343,7 @@ def _decide_all(act: Act, form: Form, bulk: _Bulk) -> tagging.Bulk:
 def _told(done: tagging.Bulk, papers: int) -> str:
     parts = [f"{done.changed:,} of {papers:,} papers changed"]
     if done.unchanged:
-        parts.append(f"{done.unchanged:,} were so already")
+        parts.append(f"{done.unchanged:,} needed no change")
     if done.refused:
         parts.append(
             f"{done.refused:,} could not be changed (two people have decided, or it is not their stage)"
@@ -353,7 +353,7 @@ def _told(done: tagging.Bulk, papers: int) -> str:
 
 def _chosen(request: Request, db: sqlite3.Connection, slug: str) -> Selection:
     if not db.execute("select 1 from questions where slug = :slug", {"slug": slug}).fetchone():
-        raise NotFound(f"There is no question {slug!r}.")
+        raise NotFound(f"Unknown question {slug!r}.")
     # What is done to a list is never done to a longer one than its filters say.
     return filters.selection(request, slug, citations.label_choices(db, slug), strict=True)
 
@@ -370,7 +370,7 @@ def _which(pmids: Iterable[int]) -> str:
 
 
 def _listed_request(request: Request, query: str) -> Request:
-    """The request that the list was shown for, with whoever makes this one."""
+    """The request that showed the list, with the person who makes this one."""
     scope = {**request.scope, "query_string": query.encode(), "method": "GET"}
     return Request(scope, request.receive)
 

@@ -164,7 +164,7 @@ async def see(request: Request, datasette: Datasette, writer: Writer, form: Form
         lambda db: [(str(a.pmid), a.field, a.noticed) for a in alerts.of_person(db, writer.person)],
     )
     if (pmid, field, noticed) not in known:
-        raise NotThere("there is no such notice on a paper of yours.")
+        raise NotThere("none of your papers has this notice.")
 
     def what(act: Act) -> Done:
         alerts.mark_seen(act, int(pmid), field, noticed)
@@ -220,7 +220,7 @@ def _add_group(act: Act, form: Form) -> str:
 def _change_group(act: Act, form: Form) -> str:
     asked = [group for group in vocabulary.groups(act.db) if group.id == form.number("group")]
     if not asked:
-        raise NotThere("there is no such group.")
+        raise NotThere("unknown group.")
     vocabulary.change_group(act, asked[0], name=form.get("name") or None, description=form.get("description"))
     return "Group changed."
 
