@@ -43,7 +43,7 @@ class Record:
         self._texts: dict[Basis, list[tuple[str, str]]] = {}
 
     @cached_property
-    def tried(self) -> Mapping[str, Mapping[int, set[int]]]:
+    def tried(self) -> Mapping[str, Mapping[int, Sequence[int]]]:
         """By group the places of rules about texts that are worth trying, with the numbers of the sentences."""
         return _tried(self.text, self._book)
 
@@ -59,6 +59,8 @@ class Record:
 
     def may(self, rule: Rule) -> bool:
         """Whether it was read before as the rule needs it."""
+        if not rule.needs and not rule.without:
+            return True
         return all(self.has(*need) for need in rule.needs) and not any(self.has(*bar) for bar in rule.without)
 
     def field(self, basis: Basis) -> dict[str, str]:
@@ -198,22 +200,21 @@ def _text_fits(record: Record, rules: Rules, index: Index, before: int | None = 
             return
         rule = rules.rules[place]
         asked = rule.weak == (index is rules.weak) and record.may(rule)
-        if asked and (words := _first_words(text, rule, sorted(numbers))):
+        if asked and (words := _first_words(text, rule, numbers)):
             yield Fit(place, rule, words.sentence.part, words)
 
 
-def _tried(text: RecordText, asked: Book) -> dict[str, dict[int, set[int]]]:
+def _tried(text: RecordText, asked: Book) -> dict[str, dict[int, list[int]]]:
     """By group the places of rules that ask for a word of the text, with the numbers of the sentences that hold it."""
-    tried: dict[str, dict[int, set[int]]] = {}
-    for beginning in text.beginnings & asked.terms.keys():
-        for term in asked.terms[beginning]:
-            numbers = text.sentences_with(term.text)
-            if numbers and numbers[0] == 0:
-                for group, place in term.titles:
-                    tried.setdefault(group, {})[place] = {0}
-            if numbers:
-                for group, place in term.abstracts:
-                    tried.setdefault(group, {}).setdefault(place, set()).update(numbers)
+    tried: dict[str, dict[int, list[int]]] = {}
+    for number, (words, small) in enumerate(zip(text.words, text.small, strict=True)):
+        for word in words:
+            for term in asked.asked_by(word):
+                if not term.several or term.text in small:
+                    for group, place in term.abstracts if number else (*term.titles, *term.abstracts):
+                        numbers = tried.setdefault(group, {}).setdefault(place, [])
+                        if not numbers or numbers[-1] != number:
+                            numbers.append(number)
     return tried
 
 
@@ -228,7 +229,7 @@ def words_that_fit(text: RecordText, rule: Rule, numbers: Iterable[int]) -> Iter
         if (
             sentence.part in rule.bases
             and sentence.section in rule.sections
-            and (match := rule.match(sentence.text))
+            and (match := rule.match(sentence.text, text.small[number]))
         ):
             words = _trimmed(Words(sentence, *match.span()))
             if rule.negated or not words.negated:
@@ -259,7 +260,7 @@ def _other_fit(record: Record, place: int, rule: Rule) -> Iterator[Fit]:
 
 
 def _match(rule: Rule, text: str, small: str) -> re.Match[str] | None:
-    return rule.match(text) if any(term in small for term in rule.terms) else None
+    return rule.match(text, small) if any(term in small for term in rule.terms) else None
 
 
 def _texts_of(article: Article, basis: Basis) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tracker.reading.labels import Group, Label
 from tracker.reading.rules import Rule, Rules
 from tracker.reading.sections import Sentence
-from tracker.reading.text import RecordText, Words
+from tracker.reading.text import RecordText, Words, lower
 
 if TYPE_CHECKING:
     from tracker.reading.engine import Record
@@ -220,7 +220,7 @@ def _list_around(numbers: Numbers, sentence: Sentence, place: int, listed: Rule)
     bracketed = _bracketed(sentence.text, place)
     items = [
         match
-        for match in _matches(listed, sentence.text, places)
+        for match in _matches(listed, sentence.text, lower(sentence.text), places)
         if _bracketed(sentence.text, match.start()) == bracketed
         and not _NO_COUNT.search(sentence.text, max(0, match.start() - 40), match.start())
     ]
@@ -263,7 +263,7 @@ class Numbers(NamedTuple):
         """The matches of a rule in a sentence, looked for once where rules share a pattern."""
         key = (id(rule.pattern), at)
         if key not in self.found:
-            self.found[key] = _matches(rule, self.text.sentences[at].text, starts)
+            self.found[key] = _matches(rule, self.text.sentences[at].text, self.text.small[at], starts)
         return self.found[key]
 
 
@@ -273,12 +273,12 @@ def anchored(numbers: Numbers, rule: Rule) -> Iterator[tuple[Sentence, list[re.M
     for at, places in numbers.places.items():
         sentence = text.sentences[at]
         if sentence.part in rule.bases and sentence.section in rule.sections:
-            start = text.starts[at]
-            lower = text.lower[start : start + len(sentence.text)]
-            if any(word in lower for word in rule.terms):
-                starts = places if _begins_with_number(rule) else {*places, *_all_places(lower, rule.terms)}
+            small = text.small[at]
+            if any(word in small for word in rule.terms):
+                starts = places if _begins_with_number(rule) else {*places, *_all_places(small, rule.terms)}
                 matches = numbers.matches(rule, at, starts)
-                if matches and not (rule.exception and rule.exception.search(sentence.text)):
+                own = small if rule.small else sentence.text
+                if matches and not (rule.exception and rule.exception.search(own)):
                     yield sentence, matches
 
 
@@ -291,9 +291,10 @@ def _all_places(text: str, words: Iterable[str]) -> Iterator[int]:
             at = text.find(word, at + 1)
 
 
-def _matches(rule: Rule, text: str, starts: Iterable[int]) -> list[re.Match[str]]:
-    """The matches of a rule that begin at these places; none overlaps another."""
+def _matches(rule: Rule, text: str, small: str, starts: Iterable[int]) -> list[re.Match[str]]:
+    """The matches of a rule that begin at these places of a sentence; none overlaps another."""
     found, end = [], 0
+    text = small if rule.small else text
     for start in sorted(starts):
         if start >= end and (match := rule.pattern.match(text, start)):  # type: ignore[union-attr]
             found.append(match)
@@ -549,15 +550,20 @@ def doses_of(text: str, ours: Rule, others: Iterable[Rule], *, named: bool) -> I
 
 def _names(text: str, ours: Rule, others: Iterable[Rule]) -> Iterator[tuple[int, int, bool]]:
     """Start and end of each drug's name, and whether it's ours."""
-    own = [match.span() for match in ours.pattern.finditer(text)] if ours.pattern else []
+    small = lower(text)
+    own = [match.span() for match in _each(ours, text, small)]
     yield from ((*span, True) for span in own)
     for rule in others:
-        for match in rule.pattern.finditer(text) if rule.pattern else ():
+        for match in _each(rule, text, small):
             if not any(
                 (start < match.end() and match.start() < end) or _CODE.fullmatch(text[end : match.start()])
                 for start, end in own
             ):
                 yield *match.span(), False
+
+
+def _each(rule: Rule, text: str, small: str) -> Iterator[re.Match[str]]:
+    return rule.pattern.finditer(small if rule.small else text) if rule.pattern else iter(())
 
 
 # Between our drug and another name of it: "esketamine hydrochloride (ABC001".

@@ -7,7 +7,7 @@ another group was read as.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
@@ -19,7 +19,7 @@ import yaml
 from tracker import topic
 from tracker.reading.labels import Basis, Confidence, groups
 from tracker.reading.sections import Section
-from tracker.reading.text import beginning
+from tracker.reading.text import lower, words_in
 from tracker.topic.shapes import RuleEntry, RuleFile, Values, WordLists
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ class Rule:
     sentence; so do words before it that deny it, unless ``negated`` says that they may stand there; ``sections`` are
     those whose sentences count. ``every`` is whether each of a record's affiliations or grants must fit. ``needs`` maps
     groups to values, one of which the record must have been read as (any, where there are none); ``taken`` maps values
-    of another group to ours. A ``weak`` rule counts only where the weights of all words agree.
+    of another group to ours. A ``weak`` rule counts only where the weights of all words agree. ``small`` is whether its
+    patterns are for text in lower case, which takes half the time.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Rule:
     unless: frozenset[str] = frozenset()
     pattern: re.Pattern[str] | None = None
     exception: re.Pattern[str] | None = None
+    small: bool = True
     sections: frozenset[Section] = _OWN
     negated: bool = False
     every: bool = False
@@ -90,8 +92,9 @@ class Rule:
         """Whether it looks at title or abstract."""
         return bool(self.bases) and self.bases[0] in ("title", "abstract")
 
-    def match(self, text: str) -> re.Match[str] | None:
-        """Where a title or sentence fits, whatever its section."""
+    def match(self, text: str, small: str | None = None) -> re.Match[str] | None:
+        """Where a title or sentence fits, whatever its section; ``small`` is the same in lower case, if it is there."""
+        text = (lower(text) if small is None else small) if self.small else text
         found = self.pattern.search(text) if self.pattern else None
         return None if found and self.exception and self.exception.search(text) else found
 
@@ -158,19 +161,47 @@ def _index(rules: Sequence[Rule], *, weak: bool) -> Index:
 
 
 class Term(NamedTuple):
-    """A word that rules ask for, with group and place of each: those of titles alone, and those of abstracts."""
+    """A word that rules ask for, with group and place of each: those of titles alone, and those of abstracts.
+
+    ``several`` is whether it is more than the beginning of one word, and must be looked for as it stands.
+    """
 
     text: str
+    several: bool
     titles: tuple[tuple[str, int], ...]
     abstracts: tuple[tuple[str, int], ...]
 
 
-@dataclass(frozen=True, eq=False)
 class Book:
-    """The rules of all groups, and every word that those about texts ask for by its first letters."""
+    """The rules of all groups, and the words that those about texts ask for."""
 
-    groups: Mapping[str, Rules]
-    terms: Mapping[str, Sequence[Term]]
+    def __init__(self, groups: Mapping[str, Rules], terms: Iterable[Term]) -> None:
+        self.groups = groups
+        # By their beginning those of one word, and by their first word the others.
+        self._single: dict[str, list[Term]] = {}
+        self._several: dict[str, list[Term]] = {}
+        for term in terms:
+            first, *rest = words_in(term.text)
+            (self._several if rest else self._single).setdefault(first, []).append(term)
+        self._longest = max(map(len, self._single), default=0)
+        self._known: dict[str, tuple[Term, ...]] = {}
+
+    def asked_by(self, word: str) -> tuple[Term, ...]:
+        """The terms that a word of a text begins with, or that may begin with it. Most words occur again and again."""
+        known = self._known.get(word)
+        if known is None:
+            if len(self._known) >= _MOST_WORDS:
+                self._known.clear()
+            known = self._known[word] = tuple(self._terms_of(word))
+        return known
+
+    def _terms_of(self, word: str) -> Iterator[Term]:
+        for length in range(1, min(len(word), self._longest) + 1):
+            yield from self._single.get(word[:length], ())
+        yield from self._several.get(word, ())
+
+
+_MOST_WORDS = 200_000
 
 
 def all_rules() -> Mapping[str, Rules]:
@@ -194,12 +225,15 @@ def _book_of(about: Topic) -> Book:
         # Quantities are looked for at numbers (quantities.py).
         if groups()[group].kind in ("one", "many"):
             for place, rule in enumerate(own.rules):
-                for term in rule.terms if rule.of_texts else ():
+                for term in filter(words_in, rule.terms if rule.of_texts else ()):
                     asked.setdefault(term, ([], []))[rule.bases != ("title",)].append((group, place))
-    terms: dict[str, list[Term]] = {}
-    for text, (titles, abstracts) in asked.items():
-        terms.setdefault(beginning(text), []).append(Term(text, tuple(titles), tuple(abstracts)))
-    return Book(rules, terms)
+    return Book(
+        rules,
+        (
+            Term(text, len(words_in(text)) > 1 or not text[-1].isalnum(), tuple(titles), tuple(abstracts))
+            for text, (titles, abstracts) in asked.items()
+        ),
+    )
 
 
 def _compiled_for(about: Topic) -> Mapping[str, Rules]:
@@ -258,11 +292,15 @@ def _rule(entry: RuleEntry, words: Mapping[str, tuple[str, ...]], file: RuleFile
             _terms(given or {}) for given in (getattr(entry, field), entry.also, entry.unless)
         )
         return Rule(bases=(FIELDS[field],), terms=terms, also=also, unless=unless, **common)
+    small = not any(
+        "(?-i:" in _filled(pattern, words) for pattern in (getattr(entry, field), entry.exception or "")
+    )
     return Rule(
         bases=TEXTS[field],
         terms=frozenset(_spread(entry.words or (), words)),
-        pattern=_compiled(getattr(entry, field), words),
-        exception=_compiled(entry.exception, words, re.IGNORECASE) if entry.exception else None,
+        pattern=_compiled(getattr(entry, field), words, re.VERBOSE, small=small),
+        exception=_compiled(entry.exception, words, small=small) if entry.exception else None,
+        small=small,
         **common,
     )
 
@@ -279,10 +317,26 @@ def _conditions(entry: Mapping[str, Values]) -> Conditions:
 
 
 def _compiled(
-    pattern: str, words: Mapping[str, tuple[str, ...]], flags: int = re.IGNORECASE | re.VERBOSE
+    pattern: str, words: Mapping[str, tuple[str, ...]], flags: int = 0, *, small: bool
 ) -> re.Pattern[str]:
+    """The pattern for text in lower case or, where capitals matter somewhere in it, for text as it stands."""
+    filled = _filled(pattern, words)
+    return re.compile(_in_lower_case(filled), flags) if small else re.compile(filled, flags | re.IGNORECASE)
+
+
+def _filled(pattern: str, words: Mapping[str, tuple[str, ...]]) -> str:
     """The pattern with each ``{list}`` replaced by its words, any of which will do."""
-    return re.compile(_PLACEHOLDER.sub(lambda match: _alternatives(words[match[1]]), pattern), flags)
+    return _PLACEHOLDER.sub(lambda match: _alternatives(words[match[1]]), pattern)
+
+
+# What of a pattern is no letter to look for: signs with a backslash, and the beginning of a named group.
+_NO_LETTERS = re.compile(r"\\.|\(\?P[<=>]\w*[>)]?|\(\?[a-zA-Z]+\)", re.DOTALL)
+
+
+def _in_lower_case(pattern: str) -> str:
+    kept = _NO_LETTERS.findall(pattern)
+    parts = _NO_LETTERS.split(pattern)
+    return "".join(part.lower() + sign for part, sign in zip(parts, [*kept, ""], strict=True))
 
 
 def _alternatives(words: Iterable[str]) -> str:

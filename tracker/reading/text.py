@@ -66,7 +66,6 @@ class RecordText:
         self.title = article.title.plain
         self.abstract = article.abstract_text
         self._article = article
-        self._with: dict[str, Sequence[int]] = {}
         self._by_sentence: dict[int, tuple[Sequence[int], Mapping[int, Sequence[int]]]] = {}
 
     @cached_property
@@ -76,23 +75,34 @@ class RecordText:
         return text if text.isascii() else _SPACES.sub(" ", text)
 
     @cached_property
+    def _parted(self) -> str:
+        """``lower`` with spaces for whatever is no letter and no figure, at unchanged offsets."""
+        return _part(self.lower)
+
+    @cached_property
     def beginnings(self) -> frozenset[str]:
         """The first letters, four at most, of all its words: what a rule's words are looked up in first."""
-        return beginnings(self.lower)
+        return frozenset([word[:4] for word in self._parted.split()])
 
-    def sentences_with(self, term: str) -> Sequence[int]:
-        """The numbers of the sentences that hold a term, in order."""
-        known = self._with.get(term)
-        if known is None:
-            known = self._with[term] = tuple(self._look_for(term))
-        return known
+    @cached_property
+    def small(self) -> tuple[str, ...]:
+        """Each sentence in lower case."""
+        lower = self.lower
+        return tuple(
+            [
+                lower[start : start + len(sentence.text)]
+                for start, sentence in zip(self.starts, self.sentences, strict=True)
+            ]
+        )
 
-    def _look_for(self, term: str) -> Iterator[int]:
-        at = self.lower.find(term)
-        while at >= 0:
-            number = self.sentence_at(at)
-            yield number
-            at = self.lower.find(term, max(at + 1, self.end_of(number)))
+    @cached_property
+    def words(self) -> tuple[frozenset[str], ...]:
+        """The words of each sentence."""
+        parted = self._parted
+        ends = [start + len(s.text) for start, s in zip(self.starts, self.sentences, strict=True)]
+        return tuple(
+            [frozenset(parted[start:end].split()) for start, end in zip(self.starts, ends, strict=True)]
+        )
 
     @cached_property
     def numbers(self) -> tuple[int, ...]:
@@ -168,15 +178,19 @@ _PARTING = str.maketrans({chr(code): " " for code in range(128) if not chr(code)
 _BEYOND = re.compile(r"[^\w\s]|_")
 
 
+def _part(small: str) -> str:
+    words = small if small.isascii() else _BEYOND.sub(" ", small)
+    return words.translate(_PARTING)
+
+
 def beginnings(small: str) -> frozenset[str]:
     """The first letters, four at most, of the words of a text in lower case."""
-    words = small if small.isascii() else _BEYOND.sub(" ", small)
-    return frozenset([word[:4] for word in words.translate(_PARTING).split()])
+    return frozenset([word[:4] for word in words_in(small)])
 
 
-def beginning(term: str) -> str:
-    """The same of the first word of a rule's term."""
-    return next((word[:4] for word in term.translate(_PARTING).split()), "")
+def words_in(small: str) -> list[str]:
+    """The words of a text in lower case: what stands between signs and spaces."""
+    return _part(small).split()
 
 
 # Spaces of other kinds, which publishers set between a number and its unit.
