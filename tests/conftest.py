@@ -373,3 +373,9 @@ def check_whole(path: Path) -> None:
         db.execute("insert into articles_fts (articles_fts, rank) values ('integrity-check', 1)")
         for table, query in FOLLOWING.items():
             assert set(db.execute(f"select * from {table}")) == set(db.execute(query)), table
+
+
+@pytest.fixture
+def shipped_topic(tests_topic: None) -> None:
+    """The topic of this repository in place of the tests' own, for what is asked of its rules."""
+    topic.use(Path(__file__).parents[1] / "queries" / "topic")

@@ -10,6 +10,8 @@ from tracker.reading.ranking import chances, weights, why, words_of
 from tracker.reading.rules import Rule, all_rules, own_rules
 from tracker.reading.text import RecordText
 
+pytestmark = pytest.mark.usefixtures("shipped_topic")
+
 RULES = all_rules()["design"].rules
 TEXT_RULES = [rule for rule in RULES if rule.pattern]
 LEVELS = all_rules()["evidence_level"].rules

@@ -10,6 +10,8 @@ from tracker.reading.labels import Label
 from tracker.reading.quantities import doses, durations, number
 from tracker.reading.rules import Rule, all_rules
 
+pytestmark = pytest.mark.usefixtures("shipped_topic")
+
 RCT, REVIEW = ("Randomized Controlled Trial", "D016449"), ("Systematic Review", "D000078182")
 CASE, NARRATIVE, ANIMALS = ("Case Reports", "D002363"), ("Review", "D016454"), ("animals", "")
 

@@ -9,6 +9,8 @@ from tracker import topic
 from tracker.reading.labels import groups
 from tracker.reading.rules import Rule, all_rules, own_rules
 
+pytestmark = pytest.mark.usefixtures("shipped_topic")
+
 RULES = [(group, rule) for group, rules in all_rules().items() for rule in rules.rules]
 TEXT_RULES = [(group, rule) for group, rule in RULES if rule.pattern]
 

@@ -5,6 +5,8 @@ import pytest
 from tracker.article import AbstractSection, Affiliation, Article, Author, Grant, Pmid, PublicationType, Text
 from tracker.reading import read_labels
 
+pytestmark = pytest.mark.usefixtures("shipped_topic")
+
 
 def record(title: str = "A study.", methods: str = "", **fields: object) -> Article:
     sections = (AbstractSection("METHODS", "METHODS", Text(methods, methods)),) if methods else ()

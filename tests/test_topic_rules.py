@@ -11,6 +11,8 @@ from tracker.reading.engine import read
 from tracker.reading.rules import Rule, all_rules
 from tracker.reading.text import lower
 
+pytestmark = pytest.mark.usefixtures("shipped_topic")
+
 OURS = ("drug", "population", "exposure")
 RULES = [rule for group in OURS for rule in all_rules()[group].rules]
 

@@ -86,7 +86,7 @@ def _records(db: sqlite3.Connection, pmids: Collection[int]) -> Iterator[tuple[i
         f"select distinct pmid, descriptor, descriptor_ui, descriptor_major from mesh_headings where {_GIVEN}",
         given,
     )
-    labels = _by_article(db, f"select * from labels where {_GIVEN} order by pmid, rowid", given)
+    labels = _by_article(db, f"select * from labels where {_GIVEN} order by pmid, label_group, value", given)
     for row in each_row(db, f"select pmid, title, title_html from articles where {_GIVEN}", given):
         pmid = row["pmid"]
         article = Article(

@@ -566,7 +566,7 @@ def _each(rule: Rule, text: str, small: str) -> Iterator[re.Match[str]]:
     return rule.pattern.finditer(small if rule.small else text) if rule.pattern else iter(())
 
 
-# Between our drug and another name of it: "esketamine hydrochloride (ABC001".
+# Between our drug and another name of it: "NAME hydrochloride (ABC001".
 _CODE = re.compile(r"(?:\s(?:hydrochloride|hcl|nasal\sspray))?\s[(\[]", re.IGNORECASE)
 
 

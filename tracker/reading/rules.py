@@ -246,10 +246,22 @@ def _compiled_for(about: Topic) -> Mapping[str, Rules]:
             found[group] = Rules(
                 group,
                 max(file.version for file in entries),
-                tuple(_rule(entry, words, file) for file in entries for entry in file.rules),
+                tuple(
+                    _rule(each, words, file)
+                    for file in entries
+                    for each in file.rules
+                    if _names_known(each, words)
+                ),
                 any(file.quotes == "sentence" for file in entries),
             )
     return found
+
+
+def _names_known(entry: RuleEntry, words: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether every list that a rule names is there: a topic need not have all that a rule for any topic asks for."""
+    patterns = [getattr(entry, field) or "" for field in TEXTS]
+    named = _PLACEHOLDER.findall(" ".join((*patterns, entry.exception or "", *(entry.words or ()))))
+    return words.keys() >= set(named)
 
 
 def own_rules(group: str) -> RuleFile | None:
