@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, nan
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tracker.team.agreement import EXCLUDED_OR_NOT, Agreement, excluded_or_not, of_pairs, of_table
@@ -58,7 +58,6 @@ def square(size: int) -> st.SearchStrategy[Table]:
 
 
 @given(square(2) | square(3))
-@settings(deadline=None)
 def test_whatever_the_table_another_library_says_the_same(table: Table) -> None:
     import numpy
     from statsmodels.stats.inter_rater import cohens_kappa

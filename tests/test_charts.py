@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 from markupsafe import Markup
@@ -251,7 +251,6 @@ def test_a_label_is_text_whatever_is_in_it(label: str) -> None:
         assert whole.count(readable) >= 2
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(labels, rows, max_size=8), spans, st.dictionaries(labels, st.integers(0, 999), max_size=3)
 )

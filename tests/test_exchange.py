@@ -290,7 +290,7 @@ def test_a_guarded_cell_is_no_formula_and_comes_back(text: str) -> None:
     assert cell(guarded(text)) == printable(guarded(text))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=40), min_size=1, max_size=4))
 def test_any_text_comes_back(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     home = tmp_path_factory.mktemp("any")

@@ -148,7 +148,7 @@ def test_a_list_is_what_its_filters_say_in_its_order(db: sqlite3.Connection, nar
 
 
 @given(chosen=SELECTIONS)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def compare(db: sqlite3.Connection, chosen: Selection) -> None:
     if chosen.question is None:
         # Facts of a question, and what was said for one, narrow the lists of a question alone.

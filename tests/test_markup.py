@@ -7,7 +7,7 @@ from html import unescape
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -219,7 +219,6 @@ def balanced(html: str) -> bool:
     return not open_tags
 
 
-@settings(deadline=None)
 @given(trees(), st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=3))
 def test_marks_cut_nothing_and_plain_text_is_that_of_the_html(
     tree: Any, spans: list[tuple[int, int]]
@@ -242,7 +241,6 @@ def test_marks_cut_nothing_and_plain_text_is_that_of_the_html(
     assert signs <= set(unescape("".join(re.findall("<mark>(.*?)</mark>", with_marks))))
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(TEXT, trees(depth=1)), max_size=3))
 @example([("A", etree.fromstring("<i>x<b> </b></i>")), ("", etree.fromstring("<i> y</i>"))])
 def test_the_abstract_s_plain_text_is_that_of_its_html(sections: list[tuple[str, Any]]) -> None:

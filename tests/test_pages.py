@@ -371,7 +371,7 @@ def test_what_stands_under_another_record_bears_its_marks(desk: Desk) -> None:
         assert text(link.getparent()).startswith("Retracted"), path
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_no_record_is_hidden_by_what_it_belongs_with(site: Site, library: Desk, data: st.DataObject) -> None:
     pmids = sorted(library.matching("cystitis"))[:6]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -141,7 +141,6 @@ PARTS = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(PARTS, max_size=5), st.integers(1, 70), st.sampled_from(["utf-8", "utf-16"]))
 def test_records_do_not_depend_on_how_the_bytes_arrive(parts: list[str], chunk: int, encoding: str) -> None:
     data = document(*parts, head=f'<?xml version="1.0" encoding="{encoding}"?>' + " " * 9).encode(encoding)
@@ -153,7 +152,6 @@ def test_records_do_not_depend_on_how_the_bytes_arrive(parts: list[str], chunk: 
     assert len(whole) == len([part for part in parts if part.startswith(("<Pub", "<Del"))])
 
 
-@settings(deadline=None)
 @given(st.lists(PARTS, min_size=1, max_size=3), st.data())
 def test_a_stream_cut_off_anywhere_is_refused(parts: list[str], data: st.DataObject) -> None:
     whole = document(*parts).rstrip()
@@ -161,7 +159,6 @@ def test_a_stream_cut_off_anywhere_is_refused(parts: list[str], data: st.DataObj
         read(whole[: data.draw(st.integers(0, len(whole) - 1))])
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=300) | st.text(max_size=200).map(lambda text: document(text).encode()))
 def test_any_bytes_give_records_or_one_clear_refusal(data: bytes) -> None:
     try:

@@ -332,7 +332,7 @@ VALUES = some.one_of(
 
 
 @given(some.lists(VALUES, min_size=1, max_size=5), some.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_values_come_back_as_sqlite_gives_them(site: Site, values: list[Any], are_named: bool) -> None:
     names = [f"p{n}" for n in range(len(values))]
     sql = f"select {', '.join(f':{name} as {name}' if are_named else '?' for name in names)}"

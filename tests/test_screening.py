@@ -561,7 +561,7 @@ steps = st.lists(
 
 
 @given(steps)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_whatever_a_team_does_the_numbers_add_up_and_blind_is_blind(
     beginning: Path, tmp_path_factory: pytest.TempPathFactory, acts: list[tuple[Any, ...]]
 ) -> None:

@@ -483,7 +483,7 @@ HOSTILE = [
         " ".join
     )
 )
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @example('"')
 @example("NEAR(ketamine, 5)")
 @example("ketamine*induced*")
@@ -572,7 +572,7 @@ group by 1, 2, 3, 4 order by 1, 2, 3, 4
 
 
 @given(st.lists(OPERATIONS, max_size=12))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_counts_and_index_are_right_after_anything_that_can_happen(
     tmp_path_factory: pytest.TempPathFactory, operations: list[tuple[object, ...]]
 ) -> None:

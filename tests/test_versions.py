@@ -199,7 +199,7 @@ def shown(db: sqlite3.Connection) -> str:
 
 
 @given(st.lists(st.sampled_from(VERSIONS), min_size=2, max_size=6, unique=True), st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_no_order_source_or_batch_changes_what_is_shown(
     tmp_path_factory: pytest.TempPathFactory, versions: list[str], data: st.DataObject
 ) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -568,7 +568,6 @@ class Tags(HTMLParser):
     handle_decl = handle_pi = unknown_decl = handle_comment
 
 
-@settings(deadline=None)
 @given(trees())
 def test_whatever_stands_in_a_title_only_allowed_tags_come_out_and_all_of_the_text(tree: Any) -> None:
     body = etree.tostring(tree, encoding="unicode")

@@ -164,7 +164,10 @@ async def _at_once(datasette: Datasette, choose: Choose, format: str, newest: in
 
 
 def _check_question(db: sqlite3.Connection, slug: str | None) -> None:
-    if slug is not None and not db.execute("select 1 from questions where slug = ?", (slug,)).fetchone():
+    if (
+        slug is not None
+        and not db.execute("select 1 from questions where slug = :slug", {"slug": slug}).fetchone()
+    ):
         raise NotFound(f"There is no question {slug!r}.")
 
 

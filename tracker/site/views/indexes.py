@@ -105,8 +105,8 @@ async def articles(request: Request, datasette: Datasette) -> Response:
 
     def query(db: sqlite3.Connection) -> list[Place]:
         rows = db.execute(
-            "select pmid, revised from articles where pmid >= ? and pmid < ? order by pmid",
-            (first, first + BLOCK),
+            "select pmid, revised from articles where pmid >= :first and pmid < :behind order by pmid",
+            {"first": first, "behind": first + BLOCK},
         )
         return [Place(f"/articles/{pmid}", revised) for pmid, revised in rows]
 

@@ -122,7 +122,8 @@ def _holding(db: sqlite3.Connection, slug: str, pmid: ArticleKey) -> Review:
     if review is None:
         raise NotThere(f"There is no question {slug!r}.")
     row = db.execute(
-        "select 1 from question_articles where question = ? and pmid = ? and matching", (slug, pmid)
+        "select 1 from question_articles where question = :slug and pmid = :pmid and matching",
+        {"slug": slug, "pmid": pmid},
     ).fetchone()
     if row is None:
         raise NotThere(f"PMID {pmid} is not in the question {slug!r}. Nothing was written.")
@@ -133,7 +134,7 @@ async def _shown(request: Request, datasette: Datasette) -> Shown:
     slug, is_team = request.url_vars["slug"], await access.may(datasette, request, "tracker-tag")
 
     def query(db: sqlite3.Connection) -> Shown | None:
-        row = db.execute("select title from questions where slug = ?", (slug,)).fetchone()
+        row = db.execute("select title from questions where slug = :slug", {"slug": slug}).fetchone()
         standing = screening.standing(db, slug, access.viewer(request) if is_team else None)
         return Shown(row[0], standing, is_team) if row and standing else None
 

@@ -179,7 +179,9 @@ async def undo(request: Request, datasette: Datasette, writer: Writer, form: For
         db: sqlite3.Connection,
     ) -> tuple[int | None, list[int], Mapping[str, Review], dict[int, list[Review]]]:
         batch = given or tagging.latest_batch(db, writer.person)
-        rows = db.execute("select distinct pmid from annotations.events where batch = ?", (batch,))
+        rows = db.execute(
+            "select distinct pmid from annotations.events where batch = :batch", {"batch": batch}
+        )
         pmids = [pmid for (pmid,) in rows if pmid]
         every = reviews(db)
         return batch, pmids, every, tagging.holding(db, every, pmids)
@@ -350,7 +352,7 @@ def _told(done: tagging.Bulk, papers: int) -> str:
 
 
 def _chosen(request: Request, db: sqlite3.Connection, slug: str) -> Selection:
-    if not db.execute("select 1 from questions where slug = ?", (slug,)).fetchone():
+    if not db.execute("select 1 from questions where slug = :slug", {"slug": slug}).fetchone():
         raise NotFound(f"There is no question {slug!r}.")
     # What is done to a list is never done to a longer one than its filters say.
     return filters.selection(request, slug, citations.label_choices(db, slug), strict=True)
@@ -380,7 +382,7 @@ async def _place(request: Request, datasette: Datasette) -> Place:
     pmid = int(request.url_vars["pmid"])
 
     def query(db: sqlite3.Connection) -> Place | None:
-        if not db.execute("select 1 from articles where pmid = ?", (pmid,)).fetchone():
+        if not db.execute("select 1 from articles where pmid = :pmid", {"pmid": pmid}).fetchone():
             return None
         every = reviews(db)
         return Place(ArticleKey(pmid), every, tagging.holding(db, every, [pmid]).get(pmid, []))
