@@ -25,7 +25,7 @@ from tracker.evidence.rows import each_row
 from tracker.lists.selection import Selection
 from tracker.lists.selection import pmids as pmids_of
 from tracker.reading.notices import describe
-from tracker.team import by_article
+from tracker.team import by_article, placements
 from tracker.team.review import reviews
 
 BATCH = 200
@@ -67,8 +67,13 @@ def of_articles(
             yield _citation(article, of_article, slug, by_people.get(pmid, {}))
 
 
-def label_choices(db: sqlite3.Connection, slug: str | None = None) -> dict[str, list[str]]:
-    """What the question's list (or any question's) can be filtered by: labels and other facets, with their values."""
+def label_choices(
+    db: sqlite3.Connection, slug: str | None = None, viewer: int | None = None
+) -> dict[str, list[str]]:
+    """What the question's list (or any question's) can be filtered by: labels and other facets, with their values.
+
+    Also those of directness to which people moved a record of the question, as far as ``viewer`` may see it.
+    """
     slugs = [slug] if slug else [question for (question,) in db.execute("select slug from questions")]
     # Question by question: only so does SQLite leap from one value to the next.
     pairs = {
@@ -82,6 +87,8 @@ def label_choices(db: sqlite3.Connection, slug: str | None = None) -> dict[str, 
             {"question": each, "everything": facets.EVERYTHING},
         )
     }
+    if slug:
+        pairs.update((placements.GROUP, value) for value in placements.moved(db, slug, viewer).into)
     return {
         group: [value for _, value in of_group]
         for group, of_group in groupby(sorted(pairs), key=lambda row: row[0])

@@ -72,7 +72,8 @@ def selection(
         _day(request, "new"),
         tag=tag,
         decision=decision,
-        viewer=viewer if tag or decision else None,
+        # By people: tags, decisions and, of a question, to what directness they moved its records.
+        viewer=viewer if tag or question else None,
         sort=sort if question else "published",
     )
 

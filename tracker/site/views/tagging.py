@@ -355,7 +355,9 @@ def _chosen(request: Request, db: sqlite3.Connection, slug: str) -> Selection:
     if not db.execute("select 1 from questions where slug = :slug", {"slug": slug}).fetchone():
         raise NotFound(f"There is no question {slug!r}.")
     # What is done to a list is never done to a longer one than its filters say.
-    return filters.selection(request, slug, citations.label_choices(db, slug), strict=True)
+    return filters.selection(
+        request, slug, citations.label_choices(db, slug, access.viewer(request)), strict=True
+    )
 
 
 def _first(db: sqlite3.Connection, chosen: Selection) -> list[ArticleKey]:
