@@ -28,6 +28,8 @@ Sort = Literal["published", "entered", "pmid"]
 Key = tuple[str, int]
 TOP: Key = ("~", 2**62)
 NARROW = 1000
+# So many that have a text are looked through sooner than a thousand are asked for it one by one (20 ms).
+RARE = 100_000
 FIRST_BATCH = 25
 # PubMed's oldest records are of 1781.
 FIRST_YEAR = 1780
@@ -256,8 +258,8 @@ def _tallied(rows: Iterable[tuple[str, str, str, int]]) -> Tallies:
 class Reader:
     """One list, ready to be read from any key, downwards or upwards.
 
-    Raises nothing for what a reader typed: a text without a word finds nothing. ``among`` are few PMIDs that it lies
-    within, ``sort`` its order where that is not to be chosen by its length.
+    Raises nothing for what a reader typed: a text without a word finds nothing. Without a text, ``among`` may be few
+    PMIDs that it lies within, and ``sort`` its order where that is not to be chosen by its length.
     """
 
     def __init__(
@@ -285,7 +287,7 @@ class Reader:
         self.sort: Sort = sort or self._sort(is_narrow=self._few is not None)
         self._source, self._values = self._plan() if self._few is None else self._plan_within(self._few)
         #: Those of the list that people moved into it.
-        self._joining = self._whatever_directness(joining) if joining else None
+        self._joining = _Joining(self, joining) if joining else None
 
     def page(self, after: Key = TOP, size: int = 25) -> Page:
         rows = self.rows(after, size + 1)
@@ -330,7 +332,8 @@ class Reader:
         rows = self._rows(after, limit, upwards)
         if self._joining is None:
             return rows
-        joining = self._joining.rows(after, limit, upwards=upwards)
+        until = rows[-1] if len(rows) == limit else None
+        joining = self._joining.rows(after, until, limit, upwards=upwards)
         return sorted([*rows, *joining], reverse=not upwards)[:limit]
 
     def _rows(self, after: Key, limit: int, upwards: bool) -> list[Key]:
@@ -363,17 +366,19 @@ class Reader:
         ).fetchone()
         return (row[0], row[1]) if row else None
 
-    def _whatever_directness(self, among: Collection[int]) -> Reader:
-        """Those of these articles that meet all other conditions, in the same order."""
+    def whatever_directness(self, among: Collection[int]) -> list[Key]:
+        """Those of these articles that meet all conditions but the directness and the text, in the list's order."""
         labels = {
             group: values for group, values in self.selection.labels.items() if group != placements.GROUP
         }
-        return Reader(self._db, self.selection._replace(labels=labels), among=among, sort=self.sort)
+        others = self.selection._replace(labels=labels, text="")
+        return Reader(self._db, others, among=among, sort=self.sort)._all
 
     def _moved_by(self) -> int:
-        """How many articles more the list has as people moved them; fewer, where it is below 0."""
-        joining = len(self._joining._all) if self._joining else 0
-        return joining - (len(self._whatever_directness(self._leaving)._all) if self._leaving else 0)
+        """How many articles more a list without a text has as people moved them; fewer, where it is below 0."""
+        return (len(self._joining.keys) if self._joining else 0) - len(
+            self.whatever_directness(self._leaving)
+        )
 
     @cached_property
     def _all(self) -> list[Key]:
@@ -415,10 +420,9 @@ class Reader:
     def _narrow(self) -> _Narrow | None:
         """A set that the list lies in, where one is small enough to be sorted."""
         if self.named:
-            named = {pmid for identifier in self.named for pmid in identifier.pmids}
             return _Narrow(
-                sorted(named if self._among is None else named.intersection(self._among)),
-                by_words=self._among is None and not self._words,
+                sorted({pmid for identifier in self.named for pmid in identifier.pmids}),
+                by_words=not self._words,
             )
         if self.selection.text and not search.fts_query(self.selection.text):
             return _Narrow([], by_words=True)
@@ -480,6 +484,68 @@ class Reader:
             return f"from article_facets q where q.facet = :walked {conditions}", {"walked": walked} | values
         source = "question_articles q where q.matching and q.question = :question"
         return f"from {source} {conditions}", {"question": chosen.question} | values
+
+
+class _Joining:
+    """The articles that people moved into a list of a directness: few, so that all are read, and sorted.
+
+    Which of them have the words of its text takes a while to tell of each: they are asked for where these are not rare,
+    and only as far as somebody reads.
+    """
+
+    def __init__(self, list: Reader, pmids: Collection[int]) -> None:
+        self._db = list._db
+        chosen = list.selection
+        #: Those that meet all conditions but the text.
+        self.keys = list.whatever_directness(pmids)
+        self._text = "" if list.named else chosen.text
+        if list.named:
+            self._keep({pmid for identifier in list.named for pmid in identifier.pmids})
+        elif self._text and not search.fts_query(self._text):
+            self._keep(())
+        elif self._text:
+            self._look_up(chosen.question or "")
+
+    def rows(self, after: Key, until: Key | None, limit: int, *, upwards: bool) -> list[Key]:
+        """Keys below the one (or above it, nearest first), but not beyond the other."""
+        keys = reversed(self.keys) if upwards else iter(self.keys)
+        wanted = (
+            key
+            for key in keys
+            if (key > after if upwards else key < after)
+            and (until is None or (key < until if upwards else key > until))
+        )
+        return [*islice(self._with_text(wanted), limit)]
+
+    def key_of(self, pmid: ArticleKey) -> Key | None:
+        return next(self._with_text(key for key in self.keys if key[1] == pmid), None)
+
+    def _with_text(self, keys: Iterator[Key]) -> Iterator[Key]:
+        while self._text and (some := [*islice(keys, FIRST_BATCH)]):
+            found = self._found(search.expression(self._db, self._text, []), [pmid for _, pmid in some])
+            yield from (key for key in some if key[1] in found)
+        yield from keys
+
+    def _found(self, words: str, pmids: Sequence[int]) -> set[int]:
+        query = f"{_BY_WORDS} and rowid in (select value from json_each(:few))"
+        return {pmid for (pmid,) in self._db.execute(query, {"words": words, "few": json.dumps(pmids)})}
+
+    def _look_up(self, question: str) -> None:
+        """Where the words are rare in the question, all that have them are found at once."""
+        words = search.expression(self._db, self._text, _words(self._db, Selection(question)))
+        seen, found = self._db.execute(
+            f"""
+            select count(*), json_group_array(pmid) filter (where pmid in (select value from json_each(:few)))
+            from ({_BY_WORDS} limit :most)
+            """,
+            {"words": words, "most": RARE + 1, "few": json.dumps([pmid for _, pmid in self.keys])},
+        ).fetchone()
+        if seen <= RARE:
+            self._keep(set(json.loads(found)))
+            self._text = ""
+
+    def _keep(self, pmids: Collection[int]) -> None:
+        self.keys = [key for key in self.keys if key[1] in pmids]
 
 
 _BY_WORDS = "select rowid as pmid from articles_fts where articles_fts match :words"
