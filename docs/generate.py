@@ -34,6 +34,7 @@ ABOUT_ANNOTATIONS = {
     "decisions": "Include, exclude or unsure: one a person, article, question and stage",
     "label_reviews": "What a person says beside a label that was read by machine",
     "notes": "Notes on articles",
+    "placements": "Where a person moves a record of a question: one a person, article and question",
     "alerts_seen": "Which changes a person has already seen",
     "settlements": "What a lead made of two reviewers' conflict",
     "unsealed": "Where a blind review was opened, as two people had decided",

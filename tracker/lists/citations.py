@@ -13,10 +13,12 @@ from tracker.citation import (
     Citation,
     CitedAuthor,
     CitedBook,
+    CitedDirectness,
     CitedJudgement,
     CitedLabel,
     CitedNotice,
     CitedOutcome,
+    CitedPlacement,
     CitedTag,
 )
 from tracker.evidence import facets
@@ -118,12 +120,14 @@ select a.pmid, a.title, a.kind, a.vernacular_title, a.journal, a.iso_abbreviatio
   b.publisher_location, b.edition, b.collection, b.isbns,
   s.checked, s.source, s.gone, coalesce(q.entered, s.first_seen) as entered, q.reason,
   s.source = 'starter' or q.reason is '{STARTER}' as starter,
-  (select max(noticed) from changes c where c.pmid = a.pmid) as changed
+  (select max(noticed) from changes c where c.pmid = a.pmid) as changed,
+  d.value as directness, d.reason as directness_reason
 from json_each(:pmids) given
 join articles a on a.pmid = given.value
 left join books b on b.pmid = a.pmid
 left join record_state s on s.pmid = a.pmid
 left join question_articles q on q.question = :slug and q.pmid = a.pmid
+left join directness d on d.question = :slug and d.pmid = a.pmid
 """
 _SAME = (
     "pmid title kind vernacular_title journal iso_abbreviation volume issue pages article_number published doi pmcid "
@@ -190,13 +194,14 @@ def _citation(
         as_of=article["checked"],
         source=article["source"] or "pubmed",
         question=slug,
+        directness=_directness(article),
         **by_people,
     )
 
 
 _SAID_ANYTHING = """
 select exists (select 1 from annotations.taggings) or exists (select 1 from annotations.decisions)
-  or exists (select 1 from annotations.label_reviews)
+  or exists (select 1 from annotations.label_reviews) or exists (select 1 from annotations.placements)
 """
 
 
@@ -209,6 +214,7 @@ def _by_people(
         return {}
     said = by_article.of_articles(db, pmids, slug, None)
     judged = by_article.label_reviews(db, pmids)
+    placed = placements.last_of(db, pmids, slug, None) if slug else {}
     decided = {entry["question"] for each in said.values() for entry in each["decisions"]}
     outcomes: dict[int, list[CitedOutcome]] = {}
     for review in reviews(db).values():
@@ -232,9 +238,19 @@ def _by_people(
                 )
                 for row in judged.get(pmid, ())
             ),
+            "placement": _placement(placed.get(pmid)),
         }
         for pmid, each in said.items()
     }
+
+
+def _directness(article: Mapping[str, Any]) -> CitedDirectness | None:
+    value = article["directness"]
+    return CitedDirectness(value, article["directness_reason"]) if value else None
+
+
+def _placement(row: Mapping[str, Any] | None) -> CitedPlacement | None:
+    return CitedPlacement(row["value"], row["reason"], row["person"]) if row else None
 
 
 def _headings(rows: list[tuple[Any, ...]]) -> Iterator[str]:

@@ -198,6 +198,11 @@ class Bearing(NamedTuple):
     placed: list[Row]
 
     @property
+    def is_known(self) -> bool:
+        """Whether anything was read or said."""
+        return bool(self.read or self.placed)
+
+    @property
     def last(self) -> Row | None:
         return self.placed[-1] if self.placed else None
 

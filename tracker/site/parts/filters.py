@@ -16,6 +16,8 @@ from tracker.lists.selection import TOP, Key, Selection, Sort
 from tracker.reading.labels import groups
 from tracker.site.server import access
 from tracker.site.server.compat import BadRequest, Request
+from tracker.site.words import directness_words
+from tracker.team import placements
 from tracker.team.decisions import TODO, TODO_FULL, UNDECIDED
 
 MOST_CHARACTERS = 300
@@ -187,6 +189,8 @@ def group_title(group: str) -> str:
 
 
 def value_title(group: str, value: str) -> str:
+    if group == placements.GROUP:
+        return directness_words(value)
     return LANGUAGES.get(value, value) if group == "language" else value
 
 

@@ -382,10 +382,10 @@ def _read(work: _Work, pipe: _Pipe, out: BinaryIO) -> None:
     with closing(_connect(work.evidence)) as db:
         # Also where nothing is written yet, as of a workbook until it is complete.
         db.set_progress_handler(lambda: pipe.is_left, STEPS)
-        selection = work.choose(db)
-        _check_question(db, selection.question)
         if work.annotations:
             db.execute("attach database ? as annotations", (_uri(work.annotations),))
+        selection = work.choose(db)
+        _check_question(db, selection.question)
         if work.only_checks:
             listing(db, selection)
             check_filters(db, selection)
