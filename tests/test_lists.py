@@ -244,6 +244,28 @@ def check_choices(db: sqlite3.Connection, chosen: Selection) -> None:
     assert choices.keys() <= set(label_choices(db, chosen.question, chosen.viewer)["directness"])
 
 
+@pytest.mark.parametrize("viewer", [None, 2])
+@pytest.mark.parametrize("slug", ["cystitis", "cognition"])
+def test_the_newest_of_a_directness_are_those_that_people_see_there(
+    db: sqlite3.Connection, slug: str, viewer: int | None
+) -> None:
+    direct = Selection(slug, {"directness": ["direct"]}, viewer=viewer)
+    design = ("design", "randomised controlled trial")
+    trials = direct._replace(labels={"directness": ["direct"], design[0]: [design[1]]})
+    labelled_so = {pmid for pmid, _ in labelled(db, direct, "design")}
+    for also, without, among in (
+        (None, None, read_everything(db, direct)),
+        (design, None, read_everything(db, trials)),
+        (None, "design", read_everything(db, direct) - labelled_so),
+    ):
+        newest = sorted(among, key=lambda pmid: sort_key(db, direct, "published", pmid), reverse=True)
+        for size in (3, 1000):
+            found = selection.newest_with(
+                db, slug, "directness", ["direct"], size, also=also, without=without, viewer=viewer
+            )
+            assert found == newest[:size]
+
+
 def test_an_article_that_is_not_in_the_list_has_no_neighbours(db: sqlite3.Connection) -> None:
     assert selection.neighbours(db, Selection("cystitis"), Pmid(1)) == (None, None)
     assert selection.neighbours(db, Selection("nothing"), Pmid(90000301)) == (None, None)

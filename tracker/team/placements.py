@@ -46,7 +46,7 @@ def place(
     says = {"value": checked_value(value), "reason": checked_reason(reason)}
     key = _key(act, pmid, question)
     mine = current(act.db, "placement", key)
-    others = _last_of_others(act, pmid, question)
+    others = _last_of_others(act, pmid, question, seal)
     is_last = mine is not None and (others is None or mine["placed"] > others)
     if mine and is_last and all(mine[name] == said for name, said in says.items()):
         return False
@@ -79,15 +79,19 @@ def _key(act: Act, pmid: ArticleKey, question: str) -> dict[str, object]:
     return {"pmid": pmid, "question": question, "person": act.person}
 
 
-def _last_of_others(act: Act, pmid: ArticleKey, question: str) -> str | None:
-    """When others placed the record last, as far as no review hides it: else the answer would tell that they did."""
+def _last_of_others(act: Act, pmid: ArticleKey, question: str, seal: Seal | None) -> str | None:
+    """When others placed the record last, as far as no review hides it: else the answer would tell that they did.
+
+    Where nothing is sealed now nothing is hidden, also of when the review was one of two people.
+    """
     (moment,) = act.db.execute(
         """
         select max(placed) from placements p
-        where pmid = :pmid and question = :question and person is not :person and (blind is null or exists (
-          select 1 from unsealed u where u.review = p.blind and u.pmid = p.pmid))
+        where pmid = :pmid and question = :question and person is not :person
+          and (:is_open or blind is null or exists (
+            select 1 from unsealed u where u.review = p.blind and u.pmid = p.pmid))
         """,
-        _key(act, pmid, question),
+        {**_key(act, pmid, question), "is_open": seal is None},
     ).fetchone()
     return str(moment) if moment else None
 

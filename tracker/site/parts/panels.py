@@ -63,7 +63,8 @@ class SaidOfArticle:
     """What people say of one paper.
 
     ``places`` has it by the question that holds the paper, with ``any`` for what was said for none of those; ``came``
-    is the question whose list the reader came from. ``bearings`` are how the paper bears on each question that holds it.
+    is the question whose list the reader came from. ``bearings`` are how the paper bears on each question that holds
+    it.
     """
 
     places: Mapping[str, Mapping[str, Any]]

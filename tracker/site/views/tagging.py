@@ -1,6 +1,6 @@
-"""Where people write: tags, decisions, notes, what they make of labels, where they move records; one paper or a whole list; and undoing it.
+"""Where people write: tags, decisions, notes, what they make of labels, where they move records; and undoing it.
 
-Every address takes a plain form and leads back to the page that it was on; to whoever asks for JSON it answers that,
+It is about one paper or a whole list. Every address takes a plain form and leads back to the page that it was on; to whoever asks for JSON it answers that,
 with the paper's panel as it looks now where ``panel`` is asked for.
 """
 
