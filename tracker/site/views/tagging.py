@@ -1,7 +1,7 @@
 """Where people write: tags, decisions, notes, what they make of labels, where they move records; and undoing it.
 
-It is about one paper or a whole list. Every address takes a plain form and leads back to the page that it was on; to whoever asks for JSON it answers that,
-with the paper's panel as it looks now where ``panel`` is asked for.
+It is about one paper or a whole list. Every address takes a plain form and leads back to the page that it was on; to
+whoever asks for JSON it answers that, with the paper's panel as it looks now where ``panel`` is asked for.
 """
 
 from __future__ import annotations
