@@ -34,6 +34,7 @@ ABOUT_ANNOTATIONS = {
     "decisions": "Include, exclude or unsure: one per person, article, question and stage",
     "label_reviews": "What a person says about a label that was read by machine",
     "notes": "Notes on articles",
+    "placements": "Where a person moves a record of a question: one a person, article and question",
     "alerts_seen": "Which changes a person has already seen",
     "settlements": "How a lead settled a conflict between two reviewers",
     "unsealed": "Records whose blind review was opened because two people had decided",

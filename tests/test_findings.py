@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -335,22 +334,3 @@ def test_every_finding_of_every_record_is_a_sentence_of_its_text() -> None:
                 assert words == words.strip() and finding.cue and finding.cue in words
                 assert finding.about is None or parts[finding.about.part][finding.about.start].isdigit()
             assert (account.state == "result given") == bool(account.sentences)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "memory " * 20_000,
-        "no " * 30_000 + "memory",
-        "memory (AB) " * 10_000,
-        "cognitive control " * 10_000,
-        "1 of 2 of " * 10_000 + "memory completed",
-        "further memory-" * 10_000,
-        "primary " * 20_000 + "memory was",
-        "memory evidence " * 10_000,
-    ],
-)
-def test_a_hostile_record_is_read_in_time_that_grows_with_its_length(text: str) -> None:
-    before = time.thread_time()
-    found("cognition", "Memory after ketamine", METHODS="Memory was tested.", RESULTS=text)
-    assert time.thread_time() - before < 3

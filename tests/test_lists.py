@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -13,16 +14,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import FIXTURES, Desk, tiled
+from tests.helpers_directness import read_as
 from tracker.article import Pmid
 from tracker.evidence import derived, schema, search
-from tracker.lists import selection
+from tracker.lists import pages, selection
+from tracker.lists.citations import label_choices
 from tracker.lists.selection import TOP, Key, Selection
 from tracker.team.decisions import UNDECIDED
 
 
 @pytest.fixture(scope="module")
 def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
-    """Some three hundred articles, with dates unknown, dates of entry apart, tags and decisions among them."""
+    """Some three hundred articles, with dates unknown, dates of entry apart, tags and decisions among them.
+
+    Of most it was read how directly they bear on the questions; Ada and Ben moved some, and Ben's of cognition are
+    sealed but for a few.
+    """
     home = tmp_path_factory.mktemp("lists")
     desk = Desk(home, "http://127.0.0.1:9/")
     files = sorted((FIXTURES / "pubmed").glob("*.xml"))
@@ -31,6 +38,9 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]
     desk.change("update question_articles set entered = '2026-0' || (1 + pmid % 5) || '-01T00:00:00Z'")
     desk.change("update question_articles set matching = 0, left_at = entered where pmid % 11 = 0")
     desk.annotate()
+    values = ("off", "indirect", "direct", "off", None)
+    for slug in ("cystitis", "cognition"):
+        read_as(desk, slug, {pmid: value for pmid in desk.matching(slug) if (value := values[pmid % 5])})
     with closing(sqlite3.connect(desk.db)) as found:
         derived.fill(found)
         found.commit()
@@ -41,34 +51,55 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]
               select pmid, 'cystitis', 'title-abstract', 1, iif(pmid % 2, 'include', 'exclude'), '2026-01-01T00:00:00Z'
               from question_articles where question = 'cystitis' and pmid % 3 = 0;
             insert or ignore into annotations.taggings (pmid, tag, person, tagged)
-              select pmid, 901, 1, '2026-01-01T00:00:00Z' from articles where pmid % 5 = 0
+              select pmid, 901, 1, '2026-01-01T00:00:00Z' from articles where pmid % 5 = 0;
+            insert into annotations.people (id, name, display_name, role, created)
+              values (2, 'ben', 'Ben', 'tagger', '2025-06-01T00:00:00Z');
+            insert into annotations.placements (pmid, question, person, value, reason, placed)
+              select pmid, question, 1, iif(pmid % 8 < 4, 'direct', 'off'), 'x', '2026-01-02T00:00:00Z'
+              from question_articles where pmid % 4 = 0;
+            update questions set dual = 1 where slug = 'cognition';
+            insert into annotations.placements (pmid, question, person, value, reason, placed, blind)
+              select pmid, question, 2, iif(pmid % 9 < 3, 'direct', 'indirect'), 'x',
+                '2026-01-0' || (1 + 2 * (pmid % 2)) || 'T00:00:00Z',
+                iif(question = 'cognition', 'cognition/title-abstract', null)
+              from question_articles where pmid % 3 = 0;
+            insert into annotations.unsealed (review, pmid, unsealed)
+              select 'cognition/title-abstract', pmid, '2026-01-04T00:00:00Z' from articles where pmid % 6 = 0
             """
         )
         yield found
 
 
+LABELS = st.dictionaries(
+    st.sampled_from(["design", "evidence_level", "language", "species", "full_text", "nothing"]),
+    st.lists(
+        st.sampled_from(
+            [
+                "cohort study",
+                "randomised controlled trial",
+                "eng",
+                "jpn",
+                "humans",
+                "free in PubMed Central",
+            ]
+        ),
+        min_size=1,
+        max_size=3,
+        unique=True,
+    ),
+    max_size=2,
+)
+DIRECTNESS = st.just({}) | st.fixed_dictionaries(
+    {
+        "directness": st.lists(
+            st.sampled_from(["direct", "indirect", "off"]), min_size=1, max_size=3, unique=True
+        )
+    }
+)
 SELECTIONS = st.builds(
     Selection,
     question=st.sampled_from(["cystitis", "cognition", None]),
-    labels=st.dictionaries(
-        st.sampled_from(["design", "evidence_level", "language", "species", "full_text", "nothing"]),
-        st.lists(
-            st.sampled_from(
-                [
-                    "cohort study",
-                    "randomised controlled trial",
-                    "eng",
-                    "jpn",
-                    "humans",
-                    "free in PubMed Central",
-                ]
-            ),
-            min_size=1,
-            max_size=3,
-            unique=True,
-        ),
-        max_size=2,
-    ),
+    labels=st.builds(dict.__or__, LABELS, DIRECTNESS),
     first_year=st.none() | st.integers(2010, 2025),
     last_year=st.none() | st.integers(2010, 2025),
     text=st.sampled_from(
@@ -77,7 +108,7 @@ SELECTIONS = st.builds(
     created_since=st.none() | st.sampled_from(["2020-01-01", "2024-06-01"]),
     tag=st.none() | st.just("bladder"),
     decision=st.sampled_from([None, None, "include", "exclude", UNDECIDED]),
-    viewer=st.none(),
+    viewer=st.sampled_from([None, 1, 2]),
     sort=st.sampled_from(["published", "entered"]),
 )
 
@@ -90,13 +121,7 @@ def read_everything(db: sqlite3.Connection, chosen: Selection) -> set[int]:
             db, "select pmid from question_articles where question = ? and matching", chosen.question
         )
     for group, values in chosen.labels.items():
-        table = "question_labels where label_group = ? and question = ?"
-        having = {
-            pmid
-            for pmid, value in db.execute(f"select pmid, value from {table}", (group, chosen.question))
-            if value in values
-        }
-        found &= having
+        found &= {pmid for pmid, value in labelled(db, chosen, group) if value in values}
     for pmid in list(found):
         published, created = db.execute(
             "select coalesce(published, ''), created from articles where pmid = ?", (pmid,)
@@ -117,6 +142,33 @@ def read_everything(db: sqlite3.Connection, chosen: Selection) -> set[int]:
         else:
             found &= column(db, f"{decided} and decision = ?", chosen.question, chosen.decision)
     return found
+
+
+def labelled(db: sqlite3.Connection, chosen: Selection, group: str) -> set[tuple[int, str]]:
+    """The values of a group that each article of the question has; directness as the viewer may see it."""
+    table = "question_labels where label_group = ? and question = ?"
+    read = set(db.execute(f"select pmid, value from {table}", (group, chosen.question)))
+    if group != "directness":
+        return read
+    values = dict(read)
+    for pmid, person, value, is_sealed in db.execute(
+        """
+        select pmid, person, value, blind is not null and not exists (
+          select 1 from annotations.unsealed u where u.review = blind and u.pmid = p.pmid)
+        from annotations.placements p join question_articles m using (question, pmid)
+        where question = ? and matching order by placed
+        """,
+        (chosen.question,),
+    ):
+        if person == chosen.viewer or not is_sealed:
+            values[pmid] = value
+    return set(values.items())
+
+
+def numbers(db: sqlite3.Connection, chosen: Selection, group: str) -> dict[str, int]:
+    """How many articles of the list have each value of the group."""
+    listed = read_everything(db, chosen)
+    return Counter(value for pmid, value in labelled(db, chosen, group) if pmid in listed)
 
 
 def search_all(db: sqlite3.Connection, text: str) -> set[int]:
@@ -144,6 +196,7 @@ def sort_key(db: sqlite3.Connection, chosen: Selection, sort: str, pmid: int) ->
 def test_a_list_is_what_its_filters_say_in_its_order(db: sqlite3.Connection, narrow: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selection, "NARROW", narrow)
+        patch.setattr(selection, "RARE", 5 * narrow)
         compare(db)
 
 
@@ -171,6 +224,46 @@ def compare(db: sqlite3.Connection, chosen: Selection) -> None:
         assert behind == (seen[place + 1] if place + 1 < len(seen) else None)
     if chosen.question and (counted := selection.tallies(db, chosen)) is not None:
         assert sum(counted.get("all", {}).get("", {}).values()) == len(expected)
+        for group in ("directness", "design", "language"):
+            told = {value: sum(years.values()) for value, years in counted.get(group, {}).items()}
+            assert told == numbers(db, chosen, group), group
+    if chosen.question:
+        check_choices(db, chosen)
+
+
+def check_choices(db: sqlite3.Connection, chosen: Selection) -> None:
+    """The numbers beside the filters: of directness, as if none were chosen."""
+    shown = pages.question(db, chosen, viewer=chosen.viewer)
+    assert shown
+    choices = shown.labelled.choices.get("directness", {})
+    rest = chosen._replace(
+        labels={name: each for name, each in chosen.labels.items() if name != "directness"}
+    )
+    if shown.labelled.is_of_list and selection.tallies(db, rest) is not None:
+        assert choices == numbers(db, rest, "directness")
+    assert choices.keys() <= set(label_choices(db, chosen.question, chosen.viewer)["directness"])
+
+
+@pytest.mark.parametrize("viewer", [None, 2])
+@pytest.mark.parametrize("slug", ["cystitis", "cognition"])
+def test_the_newest_of_a_directness_are_those_that_people_see_there(
+    db: sqlite3.Connection, slug: str, viewer: int | None
+) -> None:
+    direct = Selection(slug, {"directness": ["direct"]}, viewer=viewer)
+    design = ("design", "randomised controlled trial")
+    trials = direct._replace(labels={"directness": ["direct"], design[0]: [design[1]]})
+    labelled_so = {pmid for pmid, _ in labelled(db, direct, "design")}
+    for also, without, among in (
+        (None, None, read_everything(db, direct)),
+        (design, None, read_everything(db, trials)),
+        (None, "design", read_everything(db, direct) - labelled_so),
+    ):
+        newest = sorted(among, key=lambda pmid: sort_key(db, direct, "published", pmid), reverse=True)
+        for size in (3, 1000):
+            found = selection.newest_with(
+                db, slug, "directness", ["direct"], size, also=also, without=without, viewer=viewer
+            )
+            assert found == newest[:size]
 
 
 def test_an_article_that_is_not_in_the_list_has_no_neighbours(db: sqlite3.Connection) -> None:

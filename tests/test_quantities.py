@@ -1,7 +1,5 @@
 """How many people and studies, how long and how much: read with the exact words, or not at all."""
 
-import time
-
 import pytest
 
 from tracker.article import AbstractSection, Article, Pmid, PublicationType, Text
@@ -237,27 +235,3 @@ def test_doses_of_any_drug_are_found() -> None:
         ("100 \u00b5g",),
         ("20 mg/70 kg",),
     ]
-
-
-@pytest.mark.parametrize(
-    "piece",
-    [
-        "50 patients ",
-        "aa ",
-        "5, ",
-        "5 to ",
-        "n = 5 ",
-        "(",
-        "5 mg ketamine ",
-        "0.5 - ",
-        "50 patients were were were ",
-        "follow up for the up to at least ",
-        "healthy, ",
-        " ",
-    ],
-)
-def test_hostile_abstracts_are_read_in_time(piece: str) -> None:
-    text = f"5 {piece * (20_000 // len(piece))} patients were randomised to ketamine 5 mg for 5 weeks and included"
-    begun = time.process_time()
-    read_labels(record(text))
-    assert time.process_time() - begun < 5

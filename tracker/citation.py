@@ -127,6 +127,29 @@ class CitedJudgement(NamedTuple):
         return f"{self.value}{instead} ({self.person})"
 
 
+class CitedDirectness(NamedTuple):
+    """How directly the article bears on the question, as read by machine: ``direct``, ``indirect`` or ``off``."""
+
+    value: str
+    reason: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.value}: {self.reason}"
+
+
+class CitedPlacement(NamedTuple):
+    """Where a person placed the article instead, and why; what counts is what was said last."""
+
+    value: str
+    reason: str
+    person: str
+
+    @property
+    def words(self) -> str:
+        return f"{self.value}: {self.reason} ({self.person})"
+
+
 def status_date(source: str, moment: str | None) -> str:
     """As of when it is true what is said of a record, in words: a file may be older than the day it was loaded.
 
@@ -146,7 +169,8 @@ class Citation:
     MEDLINE prints them (``Headache/*etiology``).
     ``as_of`` is when PubMed last answered for the record, or with ``source`` "file" when that was loaded;
     ``changed`` is when a change of it was last noticed. ``question`` and the two after it say why it is in a list.
-    ``tags``, ``screening`` and ``judgements`` are what people say, as far as everybody may see it.
+    ``tags``, ``screening``, ``judgements`` and ``placement`` are what people say, as far as everybody may see it;
+    ``directness`` and ``placement`` are of the ``question``, and None where nothing was read or said.
     """
 
     pmid: ArticleKey
@@ -195,6 +219,8 @@ class Citation:
     tags: tuple[CitedTag, ...] = ()
     screening: tuple[CitedOutcome, ...] = ()
     judgements: tuple[CitedJudgement, ...] = ()
+    directness: CitedDirectness | None = None
+    placement: CitedPlacement | None = None
 
     @property
     def url(self) -> str:
@@ -279,7 +305,9 @@ class Citation:
     @property
     def readings(self) -> tuple[str, ...]:
         """The labels as sentences that say who read them."""
-        return tuple(f"{label.group}: {label.value} (read by machine)" for label in self.labels)
+        labels = (f"{label.group}: {label.value} (read by machine)" for label in self.labels)
+        directness = (self.directness,) if self.directness else ()
+        return (*labels, *(f"directness: {each.words} (read by machine)" for each in directness))
 
     @property
     def tag_terms(self) -> tuple[str, ...]:
@@ -288,9 +316,10 @@ class Citation:
 
     @property
     def said_by_people(self) -> tuple[str, ...]:
-        """What came of screening, and what people make of the labels, as sentences."""
+        """What came of screening, what people make of the labels, and where they moved the article, as sentences."""
         judged = (f"{judgement.group}: {judgement.words}" for judgement in self.judgements)
-        return (*(outcome.sentence for outcome in self.screening), *judged)
+        placed = (f"directness: {self.placement.words}",) if self.placement else ()
+        return (*(outcome.sentence for outcome in self.screening), *judged, *placed)
 
 
 def bare_doi(text: str) -> str:

@@ -25,6 +25,7 @@ from tracker.cli.base import (
     read_people,
 )
 from tracker.decision import STAGES, Stage
+from tracker.directness import DIRECTNESS
 from tracker.errors import UsageError
 from tracker.harmless import harmless
 from tracker.settings import Settings
@@ -95,6 +96,42 @@ def tag_remove(settings: Settings, pmid: ArticleKey, name: str, person: str, que
     )
 
 
+@tag.command("place")
+@pmid_argument
+@click.argument("value", metavar="DIRECTNESS", type=click.Choice(DIRECTNESS))
+@as_option
+@click.option("--question", metavar="SLUG", required=True, help="The question whose record it is.")
+@click.option("--reason", metavar="TEXT", required=True, help="Why, in a line.")
+@pass_settings
+def tag_place(
+    settings: Settings, pmid: ArticleKey, value: str, person: str, question: str, reason: str
+) -> None:
+    """Move the record PMID of a question to DIRECTNESS: direct, indirect or off.
+
+    What was read by machine stays beside it; what counts for everybody is what was said last. As on the site, a review
+    in which two people are blind to each other hides it until both have decided.
+    """
+    from tracker.exchange import single
+
+    with closing(open_people(settings)) as db, evidence_if_any(settings) as evidence:
+        changed = single.place(db, evidence, pmid, value, person, question, reason)
+    click.echo(f"PMID {pmid}: {'moved' if changed else 'was there already'}", err=True)
+
+
+@tag.command("unplace")
+@pmid_argument
+@as_option
+@click.option("--question", metavar="SLUG", required=True, help="The question whose record it is.")
+@pass_settings
+def tag_unplace(settings: Settings, pmid: ArticleKey, person: str, question: str) -> None:
+    """Take back where that person moved the record PMID of a question. The log keeps both."""
+    from tracker.exchange import single
+
+    with closing(open_people(settings)) as db:
+        changed = single.unplace(db, pmid, person, question)
+    click.echo(f"PMID {pmid}: {'taken back' if changed else 'they had not moved it'}", err=True)
+
+
 @tag.command("list")
 @click.argument("pmid", required=False, callback=lambda *given: given[2] and pmid_of(given[2]))
 @click.option("--question", metavar="SLUG", help="Only what was said for this question.")
@@ -115,7 +152,7 @@ def tag_list(
     viewer: str | None,
     as_json: bool,
 ) -> None:
-    """List tags, decisions, notes and label reviews: all of them, or those of one paper, question or person.
+    """List tags, decisions, notes, label reviews and moves: all of them, or those of one paper, question or person.
 
     What a blind review still hides is left out and counted.
     """

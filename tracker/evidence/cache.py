@@ -45,6 +45,15 @@ def cached(db: sqlite3.Connection, name: tuple[Hashable, ...], make: Callable[[]
     return answer
 
 
+def states(db: sqlite3.Connection) -> Hashable:
+    """Of all databases of a connection, to keep under it what is read of them; to be taken before reading.
+
+    Not inside a transaction, which may see what was there before the latest commit.
+    """
+    files = sorted(path for _, _, path in db.execute("pragma database_list") if path)
+    return tuple((path, state(path), state(f"{path}-wal")) for path in files)
+
+
 def state(path: str) -> str:
     """Of a file, to tell whether it was written to. A log that is empty is as good as none: every reader makes one."""
     try:

@@ -21,11 +21,12 @@ from typing import Any, BinaryIO, Literal, NamedTuple
 
 from tracker.article import given_pmid
 from tracker.decision import DECISIONS, STAGES
+from tracker.directness import DIRECTNESS
 from tracker.errors import UnusableInput, UsageError, either
 from tracker.exchange.files import read_text, table
 from tracker.export.clean import guarded, unguarded
 from tracker.questions import SLUG
-from tracker.team import people, vocabulary
+from tracker.team import people, placements, vocabulary
 from tracker.team.acts import Act, acting, current, next_event
 from tracker.team.review import REVIEWERS, Seal
 from tracker.team.statements import Row, rows
@@ -51,6 +52,7 @@ SHAPES = {
     "note": Shape(("text",), ("question", "sealed")),
     # An empty value is one as well: the machine read nothing, or a person says that nothing of the group holds.
     "label review": Shape(("group",), ("machine_value", "value")),
+    "placement": Shape(("question", "value", "reason"), ("sealed",)),
 }
 
 
@@ -204,10 +206,20 @@ def _check_values(given: dict[str, Any], kind: str) -> None:
         _check_among("value", given["value"], DECISIONS)
     if kind == "settlement":
         _check_among("value", given["value"], ("include", "exclude"))
+    if kind == "placement":
+        _check_among("value", given["value"], DIRECTNESS)
+        _check_reason(given["reason"])
     if given["question"] and not SLUG.fullmatch(given["question"]):
         raise ValueError(
             f"question: {_short(given['question'])} is not a question. Use the name of a file in queries/."
         )
+
+
+def _check_reason(reason: str) -> None:
+    try:
+        placements.checked_reason(reason)
+    except UsageError as error:
+        raise ValueError(f"reason: {error}") from None
 
 
 def _check_seal(text: str | None) -> None:
@@ -342,6 +354,9 @@ class _Import:
             key = {"pmid": row.pmid, "question": row.question, "stage": row.stage}
             says = {"decision": row.value, "reason": row.reason, "why": row.text, "person": of["person"]}
             return key, says, {"settled": row.when}
+        if row.kind == "placement":
+            says = {"value": row.value, "reason": row.reason, "blind": row.sealed}
+            return of, says, {"placed": row.when}
         if row.kind == "note":
             return (
                 of | {"id": self._note(row, of)},

@@ -1,4 +1,4 @@
-"""One tag at a time, and what is said of papers as anybody may see it: for the command line.
+"""One tag or placement at a time, and what is said of papers as anybody may see it: for the command line.
 
 ``evidence`` is a connection to evidence.db, or None where there is no such file: then nothing is known of papers and
 questions, nothing new is sealed, and what is sealed stays so.
@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from tracker.article import ArticleKey
 from tracker.errors import NotThere, choose_one
-from tracker.team import people, statements, tagging, vocabulary
+from tracker.team import people, placements, statements, tagging, vocabulary
 from tracker.team.acts import Act, acting
-from tracker.team.review import reviews
+from tracker.team.review import Seal, reviews
 from tracker.team.statements import Row
 
 
@@ -47,6 +47,40 @@ def untag(
     """Take somebody's tag off a paper; whether there was one. Raises NotThere where there is no such tag."""
     with acting(db, people.writer(db, person).id, "tracker tag remove") as act:
         return tagging.untag(act, pmid, question, vocabulary.named(db, name))
+
+
+def place(
+    db: sqlite3.Connection,
+    evidence: sqlite3.Connection | None,
+    pmid: ArticleKey,
+    value: str,
+    person: str,
+    question: str,
+    reason: str,
+) -> bool:
+    """Place a record of a question in somebody's name; whether that changed anything. Raises as ``tag`` does, and
+    NotThere where the question does not hold the record."""
+    with acting(db, people.writer(db, person).id, "tracker tag place") as act:
+        seal = _seal_of_place(act, evidence, pmid, question)
+        return placements.place(act, pmid, question, value, reason, seal)
+
+
+def unplace(db: sqlite3.Connection, pmid: ArticleKey, person: str, question: str) -> bool:
+    """Take somebody's placement of a record back; whether there was one."""
+    with acting(db, people.writer(db, person).id, "tracker tag unplace") as act:
+        return placements.withdraw(act, pmid, question)
+
+
+def _seal_of_place(
+    act: Act, evidence: sqlite3.Connection | None, pmid: ArticleKey, question: str
+) -> Seal | None:
+    if evidence is None:
+        return None
+    _check(evidence, pmid, question)
+    held = tagging.holding(evidence, reviews(evidence), [pmid])
+    if question not in {review.question for review in held.get(pmid, ())}:
+        raise NotThere(f"PMID {pmid} is not in a question {question!r}.")
+    return tagging.seals(act.db, held)(pmid, question)
 
 
 class Statements:

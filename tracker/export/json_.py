@@ -52,6 +52,8 @@ def _article(c: Citation) -> dict[str, Any]:
         "tags": [tag._asdict() for tag in c.tags],
         "screening": [outcome._asdict() for outcome in c.screening],
         "judgements": [judgement._asdict() for judgement in c.judgements],
+        "directness": c.directness and {**c.directness._asdict(), "read_by": "machine"},
+        "placement": c.placement and c.placement._asdict(),
         "registrations": [{"bank": bank, "number": number} for bank, number in c.registrations],
         "standing": c.standing,
         "status": c.status_date,

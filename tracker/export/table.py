@@ -34,7 +34,7 @@ def _joined(texts: Iterable[str]) -> str:
     return "; ".join(texts)
 
 
-# Each column with what it holds of an article; what was read and said of labels goes before the last.
+# Each column with what it holds of an article; what was read and said of labels and directness goes before the last.
 COLUMNS: dict[str, Callable[[Citation], int | str | None]] = {
     "pmid": lambda c: c.pmid,
     "standing": lambda c: _joined(c.standing),
@@ -76,13 +76,12 @@ COLUMNS: dict[str, Callable[[Citation], int | str | None]] = {
     "screening": lambda c: _joined(outcome.sentence for outcome in c.screening),
     "abstract": lambda c: c.abstract,
 }
+_BY = ("read by machine", "said by people")
 _NUMBERED = frozenset(list(COLUMNS).index(name) for name in ("volume", "issue", "pages"))
 
 
 def header(listing: Listing) -> list[str]:
-    groups = [
-        f"{group} ({by})" for group in listing.label_groups for by in ("read by machine", "said by people")
-    ]
+    groups = [f"{group} ({by})" for group in (*listing.label_groups, "directness") for by in _BY]
     *names, last = COLUMNS
     return [*names, *groups, last]
 
@@ -91,6 +90,7 @@ def row(c: Citation, groups: Sequence[str]) -> list[int | str]:
     """The cells of one article; lists are joined by semicolons, flags are 0 or 1, what is unknown is empty."""
     *values, last = (value(c) for value in COLUMNS.values())
     values += [text for group in groups for text in _of_group(c, group)]
+    values += [said.words if said else "" for said in (c.directness, c.placement)]
     return [value if isinstance(value, int) else cell(value or "") for value in (*values, last)]
 
 

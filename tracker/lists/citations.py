@@ -13,10 +13,12 @@ from tracker.citation import (
     Citation,
     CitedAuthor,
     CitedBook,
+    CitedDirectness,
     CitedJudgement,
     CitedLabel,
     CitedNotice,
     CitedOutcome,
+    CitedPlacement,
     CitedTag,
 )
 from tracker.evidence import facets
@@ -25,7 +27,7 @@ from tracker.evidence.rows import each_row
 from tracker.lists.selection import Selection
 from tracker.lists.selection import pmids as pmids_of
 from tracker.reading.notices import describe
-from tracker.team import by_article
+from tracker.team import by_article, placements
 from tracker.team.review import reviews
 
 BATCH = 200
@@ -67,8 +69,13 @@ def of_articles(
             yield _citation(article, of_article, slug, by_people.get(pmid, {}))
 
 
-def label_choices(db: sqlite3.Connection, slug: str | None = None) -> dict[str, list[str]]:
-    """What the question's list (or any question's) can be filtered by: labels and other facets, with their values."""
+def label_choices(
+    db: sqlite3.Connection, slug: str | None = None, viewer: int | None = None
+) -> dict[str, list[str]]:
+    """What the question's list (or any question's) can be filtered by: labels and other facets, with their values.
+
+    Also those of directness to which people moved a record of the question, as far as ``viewer`` may see it.
+    """
     slugs = [slug] if slug else [question for (question,) in db.execute("select slug from questions")]
     # Question by question: only so does SQLite leap from one value to the next.
     pairs = {
@@ -82,6 +89,8 @@ def label_choices(db: sqlite3.Connection, slug: str | None = None) -> dict[str, 
             {"question": each, "everything": facets.EVERYTHING},
         )
     }
+    if slug:
+        pairs.update((placements.GROUP, value) for value in placements.moved(db, slug, viewer).into)
     return {
         group: [value for _, value in of_group]
         for group, of_group in groupby(sorted(pairs), key=lambda row: row[0])
@@ -111,12 +120,14 @@ select a.pmid, a.title, a.kind, a.vernacular_title, a.journal, a.iso_abbreviatio
   b.publisher_location, b.edition, b.collection, b.isbns,
   s.checked, s.source, s.gone, coalesce(q.entered, s.first_seen) as entered, q.reason,
   s.source = 'starter' or q.reason is '{STARTER}' as starter,
-  (select max(noticed) from changes c where c.pmid = a.pmid) as changed
+  (select max(noticed) from changes c where c.pmid = a.pmid) as changed,
+  d.value as directness, d.reason as directness_reason
 from json_each(:pmids) given
 join articles a on a.pmid = given.value
 left join books b on b.pmid = a.pmid
 left join record_state s on s.pmid = a.pmid
 left join question_articles q on q.question = :slug and q.pmid = a.pmid
+left join directness d on d.question = :slug and d.pmid = a.pmid
 """
 _SAME = (
     "pmid title kind vernacular_title journal iso_abbreviation volume issue pages article_number published doi pmcid "
@@ -183,13 +194,14 @@ def _citation(
         as_of=article["checked"],
         source=article["source"] or "pubmed",
         question=slug,
+        directness=_directness(article),
         **by_people,
     )
 
 
 _SAID_ANYTHING = """
 select exists (select 1 from annotations.taggings) or exists (select 1 from annotations.decisions)
-  or exists (select 1 from annotations.label_reviews)
+  or exists (select 1 from annotations.label_reviews) or exists (select 1 from annotations.placements)
 """
 
 
@@ -202,6 +214,7 @@ def _by_people(
         return {}
     said = by_article.of_articles(db, pmids, slug, None)
     judged = by_article.label_reviews(db, pmids)
+    placed = placements.last_of(db, pmids, slug, None) if slug else {}
     decided = {entry["question"] for each in said.values() for entry in each["decisions"]}
     outcomes: dict[int, list[CitedOutcome]] = {}
     for review in reviews(db).values():
@@ -225,9 +238,19 @@ def _by_people(
                 )
                 for row in judged.get(pmid, ())
             ),
+            "placement": _placement(placed.get(pmid)),
         }
         for pmid, each in said.items()
     }
+
+
+def _directness(article: Mapping[str, Any]) -> CitedDirectness | None:
+    value = article["directness"]
+    return CitedDirectness(value, article["directness_reason"]) if value else None
+
+
+def _placement(row: Mapping[str, Any] | None) -> CitedPlacement | None:
+    return CitedPlacement(row["value"], row["reason"], row["person"]) if row else None
 
 
 def _headings(rows: list[tuple[Any, ...]]) -> Iterator[str]:

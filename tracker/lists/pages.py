@@ -35,7 +35,9 @@ from tracker.lists.selection import (
     newest_with,
     page,
     tallies,
+    tallies_as_read,
     tallies_of,
+    with_moved,
 )
 from tracker.reading.labels import groups
 from tracker.team import blind, by_article
@@ -211,7 +213,8 @@ def question(
     question = slug and next(_questions(db, slug), None)
     if not question or slug is None:
         return None
-    whole = cached(db, ("tallies", slug), lambda: tallies(db, Selection(slug)) or {})
+    as_read = cached(db, ("tallies", slug), lambda: tallies_as_read(db, slug))
+    whole = with_moved(db, as_read, slug, viewer)
     reader = Reader(db, selection)
     return QuestionList(
         question=question,

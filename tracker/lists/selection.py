@@ -3,13 +3,16 @@
 Whatever narrows a list to a thousand articles or fewer is found first, by one intersection in the full-text
 index (facets.py), and sorted; a longer list is walked along an index in its order. So no list costs more in a
 larger database.
+
+Where people moved records to another directness than was read by machine, a list of one leaves out those that left it,
+and those that joined it, few as they are, are read by themselves and put in between.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import islice
@@ -17,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 
 from tracker.article import ArticleKey
 from tracker.evidence import facets, identifiers, search
-from tracker.team import blind, decisions
+from tracker.team import blind, decisions, placements
 from tracker.team.review import reviews
 
 Sort = Literal["published", "entered", "pmid"]
@@ -25,6 +28,8 @@ Sort = Literal["published", "entered", "pmid"]
 Key = tuple[str, int]
 TOP: Key = ("~", 2**62)
 NARROW = 1000
+# So many that have a text are looked through sooner than a thousand are asked for it one by one (20 ms).
+RARE = 100_000
 FIRST_BATCH = 25
 # PubMed's oldest records are of 1781.
 FIRST_YEAR = 1780
@@ -35,7 +40,8 @@ class Selection(NamedTuple):
 
     ``labels`` are any of a group's values, in every group named; years of publication are both included;
     ``created_since`` is a day on or after which PubMed created the record. ``tag`` and ``decision`` are what people
-    said, as annotations.db has them and ``viewer``, who looks, may see it.
+    said, as annotations.db has them and ``viewer``, who looks, may see it; so is to what directness they moved
+    a record.
     """
 
     question: str | None = None
@@ -52,7 +58,7 @@ class Selection(NamedTuple):
     @property
     def is_whole(self) -> bool:
         """Whether nothing narrows it."""
-        return self._replace(sort="published") == Selection(self.question)
+        return self._replace(sort="published", viewer=None) == Selection(self.question)
 
 
 class Page(NamedTuple):
@@ -91,13 +97,18 @@ def newest_with(
     size: int,
     also: tuple[str, str] | None = None,
     without: str | None = None,
+    viewer: int | None = None,
 ) -> list[ArticleKey]:
     """The articles of a question published last, of those that have any of the group's values.
 
-    And ``also`` that label of another group, or none of the group ``without``, as far as the latest of them show.
+    And ``also`` that label of another group, or none of the group ``without``, as far as the latest of them show. Of a
+    directness, as people moved them and ``viewer`` may see it.
 
     Each value is read from its own place in the index: a few rows, however many there are.
     """
+    labels = {group: values} | ({also[0]: (also[1],)} if also else {})
+    if any(_moved(db, chosen := Selection(slug, labels, viewer=viewer))):
+        return _newest_without(db, chosen, without, size) if without else page(db, chosen, size=size).pmids
     condition = f"where {_HAS_FACET}" if also else f"where not {_HAS_GROUP}" if without else ""
     given = {
         "question": slug,
@@ -120,8 +131,19 @@ def newest_with(
         latest.update((published, pmid) for published, pmid in rows)
     if also and len(latest) < size:
         # There may be more of them further back.
-        return page(db, Selection(slug, {group: values, also[0]: (also[1],)}), size=size).pmids
+        return page(db, Selection(slug, labels), size=size).pmids
     return [ArticleKey(pmid) for _, pmid in sorted(latest, reverse=True)[:size]]
+
+
+def _newest_without(db: sqlite3.Connection, chosen: Selection, group: str, size: int) -> list[ArticleKey]:
+    """The first of the list that have no label of the group, as far as its first NARROW show."""
+    first = [pmid for _, pmid in Reader(db, chosen).rows(TOP, NARROW)]
+    rows = db.execute(
+        f"select q.pmid from (select value as pmid from json_each(:pmids)) q where {_HAS_GROUP}",
+        {"pmids": json.dumps(first), "question": chosen.question, "without": group},
+    )
+    having = {pmid for (pmid,) in rows}
+    return [ArticleKey(pmid) for pmid in first if pmid not in having][:size]
 
 
 _HAS_FACET = "exists (select 1 from facets_of o where o.pmid = q.pmid and o.facet = :also)"
@@ -177,7 +199,7 @@ group by 1, 2, 3
 
 
 def tallies_of(db: sqlite3.Connection, slug: str, group: str) -> dict[str, dict[str, int]]:
-    """Numbers of all of a question's articles by value of one group, and year."""
+    """Numbers of all of a question's articles by value of one group, and year; directness as it was read."""
     rows = db.execute(
         "select label_group, value, year, n from question_counts where question = :question and label_group = :group",
         {"question": slug, "group": group},
@@ -193,6 +215,39 @@ def tallies(db: sqlite3.Connection, selection: Selection) -> Tallies | None:
     return Reader(db, selection).tallies()
 
 
+def tallies_as_read(db: sqlite3.Connection, slug: str) -> Tallies:
+    """Numbers of all of a question's articles by what evidence.db alone says of them."""
+    return _tallied(db.execute(_WHOLE_TALLIES, {"slug": slug}))
+
+
+def with_moved(
+    db: sqlite3.Connection,
+    read: Tallies,
+    slug: str,
+    viewer: int | None,
+    within: Collection[int] | None = None,
+) -> Tallies:
+    """The same numbers with each record where people moved it; of a list, ``within`` are its articles."""
+    moved = placements.moved(db, slug, viewer)
+    if moved == placements.UNMOVED:
+        return read
+    listed = None if within is None else frozenset(within)
+
+    def number(pmids: Collection[int]) -> int:
+        return len(pmids) if listed is None else len(listed.intersection(pmids))
+
+    as_read = read.get(placements.GROUP, {})
+    numbers = {
+        value: sum(as_read.get(value, {}).values())
+        + number(moved.into.get(value, ()))
+        - number(moved.out_of.get(value, ()))
+        for value in sorted({*as_read, *moved.into})
+    }
+    others = {group: values for group, values in read.items() if group != placements.GROUP}
+    placed = {value: {"": n} for value, n in numbers.items() if n}
+    return others | {placements.GROUP: placed} if placed else others
+
+
 def _tallied(rows: Iterable[tuple[str, str, str, int]]) -> Tallies:
     counted: Tallies = {}
     for group, value, year, n in rows:
@@ -203,22 +258,36 @@ def _tallied(rows: Iterable[tuple[str, str, str, int]]) -> Tallies:
 class Reader:
     """One list, ready to be read from any key, downwards or upwards.
 
-    Raises nothing for what a reader typed: a text without a word finds nothing.
+    Raises nothing for what a reader typed: a text without a word finds nothing. Without a text, ``among`` may be few
+    PMIDs that it lies within, and ``sort`` its order where that is not to be chosen by its length.
     """
 
-    def __init__(self, db: sqlite3.Connection, selection: Selection) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        selection: Selection,
+        *,
+        among: Collection[int] | None = None,
+        sort: Sort | None = None,
+    ) -> None:
         self._db = db
         self.selection = selection
+        self._among = among
+        joining, self._leaving = _moved(db, selection)
         #: The papers, where the text is nothing but identifiers.
         self.named = identifiers.named(db, selection.text)
         self._words = search.expression(db, "" if self.named else selection.text, _words(db, selection))
         #: The numbers of the facets that are asked for, by group.
         self._facets = facets.numbers(db, selection.question or "", selection.labels)
         self._said = _by_people(db, selection)
+        if self._leaving:
+            self._said.append(_ByPeople(False, json.dumps(list(self._leaving))))
         self._few = self._narrow()
         #: What the list is really sorted by: a long list that a text was searched in has no order but the PMIDs'.
-        self.sort: Sort = self._sort(is_narrow=self._few is not None)
+        self.sort: Sort = sort or self._sort(is_narrow=self._few is not None)
         self._source, self._values = self._plan() if self._few is None else self._plan_within(self._few)
+        #: Those of the list that people moved into it.
+        self._joining = _Joining(self, joining) if joining else None
 
     def page(self, after: Key = TOP, size: int = 25) -> Page:
         rows = self.rows(after, size + 1)
@@ -227,7 +296,7 @@ class Reader:
 
     def count(self, most: int = NARROW) -> Count:
         if _is_counted(self.selection):
-            return Count(_counted(self._db, self.selection))
+            return Count(_counted(self._db, self.selection) + self._moved_by())
         if self._is_long and most <= NARROW:
             return Count(most, exact=False)
         n = len(self._pmids(most + 1))
@@ -249,16 +318,25 @@ class Reader:
         return {slug: Count(by_question.get(slug, 0)) for slug in slugs}
 
     def tallies(self) -> Tallies | None:
-        slug = self.selection.question
+        slug, viewer = self.selection.question or "", self.selection.viewer
         if self.selection.is_whole:
-            return _tallied(self._db.execute(_WHOLE_TALLIES, {"slug": slug}))
+            return with_moved(self._db, tallies_as_read(self._db, slug), slug, viewer)
         pmids = [] if self._is_long else self._pmids(NARROW + 1)
         if self._is_long or len(pmids) > NARROW:
             return None
-        return _tallied(self._db.execute(_TALLIES, {"pmids": json.dumps(pmids), "slug": slug}))
+        read = _tallied(self._db.execute(_TALLIES, {"pmids": json.dumps(pmids), "slug": slug}))
+        return with_moved(self._db, read, slug, viewer, pmids)
 
     def rows(self, after: Key, limit: int, *, upwards: bool = False) -> list[Key]:
         """Keys and PMIDs below the key or, nearest first, above it."""
+        rows = self._rows(after, limit, upwards)
+        if self._joining is None:
+            return rows
+        until = rows[-1] if len(rows) == limit else None
+        joining = self._joining.rows(after, until, limit, upwards=upwards)
+        return sorted([*rows, *joining], reverse=not upwards)[:limit]
+
+    def _rows(self, after: Key, limit: int, upwards: bool) -> list[Key]:
         if self._few is not None:
             above = (key for key in reversed(self._all) if key > after)
             below = (key for key in self._all if key < after)
@@ -276,6 +354,10 @@ class Reader:
 
     def key_of(self, pmid: ArticleKey) -> Key | None:
         """The article's own key; None where it is not in the list."""
+        joining = self._joining and self._joining.key_of(pmid)
+        return joining or self._key_of(pmid)
+
+    def _key_of(self, pmid: ArticleKey) -> Key | None:
         if self._few is not None:
             return next((key for key in self._all if key[1] == pmid), None)
         row = self._db.execute(
@@ -283,6 +365,20 @@ class Reader:
             self._values | {"pmid": pmid},
         ).fetchone()
         return (row[0], row[1]) if row else None
+
+    def whatever_directness(self, among: Collection[int]) -> list[Key]:
+        """Those of these articles that meet all conditions but the directness and the text, in the list's order."""
+        labels = {
+            group: values for group, values in self.selection.labels.items() if group != placements.GROUP
+        }
+        others = self.selection._replace(labels=labels, text="")
+        return Reader(self._db, others, among=among, sort=self.sort)._all
+
+    def _moved_by(self) -> int:
+        """How many articles more a list without a text has as people moved them; fewer, where it is below 0."""
+        return (len(self._joining.keys) if self._joining else 0) - len(
+            self.whatever_directness(self._leaving)
+        )
 
     @cached_property
     def _all(self) -> list[Key]:
@@ -293,7 +389,8 @@ class Reader:
     @property
     def _told(self) -> list[int] | None:
         """All of a short list in no order, where the words alone say what is in it."""
-        if self._few and self._few.by_words and not _beyond_words(self.selection, self._said)[0]:
+        is_told = self._joining is None and not _beyond_words(self.selection, self._said)[0]
+        if self._few and self._few.by_words and is_told:
             return self._few.pmids
         return None
 
@@ -329,6 +426,8 @@ class Reader:
             )
         if self.selection.text and not search.fts_query(self.selection.text):
             return _Narrow([], by_words=True)
+        if self._among is not None:
+            return _Narrow(sorted(self._among), by_words=False)
         for query, values in self._sets():
             rows = self._db.execute(f"{query} limit :most", values | {"most": NARROW + 1}).fetchall()
             if len(rows) <= NARROW:
@@ -385,6 +484,68 @@ class Reader:
             return f"from article_facets q where q.facet = :walked {conditions}", {"walked": walked} | values
         source = "question_articles q where q.matching and q.question = :question"
         return f"from {source} {conditions}", {"question": chosen.question} | values
+
+
+class _Joining:
+    """The articles that people moved into a list of a directness: few, so that all are read, and sorted.
+
+    Which of them have the words of its text takes a while to tell of each: they are asked for where these are not rare,
+    and only as far as somebody reads.
+    """
+
+    def __init__(self, list: Reader, pmids: Collection[int]) -> None:
+        self._db = list._db
+        chosen = list.selection
+        #: Those that meet all conditions but the text.
+        self.keys = list.whatever_directness(pmids)
+        self._text = "" if list.named else chosen.text
+        if list.named:
+            self._keep({pmid for identifier in list.named for pmid in identifier.pmids})
+        elif self._text and not search.fts_query(self._text):
+            self._keep(())
+        elif self._text:
+            self._look_up(chosen.question or "")
+
+    def rows(self, after: Key, until: Key | None, limit: int, *, upwards: bool) -> list[Key]:
+        """Keys below the one (or above it, nearest first), but not beyond the other."""
+        keys = reversed(self.keys) if upwards else iter(self.keys)
+        wanted = (
+            key
+            for key in keys
+            if (key > after if upwards else key < after)
+            and (until is None or (key < until if upwards else key > until))
+        )
+        return [*islice(self._with_text(wanted), limit)]
+
+    def key_of(self, pmid: ArticleKey) -> Key | None:
+        return next(self._with_text(key for key in self.keys if key[1] == pmid), None)
+
+    def _with_text(self, keys: Iterator[Key]) -> Iterator[Key]:
+        while self._text and (some := [*islice(keys, FIRST_BATCH)]):
+            found = self._found(search.expression(self._db, self._text, []), [pmid for _, pmid in some])
+            yield from (key for key in some if key[1] in found)
+        yield from keys
+
+    def _found(self, words: str, pmids: Sequence[int]) -> set[int]:
+        query = f"{_BY_WORDS} and rowid in (select value from json_each(:few))"
+        return {pmid for (pmid,) in self._db.execute(query, {"words": words, "few": json.dumps(pmids)})}
+
+    def _look_up(self, question: str) -> None:
+        """Where the words are rare in the question, all that have them are found at once."""
+        words = search.expression(self._db, self._text, _words(self._db, Selection(question)))
+        seen, found = self._db.execute(
+            f"""
+            select count(*), json_group_array(pmid) filter (where pmid in (select value from json_each(:few)))
+            from ({_BY_WORDS} limit :most)
+            """,
+            {"words": words, "most": RARE + 1, "few": json.dumps([pmid for _, pmid in self.keys])},
+        ).fetchone()
+        if seen <= RARE:
+            self._keep(set(json.loads(found)))
+            self._text = ""
+
+    def _keep(self, pmids: Collection[int]) -> None:
+        self.keys = [key for key in self.keys if key[1] in pmids]
 
 
 _BY_WORDS = "select rowid as pmid from articles_fts where articles_fts match :words"
@@ -462,6 +623,14 @@ def _by_people(db: sqlite3.Connection, chosen: Selection) -> list[_ByPeople]:
         members = decisions.members(db, review, chosen.decision, chosen.viewer)
         conditions.append(_ByPeople(members.among, json.dumps(list(members.pmids))))
     return conditions
+
+
+def _moved(db: sqlite3.Connection, chosen: Selection) -> tuple[set[int], set[int]]:
+    """What joins a list of a directness, and what leaves it, as people moved them."""
+    values = chosen.labels.get(placements.GROUP)
+    if not chosen.question or not values:
+        return set(), set()
+    return placements.moved(db, chosen.question, chosen.viewer).of_any(values)
 
 
 # Of taggings ``g``, those for ``:question``, those for none in particular included; without a question all.

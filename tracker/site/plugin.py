@@ -180,6 +180,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "moments": words.moments,
         "stage_words": words.stage_words,
         "decision_words": words.decision_words,
+        "directness_words": words.directness_words,
         "action_words": words.action_words,
         "markdown": words.markdown,
         "changed": words.changed,
@@ -196,6 +197,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
     }
     env.globals |= {
         "DECISION_WORDS": DECISION_WORDS,
+        "DIRECTNESS_WORDS": words.DIRECTNESS_WORDS,
         "STAGE_WORDS": STAGE_WORDS,
         "topic": topic.current,
         "label_groups_known": groups,

@@ -86,6 +86,7 @@ ROUTES = (
     Route(_ARTICLE + "/decide$", write=tagging.decide, writers=("tracker-decide",)),
     Route(_ARTICLE + "/note$", write=tagging.note, writers=("tracker-tag",)),
     Route(_ARTICLE + "/label$", write=tagging.label, writers=("tracker-tag",)),
+    Route(_ARTICLE + "/place$", write=tagging.move, writers=("tracker-tag",)),
     # Both look for themselves which of these rights an action needs.
     Route(
         _QUESTION + "/bulk$",

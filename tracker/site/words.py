@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 
 from tracker.citation import bare_doi
 from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
+from tracker.directness import Directness
 from tracker.lists.entries import MARKS
 from tracker.pubmed.markup import marked, plain_of
 from tracker.reading.notices import Flags
@@ -34,6 +35,18 @@ REASONS = {
     "strategy changed": "found because the search strategy changed",
     "first search": "found by the first search",
 }
+
+
+# How directly a record bears on a question, for a reader: "direct" sounds like strong, "off" like withdrawn.
+DIRECTNESS_WORDS: dict[Directness, str] = {
+    "direct": "In people treated",
+    "indirect": "In other people or animals",
+    "off": "Not about this",
+}
+
+
+def directness_words(value: str) -> str:
+    return DIRECTNESS_WORDS.get(cast(Directness, value), value)
 
 
 def stage_words(stage: str) -> str:
@@ -57,6 +70,8 @@ ACTIONS = {
     "accept label": "Accepted a label",
     "correct label": "Corrected a label",
     "take label back": "Withdrew what they said about a label",
+    "place": "Moved a record",
+    "take placement back": "Took back a move",
     "see alert": "Marked as seen",
     "merge tag": "Merged a tag",
 }
@@ -75,6 +90,8 @@ def done(act: Mapping[str, Any], refused: str | None = None) -> str:
         parts[0] += f": {act['tag']}"
     elif act["kind"] in ("decision", "settlement") and act["after"]:
         parts[0] += f": {decision_words(act['after']['decision'])}"
+    elif act["kind"] == "placement" and act["after"]:
+        parts[0] += f": {directness_words(act['after']['value'])}"
     if act["count"] > 1:
         parts.append(f"{act['count']:,} papers")
     if refused and refused.isdecimal():

@@ -65,6 +65,9 @@ STATEMENTS = {
     "label review": Statement(
         "label_reviews", ("pmid", "label_group", "machine_value", "person"), ("value",), "reviewed"
     ),
+    "placement": Statement(
+        "placements", ("pmid", "question", "person"), ("value", "reason", "blind"), "placed"
+    ),
 }
 Key = Mapping[str, Any]
 State = dict[str, Any]
@@ -178,9 +181,9 @@ def undo(
 ) -> Undone:
     """Put back what was there before a batch, as new events.
 
-    ``may`` says of an event whether it can be taken back, ``seal`` what hides a tag or note on a paper for a question
-    now. What is no longer as the batch left it is left alone. Raises Refused for a batch that did something else as
-    well, as by halves it would be neither.
+    ``may`` says of an event whether it can be taken back, ``seal`` what hides a tag, note or placement of a paper for
+    a question now. What is no longer as the batch left it is left alone. Raises Refused for a batch that did something
+    else as well, as by halves it would be neither.
     """
     act.db.row_factory, factory = sqlite3.Row, act.db.row_factory
     try:
@@ -201,7 +204,7 @@ def undo(
         if current(act.db, event["kind"], key) != after or not may(event):
             changed += 1
             continue
-        if before and event["kind"] in ("tagging", "note"):
+        if before and event["kind"] in ("tagging", "note", "placement"):
             before = {name: value for name, value in before.items() if name != "blind"}
         act.put(f"undo {event['action']}", event["kind"], key, before, seal(event["pmid"], event["question"]))
         undone += 1

@@ -17,8 +17,9 @@ from tracker.team.review import Seal
 class Row(NamedTuple):
     """One thing that somebody said of a paper; what its kind does not have is None.
 
-    ``group`` is a tag's, or a label's; ``value`` a decision, or what a person makes of a label; ``text`` a note, a
-    tag's note, or why something was settled. ``sealed`` names the blind review that hides it until two have decided.
+    ``group`` is a tag's, or a label's; ``value`` a decision, what a person makes of a label, or where they place the
+    record; ``text`` a note, a tag's note, or why something was settled. ``sealed`` names the blind review that hides it
+    until two have decided.
     """
 
     kind: str
@@ -54,7 +55,10 @@ from (
   select 'note', pmid, question, null, person, null, null, null, null, null, text, written, blind from notes
   union all
   select 'label review', pmid, null, null, person, label_group, null, machine_value, value, null, null, reviewed, null
-  from label_reviews) w
+  from label_reviews
+  union all
+  select 'placement', pmid, question, null, person, null, null, null, value, reason, null, placed, blind
+  from placements) w
 join people p on p.id = w.person
 where (:pmid is null or w.pmid = :pmid) and (:question is null or question = :question)
   and (:person is null or p.name = :person)

@@ -16,6 +16,8 @@ from tracker.lists.selection import TOP, Key, Selection, Sort
 from tracker.reading.labels import groups
 from tracker.site.server import access
 from tracker.site.server.compat import BadRequest, Request
+from tracker.site.words import directness_words
+from tracker.team import placements
 from tracker.team.decisions import TODO, TODO_FULL, UNDECIDED
 
 MOST_CHARACTERS = 300
@@ -72,7 +74,8 @@ def selection(
         _day(request, "new"),
         tag=tag,
         decision=decision,
-        viewer=viewer if tag or decision else None,
+        # By people: tags, decisions and, of a question, to what directness they moved its records.
+        viewer=viewer if tag or question else None,
         sort=sort if question else "published",
     )
 
@@ -186,6 +189,8 @@ def group_title(group: str) -> str:
 
 
 def value_title(group: str, value: str) -> str:
+    if group == placements.GROUP:
+        return directness_words(value)
     return LANGUAGES.get(value, value) if group == "language" else value
 
 

@@ -20,8 +20,9 @@ from tracker.site import words
 from tracker.site.server import access, compat
 from tracker.site.server.compat import Request
 from tracker.site.server.reader import read
-from tracker.team import alerts, by_article, log, vocabulary
+from tracker.team import alerts, by_article, log, placements, vocabulary
 from tracker.team.alerts import Alert
+from tracker.team.placements import Bearing
 from tracker.team.review import reviews
 from tracker.team.vocabulary import Group
 
@@ -62,11 +63,13 @@ class SaidOfArticle:
     """What people say of one paper.
 
     ``places`` has it by the question that holds the paper, with ``any`` for what was said for none of those; ``came``
-    is the question whose list the reader came from.
+    is the question whose list the reader came from. ``bearings`` are how the paper bears on each question that holds
+    it.
     """
 
     places: Mapping[str, Mapping[str, Any]]
     came: str | None
+    bearings: Mapping[str, Bearing]
     labels: LabelReviews
     alerts: Sequence[Alert]
     log: Sequence[Row]
@@ -169,6 +172,7 @@ def said_of(db: sqlite3.Connection, request: Request, pmid: ArticleKey) -> SaidO
     return SaidOfArticle(
         places,
         came,
+        placements.of_article(db, pmid, viewer),
         _label_reviews(db, pmid, viewer, whole["label_reviews"]),
         alerts.of_article(db, pmid, viewer),
         log.events(db, viewer, pmid=pmid, limit=LOGGED) if viewer else [],

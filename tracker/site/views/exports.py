@@ -29,7 +29,7 @@ from tracker.export.formats import FORMATS, Citation, Format, Listing
 from tracker.lists import citations
 from tracker.lists.selection import Selection
 from tracker.site.parts import filters
-from tracker.site.server import etag
+from tracker.site.server import access, etag
 from tracker.site.server.compat import BadRequest, Database, NotFound, Request, Response
 from tracker.site.server.reader import read
 from tracker.site.server.security import ANNOTATIONS, EVIDENCE, SITE
@@ -83,7 +83,9 @@ async def _list(datasette: Datasette, request: Request, slug: str | None) -> Res
         raise BadRequest(f"newest={newest!r} is not a number of articles. Write digits, such as 100.")
 
     def choose(db: sqlite3.Connection) -> Selection:
-        return filters.selection(request, slug, citations.label_choices(db, slug), strict=True)
+        return filters.selection(
+            request, slug, citations.label_choices(db, slug, access.viewer(request)), strict=True
+        )
 
     format = EXTENSIONS[request.url_vars["extension"]]
     return await _stream(datasette, request, slug, choose, format, int(newest) if newest else None)
@@ -379,10 +381,10 @@ def _read(work: _Work, pipe: _Pipe, out: BinaryIO) -> None:
     with closing(_connect(work.evidence)) as db:
         # Also where nothing is written yet, as of a workbook until it is complete.
         db.set_progress_handler(lambda: pipe.is_left, STEPS)
-        selection = work.choose(db)
-        _check_question(db, selection.question)
         if work.annotations:
             db.execute("attach database ? as annotations", (_uri(work.annotations),))
+        selection = work.choose(db)
+        _check_question(db, selection.question)
         if work.only_checks:
             listing(db, selection)
             check_filters(db, selection)

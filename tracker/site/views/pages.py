@@ -134,7 +134,7 @@ async def question(request: Request, datasette: Datasette) -> Response:
 
 
 def _question_page(db: sqlite3.Connection, request: Request, slug: str, path: str) -> QuestionPage | None:
-    choices = citations.label_choices(db, slug)
+    choices = citations.label_choices(db, slug, access.viewer(request))
     chosen, after = filters.selection(request, slug, choices), filters.after(request)
     looked, viewer = _looked(request, slug), access.viewer(request)
     shown = pages.question(db, chosen, after, looked, viewer)
@@ -357,7 +357,7 @@ def _beside(request: Request, db: sqlite3.Connection, pmid: ArticleKey) -> Besid
     if not place:
         return None
     slug = None if place == "search" else place
-    chosen = filters.selection(request, slug, citations.label_choices(db, slug))
+    chosen = filters.selection(request, slug, citations.label_choices(db, slug, access.viewer(request)))
     title = "the search" if slug is None else news.titles(db).get(slug)
     if title is None:
         return None

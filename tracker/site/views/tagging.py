@@ -1,7 +1,7 @@
-"""Where people write: tags, decisions, notes, what they make of labels; one paper or a whole list; and undoing it.
+"""Where people write: tags, decisions, notes, what they make of labels, where they move records; and undoing it.
 
-Every address takes a plain form and leads back to the page that it was on; to whoever asks for JSON it answers that,
-with the paper's panel as it looks now where ``panel`` is asked for.
+It is about one paper or a whole list. Every address takes a plain form and leads back to the page that it was on; to
+whoever asks for JSON it answers that, with the paper's panel as it looks now where ``panel`` is asked for.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tracker.site.server.access import Form, Writer, write
 from tracker.site.server.compat import Forbidden, NotFound, Request, Response
 from tracker.site.server.errors import wants_json
 from tracker.site.server.reader import read
-from tracker.team import decisions, tagging, vocabulary
+from tracker.team import decisions, placements, tagging, vocabulary
 from tracker.team.acts import Act
 from tracker.team.acts import undo as undo_batch
 from tracker.team.review import Review, reviews
@@ -164,6 +164,25 @@ async def label(request: Request, datasette: Datasette, writer: Writer, form: Fo
             "withdraw": "as the machine read it",
         }
         return Done.by(act, f"{group.replace('_', ' ').capitalize()}: {said[verdict]}.", place.pmid)
+
+    return await answer(request, datasette, form, await write(datasette, writer, what))
+
+
+async def move(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
+    """Where the writer places a record of a question (``value``, with a ``reason``); ``on`` 0 takes that back."""
+    place = await _place(request, datasette)
+    slug = place.question(form.get("question"))
+    if slug is None:
+        raise UsageError("say for which question. Nothing was written.")
+    value, reason, on = form.get("value"), form.get("reason"), form.get("on", "1") != "0"
+
+    def what(act: Act) -> Done:
+        seal = decisions.seal_for(act.db, place.held, place.pmid, slug)
+        if on:
+            placements.place(act, place.pmid, slug, value, reason, seal)
+            return Done.by(act, f"Moved: {words.directness_words(value)}.", place.pmid)
+        placements.withdraw(act, place.pmid, slug, seal)
+        return Done.by(act, "Took the move back.", place.pmid)
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
 
@@ -355,7 +374,9 @@ def _chosen(request: Request, db: sqlite3.Connection, slug: str) -> Selection:
     if not db.execute("select 1 from questions where slug = :slug", {"slug": slug}).fetchone():
         raise NotFound(f"Unknown question {slug!r}.")
     # What is done to a list is never done to a longer one than its filters say.
-    return filters.selection(request, slug, citations.label_choices(db, slug), strict=True)
+    return filters.selection(
+        request, slug, citations.label_choices(db, slug, access.viewer(request)), strict=True
+    )
 
 
 def _first(db: sqlite3.Connection, chosen: Selection) -> list[ArticleKey]:
