@@ -173,7 +173,7 @@ _NULL = _sign(
     r"\bno (?:[\w-]+ ){0,3}(?:differences?|effects?|changes?|evidence|benefits?|improvements?|interactions?|"
     r"associations?|correlations?|relationships?|declines?|impairments?|deficits?|increases?|decreases?|cases?)\b",
     r"\bdidn['’]t\b|\bneither\b|\bnor\b|\bfailed to\b|\bcomparable\b|\bnone of\b",
-    r"\b(?:was|were|remained) (?:\w+ )?(?:similar|unchanged|stable)\b",
+    r"\b(?:was|were|remained) (?:(?!an? |the )\w+ )?(?:similar|unchanged|stable)\b",
     r"\bwithout (?:any |a )?(?:significant |change|effect|impair|deficit|\w+ (?:impairment|deficit|decline))",
 )
 # What was looked at, which is no result.
