@@ -76,6 +76,31 @@ def test_the_primary_result_of_a_trial_of_psychotherapy_comes_first_though_it_do
     assert own[-1] == "Psychotherapy may prolong the effect of ketamine."
 
 
+def test_what_goes_with_what_counts_only_where_no_result_says_more() -> None:
+    aside = "Baseline memory correlated with response."
+    assert sentences(
+        "cognition", "Memory after ketamine", RESULTS=f"Memory improved (p = 0.03). {aside}"
+    ) == ["Memory improved (p = 0.03)."]
+    assert sentences("cognition", "Memory after ketamine", RESULTS=aside) == [aside]
+
+
+def test_what_is_supposed_is_no_finding() -> None:
+    assert not sentences(
+        "psychotherapy",
+        "Psychotherapy with ketamine",
+        CONCLUSIONS="We speculate that psychotherapy improved the effect.",
+    )
+
+
+def test_a_finding_like_another_is_no_null_result() -> None:
+    assert not sentences(
+        "cognition",
+        "Memory after ketamine in depression",
+        METHODS="Memory was tested.",
+        RESULTS="There was a similar finding in the front of the brain.",
+    )
+
+
 def test_who_took_part_is_no_finding_and_the_primary_outcome_comes_first() -> None:
     own = sentences(
         "psychotherapy",

@@ -173,7 +173,7 @@ _NULL = _sign(
     r"\bno (?:[\w-]+ ){0,3}(?:differences?|effects?|changes?|evidence|benefits?|improvements?|interactions?|"
     r"associations?|correlations?|relationships?|declines?|impairments?|deficits?|increases?|decreases?|cases?)\b",
     r"\bdidn['’]t\b|\bneither\b|\bnor\b|\bfailed to\b|\bcomparable\b|\bnone of\b",
-    r"\b(?:was|were|remained) (?:\w+ )?(?:similar|unchanged|stable)\b",
+    r"\b(?:was|were|remained) (?:(?!an? |the )\w+ )?(?:similar|unchanged|stable)\b",
     r"\bwithout (?:any |a )?(?:significant |change|effect|impair|deficit|\w+ (?:impairment|deficit|decline))",
 )
 # What was looked at, which is no result.
@@ -192,7 +192,9 @@ _LOOKED_AT = _sign(
 )
 # The same, whatever else the sentence says.
 _DISCUSSED = _sign(
-    "discussed|described|presented|reviewed|summari|outlined|highlighted|considered|addressed|achieved|ed to|order to",
+    "discussed|described|presented|reviewed|summari|outlined|highlighted|considered|addressed|achieved|ed to|order to|"
+    "speculat|hypothesi|theorise|theorize",
+    r"\b(?:we|the authors?|it (?:is|was)) (?:\w+ )?(?:speculat|hypothesi[sz]|theori[sz])\w{0,3}\b",
     r"\b(?:is|are|was|were|will be) (?:\w+ )?(?:(?:discussed|described|presented|reviewed|summari[sz]ed|outlined|"
     r"highlighted|considered|addressed)\b|achieved (?:using|by|with|through)\b|"
     r"(?:examined|investigated|evaluated|assessed|compared|analy[sz]ed) (?:in order )?to\b)",
@@ -307,7 +309,7 @@ class _Account:
 
     def findings(self) -> list[tuple[_Rank, Finding]]:
         """The sentences that count, each with its rank."""
-        found = [*self._named(), *self._unnamed()]
+        found = _without_asides([*self._named(), *self._unnamed()])
         if all(rank[0] >= _CONCLUSION for rank, _ in found) and self._is_the_papers:
             found += self._main_results()
         return found
@@ -447,6 +449,13 @@ class _Account:
             self._outcome.name,
             _about(sentence),
         )
+
+
+def _without_asides(found: list[tuple[_Rank, Finding]]) -> list[tuple[_Rank, Finding]]:
+    """Without what goes with what, and how studies differed, where a result says more."""
+    if not any(rank[0] < _RESULT_ASIDE for rank, _ in found):
+        return found
+    return [each for each in found if each[0][0] != _RESULT_ASIDE]
 
 
 def _told_from(text: RecordText) -> int | None:
