@@ -19,6 +19,7 @@ from tracker.cli import main
 from tracker.evidence.fulltext import SEARCHED
 from tracker.evidence.schema import DERIVED, HISTORY, VIEWS, Table
 from tracker.evidence.schema import migrations as schema
+from tracker.reading.accuracy import accuracy
 from tracker.team import acts
 
 ROOT = Path(__file__).parents[1]
@@ -172,11 +173,46 @@ def _annotation_section(name: str) -> Iterator[str]:
     yield ""
 
 
+def accuracy_page() -> str:
+    """What was measured of reading, as ``benchmarks/reading`` wrote it down."""
+    return "\n".join(
+        [
+            "# How accurately records are read",
+            "",
+            *_wrapped(
+                "Written by `make docs` from `tracker/reading/accuracy.json`, which `python -m benchmarks.reading` "
+                "writes. It compares our labels with those that people gave, on records that no rule was written with "
+                "([How records are read](reading.md)). The interval is that of 95 % confidence; exact is the share of "
+                "records with something to read in which all values agree; coverage is the share in which we read "
+                f"anything. Of a value that under {TOO_FEW} records have, there is too little to say."
+            ),
+            "",
+            "| group | set | records | measure | interval | exact | coverage |",
+            "|---|---|---:|---|---|---:|---:|",
+            *(
+                f"| {group} | {one.set} | {one.n:,} | {one.measure} {one.score:.2f} | {one.low:.2f} to {one.high:.2f} "
+                f"| {_share(one.exact)} | {_share(one.coverage)} |"
+                for group, measured in accuracy().items()
+                for one in measured
+            ),
+            "",
+        ]
+    )
+
+
+TOO_FEW = 30
+
+
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{share:.2f}"
+
+
 def pages() -> dict[str, str]:
     """Each generated file, by its path from the root, as it should be."""
     return {
         "docs/commands.md": commands_page(),
         "docs/data-dictionary.md": dictionary_page(),
+        "docs/accuracy.md": accuracy_page(),
     }
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from benchmarks.processes import ROOT
 from benchmarks.reading import labels, quantities, questions, scores, sets
-from benchmarks.reading.scores import Figure, Pair, Score
+from benchmarks.reading.scores import Figure, Pair
 
 ACCURACY = ROOT / "tracker" / "reading" / "accuracy.json"
 
@@ -35,9 +35,11 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{task.name}: the set is not here")
         if options.errors:
             show_errors(task, compared)
-    quantities.report(develop=options.develop, group=options.group, errors=options.errors)
+    others = list(quantities.report(develop=options.develop, group=options.group, errors=options.errors))
     if options.group in (None, "questions"):
-        questions.report(develop=options.develop, labels=options.labels, errors=options.errors)
+        others += questions.report(develop=options.develop, labels=options.labels, errors=options.errors)
+    for group, figure in others:
+        measured.setdefault(group, []).append(figure)
     if not (options.develop or options.group) and measured:
         ACCURACY.write_text(json.dumps(measured, indent=1, ensure_ascii=False) + "\n", "utf-8")
         print(f"\nWritten to {ACCURACY.relative_to(ROOT)}.")
@@ -55,25 +57,16 @@ def show_errors(task: labels.Task, compared: Sequence[tuple[sets.Read, Pair]]) -
 
 
 def figures(task: labels.Task, pairs: Sequence[Pair]) -> dict[str, Any]:
-    """What ``tracker/reading/accuracy.py`` reads."""
-    score = scores.drawn(pairs, _measure(task))
-    return {
-        "set": task.name.partition(", ")[2],
-        "n": len(pairs),
-        "measure": f"{task.measure} F1",
-        "score": round(score.value, 3),
-        "low": round(score.low, 3),
-        "high": round(score.high, 3),
-        "exact": round(scores.exact(pairs).value, 3),
-        "coverage": round(scores.coverage(pairs).value, 3),
-        "values": [_value(score) for score in scores.by_value(pairs)],
-    }
-
-
-def _value(score: Score) -> dict[str, Any]:
-    few = score.n < scores.TOO_FEW
-    rest = {name: None if few else round(getattr(score, name), 3) for name in ("precision", "recall", "f1")}
-    return {"value": score.value, "n": score.n, **rest}
+    """What was measured, as ``accuracy.json`` has it."""
+    return scores.entry(
+        task.name.partition(", ")[2],
+        len(pairs),
+        f"{task.measure} F1",
+        scores.drawn(pairs, _measure(task)),
+        scores.exact(pairs),
+        scores.coverage(pairs),
+        scores.by_value(pairs),
+    )
 
 
 def _measure(task: labels.Task) -> Callable[[Sequence[Pair]], float]:

@@ -77,17 +77,29 @@ def compared(task: Task, *, develop: bool) -> Iterator[Compared]:
             )
 
 
-def report(*, develop: bool, group: str | None, errors: bool) -> None:
+def report(*, develop: bool, group: str | None, errors: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Prints what was measured, and gives it by group as ``accuracy.json`` has it."""
     for task in tasks():
         if group in (None, task.group, task.name):
             found = list(compared(task, develop=develop))
             print(f"\n{task.name}: {summary(found)}" if found else f"{task.name}: the set is not here")
+            if found:
+                yield task.group, _entry(task, found)
             if errors:
                 for one in found:
                     if not one.right and (one.theirs or one.ours):
                         _show(one, task.group)
     if group in (None, "dose"):
         _report_doses(develop=develop, errors=errors)
+
+
+def _entry(task: Task, found: Sequence[Compared]) -> dict[str, Any]:
+    stated = [one for one in found if one.theirs]
+    right = scores.share(sum(one.right for one in stated), len(stated))
+    coverage = scores.share(sum(bool(one.ours) for one in stated), len(stated))
+    return scores.entry(
+        task.name.partition(", ")[2], len(stated), "share exactly right", right, right, coverage
+    )
 
 
 def summary(found: Sequence[Compared]) -> str:

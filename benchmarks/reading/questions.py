@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from benchmarks.processes import ROOT
 from benchmarks.reading import sets
-from benchmarks.reading.scores import Figure, drawn, share
+from benchmarks.reading.scores import Figure, drawn, entry, share
 from tracker.questions import Question, load_questions
 from tracker.reading import Label, read_labels
 from tracker.reading.directness import directness
@@ -156,11 +156,18 @@ def _same(ours: tuple[int, int], theirs: tuple[int, int]) -> bool:
     return shared * 2 >= min(ours[1] - ours[0], theirs[1] - theirs[0])
 
 
-def report(*, develop: bool, labels: Labels, errors: bool) -> None:
+def report(*, develop: bool, labels: Labels, errors: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Prints what was measured, and gives it as ``accuracy.json`` has it."""
     found = list(cases(develop=develop, labels=labels))
     if not found:
         print("directness: the set is not here")
         return
+    pairs = [(case.theirs, case.ours) for case in found]
+    pooled = "ketamine, pooled over the questions"
+    yield "directness", entry(pooled, len(pairs), "F1 of direct", drawn(pairs, direct_f1))  # type: ignore[arg-type]
+    marked = [case for case in found if case.marked]
+    first = share(sum(map(readers_sentence, marked)), len(marked))
+    yield "findings", entry(pooled, len(marked), "share with a sentence that the reader marked", first)
     _report_directness(found, labels)
     _report_findings(found)
     if errors:

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # Under so many positives a figure says too little to be shown.
 TOO_FEW = 30
@@ -32,6 +32,35 @@ class Score(NamedTuple):
     precision: float
     recall: float
     f1: float
+
+
+def entry(
+    set: str,
+    n: int,
+    measure: str,
+    score: Figure,
+    exact: Figure | None = None,
+    coverage: Figure | None = None,
+    values: Sequence[Score] = (),
+) -> dict[str, Any]:
+    """What ``tracker/reading/accuracy.py`` reads: a measure on a set, with the values that it is made of."""
+    return {
+        "set": set,
+        "n": n,
+        "measure": measure,
+        "score": round(score.value, 3),
+        "low": round(score.low, 3),
+        "high": round(score.high, 3),
+        "exact": exact and round(exact.value, 3),
+        "coverage": coverage and round(coverage.value, 3),
+        "values": [_of_value(value) for value in values],
+    }
+
+
+def _of_value(score: Score) -> dict[str, Any]:
+    few = score.n < TOO_FEW
+    rest = {name: None if few else round(getattr(score, name), 3) for name in ("precision", "recall", "f1")}
+    return {"value": score.value, "n": score.n, **rest}
 
 
 def share(part: int, whole: int) -> Figure:

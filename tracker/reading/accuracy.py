@@ -35,8 +35,8 @@ class Accuracy(NamedTuple):
     score: float
     low: float
     high: float
-    exact: float
-    coverage: float
+    exact: float | None
+    coverage: float | None
     values: tuple[ValueAccuracy, ...]
 
     def __str__(self) -> str:

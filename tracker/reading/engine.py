@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ class Record:
         self._texts: dict[Basis, list[tuple[str, str]]] = {}
 
     @cached_property
-    def tried(self) -> Mapping[str, Mapping[int, Sequence[int]]]:
+    def tried(self) -> Mapping[str, Sequence[tuple[int, Sequence[int]]]]:
         """By group the places of rules about texts that are worth trying, with the numbers of the sentences."""
         return _tried(self.text, self._book)
 
@@ -62,6 +62,18 @@ class Record:
         if not rule.needs and not rule.without:
             return True
         return all(self.has(*need) for need in rule.needs) and not any(self.has(*bar) for bar in rule.without)
+
+    def allowed(self, rules: Rules) -> Callable[[int], bool]:
+        """Whether it was read before as the rule at a place needs it; asked once for all rules that need the same."""
+        known: dict[int, bool] = {}
+
+        def ask(place: int) -> bool:
+            condition = rules.conditions[place]
+            if condition not in known:
+                known[condition] = self.may(rules.rules[place])
+            return known[condition]
+
+        return ask
 
     def field(self, basis: Basis) -> dict[str, str]:
         """Each term of a field, UI or lower-case name, with the name to quote."""
@@ -169,10 +181,10 @@ def _fits(record: Record, rules: Rules, index: Index) -> Iterator[Fit]:
 
 
 def _other_fits(record: Record, rules: Rules, index: Index) -> Iterator[Fit]:
+    allowed = record.allowed(rules)
     for place in index.others:
-        rule = rules.rules[place]
-        if record.may(rule):
-            yield from _other_fit(record, place, rule)
+        if allowed(place):
+            yield from _other_fit(record, place, rules.rules[place])
 
 
 def _field_fits(record: Record, rules: Rules, index: Index) -> Iterator[Fit]:
@@ -194,28 +206,34 @@ def _text_fits(record: Record, rules: Rules, index: Index, before: int | None = 
 
     Only sentences that hold one of a rule's words are tried.
     """
-    text = record.text
-    for place, numbers in sorted(record.tried.get(rules.group, {}).items()) if index.texts else ():
+    text, allowed = record.text, record.allowed(rules)
+    for place, numbers in record.tried.get(rules.group, ()) if index.texts else ():
         if before is not None and place > before:
             return
         rule = rules.rules[place]
-        asked = rule.weak == (index is rules.weak) and record.may(rule)
+        asked = rule.weak == (index is rules.weak) and allowed(place)
         if asked and (words := _first_words(text, rule, numbers)):
             yield Fit(place, rule, words.sentence.part, words)
 
 
-def _tried(text: RecordText, asked: Book) -> dict[str, dict[int, list[int]]]:
+def _tried(text: RecordText, asked: Book) -> dict[str, list[tuple[int, list[int]]]]:
     """By group the places of rules that ask for a word of the text, with the numbers of the sentences that hold it."""
-    tried: dict[str, dict[int, list[int]]] = {}
+    tried: dict[int, list[int]] = {}
     for number, (words, small) in enumerate(zip(text.words, text.small, strict=True)):
-        for word in words:
-            for term in asked.asked_by(word):
-                if not term.several or term.text in small:
-                    for group, place in term.abstracts if number else (*term.titles, *term.abstracts):
-                        numbers = tried.setdefault(group, {}).setdefault(place, [])
-                        if not numbers or numbers[-1] != number:
-                            numbers.append(number)
-    return tried
+        rules: set[int] = set()
+        for term in asked.asked_by(words):
+            if not term.several or term.text in small:
+                rules.update(term.abstracts if number else term.titles)
+        for rule in rules:
+            if rule in tried:
+                tried[rule].append(number)
+            else:
+                tried[rule] = [number]
+    by_group: dict[str, list[tuple[int, list[int]]]] = {}
+    for rule in sorted(tried):
+        group, place, _ = asked.numbered[rule]
+        by_group.setdefault(group, []).append((place, tried[rule]))
+    return by_group
 
 
 def _first_words(text: RecordText, rule: Rule, numbers: Sequence[int]) -> Words | None:

@@ -124,28 +124,9 @@ def read_number(record: Record, group: Group) -> Iterator[Label]:
 
 
 def _allowed(record: Record, rules: Rules) -> Iterator[Rule]:
-    """The rules whose conditions the record meets; most have the same ones, which are looked at once."""
-    met: dict[int, bool] = {}
-    for rule, condition in _conditions(rules):
-        allowed = met.get(condition)
-        if allowed is None:
-            allowed = met[condition] = record.may(rule)
-        if allowed:
-            yield rule
-
-
-def _conditions(rules: Rules) -> list[tuple[Rule, int]]:
-    """Each rule with a number that rules with the same conditions share; worked out once for a group."""
-    known = _CONDITIONS.get(id(rules))
-    if known is None:
-        pairs = [(rule.needs, rule.without) for rule in rules.rules]
-        known = (rules, [(rule, pairs.index((rule.needs, rule.without))) for rule in rules.rules])
-        _CONDITIONS[id(rules)] = known
-    return known[1]
-
-
-# By the identity of the rules, which are kept with them: to hash them all takes longer than to use them.
-_CONDITIONS: dict[int, tuple[Rules, list[tuple[Rule, int]]]] = {}
+    """The rules whose conditions the record meets."""
+    allowed = record.allowed(rules)
+    return (rule for place, rule in enumerate(rules.rules) if allowed(place))
 
 
 def _single(text: RecordText, rule: Rule) -> Count | None:
@@ -274,7 +255,7 @@ def anchored(numbers: Numbers, rule: Rule) -> Iterator[tuple[Sentence, list[re.M
         sentence = text.sentences[at]
         if sentence.part in rule.bases and sentence.section in rule.sections:
             small = text.small[at]
-            if any(word in small for word in rule.terms):
+            if not rule.begun.isdisjoint(text.begun[at]) and any(word in small for word in rule.terms):
                 starts = places if _begins_with_number(rule) else {*places, *_all_places(small, rule.terms)}
                 matches = numbers.matches(rule, at, starts)
                 own = small if rule.small else sentence.text

@@ -19,7 +19,7 @@ import yaml
 from tracker import topic
 from tracker.reading.labels import Basis, Confidence, groups
 from tracker.reading.sections import Section
-from tracker.reading.text import lower, words_in
+from tracker.reading.text import beginning, lower, words_in
 from tracker.topic.shapes import RuleEntry, RuleFile, Values, WordLists
 
 if TYPE_CHECKING:
@@ -88,6 +88,14 @@ class Rule:
     not_examples: tuple[str, ...] = ()
 
     @property
+    def begun(self) -> frozenset[str]:
+        """The first letters of its terms' first words, as ``RecordText.begun`` has those of sentences."""
+        known = _BEGUN.get(id(self))
+        if known is None:
+            known = _BEGUN[id(self)] = (self, frozenset(map(beginning, self.terms)))
+        return known[1]
+
+    @property
     def of_texts(self) -> bool:
         """Whether it looks at title or abstract."""
         return bool(self.bases) and self.bases[0] in ("title", "abstract")
@@ -99,6 +107,8 @@ class Rule:
         return None if found and self.exception and self.exception.search(text) else found
 
 
+# By the identity of the rules, which are kept with them.
+_BEGUN: dict[int, tuple[Rule, frozenset[str]]] = {}
 Places = tuple[int, ...]
 
 
@@ -138,6 +148,12 @@ class Rules:
         return any(rule.weak for rule in self.rules)
 
     @cached_property
+    def conditions(self) -> tuple[int, ...]:
+        """For each rule the place of the first that has the same conditions: they are looked at once for all."""
+        pairs = [(rule.needs, rule.without) for rule in self.rules]
+        return tuple(pairs.index(pair) for pair in pairs)
+
+    @cached_property
     def needs(self) -> Conditions:
         """What all of the rules need: a record without it is not looked at."""
         return tuple(frozenset.intersection(*(frozenset(rule.needs) for rule in self.rules)))
@@ -161,39 +177,45 @@ def _index(rules: Sequence[Rule], *, weak: bool) -> Index:
 
 
 class Term(NamedTuple):
-    """A word that rules ask for, with group and place of each: those of titles alone, and those of abstracts.
+    """A word that rules ask for, with the numbers of the rules: those of titles, and those of abstracts.
 
     ``several`` is whether it is more than the beginning of one word, and must be looked for as it stands.
     """
 
     text: str
     several: bool
-    titles: tuple[tuple[str, int], ...]
-    abstracts: tuple[tuple[str, int], ...]
+    titles: tuple[int, ...]
+    abstracts: tuple[int, ...]
 
 
 class Book:
-    """The rules of all groups, and the words that those about texts ask for."""
+    """The rules of all groups, and the words that those about texts ask for. ``numbered`` are all rules in one row."""
 
-    def __init__(self, groups: Mapping[str, Rules], terms: Iterable[Term]) -> None:
+    def __init__(self, groups: Mapping[str, Rules]) -> None:
         self.groups = groups
+        self.numbered = [
+            (name, place, rule) for name, own in groups.items() for place, rule in enumerate(own.rules)
+        ]
         # By their beginning those of one word, and by their first word the others.
         self._single: dict[str, list[Term]] = {}
         self._several: dict[str, list[Term]] = {}
-        for term in terms:
+        for term in _asked_terms(self.numbered):
             first, *rest = words_in(term.text)
             (self._several if rest else self._single).setdefault(first, []).append(term)
         self._longest = max(map(len, self._single), default=0)
         self._known: dict[str, tuple[Term, ...]] = {}
 
-    def asked_by(self, word: str) -> tuple[Term, ...]:
-        """The terms that a word of a text begins with, or that may begin with it. Most words occur again and again."""
-        known = self._known.get(word)
-        if known is None:
-            if len(self._known) >= _MOST_WORDS:
-                self._known.clear()
-            known = self._known[word] = tuple(self._terms_of(word))
-        return known
+    def asked_by(self, words: Iterable[str]) -> Iterator[Term]:
+        """The terms that words of a text begin with, or that may begin with them; most words occur again and again."""
+        known = self._known
+        for word in words:
+            terms = known.get(word)
+            if terms is None:
+                if len(known) >= _MOST_WORDS:
+                    known.clear()
+                terms = known[word] = tuple(self._terms_of(word))
+            if terms:
+                yield from terms
 
     def _terms_of(self, word: str) -> Iterator[Term]:
         for length in range(1, min(len(word), self._longest) + 1):
@@ -219,21 +241,23 @@ def book() -> Book:
 
 @cache
 def _book_of(about: Topic) -> Book:
-    rules = _compiled_for(about)
-    asked: dict[str, tuple[list[tuple[str, int]], list[tuple[str, int]]]] = {}
-    for group, own in rules.items():
+    return Book(_compiled_for(about))
+
+
+def _asked_terms(numbered: Sequence[tuple[str, int, Rule]]) -> Iterator[Term]:
+    asked: dict[str, tuple[list[int], list[int]]] = {}
+    for number, (group, _, rule) in enumerate(numbered):
         # Quantities are looked for at numbers (quantities.py).
-        if groups()[group].kind in ("one", "many"):
-            for place, rule in enumerate(own.rules):
-                for term in filter(words_in, rule.terms if rule.of_texts else ()):
-                    asked.setdefault(term, ([], []))[rule.bases != ("title",)].append((group, place))
-    return Book(
-        rules,
-        (
-            Term(text, len(words_in(text)) > 1 or not text[-1].isalnum(), tuple(titles), tuple(abstracts))
-            for text, (titles, abstracts) in asked.items()
-        ),
-    )
+        if rule.of_texts and groups()[group].kind in ("one", "many"):
+            for term in filter(words_in, rule.terms):
+                titles, abstracts = asked.setdefault(term, ([], []))
+                if "title" in rule.bases:
+                    titles.append(number)
+                if "abstract" in rule.bases:
+                    abstracts.append(number)
+    for text, (titles, abstracts) in asked.items():
+        several = len(words_in(text)) > 1 or not text[-1].isalnum()
+        yield Term(text, several, tuple(titles), tuple(abstracts))
 
 
 def _compiled_for(about: Topic) -> Mapping[str, Rules]:

@@ -96,6 +96,11 @@ class RecordText:
         )
 
     @cached_property
+    def begun(self) -> tuple[frozenset[str], ...]:
+        """``beginnings`` of each sentence."""
+        return tuple([frozenset([word[:4] for word in words]) for words in self.words])
+
+    @cached_property
     def words(self) -> tuple[frozenset[str], ...]:
         """The words of each sentence."""
         parted = self._parted
@@ -186,6 +191,11 @@ def _part(small: str) -> str:
 def beginnings(small: str) -> frozenset[str]:
     """The first letters, four at most, of the words of a text in lower case."""
     return frozenset([word[:4] for word in words_in(small)])
+
+
+def beginning(term: str) -> str:
+    """The first letters, four at most, of the first word of a term."""
+    return next((word[:4] for word in words_in(term)), "")
 
 
 def words_in(small: str) -> list[str]:
