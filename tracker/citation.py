@@ -128,10 +128,16 @@ class CitedJudgement(NamedTuple):
 
 
 class CitedDirectness(NamedTuple):
-    """How directly the article bears on the question, as read by machine: ``direct``, ``indirect`` or ``off``."""
+    """How directly the article bears on the question, as read by machine: ``direct``, ``indirect`` or ``off``.
+
+    ``outcome`` is what its abstract says of the question's outcome ("result given"), ``findings`` the sentences in
+    which it does, the first of them first.
+    """
 
     value: str
     reason: str
+    outcome: str = ""
+    findings: tuple[str, ...] = ()
 
     @property
     def words(self) -> str:

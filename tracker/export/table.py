@@ -74,6 +74,8 @@ COLUMNS: dict[str, Callable[[Citation], int | str | None]] = {
     "isbns": lambda c: c.book and _joined(c.book.isbns),
     "tags": lambda c: _joined(tag.removeprefix("tag: ") for tag in c.tag_terms),
     "screening": lambda c: _joined(outcome.sentence for outcome in c.screening),
+    "outcome": lambda c: c.directness and c.directness.outcome,
+    "findings": lambda c: c.directness and " | ".join(c.directness.findings),
     "abstract": lambda c: c.abstract,
 }
 _BY = ("read by machine", "said by people")

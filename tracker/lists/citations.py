@@ -121,7 +121,10 @@ select a.pmid, a.title, a.kind, a.vernacular_title, a.journal, a.iso_abbreviatio
   s.checked, s.source, s.gone, coalesce(q.entered, s.first_seen) as entered, q.reason,
   s.source = 'starter' or q.reason is '{STARTER}' as starter,
   (select max(noticed) from changes c where c.pmid = a.pmid) as changed,
-  d.value as directness, d.reason as directness_reason
+  d.value as directness, d.reason as directness_reason, d.outcome,
+  (select json_group_array(f.sentence) from (
+    select sentence from finding_sentences
+    where question = :slug and pmid = a.pmid order by position) f) as findings
 from json_each(:pmids) given
 join articles a on a.pmid = given.value
 left join books b on b.pmid = a.pmid
@@ -246,7 +249,11 @@ def _by_people(
 
 def _directness(article: Mapping[str, Any]) -> CitedDirectness | None:
     value = article["directness"]
-    return CitedDirectness(value, article["directness_reason"]) if value else None
+    if not value:
+        return None
+    # A sentence about both sides of an outcome is a finding of each.
+    sentences = tuple(dict.fromkeys(json.loads(article["findings"])))
+    return CitedDirectness(value, article["directness_reason"], article["outcome"], sentences)
 
 
 def _placement(row: Mapping[str, Any] | None) -> CitedPlacement | None:
