@@ -307,7 +307,7 @@ class _Reader(Reader[_File]):
                 "put a remark on a line of its own, or the search below a |",
                 place,
                 _line_and_column_of(self.text, match.start(1)),
-                effect="The text there is never searched.",
+                effect="That text is never searched.",
             )
 
 

@@ -77,7 +77,7 @@ def compile_query(query: Node, tree: MeshTree | None = None) -> Test:
     if isinstance(query, Operation):
         return _combine(query, [compile_query(operand, tree) for operand in query.operands])
     if not query.field.offline:
-        raise UnsupportedQuery(f"{query}: [{query.field.name}] can be searched only at PubMed.")
+        raise UnsupportedQuery(f"{query}: [{query.field.name}] can be searched only in PubMed.")
     if isinstance(query, Range):
         return _uid_range(query) if query.field.kind == "uid" else _date_range(query)
     return _TESTS[query.field.kind](query, tree)
@@ -106,7 +106,7 @@ def _words_test(term: Term, tree: MeshTree) -> Test:
         words, distance = wanted.split(), term.distance
         if len(words) > MAX_NEAR:
             raise UnsupportedQuery(
-                f"{term}: proximity of more than {MAX_NEAR} words can be judged only at PubMed."
+                f"{term}: proximity of more than {MAX_NEAR} words can be judged only by PubMed."
             )
         return lambda index: any(_near(words, part, distance) for part in index.words(key).split(_BREAK))
     phrase = f" {wanted}" if term.truncated else f" {wanted} "
@@ -218,7 +218,7 @@ def _filter_test(term: Term, tree: MeshTree) -> Test:
     if name in tree.filters:
         return compile_query(parse(tree.filters[name]), tree)
     known = ", ".join(sorted({*tree.statuses, *tree.filters}))
-    raise UnsupportedQuery(f"{term}: this filter can be searched only at PubMed. Known offline: {known}.")
+    raise UnsupportedQuery(f"{term}: this filter can be searched only in PubMed. Known offline: {known}.")
 
 
 _TESTS: dict[str, Callable[[Term, MeshTree], Test]] = {

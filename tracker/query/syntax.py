@@ -273,7 +273,7 @@ class Parser:
         value, (start, end) = match.group(kind), match.span()
         if kind == "quote" or (kind == "quoted" and _holds_a_tag(value)):
             # What has a tag within it was never meant to be one phrase: this is where a quotation mark is missing.
-            self.find("Q002", start, start + 1, 'this quotation mark (") has no partner')
+            self.find("Q002", start, start + 1, 'this quotation mark (") is unmatched')
             self._lost_quote = start
             return start + 1
         if kind == "open":
@@ -290,7 +290,7 @@ class Parser:
             self._check_joined(start, end)
             self._range(match)
         elif kind == "bracket":
-            self.find("Q004", start, end, f'this "{value}" has no partner')
+            self.find("Q004", start, end, f'this "{value}" is unmatched')
         elif kind == "word" and value in _OPERATORS:
             self._flush()
             self._operator(_OPERATORS[value], start, end)
@@ -300,7 +300,7 @@ class Parser:
                 "Q024",
                 start,
                 end,
-                f"{value} is the number of a line; name the lines, and join them in combine",
+                f"{value} is a line number; name the lines and join them in combine",
             )
             self._add(self._placeholder(start, end))
         elif kind != "space":
@@ -329,7 +329,7 @@ class Parser:
         if not level.nodes:
             self.find("Q006", start, end, f"there is no term before this {operator}")
         elif level.operator is not None:
-            self.find("Q006", start, end, f"{level.operator} and {operator} stand side by side; keep one")
+            self.find("Q006", start, end, f"{operator} directly follows {level.operator}; keep one")
         if self.text[start - 1 : start] in ("]", '"') or self.text[end : end + 1] in ("[", '"'):
             self.find("Q022", start, end, f"put a space on either side of {operator}")
         level.operator, level.operator_at = operator, (start, end)
@@ -387,9 +387,7 @@ class Parser:
                 self.find(code, at, at + 1, f"write {remedy} for {mark.group()}")
         for mark in _WILDCARD.finditer(piece.text):
             at = start + mark.start()
-            self.find(
-                "Q023", at, at + 1, f"{mark.group()} is not a wildcard; write each spelling out, joined by OR"
-            )
+            self.find("Q023", at, at + 1, f"{mark.group()} is not a wildcard; join all spellings with OR")
         for word in re.finditer(r"\S+", piece.text):
             if _ELSEWHERE.fullmatch(word[0]) or (not piece.quoted and word[0] in _ELSEWHERE_ALONE):
                 at = start + word.start()
