@@ -1,4 +1,4 @@
-"""Characters that deceive the eye: invisible ones, other spaces, letters of another alphabet, joined and wide forms."""
+"""Deceptive characters: invisible ones, unusual spaces, letters of other alphabets, ligatures and wide forms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 _OTHER = re.compile(r"[^\x20-\x7e\t\n\r]")
 _LETTERS = re.compile(r"[^\W\d_]+")
-# Greek letters are part of names (TNFα, NFκB); only those that are drawn as a Latin letter deceive.
+# Greek letters are part of names (TNFα, NFκB); only those drawn like a Latin letter deceive.
 _GREEK_AS_LATIN = frozenset("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧοινϲϳ")
 _FORMS = ("<wide>", "<narrow>", "<font>")
 
@@ -23,7 +23,7 @@ class Odd(NamedTuple):
 
 
 def odd_characters(text: str) -> Iterator[Odd]:
-    """Each of them with its place and what to do; the codes are those of ``codes.yml``."""
+    """Each such character with its place and what to do; the codes are those of ``codes.yml``."""
     if text.isascii() and text.isprintable():
         return
     for match in _OTHER.finditer(text):
