@@ -1,6 +1,6 @@
-"""Facets: what lists can be narrowed by. Labels are read by us; the others are facts that PubMed states.
+"""Facets: what lists can be filtered by. Labels are read by us; the others are facts that PubMed states.
 
-One table of them serves two readers. ``question_labels`` holds them in order of publication, for lists; the
+One table of facets serves two readers. ``question_labels`` holds them in order of publication, for lists; the
 full-text index holds each as one word, beside the article's own words, so that any filters and any text are
 answered by one intersection of its lists, however large the database (measured on a million articles: 0.1 to
 8 ms, where joins took 0.3 s).
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from tracker.evidence.fulltext import SEARCHED
 
-# The group whose one value every article has: what is unfiltered is filtered by it.
+# The group whose one value every article has, so that an unfiltered list is filtered by it.
 EVERYTHING = "all"
 QUESTION, YEAR = "question", "year"
 
@@ -48,7 +48,7 @@ def _texts(texts: Iterable[str]) -> str:
 
 
 def _languages() -> Iterator[Facet]:
-    """MARC's codes have three letters each, with commas between. FTS5 refuses json_each, so each has its place."""
+    """MARC's codes have three letters and are separated by commas. As FTS5 refuses json_each, each is cut by position."""
     for place in range(6):
         code = f"substr(x.languages, {4 * place + 1}, 3)"
         yield Facet("'language'", code, f"{code} glob '[a-z][a-z][a-z]'")
@@ -61,15 +61,15 @@ _FACETS = (
     Facet("'full_text'", "'free in PubMed Central'", "x.pmcid is not null"),
     *(Facet("'notice'", f"'{value}'", f"x.{flag}") for flag, value in NOTICES.items()),
     Facet("'registration'", "'trial registered'", f"x.bank in ({_texts(REGISTRIES)})", "registrations"),
-    # Last, as it is no word of the index: what every article has narrows nothing.
+    # Last, as it is not a word of the index: what every article has narrows nothing.
     Facet(f"'{EVERYTHING}'", "''"),
 )
-# Of the index alone: lists of a question, and of a year, have tables in that order.
+# Only in the index: lists of a question, and of a year, have tables in that order.
 _ONLY_WORDS = (
     Facet(f"'{QUESTION}'", "x.question", "x.matching", "question_articles"),
     Facet(f"'{YEAR}'", "substr(x.published, 1, 4)", "x.published <> ''"),
 )
-# Groups that are facts of PubMed's, with their titles; every other group was read by machine.
+# Groups of facts that PubMed states, with their titles; every other group was read by machine.
 FACTS = {
     "language": "Language",
     "species": "Humans or animals (MeSH)",
@@ -97,7 +97,7 @@ def of_questions(source: str) -> str:
 
 
 def searched_articles() -> str:
-    """The view that the full-text index reads: an article's words, and its facets as words of their own."""
+    """The view that the full-text index reads: an article's words, and its facets as extra words."""
     texts = ", ".join(f"coalesce(t.{name}, a.{name}) as {name}" for name in SEARCHED)
     words = " ||\n    ".join(_words(facet) for facet in (*_FACETS[:-1], *_ONLY_WORDS))
     return (
