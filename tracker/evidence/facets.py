@@ -48,7 +48,7 @@ def _texts(texts: Iterable[str]) -> str:
 
 
 def _languages() -> Iterator[Facet]:
-    """MARC's codes have three letters and are separated by commas. As FTS5 refuses json_each, each is cut by position."""
+    """MARC's codes have three letters and commas between them. As FTS5 refuses json_each, each is cut by position."""
     for place in range(6):
         code = f"substr(x.languages, {4 * place + 1}, 3)"
         yield Facet("'language'", code, f"{code} glob '[a-z][a-z][a-z]'")

@@ -180,7 +180,7 @@ def missing(
 
 
 def deleted(db: sqlite3.Connection, deletions: Iterable[tuple[Pmid, int]], when: str) -> list[Pmid]:
-    """Note that NLM has deleted these, each up to a version; returns those of them that were here and not yet gone."""
+    """Note that NLM has deleted these, each up to a version; returns those that were here and not yet gone."""
     went = []
     for pmid, version in deletions:
         cursor = db.execute(
