@@ -2,7 +2,7 @@
 
 Tags: https://en.wikipedia.org/wiki/RIS_(file_format) (the 2011 list); lines end with CR LF, as Research Information
 Systems specified. ``C1`` has the standing in short, one ``N1`` each has all remarks, what was read by machine, what
-people say; ``KW`` has our tags as well, each with "tag: " before it, so that they do not pass for its own keywords.
+people say; ``KW`` has our tags as well, each with "tag: " before it to tell it from the record's own keywords.
 ``AN`` is the PMID and ``C2`` the PMC number, where EndNote's own PubMed import puts it. There are no remarks on
 the list as a whole: a reference manager would keep them with the first paper for ever.
 """
