@@ -82,7 +82,7 @@ class _Refusal(NamedTuple):
 
 
 def _refusals(scope: dict[str, Any]) -> Iterator[_Refusal]:
-    """Why an address asks for too much, if it does; checked before anything parses it."""
+    """Why an address is refused, as it is malformed or asks for too much; checked before anything else parses it."""
     asked: bytes = scope.get("query_string") or b""
     length = len(scope.get("raw_path") or scope["path"].encode()) + len(asked)
     if length > LONGEST_ADDRESS:

@@ -126,7 +126,7 @@ def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
         immutable = immutable or not is_writable
         known = inspected(db, evidence) if immutable else None
         if older := articles.read_by_older_rules(db):
-            print(articles.say_older_rules(older), file=sys.stderr, flush=True)  # noqa: T201 - for the person who starts it
+            print(articles.say_older_rules(older), file=sys.stderr, flush=True)  # noqa: T201 - for the operator
     annotations = people_of(settings) if is_writable else people_of_copy(settings)
     fixed = {evidence: immutable, annotations: not is_writable}
     made = new_datasette(
