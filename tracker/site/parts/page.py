@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Page:
+    """What one page shows: its fields are the names that ``template`` reads."""
+
     template: ClassVar[str]
 
     def context(self) -> Mapping[str, Any]:
