@@ -188,7 +188,7 @@ def test_without_scripts_the_same_forms_do(chromium: Browser, desk: Desk, addres
         row.get_by_label("Tag").fill("teaching")
         row.get_by_role("button", name="Tag", exact=True).click()
         assert "teaching" in row.locator(".saying").inner_text()
-        row.get_by_role("button", name="Take teaching off").click()
+        row.get_by_role("button", name="Remove teaching").click()
         assert "teaching" not in row.locator(".saying").inner_text()
         row.get_by_role("button", name="Undo").click()
         assert "teaching" in row.locator(".saying").inner_text()

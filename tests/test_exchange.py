@@ -219,7 +219,7 @@ GOOD = "note,1,,,ada,,,,,,words,2026-01-01T00:00:00Z,"
         ("note,1,,,ada,,,,,,,2026-01-01T00:00:00Z,", "text: is empty"),
         ("note,1,,,ada,,,,,,x,yesterday,", "when: 'yesterday' is not a date and time"),
         ("note,1,,,ada,,,,,,x,2026-02-30T00:00:00Z,", "is not a date and time"),
-        ("note,1,,full-text,ada,,,,,,x,2026-01-01T00:00:00Z,", "stage: a note has none"),
+        ("note,1,,full-text,ada,,,,,,x,2026-01-01T00:00:00Z,", "stage: a note has no stage"),
         ("note,1,No Such,,ada,,,,,,x,2026-01-01T00:00:00Z,", "question: 'No Such' is not a question"),
         ("note,1,,,ada,,,,,,x,2026-01-01T00:00:00Z,cystitis", "sealed: 'cystitis' is not a seal"),
         (

@@ -385,8 +385,8 @@ def test_a_systematic_review_is_found_by_its_filter() -> None:
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("analgesics[pa]", "only at PubMed"),
-        ("free full text[sb]", "only at PubMed"),
+        ("analgesics[pa]", "only in PubMed"),
+        ("free full text[sb]", "only in PubMed"),
         ('"last 30 days"[dp]', "today"),
         ('"a b c d e f g h i"[ti:~99]', "more than 8 words"),
         ("a[ti] AND (b[ti] OR loall[filter])", "loall"),
@@ -608,7 +608,7 @@ LOSSES: list[tuple[str, str, list[str], list[str], list[str | None]]] = [
     ("broken up as a block", 'a[ti] AND "y z"[ti]', [], ['"y z"[ti]'], ['"y z"[ti]']),
     ("broken up behind a NOT", 'a[ti] NOT ("y z"[ti] OR b[ti])', [], ['"y z"[ti]'], ['"y z"[ti]']),
     ("nothing is left", "zzz[ti]", ["zzz[ti]"], [], ["zzz[ti]"]),
-    ("a phrase that is none of ours", "a[ti] OR b[ti]", ["qqq"], [], [None]),
+    ("a phrase that is not in the query", "a[ti] OR b[ti]", ["qqq"], [], [None]),
     ("a word of a phrase", "a[ti] AND zzz of x[ti]", ["of"], [], ["zzz of x[ti]"]),
     ("the same word in another field", "zzz[ti] OR (a[ti] AND zzz[mh])", ["zzz[ti]"], [], []),
     ("with its asterisk", "zzzz[ti] AND (zzzz*[ti] OR a[ti])", ["zzzz*[ti]"], [], []),

@@ -520,7 +520,7 @@ def test_a_value_can_only_grow_so_long(site: Site) -> None:
     ("path", "status", "words"),
     [
         ("/nowhere", 404, "Not found"),
-        ("/questions/nowhere", 404, "There is no question 'nowhere'."),
+        ("/questions/nowhere", 404, "Unknown question 'nowhere'."),
         ("/articles/7", 404, "PMID 7 is not stored here."),
         ("/articles/4294967296", 404, "not stored here"),
         ("/articles/99999999999999999999", 404, "Not found"),

@@ -155,7 +155,7 @@ def test_an_incomplete_refresh_is_reported_and_served_all_the_same(desk: Desk, p
         site.get("/questions/cystitis")
         said = site.stop()
     assert "cystitis: " in said and "incomplete: " in said
-    assert "The refresh is incomplete; what is stored is served." in said
+    assert "The refresh is incomplete, as said above; serving what is stored." in said
     assert desk.stored()
 
 

@@ -138,7 +138,7 @@ def test_what_older_rules_read_is_named_and_stays_as_it_was_read(commit: str, tm
     read = "select title, abstract, withdrawn, title_says, article_number from articles order by pmid"
     told = desk.run("status").err
     assert "11 records were read by an older version" in told
-    assert "run 'tracker rebuild'" in told
+    assert "Run 'tracker rebuild'" in told
     before = desk.sql(read)
     assert "11 records were read by an older version" in desk.run("load", MORE).err
     assert [row for row in desk.sql(read) if row in before] == before

@@ -357,7 +357,7 @@ def test_what_was_read_otherwise_is_named_and_read_again_by_rebuild_alone(
     (desk.home / "more").write_text(document(record(2)))
     done = desk.run(*command)
     assert "1 record was read by an older version of evidence-tracker" in done.err
-    assert "run 'tracker rebuild'" in done.err
+    assert "Run 'tracker rebuild'" in done.err
     assert desk.column("select title from articles where pmid = 1") == ["Ketamine, as entered"]
     assert desk.run("rebuild").code == 0
     assert desk.column("select title from articles where pmid = 1") == ["Ketamine, revised"]

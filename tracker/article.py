@@ -172,7 +172,7 @@ class Grant(NamedTuple):
 
 
 class Registration(NamedTuple):
-    """An accession in a data bank: ``ClinicalTrials.gov`` / ``NCT00088699``, and the like."""
+    """An accession number in a data bank, such as ``ClinicalTrials.gov`` / ``NCT00088699``."""
 
     bank: str
     number: str | None
@@ -260,8 +260,8 @@ class Book(NamedTuple):
 class Article:
     """One PubMed record. Dates that NLM sets in full are ISO strings (``YYYY-MM-DD``).
 
-    ``article_number`` is there only where there are no pages.
-    ``created`` is the day the record came to be ([crdt]), ``entered`` [edat], ``completed`` and
+    ``article_number`` is set only if there are no pages.
+    ``created`` is the day when the record was created ([crdt]), ``entered`` [edat], ``completed`` and
     ``revised`` NLM's own; ``published`` is the date of the journal issue or book, with ``electronic``
     beside it.
     """
@@ -314,19 +314,19 @@ class Article:
 
     @property
     def abstract_text(self) -> str:
-        """The abstract without markup, a labelled section a line (``METHODS: ...``)."""
+        """The abstract without markup, one labelled section per line (``METHODS: ...``)."""
         return "\n".join([section.plain for section in self.abstract])
 
     @property
     def abstract_html(self) -> str:
-        """The abstract as sanitised HTML, a paragraph a section."""
+        """The abstract as sanitised HTML, one paragraph per section."""
         return "".join([section.html for section in self.abstract])
 
 
 def parse_pmid(text: str | int) -> Pmid:
     """``"31541003"`` as a Pmid.
 
-    Raises ValueError where the text is not a whole number from 1 to 2,147,483,647.
+    Raises ValueError if the text is not a whole number from 1 to 2,147,483,647.
     """
     digits = str(text).strip()
     if not (digits.isascii() and digits.isdecimal() and len(digits) <= 10 and 0 < int(digits) <= MAX_PMID):
@@ -337,7 +337,7 @@ def parse_pmid(text: str | int) -> Pmid:
 def given_pmid(text: str | int) -> Pmid:
     """A PMID as people and spreadsheets write it: ``PMID: 950005``, ``950016.0``, ``31,541,003``, its PubMed address.
 
-    Raises ValueError as ``parse_pmid``, which is for PubMed's own files.
+    Raises ValueError like ``parse_pmid``, which is for PubMed's own files.
     """
     match = _GIVEN_PMID.fullmatch(str(text).strip())
     return parse_pmid(match["number"].replace(",", "") if match else text)

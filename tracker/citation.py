@@ -1,4 +1,4 @@
-"""A citation: what a reference manager takes of a stored article, with what must not be lost on the way.
+"""A citation: what a reference manager takes from a stored article, with what must not be lost on the way.
 
 ``store`` reads them, ``cite`` writes them, and neither knows of the other.
 """
@@ -19,7 +19,7 @@ PUBMED = "https://pubmed.ncbi.nlm.nih.gov"
 _DOI = re.compile(r"10\.\d{4,9}(?:\.\d+)*/\S+")
 # What people put before it: https://www.doi.org/doi-handbook/HTML/presentation.html
 _BEFORE_DOI = re.compile(r"(?:https?://)?(?:www\.)?(?:dx\.)?doi\.org/|doi:?\s*(?=10\.|https?:)", re.I)
-# However a title puts it, before or behind, it needs no second word.
+# However a title says it, at its start or end, it must not be said twice.
 _SAYS_RETRACTED = re.compile(
     r"^\W*(?:retracted|withdrawn)(?: and \w+| article| paper| chapter| review)?\s*[:\]).|*–—-]"
     r"|^\W*(?-i:RETRACTED) (?:article|paper|chapter)\b"
@@ -56,7 +56,7 @@ class CitedAuthor(NamedTuple):
 
 
 class CitedBook(NamedTuple):
-    """What a book or a chapter adds."""
+    """What a book or a chapter adds to a citation."""
 
     title: str
     publisher: str | None = None
@@ -84,7 +84,7 @@ class CitedLabel(NamedTuple):
 
 
 class CitedTag(NamedTuple):
-    """A tag that people put on the article; ``question`` is the one it was said for, None for any."""
+    """A tag that people put on the article; ``question`` is the one it was put on for, None for any."""
 
     group: str
     name: str
@@ -93,7 +93,7 @@ class CitedTag(NamedTuple):
 
 
 class CitedOutcome(NamedTuple):
-    """What came of screening for a question, once as many have decided as its review wants, or a lead settled it."""
+    """The result of screening for a question, once as many have decided as its review wants, or a lead settled it."""
 
     question: str
     stage: Stage
@@ -109,7 +109,7 @@ class CitedOutcome(NamedTuple):
 
 
 class CitedJudgement(NamedTuple):
-    """What a person makes of a label: the same value accepts the machine's, '' rejects it; of '' it is an addition."""
+    """What a person says about a label: the same value accepts the machine's, '' rejects it, one for '' is added."""
 
     group: str
     machine_value: str
@@ -157,9 +157,9 @@ class CitedPlacement(NamedTuple):
 
 
 def status_date(source: str, moment: str | None) -> str:
-    """As of when it is true what is said of a record, in words: a file may be older than the day it was loaded.
+    """The date, in words, as of which a record's statements hold: a file may be older than the day it was loaded.
 
-    ``source`` is pubmed or file; ``moment`` is when PubMed answered or the file was loaded, as it is to be shown.
+    ``source`` is pubmed or file; ``moment`` is when PubMed answered or the file was loaded, in the form to show.
     """
     if not moment:
         return "PubMed's status: never checked"
@@ -170,13 +170,13 @@ def status_date(source: str, moment: str | None) -> str:
 class Citation:
     """One article as it goes into an export; texts are plain, as in the database, and may be hostile.
 
-    ``title_says`` is retracted, withdrawn or notice, ``by_title`` where nothing but the title says so.
-    ``published`` is a partial ISO date; ``article_number`` is there where ``pages`` are not; ``mesh`` are headings as
+    ``title_says`` is retracted, withdrawn or notice, ``by_title`` is set if only the title says so.
+    ``published`` is a partial ISO date; ``article_number`` is set if ``pages`` are missing; ``mesh`` are headings as
     MEDLINE prints them (``Headache/*etiology``).
-    ``as_of`` is when PubMed last answered for the record, or with ``source`` "file" when that was loaded;
-    ``changed`` is when a change of it was last noticed. ``question`` and the two after it say why it is in a list.
+    ``as_of`` is when PubMed last answered for the record, or with ``source`` "file" when the file was loaded;
+    ``changed`` is when a change in it was last noticed. ``question`` and the two after it say why it is in a list.
     ``tags``, ``screening``, ``judgements`` and ``placement`` are what people say, as far as everybody may see it;
-    ``directness`` and ``placement`` are of the ``question``, and None where nothing was read or said.
+    ``directness`` and ``placement`` are for the ``question``, and None if nothing was read or said.
     """
 
     pmid: ArticleKey
@@ -235,7 +235,7 @@ class Citation:
 
     @property
     def doi_name(self) -> str | None:
-        """The DOI, bare, where it has a DOI's form."""
+        """The bare DOI, if it has a DOI's form."""
         doi = bare_doi(self.doi or "")
         return doi if _DOI.fullmatch(doi) else None
 
@@ -254,7 +254,7 @@ class Citation:
 
     @property
     def headline(self) -> str:
-        """The title, which is never empty, and says of a retracted paper that it is one.
+        """The title, which is never empty and says so if the paper is retracted.
 
         A reference list shows titles and no notes. PubMed writes "RETRACTED: " before most of them, not all.
         """
@@ -267,7 +267,7 @@ class Citation:
 
     @property
     def location(self) -> str | None:
-        """Where in the volume it stands: its pages as MEDLINE prints them, or its article number."""
+        """Where in the volume it is: its pages as MEDLINE prints them, or its article number."""
         return self.pages or self.article_number
 
     @property
@@ -277,12 +277,12 @@ class Citation:
 
     @property
     def mesh_terms(self) -> tuple[str, ...]:
-        """The headings without the stars of main points."""
+        """The headings without the stars of major topics."""
         return tuple(term.replace("*", "") for term in self.mesh)
 
     @property
     def standing(self) -> tuple[str, ...]:
-        """What stands in capitals before everything else: RETRACTED and the like. Most papers have none."""
+        """What comes in capitals before everything else: RETRACTED and the like. Most papers have none."""
         words = (
             (self.starter, "STARTER CITATION, not a search result: whether it was retracted is not known"),
             (self.retracted, f"RETRACTED{self._said_by('retracted')}"),
@@ -300,7 +300,7 @@ class Citation:
 
     @property
     def status_date(self) -> str:
-        """As of when the standing and the notices are true."""
+        """The date as of which the standing and the notices hold."""
         return status_date(self.source, self.as_of and day(self.as_of))
 
     @property
@@ -317,19 +317,19 @@ class Citation:
 
     @property
     def tag_terms(self) -> tuple[str, ...]:
-        """The tags, each once, marked as ours: they stand among the record's own keywords."""
+        """The tags, each once, marked as ours, as they are listed among the record's own keywords."""
         return tuple(dict.fromkeys(f"tag: {tag.name}" for tag in self.tags))
 
     @property
     def said_by_people(self) -> tuple[str, ...]:
-        """What came of screening, what people make of the labels, and where they moved the article, as sentences."""
+        """The results of screening, judgements of the labels, and where people moved the article, as sentences."""
         judged = (f"{judgement.group}: {judgement.words}" for judgement in self.judgements)
         placed = (f"directness: {self.placement.words}",) if self.placement else ()
         return (*(outcome.sentence for outcome in self.screening), *judged, *placed)
 
 
 def bare_doi(text: str) -> str:
-    """The DOI without a resolver's address or "doi:" before it, and without a full stop behind."""
+    """The DOI without a resolver's address or "doi:" before it, and without a full stop at the end."""
     text = text.strip()
     while before := _BEFORE_DOI.match(text):
         text = text[before.end() :]

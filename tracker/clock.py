@@ -1,4 +1,4 @@
-"""The time, as every table and log line writes it."""
+"""The time in the form that every table and log line uses."""
 
 from __future__ import annotations
 

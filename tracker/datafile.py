@@ -1,7 +1,7 @@
-"""YAML files that people write, read so that whatever is wrong is told with its file, line, field and remedy.
+"""YAML files that people write, read so that every problem is reported with its file, line, field and remedy.
 
-A file is read in three steps: as text, as YAML, and against a model. What a kind of file has beyond that is a
-subclass of ``Reader``.
+A file is read in three steps: as text, as YAML, and against a model. A kind of file that needs more has a subclass
+of ``Reader``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Place = tuple[str | int, ...]
 
 
 class Part(BaseModel):
-    """A model of such a file, or of a part of one: nothing is converted, nothing unknown is let through."""
+    """A model of such a file, or of a part of one: nothing is converted, nothing unknown is accepted."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, str_strip_whitespace=True)
 
@@ -35,7 +35,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Problem(NamedTuple):
-    """One thing to mend in a file; ``severity`` note is information only."""
+    """One thing to fix in a file; a ``severity`` of note is information only."""
 
     file: str
     line: int
@@ -52,7 +52,7 @@ class Problem(NamedTuple):
 
 
 class InvalidFiles(UsageError):
-    """Files that cannot be used; ``problems`` holds every one."""
+    """Files that cannot be used; ``problems`` holds every problem."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -69,8 +69,8 @@ class Placed(NamedTuple):
 class Reader(Generic[M]):
     """Reads one file and collects what is wrong with it.
 
-    ``model`` is the whole file and ``parts`` are the models within it, by their place without numbers of lists;
-    ``noun`` and ``beginning`` (its usual first line) tell in messages what kind of file it is.
+    ``model`` is the whole file and ``parts`` are the models within it, by their place without list indexes;
+    ``noun`` and ``beginning`` (its usual first line) say in messages what kind of file it is.
     """
 
     model: type[M]
@@ -85,7 +85,7 @@ class Reader(Generic[M]):
         self.places: dict[Place, Placed] = {}
 
     def read(self) -> M | None:
-        """The file's content, or None where there is a problem."""
+        """The file's content, or None if there is a problem."""
         self.check_name()
         self.text = self._read_text()
         root = self.compose() if not self.problems else None
@@ -100,7 +100,7 @@ class Reader(Generic[M]):
         """Note what is wrong with the file's name."""
 
     def check_content(self, content: M) -> None:
-        """Note what the model cannot see, and the file cannot be used with."""
+        """Note problems that the model cannot see and that make the file unusable."""
 
     def explain(self, error: Any, place: Place) -> str:
         """A pydantic error in our words: the field, what was found, the remedy."""
@@ -134,12 +134,12 @@ class Reader(Generic[M]):
         """Note a problem at a place in the data, or at a mark (line and column, from 1)."""
         line, column = mark or self._mark(place)
         name = ".".join(map(str, place))
-        # A file may be anybody's: no control character of it reaches a terminal.
+        # A file may be anybody's: none of its control characters may reach a terminal.
         message = "".join(each if each.isprintable() else "\ufffd" for each in message)
         self.problems.append(Problem(str(self.path), line, column, name, code, severity, message, effect))
 
     def compose(self) -> yaml.MappingNode | None:
-        """The file as YAML nodes, which know their lines."""
+        """The file as YAML nodes, which keep their line numbers."""
         try:
             self._refuse_bombs()
             root = None if self.problems else yaml.compose(self.text, Loader=yaml.SafeLoader)
@@ -252,7 +252,7 @@ class Reader(Generic[M]):
 
 
 def schema_of(model: type[BaseModel], title: str) -> str:
-    """The JSON Schema of a kind of file, as editors read it."""
+    """The JSON Schema of a kind of file, for editors."""
     schema = model.model_json_schema(mode="validation")
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = title

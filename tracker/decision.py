@@ -1,4 +1,4 @@
-"""What people decide of a record and at which stage, and how that is put for a reader."""
+"""What people decide about a record and at which stage, and the words for it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ Decision = Literal["include", "exclude", "unsure"]
 
 
 class DecisionWords(NamedTuple):
-    """A decision in words: as it was made, on the button that makes it (for one record, for a whole list), and in the
-    filter that finds what was decided so."""
+    """A decision in words: as made, on the button that makes it (for one record, for a whole list), and in the filter
+    that finds records with this decision."""
 
     made: str
     button: str
@@ -23,7 +23,7 @@ DECISION_WORDS: dict[Decision, DecisionWords] = {
     "exclude": DecisionWords("excluded", "Exclude", "Exclude all", "judged not relevant"),
     "unsure": DecisionWords("unsure", "Unsure", "Unsure about all", "judged unsure"),
 }
-# As they follow "by".
+# In the form that follows "by".
 STAGE_WORDS: dict[Stage, str] = {"title-abstract": "title and abstract", "full-text": "full text"}
 DECISIONS = tuple(DECISION_WORDS)
 STAGES = tuple(STAGE_WORDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-# How much something that was found in a file or a query matters; a note is information only.
+# How serious a finding in a file or a query is; a note is information only.
 Severity = Literal["error", "warning", "note"]
 
 
@@ -30,11 +30,11 @@ class UsageError(TrackerError):
 
 
 class Refused(UsageError):
-    """A person may not write this as things stand now; the message says why and what to do."""
+    """A person may not write this at present; the message says why and what to do."""
 
 
 class NotThere(UsageError):
-    """What is named is not there."""
+    """What was named does not exist."""
 
 
 class NewerSchema(UsageError):
@@ -42,7 +42,7 @@ class NewerSchema(UsageError):
 
 
 class UnusableInput(UsageError):
-    """A file cannot be read as what it was given as."""
+    """A file cannot be read as the kind of file it was given as."""
 
 
 class RecordError(TrackerError):
@@ -75,12 +75,12 @@ class LockHeld(TrackerError):
 
 
 def choose_one(names: Iterable[str]) -> str:
-    """What to do about an unknown name, as a sentence: ``Choose one of: a, b.``"""
+    """The remedy for an unknown name, as a sentence: ``Choose one of: a, b.``"""
     known = ", ".join(names)
     return f"Choose one of: {known}." if known else "There are none yet."
 
 
 def either(names: Iterable[str]) -> str:
-    """What somebody may choose from, in words: ``a, b or c``; ``nothing`` if there is nothing."""
+    """The choices in words: ``a, b or c``; ``nothing`` if there is nothing."""
     *first, last = [*names] or ["nothing"]
     return f"{', '.join(first)} or {last}" if first else last

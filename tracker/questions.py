@@ -1,4 +1,4 @@
-"""The questions that are watched: ``queries/*.yml``, one file a question, read and checked.
+"""The questions that are watched: ``queries/*.yml``, one file per question, read and checked.
 
 A file is read in four steps: as text, as YAML, against the models below, and then as searches. Each
 problem names the file, the line, the field, what was found and the remedy, and all problems of all files
@@ -200,7 +200,7 @@ class Question:
 
     @property
     def all_seeds(self) -> dict[Pmid, str]:
-        """Every seed with the title to compare; empty for the live ones, which have none."""
+        """Every seed with the title to compare, which is empty for live seeds."""
         return dict.fromkeys(self.live_seeds, "") | self.seeds
 
     @property
@@ -211,7 +211,7 @@ class Question:
 
     @property
     def strategy_hash(self) -> str:
-        """SHA-256 of the strategy in hexadecimal: the same hash, the same search."""
+        """SHA-256 of the strategy in hexadecimal: the same hash means the same search."""
         return hashlib.sha256(self.strategy.encode()).hexdigest()
 
 
@@ -440,7 +440,7 @@ class _Reader(Reader[_File]):
                         self._check_known("S003", value, sorted(known), what, place, "The rule never fits.")
 
     def check_lines(self, root: yaml.MappingNode) -> None:
-        """Lint every search line, with the place in the file of whatever is found."""
+        """Lint every search line, and report each finding with its place in the file."""
         lines = self.data(root)["search"]
         used = set(re.findall(r"[^\s()]+", lines["combine"]))
         for name, query in lines.items():
@@ -466,7 +466,7 @@ class _Reader(Reader[_File]):
                 self.problem(finding.code, message, place, at, finding.severity, finding.effect)
 
     def _check_comment(self, node: yaml.Node, place: Place) -> None:
-        """Text behind " #" on the last line of a plain value, which YAML takes for a comment."""
+        """Text after " #" on the last line of a plain value, which YAML takes for a comment."""
         end = node.end_mark.index
         match = _COMMENT.match(self.text, end)
         if getattr(node, "style", None) is None and match:
@@ -476,7 +476,7 @@ class _Reader(Reader[_File]):
                 "put a remark on a line of its own, or the search below a |",
                 place,
                 _line_and_column_of(self.text, match.start(1)),
-                effect="The text there is never searched.",
+                effect="That text is never searched.",
             )
 
 
@@ -507,7 +507,7 @@ def _in_parentheses(lines: Mapping[str, str], name: str) -> str:
 
 
 def _positions(text: str, node: yaml.Node, value: str, offsets: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Where characters of a YAML text value stand in the file (line and column, from 1), in the order of the value.
+    """The places in the file (line and column, from 1) of characters of a YAML text value, in the value's order.
 
     Folding moves only white space, so the other characters are followed one by one.
     """

@@ -1,4 +1,4 @@
-"""Opening a file that is one: a pipe that nobody writes into would be waited for, and a device has no end."""
+"""Opening only regular files: reading a pipe that nobody writes to would block, and a device has no end."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import BinaryIO
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """The file's bytes. Raises OSError where it cannot be opened, or is a folder, a pipe, a socket or a device."""
-    # Without waiting; Windows has no such pipes, but turns line ends where it is not told that these are bytes.
+    """The file's bytes. Raises OSError if it cannot be opened, or is a folder, a pipe, a socket or a device."""
+    # Without waiting; Windows has no such pipes, but converts line ends unless told that these are bytes.
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(str(path), flags)
     mode = os.fstat(descriptor).st_mode
@@ -24,6 +24,6 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_regular(path: Path, most: int) -> bytes:
-    """The first ``most`` bytes. Raises as ``open_regular``."""
+    """The first ``most`` bytes. Raises like ``open_regular``."""
     with open_regular(path) as file:
         return file.read(most)

@@ -27,7 +27,7 @@ class Settings:
     ``email`` and ``api_key`` identify us to NCBI (each user supplies their own; the key never
     appears in a repr, a log or an error). ``timeout`` is in seconds: how long to wait for a
     connection or for the next bytes of an answer. ``secret`` signs the site's cookies. A ``closed``
-    site shows nothing to those who are not signed in. ``base_path`` is where the site begins on its host, and
+    site shows nothing to those who are not signed in. ``base_path`` is the site's path on its host, and
     ``site_url`` that host as readers reach it (``https://example.org``).
     """
 
@@ -103,14 +103,14 @@ def _find(given: str | None, name: str, cwd: Path) -> Path:
 
 
 def _plain(name: str, value: str) -> str:
-    """The value; nobody's begins or ends with a curly quotation mark, which no program takes off."""
+    """The value; no real one begins or ends with a curly quotation mark, which no program strips."""
     if value[:1] in CURLY or value[-1:] in CURLY:
         raise UsageError(f"{name}: its value is in curly quotation marks. Use straight ones, or none.")
     return value
 
 
 def _at_home(name: str, path: Path) -> Path:
-    """With ``~`` as the home folder, as a shell would have put it."""
+    """The path with ``~`` replaced by the home folder, as in a shell."""
     try:
         return path.expanduser()
     except RuntimeError:
@@ -165,7 +165,7 @@ def _origin(value: str | None) -> str | None:
 
 
 def base_path(name: str, value: str) -> str:
-    """A path with a slash at both ends. Raises UsageError, naming the setting, for what is none."""
+    """A path with a slash at both ends. Raises UsageError, naming the setting, if it is not a path."""
     if not re.fullmatch(r"/|/?[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?", value):
         raise UsageError(
             f"{name}: {value!r} is not a path of letters, digits and . _ ~ -. Give one such as /evidence-tracker/"
@@ -185,7 +185,7 @@ def _seconds(name: str, value: str) -> float:
 
 
 def _yes(name: str, value: str) -> bool:
-    # Not everything that is no "yes" is a "no": a site that was meant to be closed would stand open.
+    # Anything other than a known "yes" must not count as "no": a site that was meant to be closed would be open.
     if value.lower() not in YES + NO:
         raise UsageError(f"{name}: {value!r} is neither yes nor no. Give 1 or 0.")
     return value.lower() in YES

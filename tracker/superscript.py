@@ -1,7 +1,7 @@
-"""Superscripts and subscripts in plain text: ``10⁶``, ``H₂O``, ``PM_(2.5)``, and what a search may call them.
+"""Superscripts and subscripts in plain text: ``10⁶``, ``H₂O``, ``PM_(2.5)``, and the forms that a search may use.
 
-A run of which every character has a raised (lowered) form in Unicode is written in those; any other stands in
-brackets behind ``^`` or ``_``. Signs that are raised by themselves (``®``, ``°``, ``†``) stay as they are.
+A run whose characters all have a raised (lowered) form in Unicode is written with those; any other is put in
+brackets after ``^`` or ``_``. Signs that are raised by themselves (``®``, ``°``, ``†``) stay as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FORMS: dict[Level, tuple[str, str]] = {
     ),
     "sub": ("0123456789+-=()aehijklmnoprstuvxβγρφχ", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵦᵧᵨᵩᵪ"),
 }
-# Minus signs and dashes stand for a hyphen, as in 10–6.
+# Minus signs and dashes count as a hyphen, as in 10–6.
 _DASHES = "\u2212\u2013\u2010\u2011"
 _RAISED_BY_THEMSELVES = "®©™℠°º∘ª′″‴'*∗†‡§¶"
 _SETS = {level: dict(zip(*forms, strict=True)) for level, forms in _FORMS.items()}
@@ -40,20 +40,20 @@ _RUN = re.compile(
     r"|(?<=[^\W_])\((?P<medline>[0-9]{1,3}[+-]?)\)"
     r"|(?<=[^\W_])(?:\^(?=[-+\u2212]?[0-9A-Za-z])|_(?=[0-9]))(?P<typed>[-+\u2212]?[^\W_]+)"
 )
-# What runs have something of. Looking for these first takes a tenth of the time, and most texts have none.
+# Every run has one of these. Looking for them first takes a tenth of the time, and most texts have none.
 _SHIFTED = re.compile(f"[{_SUPERSCRIPTS}{_SUBSCRIPTS}]")
 _BRACKETED = re.compile(r"\((?<=[^\W_]\()[0-9]{1,3}[+-]?\)")
 
 
 class Form(NamedTuple):
-    """A text as a search may ask for it; ``places`` says of each of its characters where it stands in the text."""
+    """A text in a form that a search may use; ``places`` gives the place in the text of each of its characters."""
 
     text: str
     places: Sequence[int]
 
 
 def shifted(text: str, level: Level) -> str:
-    """The text raised or lowered, in Unicode's own signs, or else in brackets."""
+    """The text raised or lowered, in Unicode's own signs or in brackets."""
     if not text.strip(_FORMS[level][1]):
         return text
     if all(sign in _SETS[level] for sign in text):
@@ -75,8 +75,8 @@ def has_forms(text: str) -> bool:
 def forms(text: str) -> tuple[Form, ...]:
     """The text as words are searched for: ``10⁶`` as ``106`` and as ``10 6``, ``PM_(2.5)`` as ``PM2.5`` and ``PM 2.5``.
 
-    The first joins what is raised or lowered to the word before it, as people type it; the second parts them, as
-    MEDLINE's ``10(6)`` does. A text without any is its own one form.
+    The first joins what is raised or lowered to the word before it, as people type it; the second separates them, as
+    MEDLINE's ``10(6)`` does. A text without any has just one form, itself.
     """
     if not has_forms(text):
         return (Form(text, range(len(text))),)

@@ -8,7 +8,7 @@ from contextlib import closing
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 import click
@@ -28,9 +28,6 @@ from tracker.cli.base import (
 from tracker.errors import UsageError
 from tracker.harmless import harmless
 from tracker.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 
 @main.command()

@@ -264,15 +264,7 @@ def tag_import(
             raise UsageError(
                 "our own files name the person, question and stage of each entry. These options need --from."
             )
-        from tracker.exchange.ours import import_rows
-
-        with closing(open_people(settings)) as db:
-            report = import_rows(db, file, dry_run=dry_run)
-        if as_json:
-            print_json(report._asdict())
-        else:
-            _print_imported(report)
-        complete = not report.conflicts
+        complete = _import_ours(settings, file, dry_run=dry_run, as_json=as_json)
     else:
         from tracker.exchange import asreview, foreign, rayyan
 
@@ -288,6 +280,19 @@ def tag_import(
         complete = brought.is_complete
     if not complete:
         sys.exit(EXIT_WORK_REMAINS)
+
+
+def _import_ours(settings: Settings, file: Path, *, dry_run: bool, as_json: bool) -> bool:
+    """Import a file of ours and say what came of it; whether all of it could be imported."""
+    from tracker.exchange.ours import import_rows
+
+    with closing(open_people(settings)) as db:
+        report = import_rows(db, file, dry_run=dry_run)
+    if as_json:
+        print_json(report._asdict())
+    else:
+        _print_imported(report)
+    return not report.conflicts
 
 
 def _pair(text: str) -> tuple[str, str]:

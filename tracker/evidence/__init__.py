@@ -1,1 +1,1 @@
-"""evidence.db: records as PubMed has them, what was derived of them, and what each run found."""
+"""evidence.db: records as PubMed has them, what was derived from them, and what each run found."""

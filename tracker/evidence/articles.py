@@ -14,7 +14,7 @@ from tracker.evidence.fulltext import SEARCHED
 from tracker.evidence.schema import DERIVED
 from tracker.superscript import forms, has_forms
 
-# Raised by whoever changes what is read from the same bytes, be it by parser or by rule.
+# Raise this with every change to what the parser or a rule reads from the same bytes.
 RULES_VERSION = 3
 
 Row = tuple[Any, ...]
@@ -30,10 +30,9 @@ _CHILDREN = tuple(name for name in TABLES if name != "articles")
 
 
 def rows(article: Article, standing: Mapping[str, bool | str | None], labels: Iterable[Row]) -> Rows:
-    """The article's row in every derived table that it has something for.
+    """The article's rows in each derived table for which it has content.
 
-    ``standing`` are the notice flags and what the title says, by the names of the table's columns; ``labels`` are
-    as ``reading.Label``.
+    ``standing`` are the notice flags and what the title says, by column name; ``labels`` are as ``reading.Label``.
     """
     row = _article_row(article, standing)
     found = {table: _numbered(article.pmid, parts) for table, parts in _parts(article) if parts}
@@ -65,7 +64,7 @@ def _numbered(pmid: ArticleKey, parts: Iterable[Sequence[Any]]) -> list[Row]:
 
 
 def _parts(article: Article) -> Iterator[tuple[str, Sequence[Sequence[Any]]]]:
-    """Each table of repeated parts with what the article has for it, in the record's order."""
+    """Each table of repeated parts with the article's rows for it, in the record's order."""
     yield "abstract_sections", [(s.label, s.category, s.text.plain, s.text.html) for s in article.abstract]
     yield "other_abstracts", list(_other_abstract_rows(article))
     yield "authors", [_author_row(author) for author in article.authors]
@@ -141,7 +140,7 @@ def _journal_columns(journal: Journal, book: Book | None) -> dict[str, str | Non
 
 
 def _searched_texts(article: Mapping[str, Any]) -> Row | None:
-    """The searched columns with their other forms behind them, empty where there are none; None without any."""
+    """The searched columns followed by their other forms, empty if there are none; None if no column has any."""
     texts = [text if (text := article[name]) and has_forms(text) else "" for name in SEARCHED]
     if not any(texts):
         return None
@@ -255,7 +254,7 @@ def _book_row(pmid: ArticleKey, book: Book) -> dict[str, Any]:
 
 
 def _in_order(table: str, row: Mapping[str, Any]) -> Row:
-    """The row as the table's columns stand. Raises KeyError for a column that it lacks."""
+    """The row in the order of the table's columns. Raises KeyError for a column that it lacks."""
     return tuple(row[column] for column in TABLES[table].columns)
 
 
@@ -268,7 +267,7 @@ def _names(affiliations: Sequence[Any]) -> str | None:
 
 
 def _insert(name: str) -> str:
-    """Rows may have an empty string for NULL: binding None takes sqlite3 five times as long (measured)."""
+    """Rows may have an empty string for NULL, as binding None takes sqlite3 five times as long (measured)."""
     columns = TABLES[name].columns
     marks = ", ".join("?" if "not null" in type else "nullif(?, '')" for type, _ in columns.values())
     names = ", ".join(f'"{column}"' for column in columns)
@@ -283,7 +282,7 @@ _UPDATE_ARTICLE = (
 
 
 def write(db: sqlite3.Connection, batch: Sequence[Rows]) -> None:
-    """Put the rows of many articles in place, those that are there before included.
+    """Write the rows of many articles, replacing those that are there already.
 
     The full-text index and the counts are the caller's: see ``relabelling``.
     """
@@ -302,7 +301,7 @@ def write(db: sqlite3.Connection, batch: Sequence[Rows]) -> None:
 
 
 def present(db: sqlite3.Connection, pmids: Iterable[ArticleKey]) -> set[ArticleKey]:
-    """Those of the articles that have a row."""
+    """Which of the articles have a row."""
     rows = db.execute(
         "select pmid from articles where pmid in (select value from json_each(?))", (json.dumps(list(pmids)),)
     )
@@ -310,14 +309,14 @@ def present(db: sqlite3.Connection, pmids: Iterable[ArticleKey]) -> set[ArticleK
 
 
 def forget_parts(db: sqlite3.Connection, pmids: set[ArticleKey]) -> None:
-    """Remove all of these articles' rows but the one in ``articles``, which is updated in place."""
+    """Remove all of these articles' rows except those in ``articles``, which are updated in place."""
     if pmids:
         for name in _CHILDREN:
             db.executemany(f"delete from {name} where pmid = ?", [(pmid,) for pmid in pmids])
 
 
 def forget(db: sqlite3.Connection, pmids: set[ArticleKey]) -> None:
-    """Remove these articles from every derived table but those of questions, and from the full-text index."""
+    """Remove these articles from every derived table except those of questions, and from the full-text index."""
     fulltext.unindex(db, pmids)
     forget_parts(db, pmids)
     db.executemany("delete from articles where pmid = ?", [(pmid,) for pmid in pmids])
@@ -331,13 +330,13 @@ def forget_all(db: sqlite3.Connection) -> None:
 
 
 def read_by_older_rules(db: sqlite3.Connection) -> int:
-    """How many records were read by an older version of the rules than ours."""
+    """How many records were read by an older version of the rules than this one."""
     query = "select count(*) from articles where rules_version < ?"
     found: int = db.execute(query, (RULES_VERSION,)).fetchone()[0]
     return found
 
 
 def say_older_rules(records: int) -> str:
-    """For a person, where there are such records."""
+    """A sentence for people, if there are such records."""
     are = "1 record was" if records == 1 else f"{records:,} records were"
     return f"{are} read by an older version of evidence-tracker, which reads less. Run 'tracker rebuild'."

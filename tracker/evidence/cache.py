@@ -1,4 +1,4 @@
-"""What readers ask for again and again, kept until the database changes."""
+"""Answers that readers ask for repeatedly, kept until the database changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Cache(Generic[T]):
-    """The latest answers by key, ``most`` of them, for any number of threads."""
+    """The latest answers by key, at most ``most`` of them, for any number of threads."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -35,9 +35,9 @@ _ANSWERS: Cache[Any] = Cache(512)
 
 
 def cached(db: sqlite3.Connection, name: tuple[Hashable, ...], make: Callable[[], T]) -> T:
-    """What ``make`` reads from the main database of a connection that only reads; nobody may change it.
+    """What ``make`` reads from the main database of a read-only connection; callers must not change it.
 
-    The state is taken before reading: then a commit in between makes it too old, and never too new.
+    The state is taken before reading, so that a commit in between makes it too old, never too new.
     """
     path = next(file for _, schema, file in db.execute("pragma database_list") if schema == "main")
     key = (path, state(path), state(f"{path}-wal"), *name)
@@ -55,7 +55,7 @@ def states(db: sqlite3.Connection) -> Hashable:
 
 
 def state(path: str) -> str:
-    """Of a file, to tell whether it was written to. A log that is empty is as good as none: every reader makes one."""
+    """A file's state, to tell whether it was written to. An empty log counts as none, as every reader makes one."""
     try:
         status = Path(path).stat()
     except FileNotFoundError:

@@ -23,19 +23,20 @@ Mode = Literal["mode=ro", "immutable=1"]
 def open_for_writing(
     path: Path, schema: Schema, synchronous: Literal["NORMAL", "FULL"], *, only_ours: bool = False
 ) -> sqlite3.Connection:
-    """A connection in WAL mode with every step of the schema taken, and what is derived as this version makes it.
+    """A connection in WAL mode with the schema up to date, and derived data as this version makes it.
 
-    The file and its folder are made where missing. Transactions are ours to open: use ``transaction(db)``. With
-    ``only_ours`` a file that holds anything that the schema does not make is refused: it would act as whoever writes.
+    The file and its folder are made if missing. The connection opens no transactions: use ``transaction(db)``. With
+    ``only_ours`` a file with anything in it that the schema does not make is refused: a foreign trigger, say, would
+    act in the name of whoever writes.
 
-    Raises NewerSchema where a later version wrote the file, CorruptDatabase where it is damaged or no SQLite
-    file, UsageError where it cannot be written.
+    Raises NewerSchema if a later version wrote the file, CorruptDatabase if it is damaged or not an SQLite
+    file, UsageError if it cannot be written.
     """
     with _plain_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
-            # First of all: what is not ours is left as it is.
+            # Checked first, so that a file that is not ours stays untouched.
             with _one_moment(db):
                 is_due = _is_due(db, path, schema)
                 if only_ours:
@@ -53,10 +54,10 @@ def open_for_writing(
 
 
 def open_for_reading(path: Path, schema: Schema) -> sqlite3.Connection:
-    """A connection that cannot write. What the file lacks is put right first.
+    """A connection that cannot write. The file is brought up to date first.
 
-    Where it cannot be written, what another version derived is read as it is. Raises UsageError where there is no such
-    file yet or a step is missing that cannot be taken, NewerSchema and CorruptDatabase as above.
+    If it cannot be written, what another version derived is read as it is. Raises UsageError if there is no such
+    file yet or a missing step cannot be taken, NewerSchema and CorruptDatabase as above.
     """
     if not path.is_file():
         raise UsageError(
@@ -89,14 +90,14 @@ def reading_uri(path: Path, mode: Mode | None = None) -> str:
 
 
 def reading_mode(path: Path) -> Mode:
-    """``mode=ro``, or ``immutable=1`` where the file lies in a folder that we cannot write, such as a read-only mount.
+    """``mode=ro``, or ``immutable=1`` if the file is in a folder that we cannot write, such as a read-only mount.
 
-    A database in WAL mode has two files beside it, which SQLite makes even to read. Where it can't, nobody here
-    writes to the file either, and it is whole once its log is empty
+    A database in WAL mode has two files beside it, which SQLite makes even to read. If it can't, nobody here
+    writes to the file either, and it is complete if its log is empty
     (https://www.sqlite.org/wal.html#read_only_databases).
 
-    Raises UsageError where the copy was made while somebody wrote, so that it lacks what only its log holds;
-    sqlite3.DatabaseError for what else is wrong with the file.
+    Raises UsageError if the copy was made during a write, so that it lacks what only its log holds;
+    sqlite3.DatabaseError for anything else that is wrong with the file.
     """
     log = path.with_name(f"{path.name}-wal")
     with closing(sqlite3.connect(reading_uri(path, "mode=ro"), uri=True, timeout=BUSY_SECONDS)) as db:
@@ -117,7 +118,7 @@ def reading_mode(path: Path) -> Mode:
 
 
 def attach(db: sqlite3.Connection, path: Path, schema: Schema, name: str) -> None:
-    """Let a connection of ``open_for_reading`` read another file of ours, as schema ``name``. Raises as that does."""
+    """Let a connection of ``open_for_reading`` read another of our files as schema ``name``. Raises as that does."""
     open_for_reading(path, schema).close()
     with _plain_errors(path):
         db.execute(f"attach database :file as {name}", {"file": reading_uri(path)})
@@ -125,7 +126,7 @@ def attach(db: sqlite3.Connection, path: Path, schema: Schema, name: str) -> Non
 
 @contextmanager
 def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """One write transaction, begun IMMEDIATE: a deferred one fails at once where another writes (measured)."""
+    """One write transaction, begun IMMEDIATE: a deferred one fails at once if another writes (measured)."""
     db.execute("begin immediate")
     try:
         yield db
@@ -138,7 +139,7 @@ def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def _one_moment(db: sqlite3.Connection) -> Iterator[None]:
-    """What is read within is as of one moment: another process may be making the same file."""
+    """Everything read inside is as of one moment, as another process may be making the same file."""
     db.execute("begin")
     try:
         yield
@@ -147,9 +148,9 @@ def _one_moment(db: sqlite3.Connection) -> Iterator[None]:
 
 
 def migrate(db: sqlite3.Connection, path: Path, schema: Schema) -> None:
-    """Take the steps that are missing and make again what is derived, all or nothing.
+    """Take the missing steps and rebuild derived data, all or nothing.
 
-    Before a step is taken, a copy is made of a file that holds anything.
+    Before a step is taken, a file that is not empty is copied.
     """
     wrapped = Database(db, execute_plugins=False)
     applied = schema.applied(wrapped)
@@ -160,14 +161,14 @@ def migrate(db: sqlite3.Connection, path: Path, schema: Schema) -> None:
             if schema.derived and not schema.derived.is_made(db):
                 schema.derived.make(db)
     except BaseException:
-        # The database is as it was: a copy at every attempt would only fill the disk.
+        # The database is unchanged: keeping a copy of every attempt would only fill the disk.
         if copy:
             copy.unlink(missing_ok=True)
         raise
 
 
 def _is_due(db: sqlite3.Connection, path: Path, schema: Schema) -> bool:
-    """Whether a step is missing, or what is derived is of another version."""
+    """Whether a step is missing, or derived data is of another version."""
     missing = len(applied_steps(db, path, schema)) < len(schema.steps)
     return missing or bool(schema.derived and not schema.derived.is_made(db))
 
@@ -175,7 +176,7 @@ def _is_due(db: sqlite3.Connection, path: Path, schema: Schema) -> bool:
 def applied_steps(db: sqlite3.Connection, path: Path, schema: Schema) -> list[str]:
     """The names of the schema's steps that the database has, in order.
 
-    Raises NewerSchema where it has one that we do not know, CorruptDatabase where it is somebody else's.
+    Raises NewerSchema if it has one that we do not know, CorruptDatabase if it is not ours.
     """
     wrapped = Database(db, execute_plugins=False)
     applied = sorted(step.name for step in schema.applied(wrapped))
@@ -191,7 +192,7 @@ def applied_steps(db: sqlite3.Connection, path: Path, schema: Schema) -> list[st
 
 
 def check_ours(db: sqlite3.Connection, schema: Schema) -> None:
-    """Raises CorruptDatabase for what is in the database beside, or instead of, what our schema makes."""
+    """Raises CorruptDatabase if the database holds anything besides, or instead of, what our schema makes."""
     if problem := next(_foreign(db, schema), None):
         raise CorruptDatabase(
             f"{problem}. A changed schema can alter data whenever the file is used. If you know how it changed, "
@@ -207,9 +208,9 @@ def _refuse_foreign(db: sqlite3.Connection, path: Path, schema: Schema) -> None:
 
 
 def _foreign(db: sqlite3.Connection, schema: Schema) -> Iterator[str]:
-    """The differences, in words. A trigger is the worst of them; but columns and indexes can compute, too.
+    """The differences, in words. Triggers are the worst, but columns and indexes can compute, too.
 
-    What is derived is compared where this version made it; what another made is made again before it is used.
+    Derived data is compared if this version made it; if another did, it is rebuilt before it is used.
     """
     applied = sorted(step.name for step in schema.applied(Database(db, execute_plugins=False)))
     if applied != schema.steps[: len(applied)]:
@@ -231,7 +232,7 @@ def _foreign(db: sqlite3.Connection, schema: Schema) -> Iterator[str]:
 
 
 def _keep_copy(db: sqlite3.Connection, path: Path) -> Path:
-    # Not the time alone: others may be about to migrate it in the same second.
+    # The time alone is not enough: other processes may be about to migrate it in the same second.
     stamp = f"{now().replace(':', '').replace('-', '')}-{token_hex(3)}"
     copy = path.with_name(f"{path.stem}-before-{stamp}.db")
     db.execute("vacuum into :copy", {"copy": str(copy)})
@@ -270,9 +271,9 @@ def plain_error(path: Path, error: sqlite3.DatabaseError) -> TrackerError:
 
 
 def tidy(db: sqlite3.Connection, say: Callable[[str], None]) -> None:
-    """After a job: the log is emptied (it grows without bound while readers hold on), statistics refreshed.
+    """After a job, empty the log (it grows without bound while readers hold on) and refresh statistics.
 
-    What the job did is committed by then: a disk without room for this is told by ``say``, and is no failure.
+    The job's work is committed by then, so a full disk is only reported by ``say`` and is not a failure.
     """
     try:
         db.execute("pragma optimize")

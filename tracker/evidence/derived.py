@@ -1,7 +1,7 @@
-"""What is derived of evidence.db's tables, and changes with the code: the full-text index, and facets and their counts.
+"""What is derived from evidence.db's tables and changes with the code: the full-text index, facets and their counts.
 
-No migration makes any of it. It is kept right record by record (``questions.relabelling``), and made again as a whole
-by ``tracker rebuild`` and wherever a database is opened for writing that another version made otherwise.
+No migration makes any of it. It is kept up to date record by record (``questions.relabelling``), and rebuilt as a whole
+by ``tracker rebuild`` and when a database whose derived data another version made is opened for writing.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ _VIEWS = ("searched_articles", "question_labels", "finding_sentences")
 
 
 def owns(name: str) -> bool:
-    """Whether a table, view or trigger of this name is derived, by whatever version."""
+    """Whether a table, view or trigger of this name is derived, in any version."""
     return name in _VIEWS or name.startswith(("articles_fts", "question_counts_"))
 
 
 def is_made(db: sqlite3.Connection) -> bool:
-    """Whether what is there was made as this version makes it."""
+    """Whether the derived data there is as this version makes it."""
     found = db.execute("select 1 from sqlite_master where name = '_derived'").fetchone()
     return bool(found) and db.execute("select fingerprint from _derived").fetchall() == [(_fingerprint(),)]
 
 
 def make(db: sqlite3.Connection) -> None:
-    """Make all of it again; inside the caller's transaction."""
+    """Rebuild all of it, inside the caller's transaction."""
     standing = db.execute("select type, name from sqlite_master where type <> 'index'").fetchall()
     for type in ("trigger", "view", "table"):
         for name in (name for kind, name in standing if kind == type and owns(name)):
@@ -71,7 +71,7 @@ def make(db: sqlite3.Connection) -> None:
 
 
 def fill(db: sqlite3.Connection) -> None:
-    """Make facets, their counts and the full-text index again from what is stored."""
+    """Rebuild facets, their counts and the full-text index from what is stored."""
     db.execute(_DATES)
     answers.fill_all(db)
     facets.fill_all(db)
@@ -79,7 +79,7 @@ def fill(db: sqlite3.Connection) -> None:
 
 
 def fill_dates(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
-    """Carry the dates of these articles over to where they match."""
+    """Copy the dates of these articles to the questions that they match."""
     given = {"pmids": json.dumps(list(pmids))}
     db.execute(f"{_DATES} where q.pmid in (select value from json_each(:pmids))", given)
 

@@ -1,4 +1,4 @@
-"""Facets: what lists can be narrowed by. Labels are read by us; the others are facts that PubMed states.
+"""Facets: what lists can be filtered by. Labels are read by us; the others are facts that PubMed states.
 
 Each facet has a number: one for a label whatever the question, and one for each question and label. ``article_facets``
 holds a question's in order of publication, for lists; ``facets_of`` all of an article's. The full-text index holds each
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from tracker.article import ArticleKey
 from tracker.reading.labels import Group, groups
 
-# The group whose one value every article of a question has: what is unfiltered is filtered by it.
+# The group whose one value every article of a question has, so that an unfiltered list is filtered by it.
 EVERYTHING = "all"
 YEAR = "year"
 
@@ -55,7 +55,7 @@ def _texts(texts: Iterable[str]) -> str:
 
 
 def _languages() -> Iterator[Facet]:
-    """MARC's codes have three letters each, with commas between. FTS5 refuses json_each, so each has its place."""
+    """MARC's codes have three letters and commas between them. As FTS5 refuses json_each, each is cut by position."""
     for place in range(6):
         code = f"substr(x.languages, {4 * place + 1}, 3)"
         yield Facet("'language'", code, f"{code} glob '[a-z][a-z][a-z]'")
@@ -92,7 +92,7 @@ _OF_QUESTIONS = (
     Facet("'directness'", "x.value", table="directness", of_questions=True),
     Facet("'outcome'", "x.outcome", table="directness", of_questions=True),
 )
-# Groups that are facts of PubMed's, with their titles; every other group was read by machine.
+# Groups of facts that PubMed states, with their titles; every other group was read by machine.
 FACTS = {
     "language": "Language",
     "full_text": "Full text",

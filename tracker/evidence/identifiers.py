@@ -1,6 +1,6 @@
 """Identifiers that a reader pastes into a search, and the stored papers that they name.
 
-A text is taken so only where it holds nothing else; among words an identifier is a word.
+A text is read as identifiers only if it holds nothing else; among words an identifier is a word.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ IdentifierKind = Literal["PMID", "PMCID", "DOI", "trial"]
 
 PUBMED = "https://pubmed.ncbi.nlm.nih.gov/"
 MOST = 200
-# Bare digits: fewer are a year, a dose or a number of patients.
+# Bare digits: fewer could be a year, a dose or a number of patients.
 _ONE = re.compile(
     r"""(?<![^\s,;|(<])(?:
       (?:https?://)?(?:www\.)?(?:pubmed\.ncbi\.nlm\.nih\.gov|ncbi\.nlm\.nih\.gov/pubmed|europepmc\.org/\w+/med)
@@ -51,7 +51,7 @@ class Named(NamedTuple):
 
 
 def identifiers(text: str) -> list[Named]:
-    """The identifiers of a text, each once; none where it holds anything else, or more than can be meant."""
+    """The identifiers of a text, each once; empty if it holds anything else, or more than can be meant."""
     distinct: dict[tuple[IdentifierKind, str], Named] = {}
     at = 0
     for match in _ONE.finditer(text):
@@ -64,7 +64,7 @@ def identifiers(text: str) -> list[Named]:
 
 
 def named(db: sqlite3.Connection, text: str) -> list[Named]:
-    """The identifiers of a text with their papers; none where none has any, as they may stand in some text."""
+    """The identifiers of a text with their papers; empty if none has a paper, as they may occur in some text."""
     with_papers = [identifier._replace(pmids=_papers(db, identifier)) for identifier in identifiers(text)]
     return with_papers if any(identifier.pmids for identifier in with_papers) else []
 
@@ -81,7 +81,7 @@ def _named(match: re.Match[str]) -> Named:
 
 
 def _plain_doi(text: str) -> str:
-    """Without what belongs to the sentence or the address around it; a bracket of its own stays."""
+    """The DOI without what belongs to the sentence or address around it; its own brackets stay."""
     doi = unquote(text) if re.search(r"%[0-9a-f]{2}", text, re.IGNORECASE) else text
     doi = doi.split("?")[0].split("#")[0]
     while True:
@@ -103,7 +103,7 @@ def _papers(db: sqlite3.Connection, identifier: Named) -> tuple[ArticleKey, ...]
         case "PMCID":
             rows = db.execute("select pmid from articles where pmcid = :pmcid", {"pmcid": identifier.value})
         case "DOI":
-            # SQLite's lower() knows ASCII alone, and so it is asked for both.
+            # SQLite's lower() knows only ASCII, so both forms are looked up.
             spelt = {"doi": identifier.value, "bare": _VERSION.sub("", identifier.value)}
             rows = db.execute(
                 "select pmid from articles where lower(doi) in (lower(:doi), lower(:bare))", spelt

@@ -15,7 +15,7 @@ from tracker.evidence import answers, derived, facets, fulltext
 if TYPE_CHECKING:
     from tracker.questions import Question
 
-# The reason by which a question holds a starter citation: a sample, which no search has found.
+# The reason why a question holds a starter citation: it is a sample, which no search has found.
 STARTER = "starter citation"
 
 
@@ -33,9 +33,9 @@ _AT_ONCE = 500
 
 
 def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
-    """Write down what the question files say, and which seeds they name.
+    """Store what the question files say, and which seeds they name.
 
-    Where a file says otherwise than before how records are read for it, all of its records are read anew.
+    If a file now says otherwise how records are read for it, all of its records are read again.
     """
     for question in questions:
         before = _reading(db, question.slug)
@@ -119,7 +119,7 @@ def keep_strategy(db: sqlite3.Connection, question: Question, when: str) -> None
 
 
 def matching(db: sqlite3.Connection, slug: str) -> set[Pmid]:
-    """PMIDs that the last complete search found; starter citations are none of them."""
+    """PMIDs that the last complete search found, without starter citations."""
     rows = db.execute(
         "select pmid from question_articles where question = :slug and matching and reason <> :starter",
         {"slug": slug, "starter": STARTER},
@@ -129,7 +129,7 @@ def matching(db: sqlite3.Connection, slug: str) -> set[Pmid]:
 
 def has_starter(db: sqlite3.Connection, slug: str) -> bool:
     """Whether the question holds starter citations."""
-    # Few records are any; left to itself, SQLite goes through the question's articles instead.
+    # Few records are starter citations; left to itself, SQLite goes through the question's articles instead.
     row = db.execute(
         """
         select exists (
@@ -142,7 +142,7 @@ def has_starter(db: sqlite3.Connection, slug: str) -> bool:
 
 
 def newest_revision(db: sqlite3.Connection, slug: str) -> str | None:
-    """The latest day on which NLM revised a record that matches the question, as we hold it."""
+    """The latest day on which NLM revised a record that matches the question, in the versions that we hold."""
     row = db.execute(
         """
         select max(revised) from question_articles join articles using (pmid)
@@ -154,7 +154,7 @@ def newest_revision(db: sqlite3.Connection, slug: str) -> str | None:
 
 
 def newest_created(db: sqlite3.Connection, when: str) -> str | None:
-    """The latest day on which a record was created in PubMed, of those that were in a question by ``when``."""
+    """The latest creation date in PubMed among the records that were in a question by ``when``."""
     row = db.execute(
         "select max(created) from question_articles where entered <= :when",
         {"when": when},
@@ -165,7 +165,7 @@ def newest_created(db: sqlite3.Connection, when: str) -> str | None:
 def enter(
     db: sqlite3.Connection, slug: str, strategy: str | None, reasons: Mapping[Pmid, str], when: str
 ) -> None:
-    """Let stored articles into a question, each with its reason; what is there as a starter citation, too."""
+    """Add stored articles to a question, each with its reason, also those that are there as starter citations."""
     given = {"slug": slug, "when": when, "strategy": strategy, "starter": STARTER}
     db.executemany(
         """
@@ -202,7 +202,7 @@ def leave_all(db: sqlite3.Connection, pmids: Collection[ArticleKey], when: str) 
 
 
 def questions_of(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> dict[ArticleKey, set[str]]:
-    """The questions that each article has ever been in, but for starter citations."""
+    """The questions that each article has ever been in, except as a starter citation."""
     by_article: dict[ArticleKey, set[str]] = {}
     rows = db.execute(
         """
@@ -218,9 +218,9 @@ def questions_of(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> dict[
 
 @contextmanager
 def relabelling(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> Iterator[None]:
-    """Whatever changes inside in these articles, their labels and where they match: keep counts and index right.
+    """Keep counts and index right while these articles, their labels and their matches change inside.
 
-    What is counted and indexed is taken out by key before and put back after, so that no table is ever walked.
+    What is counted and indexed is taken out by key before and put back after, so that no table is ever scanned.
     """
     fulltext.unindex(db, pmids)
     facets.clear(db, pmids)
@@ -232,7 +232,7 @@ def relabelling(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> Iterat
 
 
 def complete(db: sqlite3.Connection, question: Question, started: str, found: Collection[ArticleKey]) -> None:
-    """Move the question's watermark: everything up to ``started`` is here."""
+    """Advance the question's watermark: everything up to ``started`` is here."""
     db.execute(
         """
         update questions
@@ -251,13 +251,13 @@ def complete(db: sqlite3.Connection, question: Question, started: str, found: Co
 
 
 def same_title(given: str, recorded: str) -> bool:
-    """Whether a title as a person wrote it down is plausibly the record's: most of its words are there."""
+    """Whether a title as a person typed it is plausibly the record's, because most of its words are in it."""
     ours, theirs = (set(re.findall(r"\w+", title.casefold())) for title in (given, recorded))
     return not ours or len(ours & theirs) >= len(ours) / 2
 
 
 def seeds(db: sqlite3.Connection, slug: str) -> list[tuple[Pmid, str, int | None, str | None]]:
-    """(pmid, title in the file, found, the record's title where it differs) of each seed."""
+    """(pmid, title in the file, found, the record's title if it differs) for each seed."""
     rows = db.execute(
         "select pmid, title, found, record_title from seeds where question = :slug order by pmid",
         {"slug": slug},
@@ -266,7 +266,7 @@ def seeds(db: sqlite3.Connection, slug: str) -> list[tuple[Pmid, str, int | None
 
 
 def incomplete(db: sqlite3.Connection, slug: str, started: str, reason: str) -> None:
-    """Leave the watermark where it is, and say since when and why."""
+    """Leave the watermark where it is, and note since when and why."""
     db.execute(
         """
         update questions set incomplete_since = coalesce(incomplete_since, :started), incomplete_reason = :reason

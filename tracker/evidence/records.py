@@ -1,4 +1,4 @@
-"""The history of records: every version as it came, each record's standing, and what changed."""
+"""The history of records: every version as received, each record's standing, and what changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEFAULT_RECHECK_DAYS = 30
 class State(NamedTuple):
     """A record's standing; ``raw`` is the hash of the version shown, None before one was received.
 
-    ``stored`` says whether there is one: a starter citation only stands in for it.
+    ``stored`` says whether there is a version: a starter citation only stands in for one.
     """
 
     raw: str | None
@@ -46,7 +46,7 @@ class RawVersion(NamedTuple):
 
 
 def states(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, State]:
-    """The standing of those of the records that we have heard of."""
+    """The standing of each of these records that we know of."""
     rows = db.execute(
         """
         select s.pmid, s.raw, r.format, s.source, s.missing_since, s.gone
@@ -60,12 +60,12 @@ def states(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, State]
 
 
 def stored(db: sqlite3.Connection, pmids: Collection[Pmid]) -> set[Pmid]:
-    """Those of the records of which a version is stored."""
+    """Which of the records have a stored version."""
     return {pmid for pmid, state in states(db, pmids).items() if state.stored}
 
 
 def keep(db: sqlite3.Connection, versions: Iterable[RawVersion], when: str) -> None:
-    """Keep each version that is not kept already."""
+    """Store each version that is not stored yet."""
     db.executemany(
         """
         insert into raw_records (pmid, sha256, format, fetched, body) values (?, ?, ?, ?, ?)
@@ -76,7 +76,7 @@ def keep(db: sqlite3.Connection, versions: Iterable[RawVersion], when: str) -> N
 
 
 def body(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> tuple[str, bytes]:
-    """Format and bytes of a version that is kept. Raises KeyError where it is not."""
+    """Format and bytes of a stored version. Raises KeyError if it is not stored."""
     row = db.execute(
         "select format, body from raw_records where pmid = :pmid and sha256 = :sha256",
         {"pmid": pmid, "sha256": sha256},
@@ -94,7 +94,7 @@ def has_version(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> bool:
 
 
 def versions(db: sqlite3.Connection, pmid: Pmid, shown: str | None) -> list[tuple[str, str, bytes]]:
-    """(hash, format, bytes) of all versions of a record as they came, the one that is shown last of all."""
+    """(hash, format, bytes) of all versions of a record as received, with the one that is shown at the end."""
     rows = db.execute(
         """
         select sha256, format, body from raw_records where pmid = :pmid and format <> 'starter'
@@ -112,7 +112,7 @@ def unpack(body: bytes) -> bytes:
 def received(
     db: sqlite3.Connection, shown: Iterable[tuple[Pmid, str]], when: str, recheck_days: int, source: str
 ) -> None:
-    """Note that PubMed (or a file) has just given these records, and which version is shown now.
+    """Note that PubMed (or a file) has just delivered these records, and which version is shown now.
 
     A starter citation comes from neither, so PubMed has not been asked yet.
     """
@@ -131,9 +131,9 @@ def received(
 
 
 def answered(db: sqlite3.Connection, pmids: Iterable[Pmid], when: str, recheck_days: int) -> None:
-    """Note that PubMed has just given these, though in a version that is older than the one shown.
+    """Note that PubMed has just delivered these, though in a version older than the one shown.
 
-    How they stand is still known as of then, so ``checked`` stays as it is.
+    Their standing is still known only as of then, so ``checked`` stays unchanged.
     """
     db.executemany(
         "update record_state set next_check = :next_check, missing_since = null, gone = null where pmid = :pmid",
@@ -142,13 +142,13 @@ def answered(db: sqlite3.Connection, pmids: Iterable[Pmid], when: str, recheck_d
 
 
 def next_check(pmid: Pmid, checked: str, recheck_days: int) -> str:
-    """When a record is due again: between half of the interval and all of it, spread by PMID."""
+    """When a record is due again: after half to all of the interval, spread by PMID."""
     moment = datetime.fromisoformat(checked) + timedelta(days=recheck_days * (0.5 + pmid % 97 / 194))
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def check_at_once(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
-    """Make these due, whatever their interval, until PubMed has answered for them."""
+    """Make these due, whatever their interval, until PubMed has answered."""
     db.execute(
         "update record_state set next_check = checked where pmid in (select value from json_each(:pmids))",
         {"pmids": json.dumps(list(pmids))},
@@ -158,9 +158,9 @@ def check_at_once(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
 def missing(
     db: sqlite3.Connection, pmids: Collection[Pmid], when: str, recheck_days: int, source: str
 ) -> list[Pmid]:
-    """Note that PubMed did not return these; those that were missing before are gone, and are returned.
+    """Note that PubMed did not return these; those that were missing before are now gone, and are returned.
 
-    What is gone is asked for as seldom as everything else; what is missing for the first time stays due.
+    Records that are gone are checked as rarely as any other; those missing for the first time stay due.
     """
     gone = [pmid for pmid, state in states(db, pmids).items() if state.missing_since and not state.gone]
     db.executemany(
@@ -180,7 +180,7 @@ def missing(
 
 
 def deleted(db: sqlite3.Connection, deletions: Iterable[tuple[Pmid, int]], when: str) -> list[Pmid]:
-    """Note that NLM has deleted these, each up to a version; returns those of them that were here and not yet gone."""
+    """Note that NLM has deleted these, each up to a version; returns those that were here and not yet gone."""
     went = []
     for pmid, version in deletions:
         cursor = db.execute(
@@ -214,7 +214,7 @@ def due(
 ) -> list[Pmid]:
     """The stored records of these questions that are due to be asked for again, the longest unchecked first.
 
-    Records of no question are nobody's to check. ``recheck_days`` replaces each record's own interval.
+    Records that belong to no question are not checked. ``recheck_days`` replaces each record's own interval.
     """
     rows: Iterator[Any] = db.execute(
         """
@@ -238,7 +238,7 @@ def due(
 
 
 class Versions(NamedTuple):
-    """All versions of a record: (hash, format, bytes) as they came, the one that is ``shown`` last."""
+    """All versions of a record: (hash, format, bytes) as received, with the ``shown`` one last."""
 
     pmid: Pmid
     shown: str
@@ -246,7 +246,7 @@ class Versions(NamedTuple):
 
 
 def all_versions(db: sqlite3.Connection) -> Iterator[Versions]:
-    """Every record that shows a version, with all that are kept of it, by PMID."""
+    """Every record that shows a version, with all its stored versions, by PMID."""
     rows = db.execute(
         """
         select s.pmid, s.raw, r.sha256, r.format, r.body from record_state s
@@ -264,5 +264,5 @@ def all_versions(db: sqlite3.Connection) -> Iterator[Versions]:
 
 
 def show(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> None:
-    """Note that the record shows another of the versions that are kept."""
+    """Note that the record shows another of its stored versions."""
     db.execute("update record_state set raw = :sha256 where pmid = :pmid", {"pmid": pmid, "sha256": sha256})

@@ -1,4 +1,4 @@
-"""The run log: what each run did, each search as it was sent and answered, each batch that was fetched."""
+"""The run log: what each run did, each search as sent and answered, each batch fetched."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ RUNNING, COMPLETE, INCOMPLETE, FAILED = "running", "complete", "incomplete", "fa
 
 
 def start(db: sqlite3.Connection, command: str, version: str, details: Mapping[str, Any]) -> int:
-    """Open a run, in a transaction of its own, and return its id.
+    """Open a run, in its own transaction, and return its id.
 
-    A run that is still open was killed (the lock says that nobody else is running): it is closed as failed.
+    A run that is still open was killed, as the lock shows that nothing else is running; it is closed as failed.
     """
     with transaction(db):
         db.execute(
@@ -47,7 +47,7 @@ def start(db: sqlite3.Connection, command: str, version: str, details: Mapping[s
 def finish(
     db: sqlite3.Connection, run: int, outcome: str, reason: str | None, details: Mapping[str, Any]
 ) -> None:
-    """Close a run; inside the caller's transaction."""
+    """Close a run, inside the caller's transaction."""
     db.execute(
         """
         update runs set finished = :now, outcome = :outcome, reason = :reason, details = :details where id = :run
@@ -63,7 +63,7 @@ def finish(
 
 
 def log_search(db: sqlite3.Connection, run: int, question: str, purpose: str, **columns: Any) -> None:
-    """Write down one search; lists are kept as JSON."""
+    """Log one search; lists are stored as JSON."""
     row = {"run": run, "question": question, "purpose": purpose} | columns
     _insert(db, "searches", row)
 
@@ -80,7 +80,7 @@ def log_fetch(
     started: str,
     seconds: float,
 ) -> None:
-    """Write down one batch that was asked for."""
+    """Log one batch that was asked for."""
     _insert(
         db,
         "fetches",

@@ -1,8 +1,8 @@
 """The schema of evidence.db: its tables, and what each column means.
 
-``TABLES`` is the data dictionary's source as well, and what Datasette says of columns; docs/data-dictionary.md is
-checked against it, and so is what the migrations make (``evidence/migrations/``). Derived tables are made again by
-``tracker rebuild`` from the raw records; history tables never.
+``TABLES`` is also the source of the data dictionary and of Datasette's column descriptions; docs/data-dictionary.md is
+checked against it, and so is what the migrations make (``evidence/migrations/``). ``tracker rebuild`` makes derived
+tables again from the raw records, but never history tables.
 """
 
 from __future__ import annotations

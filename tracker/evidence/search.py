@@ -24,10 +24,10 @@ from tracker.superscript import flat, forms
 if TYPE_CHECKING:
     from tracker.topic.files import Topic
 
-# Letters and digits make words, everything else parts them, as SQLite's unicode61 sees it.
+# Letters and digits make words, everything else separates them, as for SQLite's unicode61.
 _PART = re.compile(r'"([^"]*)"?|(\S+)')
 _WORD = re.compile(r"[^\W_]+")
-# What belongs to PubMed's way of searching, and to other databases': operators, and a field's tag.
+# Parts of the search languages of PubMed and other databases: operators and field tags.
 _BORROWED = re.compile(
     r"""
     "[^"]*"?
@@ -37,15 +37,15 @@ _BORROWED = re.compile(
     re.VERBOSE,
 )
 Words = tuple[str, ...]
-# Stored words that one beginning stands for, at most, to be asked for one by one.
+# The most stored words that one prefix may stand for, to be looked up one by one.
 MOST_WORDS = 1000
 # In one search: words, repeats merged; beginnings; beginnings so short that many words begin so. Each is looked for in
 # the whole index (measured on a million articles: one letter takes five seconds).
 MOST_DIFFERENT, MOST_BEGINNINGS, MOST_SHORT = 50, 5, 1
 SHORT = 3
-# Of each field, what is looked through for a snippet: FTS5 compares every match with every other.
+# How much of each field is searched for a snippet: FTS5 compares every match with every other.
 SNIPPETS_FROM = 20_000
-# Each is found from the one before: their list is sorted, and what stands under them need not be read.
+# Each is found from the one before: their list is sorted, and the entries under them need not be read.
 _BEGINNING_SO = """
 with recursive found (term) as (
   select (select term from temp.articles_terms where term >= :beginning limit 1)
@@ -76,7 +76,7 @@ _HIT = """a.pmid, a.title, a.authors_text, coalesce(a.iso_abbreviation, a.medlin
 
 
 def check(text: str) -> None:
-    """Raises UsageError for what would take the index from everybody else."""
+    """Raises UsageError for a search so costly that it would block the index for everybody else."""
     beginnings = {word.casefold() for _, word in _PART.findall(text) if word.endswith("*")}
     different = len({word.casefold() for word in _WORD.findall(text)})
     if different > MOST_DIFFERENT:
@@ -95,7 +95,7 @@ def check(text: str) -> None:
 
 
 def search(db: sqlite3.Connection, text: str, limit: int = 20) -> list[Hit]:
-    """Articles that hold every word and every "quoted phrase" of the text, the newest PMID first.
+    """Articles that hold every word and every "quoted phrase" of the text, newest PMID first.
 
     A word may end in ``*``. Words are matched by their stem, without accents, and with their synonyms
     (synonyms.yml, and the topic's); 10⁶ also as 106, 10^6 and 10(6). A text of identifiers alone finds their papers.
@@ -142,7 +142,7 @@ def _hits(db: sqlite3.Connection, pmids: Sequence[ArticleKey]) -> list[Hit]:
 
 
 def borrowed(text: str) -> list[str]:
-    """What in a text is PubMed's operator or field tag, and does not work as such here; each once, as it stands."""
+    """PubMed's operators and field tags in a text, which do not work as such here; each once, as written."""
     signs = (match["tag"] or match["operator"] for match in _BORROWED.finditer(text))
     return list(dict.fromkeys(part for part in signs if part and (part[0] != "[" or _is_tag(part))))
 
@@ -152,14 +152,14 @@ def _is_tag(text: str) -> bool:
 
 
 def _without_borrowed(text: str) -> str:
-    """Of PubMed's own signs none is looked for as a word."""
+    """The text without PubMed's own signs, which are not searched for as words."""
     return _BORROWED.sub(
         lambda sign: " " if sign["operator"] or (sign["tag"] and _is_tag(sign["tag"])) else sign[0], text
     )
 
 
 def expression(db: sqlite3.Connection, text: str = "", facets: Iterable[Collection[str]] = ()) -> str:
-    """An FTS5 query for all of the text, and for one of each collection of ``facets.word``; empty for neither."""
+    """An FTS5 query for the whole text and one word of each collection of ``facets.word``; empty if both are."""
     parts = [f"facets : ({' OR '.join(words)})" for words in facets]
     match = fts_query(text, db)
     return " AND ".join([*parts, _of_words(match)] if match else parts)
@@ -168,11 +168,11 @@ def expression(db: sqlite3.Connection, text: str = "", facets: Iterable[Collecti
 def snippets(
     db: sqlite3.Connection, text: str, pmids: Collection[ArticleKey], marks: tuple[str, str]
 ) -> dict[ArticleKey, str]:
-    """Where the text stands in these articles: some words around it, and each match between the two marks.
+    """Where the text occurs in these articles: some words around it, and each match between the two marks.
 
-    Taken from an index of these few alone: in the large one FTS5 begins anew for each of them (measured for a page:
-    4 ms instead of 5 to 25, and to twelve seconds for a word's beginning). It holds each form of a text, and what is
-    found in one is shown as it stands in the text.
+    Taken from an index of just these few: in the large one FTS5 starts again for each of them (measured for a page:
+    4 ms instead of 5 to 25, and up to twelve seconds for a prefix). It holds each form of a text, and what is
+    found in one is shown as the text has it.
     """
     match = fts_query(text)
     if not match:
@@ -200,13 +200,13 @@ def snippets(
         return {ArticleKey(pmid): _as_it_stands(snippet, texts[pmid], marks) for pmid, snippet in matching}
 
 
-# Around a match, and where a text was cut, in an index of our own; no text has them, as no record may hold control
+# Marks around a match, and where a text was cut, in our own index; no text has them, as no record may hold control
 # characters.
 _MARKS, _CUT = ("\x02", "\x03"), "\x04"
 
 
 def _formed(texts: Iterable[str]) -> Iterator[str]:
-    """The two forms of each text, the second only where it differs."""
+    """The two forms of each text, the second only if it differs."""
     for text in texts:
         joined, *parted = forms(text)
         yield joined.text
@@ -214,7 +214,7 @@ def _formed(texts: Iterable[str]) -> Iterator[str]:
 
 
 def _as_it_stands(snippet: str, texts: Iterable[str], marks: tuple[str, str]) -> str:
-    """A snippet of a form of one of the texts as a snippet of the text itself, with these marks."""
+    """The snippet of a text itself, with these marks, for a snippet of one of its forms."""
     # Every second part is a match.
     parts = re.split("|".join(_MARKS), snippet.strip(_CUT))
     words = "".join(parts)
@@ -230,7 +230,7 @@ def _as_it_stands(snippet: str, texts: Iterable[str], marks: tuple[str, str]) ->
 
 
 def _of_words(match: str) -> str:
-    """The query asked of an article's own words: its facets are words of the index as well."""
+    """The query limited to an article's own words, as its facets are also words of the index."""
     return f"{{{' '.join(SEARCHED)}}} : ({match})"
 
 
@@ -238,10 +238,10 @@ def fts_query(text: str, db: sqlite3.Connection | None = None) -> str:
     """The text as an FTS5 query in which every word is quoted, so that nothing a reader types is syntax; repeats are
     merged.
 
-    What is raised or lowered is asked for in the form in which it is joined to its word: ``10⁶`` as ``106``.
+    What is raised or lowered is searched for in the form in which it is joined to its word: ``10⁶`` as ``106``.
 
-    With the database, a word's beginning is put as the words in it that begin so: FTS5 itself first gathers all that
-    stands under them (on a million articles up to five seconds, where the words take milliseconds).
+    With the database, a prefix is replaced by the stored words that begin with it: FTS5 itself first gathers all
+    entries under them (on a million articles up to five seconds, where the words take milliseconds).
     """
     terms: list[str] = []
     words: list[str] = []
@@ -250,7 +250,7 @@ def fts_query(text: str, db: sqlite3.Connection | None = None) -> str:
         if word and not word.endswith("*"):
             words += _WORD.findall(word)
             continue
-        # Beginnings are looked up: once each.
+        # Prefixes are looked up once each.
         if word and word.casefold() in begun:
             continue
         begun.add(word.casefold())
@@ -262,14 +262,14 @@ def fts_query(text: str, db: sqlite3.Connection | None = None) -> str:
 
 
 def _begun(words: list[str], db: sqlite3.Connection | None) -> str:
-    """Words of which the last may go on."""
+    """Words of which the last may be a prefix."""
     if db and (stored := _beginning(db, words[-1])):
         return "(" + " OR ".join(_quoted([*words[:-1], last]) for last in stored) + ")"
     return _quoted(words) + " *"
 
 
 def _beginning(db: sqlite3.Connection, text: str) -> list[str]:
-    """Words whose stems are all those stored that begin with the text's; none where they are many, or not to be had."""
+    """Words whose stems are all stored stems that begin with the text's; empty if they are many or unavailable."""
     db.execute(
         "create virtual table if not exists temp.articles_terms using fts5vocab (main, articles_fts, instance)"
     )
@@ -283,7 +283,7 @@ def _beginning(db: sqlite3.Connection, text: str) -> list[str]:
         stored = [term for (term,) in db.execute(_BEGINNING_SO, given)]
         if len(stored) > MOST_WORDS:
             return []
-        # What is asked for is stemmed again, which makes another word of some stems: diseas, of disease, disea.
+        # The words of a query are stemmed again, which changes some stems: diseas, from disease, becomes disea.
         words = [*(f"{term}e" for term in stored), *stored]
         stemmed = zip(words, _stems(scratch, words), strict=True)
         by_stem = {stems[0]: word for word, stems in stemmed if len(stems) == 1}
@@ -301,7 +301,7 @@ def _stems(scratch: sqlite3.Connection, texts: Sequence[str]) -> list[list[str]]
 
 
 def _with_synonyms(words: list[str]) -> list[str]:
-    """Each run of words that has synonyms as one group, every other word alone."""
+    """Each run of words that has synonyms as one group, every other word by itself."""
     groups, longest = _synonyms(topic.current())
     terms, at = [], 0
     while at < len(words):
@@ -323,7 +323,7 @@ def _quoted(words: list[str] | Words) -> str:
 
 @lru_cache(maxsize=4)
 def _synonyms(about: Topic) -> tuple[dict[Words, list[Words]], int]:
-    """Each phrase with those that mean the same, and how many words the longest has: any topic's, and this one's."""
+    """Each phrase with its synonyms, general and of this topic, and how many words the longest has."""
     general = yaml.safe_load(files(__package__).joinpath("synonyms.yml").read_text("utf-8"))
     groups: dict[Words, list[Words]] = {}
     for line in (*general, *about.synonyms):

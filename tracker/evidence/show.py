@@ -13,10 +13,10 @@ from tracker.reading.notices import IS_NOTICE
 
 
 def show(db: sqlite3.Connection, pmid: ArticleKey) -> dict[str, Any] | None:
-    """The record's columns and, under each table's name, its rows in order; None where it is not stored.
+    """The record's columns and, under each table's name, its rows in order; None if it is not stored.
 
-    ``warnings`` are sentences that must come before all else: a starter citation, retracted, withdrawn, under concern,
-    corrected, itself a notice, gone from PubMed.
+    ``warnings`` are sentences that must come before everything else: a starter citation, retracted, withdrawn, under
+    concern, corrected, itself a notice, gone from PubMed.
     """
     given = {"pmid": pmid}
     article = read_rows(db, "select * from articles where pmid = :pmid", given)

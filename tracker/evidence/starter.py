@@ -1,4 +1,4 @@
-"""Starter citations in evidence.db: what marks them, and how they go.
+"""Starter citations in evidence.db: what marks them, and how they are removed.
 
 A record is one while ``record_state.source`` is 'starter'; a question holds one as such while
 ``question_articles.reason`` is STARTER, even where the record itself has been replaced for another question.
@@ -41,7 +41,7 @@ def leave_question(db: sqlite3.Connection, slug: str) -> None:
 
 
 def _remove(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
-    """Remove those of the records that are starter citations and that no question holds any more."""
+    """Remove those of these records that are starter citations and no longer held by any question."""
     rows = db.execute(
         """
         select pmid from record_state
@@ -56,7 +56,7 @@ def _remove(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
 
 
 def forget_records(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
-    """Forget what these starter citations said; of a record that PubMed did not deliver, that stays known."""
+    """Forget what these starter citations said, except for records that PubMed did not deliver."""
     given = {"pmids": json.dumps(list(pmids))}
     db.execute(
         "delete from raw_records where format = 'starter' and pmid in (select value from json_each(:pmids))",

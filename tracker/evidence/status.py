@@ -1,4 +1,4 @@
-"""How things stand: each question, the last runs, the stock of records."""
+"""The current state: each question, the latest runs, the stock of records."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ select (select count(*) from record_state where raw is not null and source <> 's
 def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
     """What ``tracker status --json`` prints; ``stale`` are the questions that are not complete as of
     ``max_age`` days ago, or incomplete since; ``read_by_older_rules`` counts the
-    records that ``tracker rebuild`` would read anew, ``read_again`` says whether there are any."""
+    records that ``tracker rebuild`` would read again, ``read_again`` says whether there are any."""
     today = datetime.now(UTC)
     given = {
         "month_ago": (today - timedelta(days=30)).strftime("%Y-%m-%d"),

@@ -1,7 +1,7 @@
-"""How a database comes about: numbered steps, each as it was on its day, and what is derived beside them.
+"""How a database is built: numbered steps, each frozen once it has landed, and what is derived besides.
 
 A step is a file of SQL that is never edited again. What is derived (views, the full-text index, counts) is not made by
-steps, since it changes with the code: it has a fingerprint, and is made again where that differs.
+steps, since it changes with the code: it has a fingerprint, and is rebuilt if that differs.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ from typing import NamedTuple, Protocol
 from sqlite_utils import Database, Migrations
 from sqlite_utils.db import quote_identifier
 
-# What SQLite (statistics, numbers given) and sqlite-utils (its log of steps) keep: it differs by their versions and
+# What SQLite (statistics, sequence numbers) and sqlite-utils (its log of steps) keep: it differs by their versions and
 # does nothing.
 _NOT_OURS = ("sqlite_sequence", "sqlite_stat")
 
 
 class Derived(Protocol):
-    """What is made of a database's own tables by this version of the code."""
+    """What this version of the code makes from a database's own tables."""
 
     def owns(self, name: str) -> bool:
-        """Whether a table, view or trigger of this name is derived, by whatever version."""
+        """Whether a table, view or trigger of this name is derived, in any version."""
 
     def is_made(self, db: sqlite3.Connection) -> bool:
-        """Whether what is there was made as this version makes it."""
+        """Whether the derived data there is as this version makes it."""
 
     def make(self, db: sqlite3.Connection) -> None:
-        """Make all of it again; inside the caller's transaction."""
+        """Rebuild all of it, inside the caller's transaction."""
 
 
 class Schema(Migrations):
     """The steps of one database: SQL by the name of the step, in order.
 
-    Steps were edited after they had landed; the step ``alike`` makes the same of all that bears their names.
-    ``landed`` are the fingerprints of schemas that are ours although their steps make another now.
+    Some steps were edited after they had landed; the step ``alike`` gives all databases with these steps one schema.
+    ``landed`` are the fingerprints of schemas that are ours although their steps now make another.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Schema(Migrations):
         return [step.name for step in self._migrations]
 
     def objects(self, db: sqlite3.Connection) -> dict[str, Object]:
-        """The tables, indexes, views and triggers of a database but for those that SQLite and sqlite-utils keep."""
+        """The tables, indexes, views and triggers of a database, except those that SQLite and sqlite-utils keep."""
         return {
             object.name: object
             for object in _objects(db)
@@ -73,12 +73,12 @@ class Schema(Migrations):
         }
 
     def made(self, steps: int, is_derived: bool) -> dict[str, Object]:
-        """What so many steps make, and what is derived where this version made that."""
+        """What this many steps make, and what is derived if this version made it."""
         return _made(self, steps, is_derived)
 
 
 def steps_of(package: str) -> dict[str, str]:
-    """The files of a package's ``migrations/``, by name without ending."""
+    """The files of a package's ``migrations/``, by name without extension."""
     migrations = sorted((files(package) / "migrations").iterdir(), key=lambda file: file.name)
     return {file.name.removesuffix(".sql"): file.read_text("utf-8") for file in migrations}
 
@@ -93,7 +93,7 @@ class Object(NamedTuple):
 
 
 def fingerprint(texts: Iterable[str]) -> str:
-    """A short name for what these texts say together, whatever white space they are written with."""
+    """A short name for what these texts say together, whatever their white space."""
     return sha256("\n".join(" ".join(text.split()) for text in texts).encode()).hexdigest()[:16]
 
 
@@ -148,7 +148,7 @@ def _objects(db: sqlite3.Connection) -> list[Object]:
 def _make_alike(db: Database, before: tuple[str, ...]) -> None:
     """Give the database the tables, columns and indexes that the steps before this one make.
 
-    Of a table that somebody else put there nothing is touched.
+    Tables that somebody else put there are not touched.
     """
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
         for text in before:
@@ -186,7 +186,7 @@ def _make_table_alike(db: Database, table: Object, wanted: list[_Column], there:
 
 
 class _Column(NamedTuple):
-    """A column as ``pragma table_info`` tells it; ``default`` is SQL."""
+    """A column as ``pragma table_info`` reports it; ``default`` is SQL."""
 
     name: str
     type: str

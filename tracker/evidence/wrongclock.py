@@ -1,7 +1,7 @@
-"""Times that were stored while this machine's clock was ahead: found, told, and put right.
+"""Times that were stored while this machine's clock was ahead: found, reported, and corrected.
 
-A clock that said 2027 once and then went back puts re-checks off for months, and lets a question be complete to a day
-that has not come. What was stored was stored before now, that much is known; where more is known, that is taken.
+A clock that once said 2027 and then went back delays re-checks for months, and makes a question complete to a day
+in the future. All that is certain is that everything was stored before now; if more is known, that is used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tracker.evidence.connect import transaction
 TOLERANCE = timedelta(minutes=5)
 # PubMed's own days are those of its time zone.
 A_DAY_AND_ZONES = timedelta(days=2)
-# When something happened, as we noted it; what depends on it is put right apart.
+# When something happened, as we noted it; what depends on it is corrected separately.
 NOTED = (
     *(("runs", "started"), ("runs", "finished"), ("searches", "started"), ("fetches", "started")),
     *(("strategies", "first_run"), ("questions", "incomplete_since"), ("changes", "noticed")),
@@ -33,25 +33,25 @@ select max(moment) from (
 
 
 def is_ahead(moment: str | None) -> bool:
-    """Whether a stored time (UTC) has yet to come."""
+    """Whether a stored time (UTC) is in the future."""
     return bool(moment) and str(moment) > _limit()
 
 
 def latest_ahead(db: sqlite3.Connection) -> str | None:
-    """The latest time that a job noted and that has yet to come; None where there is none.
+    """The latest time in the future that a job noted; None if there is none.
 
-    Every job notes when it ran, so no other table has to be looked through.
+    Every job notes when it ran, so no other table has to be searched.
     """
     (latest,) = db.execute(_LATEST).fetchone()
     return latest if is_ahead(latest) else None
 
 
 def put_right(db: sqlite3.Connection) -> Iterator[str]:
-    """Put right what a clock that was ahead has left in evidence.db, in one transaction; says what was done.
+    """Correct what a clock that was ahead has left in evidence.db, in one transaction; says what was done.
 
-    Records become due, since when PubMed last answered for them is unknown; a question is complete to its last complete
-    search of before. Where PubMed's own dates are later than now, it is the clock of now that is wrong, and nothing is
-    touched.
+    Records become due, since it is unknown when PubMed last answered for them; a question becomes complete to its last
+    complete search before that. If PubMed's own dates are later than now, the clock is wrong now, and nothing is
+    changed.
     """
     latest = latest_ahead(db)
     if latest is None:
@@ -90,7 +90,7 @@ def _limit() -> str:
 
 
 def _pubmed_is_later(db: sqlite3.Connection) -> str | None:
-    """PubMed's newest day of creation, where it has yet to come by our clock."""
+    """PubMed's newest creation date, if it is in the future by our clock."""
     (newest,) = db.execute("select max(created) from articles").fetchone()
     return newest if newest and newest > f"{datetime.now(UTC) + A_DAY_AND_ZONES:%Y-%m-%d}" else None
 
@@ -102,7 +102,7 @@ def _last_run_before(db: sqlite3.Connection) -> str | None:
 
 
 def _complete_to_what_is_known(db: sqlite3.Connection, given: dict[str, str]) -> list[tuple[str, str | None]]:
-    """Each question that is complete to a time ahead is so to its last complete search of before, if there was one."""
+    """Set questions that are complete to a time ahead back to their last complete search before it, if any."""
     return db.execute(
         """
         update questions set complete_to = (

@@ -1,10 +1,10 @@
-"""What ASReview LAB exports: a column for each thing, or in RIS a note (N1) for each.
+"""What ASReview LAB exports: a column for each field, or in RIS a note (N1) for each.
 
 Version 2 (asreview/webapp/_api/projects.py and asreview/data/ris.py there): ``asreview_label`` 1, 0 or empty,
 ``asreview_time`` in UTC, ``asreview_note``, ``asreview_user_name`` and a column ``asreview_tag_GROUP_TAG`` of 1 and 0
 for each tag; in RIS ``ASReview_relevant``, ``ASReview_irrelevant`` or ``ASReview_not_seen``, and the others as
 ``asreview_note: "…"`` in JSON. Version 1: ``included`` and the like, ``exported_notes_1`` and on, and the same
-marks in RIS. In RIS nothing but the marks is a decision: ``LB`` is a label of reference managers, and may say anything.
+marks in RIS. In RIS only the marks are decisions: ``LB`` is a label of reference managers, and may say anything.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ _TAG = "asreview_tag_"
 
 
 def read(path: Path) -> list[Foreign]:
-    """Every record with what was said of it; raises UnusableInput where nothing in the file is ASReview's, or for a
-    label that is none."""
+    """Every record with what was said of it. Raises UnusableInput if nothing in the file is ASReview's, or for an
+    invalid label."""
     records = read_records(path)
     if not any(_is_ours(record) for record in records):
         raise UnusableInput(
@@ -69,12 +69,12 @@ def _is_ours(record: Record) -> bool:
 
 
 def _label(record: Record) -> str | None:
-    """The column that holds the decision; None in RIS, where fields of the same names are others'."""
+    """The column that holds the decision; None in RIS, where fields of the same names belong to other programs."""
     return next((name for name in LABELS if name in record.fields), None) if record.is_row else None
 
 
 def _marks(record: Record) -> set[str]:
-    """ASReview's marks in the notes, but for those that a reviewer wrote about in words."""
+    """ASReview's marks in the notes, except those that a reviewer merely mentioned."""
     return {
         mark for note in record.notes if not _NOTE.fullmatch(note.strip()) for mark in _MARK.findall(note)
     }

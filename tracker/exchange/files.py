@@ -1,4 +1,4 @@
-"""Files of records, CSV or RIS, as dictionaries: how others write them is theirs, and what is wrong is said plainly."""
+"""Files of records, CSV or RIS, as dictionaries: variants that other programs write are read, and errors explained."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _MARKS = {
 
 
 class Record(NamedTuple):
-    """``place`` is where it stands ("line 12", "record 3"); ``fields`` have small names; repeated ones are in
-    ``notes`` and ``urls``, lists. ``is_row``: of a table, whose columns have names of their own, not of RIS."""
+    """``place`` is where it is in the file ("line 12", "record 3"); ``fields`` have lower-case names; repeated ones are
+    in the lists ``notes`` and ``urls``. ``is_row``: from a table, whose columns have their own names, not RIS's."""
 
     place: str
     fields: dict[str, str]
@@ -37,12 +37,12 @@ class Record(NamedTuple):
     is_row: bool
 
     def first(self, *names: str) -> str:
-        """The first of these fields that has anything in it, or ''."""
+        """The first of these fields that is not empty, or ''."""
         return next((text for name in names if (text := self.fields.get(name, "").strip())), "")
 
 
 def read_bytes(path: Path) -> bytes:
-    """Raises UsageError where it cannot be read, UnusableInput where it is too large."""
+    """The file's bytes. Raises UsageError if it cannot be read, UnusableInput if it is too large."""
     try:
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
@@ -79,7 +79,7 @@ def _decoded(path: Path, data: bytes) -> str:
 def read_records(path: Path) -> list[Record]:
     """Every record of a CSV file (commas, semicolons or tabs), an Excel workbook's first sheet, or a RIS file.
 
-    Raises UsageError where it cannot be read, UnusableInput where it is none of them, naming the line.
+    Raises UsageError if it cannot be read, UnusableInput if it is none of these, naming the line.
     """
     data = read_bytes(path)
     if _is_workbook(path, data):
@@ -91,7 +91,7 @@ def read_records(path: Path) -> list[Record]:
 
 
 class Table(NamedTuple):
-    """A CSV text with what parts its cells, and the number of lines above its header."""
+    """A CSV text with its delimiter, and the number of lines above its header."""
 
     text: str
     delimiter: str
@@ -99,7 +99,7 @@ class Table(NamedTuple):
 
 
 def table(text: str) -> Table:
-    """How a CSV text is to be read: as its first line says to Excel (``sep=;``), or by what its header has most of."""
+    """How to read a CSV text: as its first line tells Excel (``sep=;``), or by its header's most frequent delimiter."""
     if named := _SEPARATOR.match(text):
         return Table(text[named.end() :], named[1], 1)
     header = text.lstrip("\r\n").partition("\n")[0]
@@ -137,7 +137,7 @@ def _row(place: str, names: Sequence[str], cells: Sequence[str]) -> Record:
 
 
 def _is_workbook(path: Path, data: bytes) -> bool:
-    """Whether it is XLSX. Raises UnusableInput for one that would unpack to more than may be read."""
+    """Whether it is XLSX. Raises UnusableInput for a workbook that would unpack to more than may be read."""
     if not data.startswith(b"PK\x03\x04"):
         return False
     try:
@@ -171,7 +171,7 @@ def _workbook(path: Path, data: bytes) -> Iterator[Record]:
 
 
 def _cell(value: object) -> str:
-    """As CSV would have it: every number of a workbook is a float, and a PMID or a label is whole."""
+    """The cell as CSV would have it: every number in a workbook is a float, but PMIDs and labels are whole."""
     if isinstance(value, bool):
         return str(int(value))
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
@@ -183,7 +183,7 @@ def _ris(path: Path, text: str) -> Iterator[Record]:
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnusableInput(f"{path}: not valid RIS ({error}). Export it again.") from None
     if len(entries) != (begun := len(re.findall(r"^TY {2}-", text, re.M))):
-        # rispy leaves a record without its end out.
+        # rispy leaves out a record that has no end.
         raise UnusableInput(
             f"{path}: {begun} records begin (TY), but only {len(entries)} end (ER). Is the file cut off?"
         )

@@ -1,6 +1,6 @@
-"""Decisions, labels and notes out of another screening tool, written as if its reviewers had said them here.
+"""Decisions, labels and notes from another screening tool, written as if its reviewers had entered them here.
 
-What is there already is never overwritten; whatever could not be brought over is in the report.
+What is there already is never overwritten; whatever could not be imported is in the report.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from tracker.team.review import Review, reviews
 
 @dataclass(slots=True)
 class Foreign:
-    """A record of another tool. Decisions and notes have their reviewer's name there, None where the file has no
-    names; labels and reasons are nobody's."""
+    """A record from another tool. Decisions and notes carry their reviewer's name there, None if the file has no
+    names; labels and reasons have no reviewer."""
 
     place: str
     title: str
@@ -36,8 +36,8 @@ class Foreign:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a file is to be read: ``reviewers`` are names there by names here, ``default`` is whoever said what has no
-    name; ``add_tags`` is a group for labels that are no tags yet."""
+    """How a file is to be read: ``reviewers`` maps names there to names here, ``default`` is the person for everything
+    without a name; ``add_tags`` is a group for labels that are not tags yet."""
 
     file: str
     tool: str
@@ -51,7 +51,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Report:
-    """What came of it. Each of the lists has where in the file, and what."""
+    """The result. Each list has the place in the file, and what was found there."""
 
     file: str
     tool: str
@@ -90,7 +90,7 @@ class Report:
 
 
 class _DryRun(Exception):
-    """No error: it only undoes the transaction."""
+    """Not an error: it only undoes the transaction."""
 
 
 def bring_in(
@@ -98,8 +98,8 @@ def bring_in(
 ) -> Report:
     """Write what was read, in one transaction; ``db`` is a connection to annotations.db for writing.
 
-    Raises UsageError where the question or a person is unknown or may not write, or nobody is named for what is in
-    the file; nothing is written then.
+    Raises UsageError if the question or a person is unknown or may not write, or if nobody is named for what is in
+    the file; then nothing is written.
     """
     matches = match(evidence, [record.sought for record in records])
     try:
@@ -161,7 +161,7 @@ class _Import:
         self.report.unknown_labels = dict(self.unknown.most_common())
         return self.report
 
-    # -- who, and of what
+    # -- who, and about what
 
     def _chosen(self, reviews: Mapping[str, Review]) -> Review | None:
         if self.plan.question is None:
@@ -173,7 +173,7 @@ class _Import:
         return reviews[self.plan.question]
 
     def _within(self, evidence: sqlite3.Connection) -> set[int] | None:
-        """The papers of the question: a decision on another would show nowhere."""
+        """The papers of the question: a decision on any other paper would show nowhere."""
         if self.review is None:
             return None
         rows = evidence.execute(
@@ -183,13 +183,13 @@ class _Import:
         return {pmid for (pmid,) in rows}
 
     def _acts(self, act: Act) -> dict[str | None, Act]:
-        """An act for each reviewer, by their name in the file, None for what has no name: each can undo their own."""
+        """An act for each reviewer, by their name in the file (None for no name), so that each can undo their own."""
         given: dict[str | None, str] = dict(self.plan.reviewers.items())
         names = {name for record in self.records for name, _ in (*record.decisions, *record.notes) if name}
         if self.plan.default:
             given[None] = self.plan.default
             if len(names) == 1:
-                # The only one there is must be they.
+                # The only person here must be the reviewer.
                 given.setdefault(next(iter(names)), self.plan.default)
         elif given:
             given[None] = next(iter(given.values()))
@@ -229,9 +229,9 @@ class _Import:
             self._note(record, pmid, act, text)
 
     def _reason(self, record: Foreign) -> tuple[str | None, list[str]]:
-        """The reason as this question calls it, and those that are left for a note.
+        """The reason in this question's words, and those left over for a note.
 
-        Where several people exclude for several reasons, nothing says whose is which.
+        If several people exclude for several reasons, the file does not say whose is which.
         """
         excluders = sum(decision == "exclude" for _, decision in record.decisions)
         known = {reason.casefold(): reason for reason in self.review.reasons} if self.review else {}
@@ -292,7 +292,7 @@ class _Import:
         )
 
     def _tag(self, label: str) -> vocabulary.Tag | None:
-        """The tag of this name, or which took its place; added where that is wanted."""
+        """The tag of this name, or the one that replaced it; added if that is wanted."""
         every = vocabulary.tags(self.db)
         for group, name in _names(label, self.plan.tool):
             try:
@@ -358,9 +358,9 @@ def _decision_words(decision: str, reason: str | None) -> str:
 
 
 def _names(label: str, tool: str) -> list[tuple[str, str]]:
-    """What a label may be called here, and of which group it has to be then ('' for any).
+    """What a label may be called here, and the group that it must then belong to ('' for any).
 
-    ASReview writes a tag's group before it, with nothing between them that is not in either.
+    ASReview writes a tag's group before it, with no separator that could not occur in either.
     """
     words = label.casefold().split()
     if tool != "asreview":

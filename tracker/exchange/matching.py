@@ -20,7 +20,7 @@ _YEAR = re.compile(r"\b(?:1[6-9]|20)\d\d\b")
 
 
 class Sought(NamedTuple):
-    """What a record says of itself."""
+    """The record's own identifiers, title and year."""
 
     pmid: int | None
     doi: str | None
@@ -29,14 +29,14 @@ class Sought(NamedTuple):
 
 
 class Match(NamedTuple):
-    """The stored papers that it is, one where it is clear; and by what it was found."""
+    """The stored papers that it may be, just one if it is clear, and what they were found by."""
 
     pmids: tuple[ArticleKey, ...]
     by: By | None
 
 
 def sought(pmid: str, doi: str, title: str, year: str, urls: Iterable[str] = ()) -> Sought:
-    """A record's own words, as they can be compared; what is no PMID, DOI or year is left out."""
+    """A record's own data in comparable form; what is not a PMID, DOI or year is left out."""
     for text in (
         pmid,
         *(next(filter(None, address.groups())) for url in urls if (address := _PUBMED.search(url))),
@@ -51,20 +51,20 @@ def sought(pmid: str, doi: str, title: str, year: str, urls: Iterable[str] = ())
 
 
 def plain_doi(text: str) -> str:
-    """In small letters (DOIs know no case) and without a resolver's address before it; '' where it is no DOI."""
+    """In lower case (DOIs ignore case) and without a resolver's address before it; '' if it is not a DOI."""
     doi = unquote(bare_doi(text)).casefold()
     return doi if doi.startswith("10.") else ""
 
 
 def plain_title(text: str) -> str:
-    """Letters and digits alone: without case, accents, punctuation, markup, or a notice of retraction before it."""
+    """Only letters and digits: without case, accents, punctuation, markup, or a notice of retraction before it."""
     text = _RETRACTED.sub("", re.sub(r"</?[a-z]+>", "", text, flags=re.I), count=1)
     letters = unicodedata.normalize("NFKD", text).casefold()
     return "".join(letter for letter in letters if letter.isalnum())
 
 
 def match(db: sqlite3.Connection, records: Sequence[Sought]) -> list[Match]:
-    """For each record which stored paper it is; ``db`` is a connection to evidence.db.
+    """Which stored paper each record is; ``db`` is a connection to evidence.db.
 
     The table of articles is read once for all DOIs and once for all titles, so give all records at once.
     """

@@ -1,8 +1,8 @@
-"""Our own format, which loses nothing: a row for everything that somebody said of a paper, as CSV or JSON Lines.
+"""Our own format, which loses nothing: one row for everything that somebody said about a paper, as CSV or JSON Lines.
 
 The columns are those of ``team.statements.Row``. CSV is made for spreadsheets (UTF-8 with a byte order mark, every cell
-quoted), so what could be a formula has an apostrophe before it, which the import takes away again. What is said of
-no question, and what a kind does not have, is an empty cell.
+quoted), so what could be a formula has an apostrophe before it, which the import takes away again. A cell is
+empty if there is no question, or if the kind does not have the field.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
 class Shape(NamedTuple):
-    """What a row of a kind has to have beside kind, PMID, person and moment, and what it may have."""
+    """What a row of a kind must have besides kind, PMID, person and moment, and what it may have."""
 
     needs: tuple[str, ...]
     may: tuple[str, ...]
@@ -50,14 +50,14 @@ SHAPES = {
     "decision": Shape(("question", "stage", "value"), ("reason", "sealed")),
     "settlement": Shape(("question", "stage", "value", "text"), ("reason",)),
     "note": Shape(("text",), ("question", "sealed")),
-    # An empty value is one as well: the machine read nothing, or a person says that nothing of the group holds.
+    # An empty value is a value as well: the machine read nothing, or a person says that nothing of the group holds.
     "label review": Shape(("group",), ("machine_value", "value")),
     "placement": Shape(("question", "value", "reason"), ("sealed",)),
 }
 
 
 def export(db: sqlite3.Connection, out: BinaryIO, format: Format = "csv", question: str | None = None) -> int:
-    """Write everything, or what was said for one question, to ``out``; returns how many rows.
+    """Write everything, or what was said for one question, to ``out``; returns the number of rows.
 
     ``db`` is a connection to annotations.db. Sealed rows are written as well, with their seals.
     """
@@ -99,7 +99,7 @@ def _write_jsonl(statements: Iterator[Row], out: BinaryIO) -> None:
 def read(path: Path) -> Iterator[tuple[int, Row]]:
     """Each row with the number of the line on which it begins.
 
-    Raises UsageError where the file cannot be read, UnusableInput for what is no such row, naming line and field.
+    Raises UsageError if the file cannot be read, UnusableInput for an invalid row, naming line and field.
     """
     text = read_text(path)
     for line, given in _jsonl(path, text) if text.lstrip().startswith("{") else _csv(path, text):
@@ -180,7 +180,7 @@ def _row(given: dict[str, Any]) -> Row:
 
 
 def _check_fields(given: dict[str, Any], kind: str) -> None:
-    """Each is a text, and there where its kind needs it, and only where its kind may have it."""
+    """Each field is a text, is there if the row's kind needs it, and only if that kind may have it."""
     shape = SHAPES[kind]
     for name in COLUMNS[2:]:
         value = given[name]
@@ -259,8 +259,8 @@ def _short(value: Any) -> str:
 
 
 class Report(NamedTuple):
-    """What came of an import: rows by kind that were ``written``, how many were there already, those that contradict
-    what is there (left as it is), and who and what had to be added for them."""
+    """The result of an import: the rows ``written`` by kind, how many were there already, those that contradict what
+    is there (which stays), and who and what had to be added for them."""
 
     file: str
     rows: int
@@ -273,16 +273,16 @@ class Report(NamedTuple):
 
 
 class _DryRun(Exception):
-    """No error: it only undoes the transaction."""
+    """Not an error: it only undoes the transaction."""
 
 
 def import_rows(db: sqlite3.Connection, path: Path, *, dry_run: bool = False) -> Report:
-    """Write what a file says that is not there yet, in one transaction; with ``dry_run`` only say what would be done.
+    """Write what is new in a file, in one transaction; with ``dry_run`` only say what would be done.
 
-    Moments and seals stay as in the file. Whoever is not known is added, disabled and without a password; groups and
-    tags as well. What contradicts a row that is there is reported and not written.
+    Moments and seals stay as in the file. Unknown people are added, disabled and without a password; unknown groups
+    and tags are added as well. What contradicts a row that is there is reported and not written.
 
-    Raises UsageError where the file cannot be read, UnusableInput for a row that cannot be; nothing is written then.
+    Raises UsageError if the file cannot be read, UnusableInput for an impossible row; then nothing is written.
     """
     try:
         with acting(db, None, f"tracker tag import {path.name}") as act:
@@ -304,7 +304,7 @@ class _Import:
         self.tags_added: list[str] = []
         self._people = {person.name: person.id for person in people.everybody(act.db)}
         self._tags = {(tag.group, tag.name): tag for tag in vocabulary.tags(act.db).values()}
-        # What the file said before. Rows may stand beside one another in it that nobody could write on the site any
+        # What the file said before. It may hold rows together that nobody could write on the site any
         # more (a group of which one holds by now), as long as nothing that was there before stands against them.
         self._notes: Counter[tuple[Any, ...]] = Counter()
         self._tagged: set[tuple[Any, ...]] = set()
@@ -342,7 +342,7 @@ class _Import:
         )
 
     def _meant(self, row: Row) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
-        """A row's key, what it says and when, as ``team.acts.STATEMENTS`` has them."""
+        """A row's key, what it says and when, in the form of ``team.acts.STATEMENTS``."""
         of: dict[str, Any] = {"pmid": row.pmid, "question": row.question, "person": self._person(row.person)}
         if row.kind == "tagging":
             tag = self._tag(row)
@@ -396,7 +396,7 @@ class _Import:
         return self._tags[group, name]
 
     def _note(self, row: Row, of: dict[str, Any]) -> int:
-        """The id of the same note, or one that a new one can have: notes that say the same at once are counted."""
+        """The id of the same note, or a free one for a new note: equal notes of the same moment are counted."""
         same = (row.pmid, row.question, of["person"], row.text, row.when)
         note = self.act.db.execute(
             """
@@ -410,7 +410,7 @@ class _Import:
         return int(note[0]) if note else next_event(self.act.db)
 
     def _forbidden(self, row: Row, key: dict[str, Any]) -> str | None:
-        """What was there before that leaves no place for a new row."""
+        """What was there before that excludes a new row."""
         if row.kind == "tagging" and self._tag(row).choice == "single":
             if (row.pmid, row.question, row.person, row.group) in self._tagged:
                 return None
@@ -439,7 +439,7 @@ class _Import:
             self._decided[row.question, row.pmid, row.stage] += is_new
 
     def _unseal(self) -> None:
-        """Where two have decided by now in a blind review, nothing is hidden any more; since the second did."""
+        """Once two people have decided in a blind review, nothing is hidden any more, as of the second decision."""
         for question, pmid, stage in self._decided:
             moments = self.act.db.execute(
                 """
@@ -456,7 +456,7 @@ class _Import:
 
 
 def _against(there: dict[str, Any], says: dict[str, Any]) -> str | None:
-    """What is there, where it is another; seals and moments are no part of what is said."""
+    """What is there, if it differs; seals and moments are not compared."""
     if all(there[name] == value for name, value in says.items() if name != "blind"):
         return None
     return next(str(there[name] or "") for name in ("decision", "value", "note", "text") if name in there)

@@ -1,13 +1,13 @@
-"""What Rayyan exports: its work stands in the notes of each record.
+"""What Rayyan exports: its reviewers' work is in the notes of each record.
 
 Rayyan (https://help.rayyan.ai) writes ``articles.csv`` with the columns key, title, year, …, notes, doi, keywords,
-pubmed_id and pmc_id, or RIS with the same text in N1. Parts of the notes are divided by bars, each with its name, and
-names of reviewers stand in a Ruby hash::
+pubmed_id and pmc_id, or RIS with the same text in N1. Parts of the notes are separated by bars, each with its name, and
+names of reviewers are in a Ruby hash::
 
     RAYYAN-INCLUSION: {"Alice"=>"Included", "Bob"=>"Excluded"} | RAYYAN-LABELS: a,b |
     RAYYAN-EXCLUSION-REASONS: wrong population | USER-NOTES: {"Bob"=>["rats", "only rats"]}
 
-Labels and reasons do not say whose they are, and nothing says when.
+Labels and reasons do not say whose they are, and nothing is dated.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from tracker.exchange.foreign import Foreign
 from tracker.exchange.matching import sought
 
 _PART = re.compile(r"(RAYYAN-INCLUSION|RAYYAN-LABELS|RAYYAN-EXCLUSION-REASONS|USER-NOTES)\s*:")
-# Of Ruby's hashes. A text that does not end is one to the end: looked for again from each of its quotation marks, a
-# long one would take for ever.
+# Of Ruby's hashes. An unclosed text runs to the end: searched again from each of its quotation marks, a long one
+# would take for ever.
 _TOKEN = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*+)(?:"|\\?\Z)|(?P<sign>=>|[\[\]])|(?P<word>\w+)', re.S)
 # Early exports had true and false.
 _MEANS: dict[str, Decision] = {
@@ -41,7 +41,7 @@ _MEANS: dict[str, Decision] = {
 
 
 def read(path: Path) -> list[Foreign]:
-    """Every record with what was said of it. Raises UnusableInput where nothing in the file is Rayyan's."""
+    """Every record with what was said of it. Raises UnusableInput if nothing in the file is Rayyan's."""
     records = read_records(path)
     foreign = [_record(record) for record in records]
     if not any(_PART.search(note) for record in records for note in record.notes):
@@ -80,7 +80,7 @@ def _record(record: Record) -> Foreign:
 
 
 def _pairs(text: str) -> Iterator[tuple[str, list[str]]]:
-    """``"Alice"=>"Included", "Bob"=>["rats", "mice"]``: each name with what stands for it, one or more."""
+    """``"Alice"=>"Included", "Bob"=>["rats", "mice"]``: each name with its values, one or more."""
     name, last = None, None
     names: list[str] | None = None
     for token in _TOKEN.finditer(text):
@@ -102,13 +102,13 @@ def _pairs(text: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _parts(notes: str) -> dict[str, str]:
-    # Some exports have markup's way of writing the arrows.
+    # Some exports write the arrows as HTML entities.
     text = html.unescape(notes) if "=&gt;" in notes else notes
     marks = [*_PART.finditer(text)]
     ends = [mark.start() for mark in marks[1:]]
     parts: dict[str, str] = {}
     for mark, end in zip_longest(marks, ends):
-        # Reviewers' notes stand last, and may hold the name of a part: the first of each is Rayyan's own.
+        # Reviewers' notes come last, and may hold the name of a part: the first of each is Rayyan's own.
         parts.setdefault(mark[1], text[mark.end() : end].strip().removesuffix("|").strip())
     return parts
 

@@ -1,7 +1,7 @@
-"""One tag or placement at a time, and what is said of papers as anybody may see it: for the command line.
+"""One tag or placement at a time, and what is said about papers as anybody may see it: for the command line.
 
-``evidence`` is a connection to evidence.db, or None where there is no such file: then nothing is known of papers and
-questions, nothing new is sealed, and what is sealed stays so.
+``evidence`` is a connection to evidence.db, or None if there is no such file: then papers and questions are unknown,
+nothing new is sealed, and what is sealed stays sealed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def tag(
     question: str | None = None,
     note: str | None = None,
 ) -> bool:
-    """Tag a paper in somebody's name; whether that changed anything. A blind review seals it as on the site.
+    """Tag a paper in somebody's name; returns whether that changed anything. A blind review seals it as on the site.
 
-    Raises NotThere for a paper, question or tag that is not there, UsageError for what cannot be.
+    Raises NotThere for a paper, question or tag that does not exist, UsageError for what is not possible.
     """
     seal = None
     with acting(db, people.writer(db, person).id, "tracker tag add") as act:
@@ -36,7 +36,7 @@ def tag(
             _check(evidence, pmid, question)
             held = tagging.holding(evidence, reviews(evidence), [pmid])
             seal = tagging.seals(db, held)(pmid, question)
-        # The tags to start with are nobody's.
+        # The initial tags were made by nobody.
         vocabulary.ensure(Act(db, None, act.origin))
         return tagging.tag(act, pmid, question, vocabulary.named(db, name), note, seal)
 
@@ -44,7 +44,7 @@ def tag(
 def untag(
     db: sqlite3.Connection, pmid: ArticleKey, name: str, person: str, question: str | None = None
 ) -> bool:
-    """Take somebody's tag off a paper; whether there was one. Raises NotThere where there is no such tag."""
+    """Take somebody's tag off a paper; returns whether there was one. Raises NotThere if there is no such tag."""
     with acting(db, people.writer(db, person).id, "tracker tag remove") as act:
         return tagging.untag(act, pmid, question, vocabulary.named(db, name))
 
@@ -84,7 +84,7 @@ def _seal_of_place(
 
 
 class Statements:
-    """What is said of papers, but not what a blind review hides from ``viewer`` (a name); ``hidden`` counts that."""
+    """What is said about papers, except what a blind review hides from ``viewer`` (a name); ``hidden`` counts that."""
 
     def __init__(
         self, db: sqlite3.Connection, evidence: sqlite3.Connection | None, viewer: str | None
@@ -98,7 +98,7 @@ class Statements:
     def rows(
         self, pmid: ArticleKey | None = None, question: str | None = None, person: str | None = None
     ) -> Iterator[Row]:
-        """Those of one paper, question or person, where given."""
+        """The statements, of one paper, question or person if given."""
         for row in statements.rows(self._db, pmid=pmid, question=question, person=person):
             if statements.is_hidden(self._db, row, self._viewer, self._single):
                 self.hidden += 1

@@ -1,1 +1,1 @@
-"""Lists of articles as files: one module per format, and ``formats`` that names them all."""
+"""Lists of articles as files: one module per format, and ``formats``, which names them all."""

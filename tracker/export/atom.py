@@ -1,6 +1,6 @@
-"""An Atom feed (RFC 4287) of the list: an entry an article, and news of it when something about it changes.
+"""An Atom feed (RFC 4287) of the list: one entry per article, updated when something about it changes.
 
-All texts are plain text: a feed reader has no markup of ours to trust.
+All texts are plain, so that a feed reader does not have to trust our markup.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _entry(c: Citation, listing: Listing) -> Any:
 
 
 def _add(parent: Any, name: str, text: str | None = None, **attributes: str) -> Any:
-    """A part of an element. Made by itself and put in later, each would bring its namespace to be told apart again."""
+    """Add a part to an element. A part made separately and added later would bring its own namespace declaration."""
     element = etree.SubElement(parent, f"{{{ATOM}}}{name}")
     for key, value in attributes.items():
         element.set(key, printable(value))

@@ -1,8 +1,8 @@
 """BibTeX, for classic styles and for biblatex; UTF-8.
 
-Values stand in braces, so BibTeX counts every brace in them, escaped or not: those of the text become commands.
-``note`` is what styles print: it has the remarks of papers that are retracted, under concern, corrected or the like.
-Those of others stand in ``annotation``, beside what was read by machine. What is to be said of the list comes first:
+Values are in braces, so BibTeX counts every brace in them, escaped or not: braces in the text become commands.
+``note`` is what styles print: it has the remarks on papers that are retracted, under concern, corrected or the like.
+Remarks on other papers are in ``annotation``, beside what was read by machine. Remarks on the list come first, as
 BibTeX takes everything outside an entry for a comment.
 """
 
@@ -45,7 +45,7 @@ def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> Non
 
 
 def _type(c: Citation) -> str:
-    """``misc`` is what Zotero writes for a preprint, and what classic styles print of one."""
+    """``misc`` is what Zotero writes for a preprint, and what classic styles can print."""
     if c.kind == "book":
         return "incollection" if c.is_chapter else "book"
     return "misc" if c.is_preprint else "article"
@@ -86,7 +86,7 @@ def _fields(c: Citation) -> Iterator[tuple[str, str]]:
 
 
 def _as_written(title: str) -> str:
-    """A second pair of braces keeps capitals as they are."""
+    """A second pair of braces keeps capitals."""
     return f"{{{{{escape(without_stop(title))}}}}}"
 
 

@@ -2,8 +2,8 @@
 
 Variables: https://docs.citationstyles.org/en/stable/specification.html#appendix-iv-variables. ``note`` has all
 remarks, ``status`` the standing, ``keyword`` our tags as well, with "tag: " before each; ``custom`` has what was read
-by machine, what people say, registrations, and in the first item what is to be said of the list: the format is an array
-of items and nothing else.
+by machine, what people say, registrations, and in the first item the remarks on the list: the format is an array of
+items and nothing else.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def _type(c: Citation) -> str:
 
 def _container(c: Citation) -> dict[str, Any]:
     if c.book is None:
-        # Of a preprint Zotero has the server alone.
+        # For a preprint Zotero has only the server.
         titles = {"container-title": c.journal, "container-title-short": c.abbreviation}
         return {"publisher": c.journal} if c.is_preprint else titles
     return {

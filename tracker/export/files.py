@@ -1,4 +1,4 @@
-"""A list of articles as a file that other programs take: what ``tracker export`` and the site both write."""
+"""A list of articles as a file for other programs, as both ``tracker export`` and the site write it."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def export(
     out: BinaryIO,
     newest: int | None = None,
 ) -> int:
-    """Write the list to ``out``, all of it as of one moment or its first ``newest``; returns how many articles.
+    """Write the list to ``out``, all of it as of one moment or its first ``newest``; returns the number of articles.
 
-    Raises UsageError where there is no such question in the database, or a filter that fits nothing in it.
+    Raises UsageError if the question is not in the database, or a filter matches nothing in it.
     """
     count = 0
 
@@ -48,7 +48,7 @@ def export(
 
 
 def listing(db: sqlite3.Connection, selection: Selection) -> Listing:
-    """What is to be said of the list as a whole. Raises UsageError where there is no such question."""
+    """The remarks on the list as a whole. Raises UsageError if there is no such question."""
     slug = selection.question
     columns = tuple(group.name for group in groups().values() if group.column)
     if slug is None:
@@ -73,7 +73,7 @@ def listing(db: sqlite3.Connection, selection: Selection) -> Listing:
 
 
 def parse_labels(texts: Sequence[str]) -> dict[str, list[str]]:
-    """``["design=cohort study", ...]`` as values by group. Raises UsageError where a text has no such form."""
+    """``["design=cohort study", ...]`` as values by group. Raises UsageError if a text does not have this form."""
     labels: dict[str, list[str]] = {}
     for text in texts:
         group, sign, value = text.partition("=")
@@ -110,9 +110,9 @@ def check_filters(db: sqlite3.Connection, selection: Selection) -> None:
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that is there in full under its name, or not at all: written beside it, moved into place at the end.
+    """A file that appears in full or not at all: written under another name, moved into place at the end.
 
-    Raises UsageError where it cannot be written.
+    Raises UsageError if it cannot be written.
     """
     try:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".part")
@@ -124,7 +124,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             yield out
             out.flush()
             os.fsync(out.fileno())
-        # mkstemp's own mode shuts everybody else out; an export is as open as any new file.
+        # mkstemp makes files private; an export is as open as any new file.
         finished.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
         finished.replace(path)
     except OSError as error:
@@ -146,7 +146,7 @@ def _newest_run(db: sqlite3.Connection) -> str:
 
 @contextmanager
 def _one_moment(db: sqlite3.Connection) -> Iterator[None]:
-    """A refresh that runs meanwhile changes nothing of what is read inside."""
+    """A refresh that runs meanwhile does not change what is read inside."""
     db.execute("begin")
     try:
         yield

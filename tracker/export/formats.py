@@ -1,7 +1,7 @@
 """Citations in the formats that reference managers, spreadsheets and feed readers take.
 
 Every format has one function, ``write(listing, citations, out)``, which takes the citations one at a time and
-holds none of them back (XLSX: in a temporary folder), so that a list may be of any length. The same citations
+keeps none in memory (XLSX: in a temporary folder), so that a list may have any length. The same citations
 always give the same bytes.
 """
 
@@ -24,7 +24,7 @@ class Write(Protocol):
 class Format(NamedTuple):
     """``name`` is what ``tracker export --format`` takes, ``extension`` what the site's addresses end with.
 
-    ``binary_file`` is what a file is called that is nothing for a terminal; of text it is empty.
+    ``binary_file`` names a kind of file that is not for a terminal; for text it is empty.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """JSON: everything that a citation holds, under our own names; one object with the list and its ``articles``.
 
-An article is a line, so that the file can be read, and compared, line by line.
+Each article is one line, so that files can be read and compared line by line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> Non
 
 
 def write_array(entries: Iterable[Any], out: BinaryIO) -> None:
-    """A JSON array, an entry a line, written as they come."""
+    """A JSON array with one entry per line, each written as it comes."""
     between = b"[\n"
     for entry in entries:
         out.write(between + dump(entry))
@@ -37,7 +37,7 @@ def write_array(entries: Iterable[Any], out: BinaryIO) -> None:
 
 
 def dump(value: Any) -> bytes:
-    # A lone surrogate, which UTF-8 has no bytes for, is shown as a question mark.
+    # A lone surrogate, which UTF-8 cannot encode, is shown as a question mark.
     return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 

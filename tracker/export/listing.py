@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class Listing(NamedTuple):
-    """``slug`` names the list for good; ``remarks`` are sentences that go with it ("complete to DATE").
+    """``slug`` is the list's permanent name; ``remarks`` are sentences that go with it ("complete to DATE").
 
     ``updated`` is the UTC moment of the newest thing in it. ``label_groups`` are those that tables have a column
-    for. ``home`` is the address of the list's page, where there is one.
+    for. ``home`` is the address of the list's page, if there is one.
     """
 
     slug: str

@@ -2,8 +2,8 @@
 
 Tags: https://pubmed.ncbi.nlm.nih.gov/help/#pubmed-format. Notices have NLM's tags (``RIN``: retracted in); ``GN``,
 the general note, has all remarks in words, what was read by machine, and what people say, tags as well (``OT`` is for
-the record's own keywords, and whoever loads the file would take them for such). In the first record it also has what is
-to be said of the list: before it, readers would take that for a record of its own. Fields are not folded: readers
+the record's own keywords, and readers of the file would take tags for keywords). In the first record it also has the
+remarks on the list: before that record, readers would take them for another record. Fields are not folded, as readers
 differ in how they unfold lists.
 """
 
@@ -68,7 +68,7 @@ def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
 
 
 def _place(c: Citation) -> Iterator[tuple[str, str | None]]:
-    """Where it stands: the volume, its title, the pages, and the book where it is in one."""
+    """Where it was published: the volume, its title, the pages, and the book if it is in one."""
     yield "IS", c.issn
     if c.issn_linking:
         yield "IS", f"{c.issn_linking} (Linking)"

@@ -1,7 +1,7 @@
 """Pages as MEDLINE prints them -> pages as reference managers take them.
 
-NLM shortens the last page (``345-52``), and adds what belongs to the paper but is none of it (``345-52; discussion
-353-5``) or goes on elsewhere (``101-5, 110``): https://www.nlm.nih.gov/bsd/mms/medlineelements.html#pg.
+NLM shortens the last page (``345-52``), and adds what goes with the paper but is not part of it (``345-52; discussion
+353-5``) or continues elsewhere (``101-5, 110``): https://www.nlm.nih.gov/bsd/mms/medlineelements.html#pg.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-# No page has more digits, and Python makes no number of very many.
+# No page number has more digits, and Python refuses to convert very many.
 _PAGE = r"((?:[A-Za-z0-9.]*[A-Za-z.])?)(\d{1,18})([A-Za-z]?)"
 _RANGE = re.compile(rf"(?:pp?\.? ?)?{_PAGE}(?:[-\u2010-\u2014]{_PAGE})?(?: [a-z. ]+)?")
 _ROMAN = re.compile(r"([ivxlcdm]+)(?:[-\u2010-\u2014]([ivxlcdm]+))?", re.I)
-# Before a colon stands what the pages are in: SUPPL:4309-22.
+# What the pages are in comes before a colon: SUPPL:4309-22.
 _WITHIN = re.compile(r"\A.*:(?=[A-Za-z]*\d)")
 
 
 class Stretch(NamedTuple):
-    """Pages in a row, written out; ``last`` is empty where there is one page, or what is no page as we know it."""
+    """Consecutive pages, written out; ``last`` is empty for a single page, or for text that we cannot read as pages."""
 
     first: str
     last: str = ""
 
 
 def stretches(pages: str | None) -> tuple[Stretch, ...]:
-    """The pages of the paper itself, without its discussion, reply and the like; whatever is unknown stays whole."""
+    """The pages of the paper itself, without its discussion, reply and the like; what we cannot read stays as it is."""
     own: list[Stretch] = []
     for part in re.split(r"[;,]", _WITHIN.sub("", pages or "")):
         stretch = _stretch(part.strip())
@@ -36,7 +36,7 @@ def stretches(pages: str | None) -> tuple[Stretch, ...]:
 
 
 def first_and_last(pages: str | None) -> tuple[str | None, str | None]:
-    """The first page and, of several, the last."""
+    """The first page and, if there are several, the last."""
     own = stretches(pages)
     if not own:
         return None, None

@@ -2,7 +2,7 @@
 
 Vancouver is NLM's Citing Medicine (https://www.nlm.nih.gov/citingmedicine), APA the 7th edition
 (https://apastyle.apa.org/style-grammar-guidelines/references). Their rules are CSL styles, which citeproc-py
-carries out. What it gets wrong is put right in the record before, in the style, or in the text after.
+carries out. What it gets wrong is corrected in the record beforehand, in the style, or in the text afterwards.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CSL = "{http://purl.org/net/xbiblio/csl}"
 VANCOUVER, APA = "nlm-citation-sequence", "apa"
 MOST_NAMES = 6
 NO_TITLE = "[no title]"
-# What the two styles print. Not the URL, which is PubMed's page of the record, nor what would only take time.
+# What the two styles print. Not the URL, which is the record's page in PubMed, nor anything that would only cost time.
 _PRINTED = frozenset(
     "id type genre title author editor issued volume issue page DOI PMID PMCID language container-title "
     "container-title-short collection-title publisher publisher-place edition".split()
@@ -65,9 +65,9 @@ class Reference(NamedTuple):
 
 
 def references(citation: Citation) -> tuple[Reference, ...]:
-    """The citation in every style, and in each of them what stands against the paper.
+    """The citation in every style, each with any retraction, concern or correction.
 
-    Raises nothing, whatever the texts of the record: should citeproc fail, the reference is made by hand.
+    Never raises, whatever the record's texts: should citeproc fail, the reference is made by hand.
     May be called from several threads. The first call reads the styles, which takes a tenth of a second.
     """
     c = replace(citation, authors=_clean_authors(citation.authors))
@@ -79,7 +79,7 @@ def references(citation: Citation) -> tuple[Reference, ...]:
 
 
 def _vancouver(c: Citation) -> str:
-    """NLM sets groups apart from people by semicolons, for which CSL has no rule, and has preprints as in a journal."""
+    """NLM separates groups from people by semicolons, for which CSL has no rule, and cites preprints like a journal."""
     # NLM's own abbreviation, which its style asks for (https://www.ncbi.nlm.nih.gov/books/NBK7282/).
     c = replace(c, iso_abbreviation=c.medline_abbreviation or c.iso_abbreviation)
     if c.is_preprint:
@@ -91,7 +91,7 @@ def _vancouver(c: Citation) -> str:
 
 
 def _apa(c: Citation) -> str:
-    """APA has a journal's own title; NLM's catalogue adds its subtitle, its translation or its place."""
+    """APA uses a journal's own title; NLM's catalogue adds its subtitle, its translation or its place."""
     title, *_ = re.split(r" [:=(]", c.journal or "", maxsplit=1)
     text = _formatted(APA, replace(c, journal=title or c.journal), _apa_name)
     return re.sub(rf",? & {_ET_AL}\.?(?= \()", f", {_ET_AL}.", text)
@@ -105,7 +105,7 @@ def _bibtex(c: Citation) -> str:
 
 
 def _with_standing(text: str, c: Citation) -> str:
-    """The text with the standing behind it, but for what the title tells in the same capitals."""
+    """The text followed by the standing, except for what the title already says in the same capitals."""
     standing = "; ".join(words for words in c.standing if not _is_told(words, text))
     return f"{text} [{standing}]" if standing else text
 
@@ -124,7 +124,7 @@ def _clean_authors(authors: Iterable[CitedAuthor]) -> tuple[CitedAuthor, ...]:
 
 
 def _item(c: Citation, name: Naming) -> dict[str, Any]:
-    """The CSL item, with its texts on one line and its names as the style has them."""
+    """The CSL item, with its texts on one line and its names in the style's form."""
     item = {key: _clean(value) for key, value in csl.item(c).items() if key in _PRINTED}
     item["title"] = _without_stop(item["title"]) or NO_TITLE
     for role in ("author", "editor"):
@@ -132,7 +132,7 @@ def _item(c: Citation, name: Naming) -> dict[str, Any]:
     if item["author"] and not c.authors_complete:
         item["author"].append({"literal": _ET_AL})
     if not item["author"] and (c.is_chapter or not item["editor"]):
-        # The title stands where the authors would. citeproc would print it again after the date, and would
+        # The title takes the authors' place. citeproc would print it again after the date, and would
         # put a chapter's editors there.
         item["author"] = [{"literal": item.pop("title")}]
     return {key: value for key, value in item.items() if value}
@@ -157,7 +157,7 @@ def _apa_name(author: CitedAuthor) -> dict[str, str]:
 
 
 def _has_initials(given: str | None) -> bool:
-    """Whether citeproc can make initials of it.
+    """Whether citeproc can make initials from it.
 
     It takes a word without a capital, as in scripts that have none, for a particle between full stops.
     """
@@ -170,7 +170,7 @@ def _person(author: CitedAuthor) -> dict[str, str]:
 
 
 def _clean(value: Any) -> Any:
-    """A text on one line, with single spaces, and without what would turn around the text that follows."""
+    """A text on one line, with single spaces, and without what would reverse the text that follows."""
     return " ".join(_BIDI.sub("", one_line(value)).split()) if isinstance(value, str) else value
 
 
@@ -183,7 +183,7 @@ def _without_stop(title: str) -> str:
 
 
 class _Source(CiteProcJSON):  # type: ignore[misc]
-    """Items whose text is text. citeproc would take ``<span class="nocase">`` in a title for markup."""
+    """Items whose text is plain. citeproc would take ``<span class="nocase">`` in a title for markup."""
 
     def parse_string(self, string: str) -> MixedString:
         return MixedString([String(string)])
@@ -217,7 +217,7 @@ def _without_doubles(text: str) -> str:
 
 
 def _by_hand(c: Citation) -> str:
-    """A reference after Vancouver's, by no style."""
+    """A reference like Vancouver's, made without a style."""
     names = [author.short for author in c.authors]
     parts = (
         ", ".join([*names[:MOST_NAMES], "et al"] if len(names) > MOST_NAMES else names),
@@ -236,7 +236,7 @@ def _by_hand(c: Citation) -> str:
 
 @cache
 def _style(name: str) -> Any:
-    """The style, put right and made quick. To be used under the lock only."""
+    """The style, corrected and made fast. Use it only under the lock."""
     style = CitationStylesStyle(get_style_filepath(name), validate=False)
     style.root.formatter = formatter.plain
     _mend(style.root)
@@ -253,7 +253,7 @@ def _style(name: str) -> Any:
 
 def _mend(root: Any) -> None:
     for names in root.iter(f"{CSL}names"):
-        # Where there is none, citeproc adds one each time that it renders, and never takes it away.
+        # If there is none, citeproc adds one each time that it renders, and never removes it.
         if names.name is None and names.getparent().tag != f"{CSL}substitute":
             names.insert(0, names.makeelement(f"{CSL}name"))
     for label in root.iter(f"{CSL}label"):
@@ -269,7 +269,7 @@ def _mend_vancouver(root: Any) -> None:
         # citeproc does not look for the delimiter in the style's own form of dates: 2020Mar1.
         if date.get("form") == "text" and date.get("variable"):
             date.set("delimiter", " ")
-    # NLM has a hyphen between pages, CSL's English a dash.
+    # NLM puts a hyphen between pages, CSL's English a dash.
     term = root.makeelement(f"{CSL}term", name="page-range-delimiter")
     term.text = "-"
     root.locales[0].terms.append(term)
@@ -284,7 +284,7 @@ def _remember_lookups(elements: Iterable[Any], layout: Any) -> None:
 
 
 def _honour_substitution(names: Any) -> None:
-    """Editors who stand where authors would are not named again: citeproc notes it, but for texts alone."""
+    """Editors in the authors' place are not named again: citeproc notes that, but only for texts."""
     process, layout = names.process, names.get_root().bibliography.layout
 
     def once(*args: Any, **options: Any) -> Any:

@@ -1,10 +1,10 @@
 """RIS, as EndNote, Zotero and Mendeley take it.
 
 Tags: https://en.wikipedia.org/wiki/RIS_(file_format) (the 2011 list); lines end with CR LF, as Research Information
-Systems had it. ``C1`` has the standing in short, an ``N1`` each all remarks, what was read by machine and what people
-say; ``KW`` has our tags as well, each with "tag: " before it, so that none passes for the record's own keyword.
-``AN`` is the PMID and ``C2`` the PMC number, where EndNote's own PubMed import puts it. Of the list as a whole nothing
-is said: a reference manager would keep that with the first paper for ever.
+Systems specified. ``C1`` has the standing in short, one ``N1`` each has all remarks, what was read by machine, what
+people say; ``KW`` has our tags as well, each with "tag: " before it to tell it from the record's own keywords.
+``AN`` is the PMID and ``C2`` the PMC number, where EndNote's own PubMed import puts it. There are no remarks on
+the list as a whole: a reference manager would keep them with the first paper for ever.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
     else:
         yield "T2", c.journal
         if c.is_preprint:
-            # The server, as Zotero has it of preprints.
+            # The server, as Zotero has it for preprints.
             yield "PB", c.journal
         yield "J2", c.abbreviation
         yield "SN", c.issn
@@ -77,7 +77,7 @@ def _type(c: Citation) -> str:
 
 
 def _name(author: CitedAuthor) -> str:
-    """Readers part a name at each comma and RIS knows no escape, so a group's look like commas and are none."""
+    """Readers split a name at each comma, and RIS has no escape, so a group's name gets look-alikes of commas."""
     return author.group.replace(",", "\u201a") if author.group else author.inverted
 
 

@@ -1,7 +1,7 @@
-"""Tables: CSV and XLSX, a row an article, the same columns in both.
+"""Tables: CSV and XLSX, one row per article, the same columns in both.
 
 CSV is UTF-8 with a byte order mark, without which Excel takes it for the system's old character set, and every
-cell is quoted. Pages and issues that Excel would make a date of have an apostrophe before them in CSV. Text that a
+cell is quoted. Pages and issues that Excel would turn into dates have an apostrophe before them in CSV. Text that a
 spreadsheet could take for a formula has one in XLSX too, where every cell is text as well: a table that is saved as
 CSV there must not come to life.
 """
@@ -34,7 +34,7 @@ def _joined(texts: Iterable[str]) -> str:
     return "; ".join(texts)
 
 
-# Each column with what it holds of an article; what was read and said of labels and directness goes before the last.
+# Each column with what it holds for an article; what was read and said of labels and directness goes before the last.
 COLUMNS: dict[str, Callable[[Citation], int | str | None]] = {
     "pmid": lambda c: c.pmid,
     "standing": lambda c: _joined(c.standing),
@@ -97,7 +97,7 @@ def row(c: Citation, groups: Sequence[str]) -> list[int | str]:
 
 
 def _of_group(c: Citation, group: str) -> tuple[str, str]:
-    """The machine's labels of a group, and what people make of them."""
+    """The machine's labels of a group, and people's judgements of them."""
     machine = (label.value for label in c.labels if label.group == group)
     people = (judgement.words for judgement in c.judgements if judgement.group == group)
     return "; ".join(machine), "; ".join(people)
@@ -114,7 +114,7 @@ def write_csv(listing: Listing, citations: Iterable[Citation], out: BinaryIO) ->
 
 
 def _for_csv(cells: list[int | str]) -> list[int | str]:
-    """CSV says nothing of types, so that Excel would make dates of pages and issues."""
+    """CSV has no types, so Excel would turn pages and issues into dates."""
     return [
         kept_text(value) if number in _NUMBERED and isinstance(value, str) else value
         for number, value in enumerate(cells)
@@ -122,13 +122,13 @@ def _for_csv(cells: list[int | str]) -> list[int | str]:
 
 
 def write_xlsx(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:
-    """Two sheets: the articles, and what is to be said of the list. Raises UsageError beyond Excel's rows."""
+    """Two sheets: the articles, and the remarks on the list. Raises UsageError beyond Excel's rows."""
     # In a folder of its own, so that whatever fails leaves neither open files behind nor half a workbook in out.
     with TemporaryDirectory() as folder:
         path = Path(folder) / "list.xlsx"
         options = {"constant_memory": True, "tmpdir": folder}
         with closing(xlsxwriter.Workbook(str(path), options)) as book:
-            # Without a date of its own, the file would differ with every writing.
+            # Without a fixed date, the file would differ each time it is written.
             book.set_properties({"created": datetime.fromisoformat(listing.updated).replace(tzinfo=None)})
             _fill_articles(
                 book.add_worksheet("articles"), book.add_format({"bold": True}), listing, citations
@@ -153,12 +153,12 @@ def _fill_articles(sheet: Any, bold: Any, listing: Listing, citations: Iterable[
             if isinstance(value, int):
                 sheet.write_number(number, column, value)
             elif value:
-                # Never write(), which would make formulas and links of texts.
+                # Never write(), which would turn texts into formulas and links.
                 sheet.write_string(number, column, _short(value))
 
 
 def _short(text: str) -> str:
-    """What a cell can hold of it. Excel counts in UTF-16, where characters beyond the first plane are two."""
+    """As much as a cell can hold. Excel counts in UTF-16, where characters beyond the first plane count as two."""
     if len(text) <= CELL_LIMIT // 2:
         return text
     units = text.encode("utf-16-le")

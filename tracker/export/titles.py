@@ -1,4 +1,4 @@
-"""Titles as reference managers keep them: without the full stop that PubMed puts behind each.
+"""Titles as reference managers keep them: without the full stop that PubMed puts at the end.
 
 Styles set their own, as Zotero's translators know (https://github.com/zotero/translators, PubMed XML.js).
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-# A full stop that is a part of the last word. "CO." and "Part A." are not such.
+# A full stop that is part of the last word, unlike those of "CO." and "Part A.".
 _ABBREVIATIONS = "et al|vs|etc|approx|ca|cf|Inc|Ltd|Corp|Co|Bros|Jr|Sr|Dr|Mr|Mrs|St|spp?|subsp|nov"
 _ABBREVIATION = re.compile(
     rf"(?:^|[\s(\[\"'“‘])(?:(?:[A-Za-z]{{1,2}}\.)+[A-Za-z]|{_ABBREVIATIONS})\.[\])\"'”’»]*$"

@@ -1,8 +1,8 @@
 """Backups of both databases, and putting one back.
 
 A backup is a folder, ``evidence-tracker-20261124T201116Z``, that plain tools can restore: each database compressed
-by zstd, and ``manifest.json`` that says what they are. It gets its name when it is whole. What has another name, or
-anything else in it, is none of ours and is never deleted.
+with zstd, and a ``manifest.json`` that describes them. It gets its name only once it is complete. A folder with
+another name, or with anything else in it, is not treated as a backup and is never deleted.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ KEEP = 14
 LATEST = "latest"
 MANIFEST = "manifest.json"
 NAME = re.compile(r"evidence-tracker-\d{8}T\d{6}Z")
-# What a killed backup, or the deletion of an old one, leaves behind.
+# What a killed backup, or an interrupted deletion of an old one, leaves behind.
 PART = re.compile(rf"\.{NAME.pattern}\.part")
 CHUNK = 2**20
-# Bytes of a manifest; ours have some hundreds.
+# Maximum bytes of a manifest; ours have a few hundred.
 LONGEST_MANIFEST = 2**20
 
 
@@ -49,7 +49,7 @@ class _Part(BaseModel):
 
 
 class File(_Part):
-    """A database in a backup: its size and hash are those of the file before it was compressed."""
+    """A database in a backup. Size and hash are those of the file before compression."""
 
     bytes: int
     sha256: str
@@ -58,7 +58,7 @@ class File(_Part):
 
 
 class Manifest(_Part):
-    """manifest.json. Whatever had been written by ``moment`` (UTC) is in the backup."""
+    """manifest.json. Everything written by ``moment`` (UTC) is in the backup."""
 
     format: Literal[1]
     tracker: str
@@ -87,14 +87,14 @@ def default_folder(settings: Settings) -> Path:
 
 
 def backup(settings: Settings, folder: Path | None = None, *, keep: int = KEEP) -> dict[str, Any]:
-    """Make a backup in ``folder``, then delete all but the newest ``keep``. A refresh may run, people may write.
+    """Make a backup in ``folder``, then delete all but the newest ``keep``. Others may write meanwhile.
 
-    Returns the report that ``tracker backup --json`` prints. Its ``remarks`` are what somebody should look at: less
-    in a database than in the last backup, an old backup that cannot be deleted.
+    Returns the report that ``tracker backup --json`` prints. Its ``remarks`` need a person's attention: a database
+    holds less than in the last backup, or an old backup cannot be deleted.
 
-    Raises UsageError where there is nothing to back up, or where the folder is not there or cannot be written;
-    CorruptDatabase for a damaged database and NewerSchema for one of a later version; LockHeld where another backup is
-    being made; TrackerError for a full disk. Nothing is left behind then, and no older backup is touched.
+    Raises UsageError if there is nothing to back up, or if the folder is missing or cannot be written;
+    CorruptDatabase for a damaged database and NewerSchema for one of a later version; LockHeld if another backup is
+    being made; TrackerError for a full disk. In these cases nothing is left behind and no older backup is touched.
     """
     started = time.monotonic()
     paths = {name: path for name in copies.DATABASES if (path := settings.db_dir / name).is_file()}
@@ -130,7 +130,7 @@ def _folder(settings: Settings, given: Path | None) -> Path:
             folder.mkdir(mode=0o700, exist_ok=True)
         return folder
     if not given.is_dir():
-        # Not made: where a disk is not mounted, that would quietly be a folder on this one.
+        # We do not create the folder: if a disk is not mounted, it would silently end up on this one.
         raise UsageError(f"{given}: no such folder. Mount its disk, or create it once with mkdir.")
     return given
 
@@ -140,9 +140,9 @@ def _make(folder: Path, paths: Mapping[Name, Path]) -> Backup:
     target = folder / f"evidence-tracker-{_stamp(moment)}"
     part = folder / f".{target.name}.part"
     with ExitStack() as stack:
-        # Both as of one moment, evidence first: what people wrote is never older than what they wrote it about. A tag
-        # from between the two may be of a record that is not in the copy; the next refresh brings it. The other way
-        # round a record would have lost its tag, and nothing brings that.
+        # Each is copied as of one moment, evidence first, so what people wrote is never older than the records that
+        # they wrote about. A tag from between the two copies may belong to a record that is not in the backup; the
+        # next refresh fetches it. In the other order a record could lose its tag, which nothing could restore.
         opened = {
             name: stack.enter_context(closing(copies.snapshot(path, name))) for name, path in paths.items()
         }
@@ -167,7 +167,7 @@ def _keep(db: sqlite3.Connection, name: Name, path: Path, part: Path) -> File:
     try:
         copies.copy(db, copy)
     except sqlite3.DatabaseError as error:
-        # A full disk is the one that is written to.
+        # If a disk is full, it is the one that is written to.
         where = part.parent if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL else path
         raise connect.plain_error(where, error) from None
     try:
@@ -188,7 +188,7 @@ def _keep(db: sqlite3.Connection, name: Name, path: Path, part: Path) -> File:
 
 def _compress(source: Any, out: Any, bytes: int) -> str:
     hash = hashlib.sha256()
-    # Not by its stream_writer, whose end would hide why a write failed behind an error of its own.
+    # We do not use stream_writer: closing it raises an error that hides why a write failed.
     packing = zstandard.ZstdCompressor(write_checksum=True).compressobj(size=bytes)
     while chunk := source.read(CHUNK):
         hash.update(chunk)
@@ -198,7 +198,7 @@ def _compress(source: Any, out: Any, bytes: int) -> str:
 
 
 def _check_room(folder: Path, sizes: Sequence[int]) -> None:
-    """Room for the largest copy and for all of them compressed, which is to less than a half (measured: a third)."""
+    """Room for the largest copy and for all of them compressed, to less than half their size (measured: a third)."""
     needed, free = max(sizes) + sum(sizes) // 2, shutil.disk_usage(folder).free
     if free < needed:
         raise TrackerError(
@@ -208,7 +208,7 @@ def _check_room(folder: Path, sizes: Sequence[int]) -> None:
 
 
 def _losses(made: Backup, earlier: Sequence[Backup]) -> Iterator[str]:
-    """What the last backup had, and this has not: the log only ever grows, and a database does not go away."""
+    """What the last backup had and this one lacks: the log only ever grows, and a database does not disappear."""
     for name in copies.DATABASES:
         last = next((backup for backup in reversed(earlier) if name in backup.files), None)
         if last is None:
@@ -225,7 +225,7 @@ def _losses(made: Backup, earlier: Sequence[Backup]) -> Iterator[str]:
 
 
 def _ahead(backups: Sequence[Backup]) -> Iterator[str]:
-    """By its name each would be the newest for months. How old it is nobody knows, so it is not deleted."""
+    """Backups dated in the future would stay the newest for months. Their true age is unknown, so they are kept."""
     for backup in backups:
         if is_ahead(backup.moment):
             yield f"{backup.folder}: its time is in the future, as a clock was wrong. It is kept until you delete it"
@@ -235,7 +235,7 @@ def _ahead(backups: Sequence[Backup]) -> Iterator[str]:
 
 
 def list_backups(folder: Path) -> list[Backup]:
-    """The backups in a folder, oldest first: what has our name, a manifest, and nothing else in it."""
+    """The backups in a folder, oldest first: folders named as backups that hold a manifest and nothing unknown."""
     if not folder.is_dir():
         return []
     backups = []
@@ -252,7 +252,7 @@ def list_backups(folder: Path) -> list[Backup]:
 def find(settings: Settings, wanted: str, only: Name | None = None) -> Backup:
     """The backup called ``wanted``: a path, a name in the default folder, or "latest" there.
 
-    Raises UnusableInput where there is none, or none with the database ``only``.
+    Raises UnusableInput if there is none, or none with the database ``only``.
     """
     folder = default_folder(settings)
     if wanted == LATEST:
@@ -294,9 +294,9 @@ def _manifest(folder: Path) -> Manifest:
 
 
 def _rotate(made: Backup, earlier: Sequence[Backup], keep: int) -> tuple[list[str], list[str]]:
-    """Delete all but the newest; returns the names of those deleted, and what could not be.
+    """Delete all but the newest. Returns the names of the deleted backups, and remarks on those that could not be.
 
-    The one just made stays whatever the clock says, and so does the last one of each database.
+    The one just made is kept whatever the clock says, and so is the last one of each database.
     """
     staying = {backup.folder for backup in earlier[max(0, len(earlier) + 1 - keep) :]}
     for name in copies.DATABASES:
@@ -325,14 +325,14 @@ def _clear_leftovers(folder: Path) -> None:
 
 
 def restore(settings: Settings, backup: Backup, only: Name | None = None) -> dict[str, Any]:
-    """Put the databases of a backup, or ``only`` one, in the place of those that are there, which are kept aside.
+    """Replace the current databases, or ``only`` one, with those of a backup; the current ones are set aside.
 
-    All is unpacked and checked before anything is touched. Each file is replaced at once; where the second cannot be,
-    the first is put back.
+    Everything is unpacked and checked before anything is touched. Each file is replaced in one step; if the second
+    cannot be replaced, the first is put back.
 
-    Returns the report that ``tracker restore --json`` prints. Raises LockHeld where a refresh or load is running or
-    the site has a database open; UnusableInput for a backup that is damaged, NewerSchema for one of a later version;
-    UsageError where the folder cannot be written; TrackerError for a full disk.
+    Returns the report that ``tracker restore --json`` prints. Raises LockHeld if a refresh or load is running or
+    the site has a database open; UnusableInput for a damaged backup, NewerSchema for one of a later version;
+    UsageError if the folder cannot be written; TrackerError for a full disk.
     """
     started = time.monotonic()
     names = [name for name in copies.DATABASES if name in backup.files and only in (None, name)]
@@ -371,7 +371,7 @@ def restore(settings: Settings, backup: Backup, only: Name | None = None) -> dic
 
 
 def _take_from(backup: Backup, name: Name, target: Path) -> None:
-    """Unpack one database and check it: by its hash, as a database, and by its schema."""
+    """Unpack one database and check its hash, its integrity and its schema."""
     packed, file = _packed(backup.folder, name), backup.files[name]
     free = shutil.disk_usage(target.parent).free
     if free < file.bytes:
@@ -404,7 +404,7 @@ def _take_from(backup: Backup, name: Name, target: Path) -> None:
 def _unpack(packed: Path, target: Path | None, most: int) -> str:
     """Decompress into a new file (or nowhere); returns the SHA-256. Stops beyond ``most`` bytes.
 
-    Raises zstandard.ZstdError where it is damaged.
+    Raises zstandard.ZstdError if it is damaged.
     """
     hash, size = hashlib.sha256(), 0
     with ExitStack() as stack:
@@ -420,7 +420,7 @@ def _unpack(packed: Path, target: Path | None, most: int) -> str:
 
 
 def _names_aside(paths: Mapping[Name, Path]) -> dict[Name, Path]:
-    """Where each goes that is there now."""
+    """Where each existing file is moved to."""
 
     def names(stamp: str) -> dict[Name, Path]:
         return {name: path.with_name(f"{path.stem}-replaced-{stamp}.db") for name, path in paths.items()}
@@ -429,14 +429,14 @@ def _names_aside(paths: Mapping[Name, Path]) -> dict[Name, Path]:
 
 
 def _replace(path: Path, fresh: Path, aside: Path, undo: ExitStack) -> None:
-    """Put ``fresh`` in the place of ``path``; what is there is at no moment without a name."""
+    """Replace ``path`` with ``fresh``; the existing file has a name at every moment."""
     _own_as(path if path.exists() else path.parent, fresh, mode=path.exists())
     if path.exists():
         _also_called(path, aside)
         undo.callback(_put_back, aside, path)
     else:
         undo.callback(path.unlink, missing_ok=True)
-    # A log that could not be folded in goes with its database: beside the new one it would be applied to that.
+    # A log that could not be folded in moves with its database: SQLite would apply it to the new one.
     for end in copies.BESIDE:
         beside, elsewhere = (file.with_name(file.name + end) for file in (path, aside))
         if beside.exists():
@@ -449,18 +449,18 @@ def _also_called(path: Path, other: Path) -> None:
     try:
         other.hardlink_to(path)
     except (OSError, NotImplementedError):
-        # A file system without links; there is a moment without the file, then.
+        # A file system without links: for a moment there is no file.
         path.replace(other)
 
 
 def _put_back(aside: Path, path: Path) -> None:
     aside.replace(path)
-    # Two names of one file: renaming one to the other does nothing, and says so to nobody.
+    # Two names of one file: renaming one to the other silently does nothing.
     aside.unlink(missing_ok=True)
 
 
 def _own_as(model: Path, fresh: Path, *, mode: bool) -> None:
-    """Owner and mode as they were, so that the site can read what root has restored."""
+    """Keep owner and mode as they were, so that the site can read what root restored."""
     status = model.stat()
     if mode:
         fresh.chmod(status.st_mode & 0o777)
@@ -481,7 +481,7 @@ def _stamp(moment: str) -> str:
 
 
 def _free_moment(is_taken: Callable[[str], bool]) -> str:
-    """This moment, or the next that no name is taken for: they have seconds."""
+    """The current time, or the next second for which no name is taken."""
     while is_taken(_stamp(moment := now())):
         time.sleep(0.05)
     return moment
@@ -489,7 +489,7 @@ def _free_moment(is_taken: Callable[[str], bool]) -> str:
 
 @contextmanager
 def _private(path: Path) -> Iterator[Any]:
-    """A new file that its owner alone may read, on the disk when this ends."""
+    """A new file that only its owner may read; it is on the disk when this ends."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
         yield out
         out.flush()
@@ -497,7 +497,7 @@ def _private(path: Path) -> Iterator[Any]:
 
 
 def _sync(folder: Path) -> None:
-    """Names are on the disk, too; Windows and some network disks have no such thing."""
+    """Write the folder's names to the disk, too; Windows and some network disks do not support this."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -523,5 +523,5 @@ def _plain_errors(folder: Path) -> Iterator[None]:
 
 
 def megabytes(size: int) -> str:
-    """``12,067.1 MB``, as staff read sizes."""
+    """A size for staff to read: ``12,067.1 MB``."""
     return f"{size / 1e6:,.1f} MB"

@@ -33,12 +33,12 @@ class Console:
             print(f"{now()} {text}", file=sys.stderr, flush=True)  # noqa: T201 - a log line
 
     def waiting(self, seconds: float, reason: str) -> None:
-        """PubMed asked for patience, or failed: we wait before the next try."""
+        """PubMed asked us to slow down, or failed: we wait before the next try."""
         self.say(f"{reason}; trying again in {seconds:.1f} s")
 
     @contextmanager
     def progress(self, what: str, total: int) -> Iterator[Advance]:
-        """Yields a function that takes how many more are done."""
+        """Yields a function to call with how many more are done."""
         if self._quiet or not total:
             yield lambda count: None
         elif self._rich.is_terminal:

@@ -1,4 +1,4 @@
-"""Either database as a file to keep: copied while others write, checked, and taken out of use."""
+"""Either database as a file to keep: copying it while others write, checking it, and taking it out of use."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from tracker.team.acts import migrations as annotations_schema
 
 Name = Literal["evidence.db", "annotations.db"]
 PAGES_AT_A_TIME = 4096
-# How long a command that is just ending is waited for, in seconds.
+# How long to wait for a command that is just ending, in seconds.
 PATIENCE = 5.0
-# What SQLite keeps beside a database that is in use, and would apply to any file of that name.
+# The files that SQLite keeps beside a database in use, and would apply to any database of that name.
 BESIDE = ("-wal", "-shm", "-journal")
 
 
@@ -48,8 +48,8 @@ class Contents(NamedTuple):
 def snapshot(path: Path, name: Name) -> sqlite3.Connection:
     """A read-only connection that sees the database ``name`` as it is now, for as long as it is open.
 
-    Nobody waits for it: in WAL mode a reader holds up no writer. Raises UsageError where it cannot be opened,
-    CorruptDatabase where it is damaged or not ours, NewerSchema where a later version wrote it.
+    It delays nobody: in WAL mode a reader does not block writers. Raises UsageError if it cannot be opened,
+    CorruptDatabase if it is damaged or not ours, NewerSchema if a later version wrote it.
     """
     try:
         db = connect.connect_read_only(path)
@@ -71,17 +71,17 @@ def size(db: sqlite3.Connection) -> int:
 
 
 def copy(db: sqlite3.Connection, target: Path) -> None:
-    """Copy what a ``snapshot`` sees into a new file that its owner alone can read. Raises sqlite3.DatabaseError.
+    """Copy what a ``snapshot`` sees into a new file that only its owner can read. Raises sqlite3.DatabaseError.
 
-    By SQLite's backup API, not by VACUUM INTO: it copies page by page, so that a check of the copy is one of the
-    original (VACUUM would read around a damaged index and write a sound one), and leaves row ids alone. In small
-    steps, so that Ctrl-C is heard; the open snapshot keeps it from beginning again whenever somebody writes.
+    It uses SQLite's backup API, not VACUUM INTO: that copies page by page, so checking the copy checks the
+    original (VACUUM would read around a damaged index and write a sound one), and keeps row ids. It copies in small
+    steps, so that Ctrl-C works; the open snapshot keeps it from starting over whenever somebody writes.
     """
     target.touch(0o600, exist_ok=False)
-    # Without locks, which fail on some network disks: nobody else knows of the file.
+    # Without locks, which fail on some network disks: nobody else knows about the file.
     uri = f"{target.absolute().as_uri()}?nolock=1"
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None)) as new:
-        # It is only ever read again if it was written to its end.
+        # It is only ever read again if it was written completely.
         new.execute("pragma synchronous = off")
         db.backup(new, pages=PAGES_AT_A_TIME)
 
@@ -89,7 +89,7 @@ def copy(db: sqlite3.Connection, target: Path) -> None:
 def contents(path: Path, name: Name) -> Contents:
     """Check a copy that nobody else has open, as the database ``name``, and say what is in it.
 
-    Raises CorruptDatabase with what was found wrong, NewerSchema where a later version wrote it.
+    Raises CorruptDatabase, saying what is wrong, and NewerSchema if a later version wrote it.
     """
     database = DATABASES[name]
     try:
@@ -115,10 +115,10 @@ def contents(path: Path, name: Name) -> Contents:
 
 
 def take_out_of_use(path: Path) -> None:
-    """Fold the log into the database and be sure that nobody has it open, which is what this pragma takes.
+    """Fold the log into the database, and make sure that nobody has it open, which this pragma requires.
 
-    A damaged file is left as it is. Raises LockHeld where another process has it open, UsageError where it cannot
-    be written.
+    A damaged file is left as it is. Raises LockHeld if another process has it open, UsageError if it cannot be
+    written.
     """
     deadline = time.monotonic() + PATIENCE
     try:
@@ -128,7 +128,7 @@ def take_out_of_use(path: Path) -> None:
                     db.execute("pragma journal_mode = delete").fetchone()
                     return
                 except sqlite3.OperationalError as error:
-                    # SQLite's own time-out does not apply to this; a passing command is waited for.
+                    # SQLite's own time-out does not apply here, so we wait for a short command ourselves.
                     if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                         raise
                     if time.monotonic() > deadline:
@@ -144,9 +144,10 @@ def take_out_of_use(path: Path) -> None:
 
 
 def note_restored(path: Path, backup: str, moment: str, kept_as: str | None) -> None:
-    """In a copy of annotations.db that is about to be put back: say so in its log, and end all sessions.
+    """Note the restore in the log of a copy of annotations.db that is about to be put back, and end all sessions.
 
-    Sessions, because the numbers that ended older ones are of the past again. Raises what opening it raises.
+    Sessions have to end because the copy has older session numbers, with which ended sessions would be valid again.
+    Raises what opening it raises.
     """
     with closing(open_annotations(path)) as db:
         with acting(db, None, "tracker restore") as act:

@@ -1,4 +1,4 @@
-"""Raw bytes -> Article -> labels -> rows: the one road into the database, for refresh, load and rebuild."""
+"""Raw bytes -> Article -> labels -> rows: the only way into the database, for refresh, load and rebuild."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ FORMATS = ("starter", "nbib", "xml")
 
 
 class Edition(NamedTuple):
-    """What of one version of a record decides whether it is the one that is shown.
+    """The properties of a version of a record that decide whether it is the one shown.
 
-    ``version`` is that of the PMID, 0 where the format has none; ``dated`` is the last day on which NLM worked on it;
-    ``notices`` says whether it is retracted or withdrawn, under concern, corrected.
+    ``version`` is that of the PMID, 0 if the format has none; ``dated`` is the last day on which NLM worked on it;
+    ``notices`` says whether it is retracted or withdrawn, under concern, or corrected.
     """
 
     sha256: str
@@ -44,7 +44,7 @@ class Edition(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What one raw record comes to; everything that the database needs, and plain to send between processes."""
+    """One raw record as read: everything that the database needs, in plain types that processes can exchange."""
 
     pmid: Pmid
     sha256: str
@@ -54,7 +54,7 @@ class Reading(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """What became of a batch: PMIDs that are new, that changed (with a notice or without), that did not."""
+    """The outcome of a batch: PMIDs that are new, that changed (with a notice or without), and that did not."""
 
     new: list[Pmid]
     changed: list[Pmid]
@@ -63,12 +63,12 @@ class Stored(NamedTuple):
 
 
 def read(body: bytes, format: str = "xml") -> Reading:
-    """Parse a record and label it. Raises RecordError where it cannot be read."""
+    """Parse a record and label it. Raises RecordError if it cannot be read."""
     return reading_of(parse(body, format), body, format)
 
 
 def parse(body: bytes, format: str) -> Article:
-    """The record's Article. Raises RecordError where it cannot be read."""
+    """The record's Article. Raises RecordError if it cannot be read."""
     return PARSERS[format](body)
 
 
@@ -86,14 +86,14 @@ def reading_of(article: Article, body: bytes, format: str) -> Reading:
 
 
 def newest(editions: Sequence[Edition], today: date) -> Edition:
-    """The version to show, of all that there are of a record, in the order in which they came.
+    """The version to show, out of all versions of a record in the order in which they came.
 
-    A higher version of the PMID supersedes a lower one, then what NLM worked on later does
-    (https://www.nlm.nih.gov/pubs/techbull/jf12/jf12_pm_versioning.html). Of the same day, the graver notice counts, as
-    a warning too many is the lesser harm; then what came last, as NLM also changes records without a new date. A
-    poorer format is shown only where it is as new and has the graver notice.
+    A higher version of the PMID supersedes a lower one; next, a later NLM date supersedes an earlier one
+    (https://www.nlm.nih.gov/pubs/techbull/jf12/jf12_pm_versioning.html). On the same day the more serious notice wins,
+    as one warning too many does less harm; then what came last, as NLM also changes records without a new date. A
+    poorer format is shown only if it is as new and has the more serious notice.
 
-    Text has no version: PubMed gives it of the latest only. A day that has not come yet says nothing.
+    MEDLINE text has no version: PubMed gives it for the latest only. A date in the future is ignored.
     """
     latest = max(edition.version for edition in editions) or 1
     tomorrow = (today + timedelta(days=1)).isoformat()
@@ -113,9 +113,9 @@ def newest(editions: Sequence[Edition], today: date) -> Edition:
 
 
 def newest_of(versions: records.Versions, today: date) -> tuple[Reading | None, list[str]]:
-    """Of all versions of a record the one to show, read; and why those that cannot be read any more cannot be.
+    """The version of a record to show, as read; and, for versions that can no longer be read, the reasons.
 
-    None where no version can be read.
+    None if no version can be read.
     """
     bodies = {sha256: (format, body) for sha256, format, body in versions.kept}
     editions, problems = [], []
@@ -131,7 +131,7 @@ def newest_of(versions: records.Versions, today: date) -> tuple[Reading | None, 
 
 
 def edition_of(sha256: str, format: str, body: bytes) -> Edition:
-    """The edition that a stored version is. Raises RecordError where it cannot be read."""
+    """The edition of a stored version. Raises RecordError if it cannot be read."""
     article = parse(body, format)
     days = (article.revised, article.completed, article.created)
     flagged = flags(article)
@@ -158,9 +158,9 @@ def store(
 ) -> Stored:
     """Write a batch inside the caller's transaction.
 
-    Each version is kept, and the newest is shown (see ``newest``), wherever it came from and whatever came first. A
-    record that comes twice is stored twice, one after the other. A starter citation leaves no trace once its record
-    comes, which counts as new.
+    Each version is kept, and the newest is shown (see ``newest``), whatever its source and the order of arrival. A
+    record that comes twice is stored twice, one after the other. A starter citation is removed without trace once its
+    record comes, which counts as new.
     """
     stored = Stored([], [], [], [])
     for came in _rounds(readings):
@@ -170,7 +170,7 @@ def store(
 
 
 def _rounds(readings: Iterable[Reading]) -> Iterator[dict[Pmid, Reading]]:
-    """The readings in order, each record once in a round: the second of the same record in the second, and so on."""
+    """The readings in rounds, in order, each record once per round: a second reading of a record is in the second."""
     rounds: list[dict[Pmid, Reading]] = []
     seen: dict[Pmid, int] = {}
     for reading in readings:
@@ -231,13 +231,13 @@ def _store_round(
 def _to_show(
     db: sqlite3.Connection, reading: Reading, state: records.State | None, when: str
 ) -> Reading | None:
-    """What is to be shown now that this reading came; None where what is shown stays."""
+    """What to show now that this reading has come; None if the shown version stays."""
     if state is None or state.raw is None or not state.stored or not _differs(reading, state):
         return reading
     stored_versions = records.versions(db, reading.pmid, state.raw)
     came = (reading.sha256, reading.format, records.unpack(reading.body))
     others = [version for version in stored_versions if version[0] != reading.sha256]
-    # What cannot be read any more is for a rebuild to say.
+    # A rebuild reports what can no longer be read.
     chosen, _ = newest_of(
         records.Versions(reading.pmid, state.raw, [*others, came]), date.fromisoformat(when[:10])
     )
@@ -245,7 +245,7 @@ def _to_show(
 
 
 def _is_pubmeds(state: records.State) -> bool:
-    """Whether PubMed's own answer is shown: that a file says the same is no later word on its standing."""
+    """Whether PubMed's own answer is shown: a file that says the same is no newer information on its status."""
     return state.source == "pubmed" and not state.gone
 
 
@@ -262,6 +262,6 @@ def note_changes(db: sqlite3.Connection, reading: Reading, before: str, run: int
 
 
 def stored_article(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> Article:
-    """The Article of a version that is kept. Raises KeyError where it is not."""
+    """The Article of a stored version. Raises KeyError if it is not stored."""
     format, body = records.body(db, pmid, sha256)
     return parse(body, format)

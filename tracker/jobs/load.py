@@ -1,4 +1,4 @@
-"""Records from disk: parsed on one core while the other writes."""
+"""Records from disk: parsed on one core while another writes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MEDLINE = re.compile(r"^PMID[ \t]*-[ \t]*[0-9]", re.M | re.I)
 
 
 class Batch(NamedTuple):
-    """Some of a file's records as they came, and what is deleted after them: up to which version by PMID."""
+    """Some of a file's records as they came, and what is deleted after them: by PMID, up to which version."""
 
     bodies: list[bytes]
     format: str
@@ -45,7 +45,7 @@ class Batch(NamedTuple):
 
 @dataclass(slots=True)
 class Tally:
-    """What a load has come to so far."""
+    """What a load has done so far."""
 
     records: int = 0
     new: int = 0
@@ -90,9 +90,9 @@ def load(
 ) -> dict[str, Any]:
     """Store the records of PubMed XML (plain or gzip; DeleteCitation honoured) and MEDLINE text files.
 
-    With ``match`` only those that one of these questions' strategies matches, here and now. Each file is one
-    transaction: what cannot be used to its end leaves nothing behind. Single records that cannot be read are
-    set aside and counted.
+    With ``match``, store only records that match the strategy of one of these questions; matching is done locally.
+    Each file is one transaction: a file that cannot be used to its end leaves nothing behind. Single records that
+    cannot be read are set aside and counted.
 
     Returns the report that ``tracker load --json`` prints. Raises UnusableInput for a file that is missing,
     empty, of another kind, hostile or cut off; LockHeld; and what opening the database raises.
@@ -162,7 +162,7 @@ def _load_file(
 
 
 def _batches_of(stream: BinaryIO, path: Path, format: str, strategies: dict[str, str]) -> Iterator[Batch]:
-    """The file in batches; a deletion ends one, so that what stands after it is there again."""
+    """The file in batches; a deletion ends a batch, so that a record after it is stored again."""
     bodies: list[bytes] = []
     for raw in _raw_records(stream, path, format):
         if raw.body:
@@ -214,7 +214,7 @@ def _look_again(
     when: str,
     tally: Tally,
 ) -> None:
-    """Store what matches no question, of records that are stored: a retraction may have taken the words away."""
+    """Also store records that match no question if they are stored already: a retraction may have removed the words."""
     for raw in raw_records:
         if raw.pmid not in overlooked:
             continue
@@ -234,7 +234,7 @@ def _count(tally: Tally, stored: ingest.Stored) -> None:
 
 
 def _matching_as_shown(db: sqlite3.Connection, batch: Batch, parsed: Parsed) -> dict[Pmid, tuple[str, ...]]:
-    """Which questions each record that matched any matches in the version that is shown now."""
+    """For each record that matched any question: the questions that its shown version matches."""
     matching = {(reading.pmid, reading.sha256): slugs for reading, slugs in parsed.readings}
     if not batch.strategies:
         return {}
@@ -280,7 +280,7 @@ def _format_of(path: Path) -> str:
 
 
 def _parse(batch: Batch) -> bytes:
-    """Runs in a worker: parse, match, turn into rows; marshal is the quickest way back between equals."""
+    """Runs in a worker: parse, match, turn into rows; marshal is fastest between processes of the same Python."""
     parsed = Parsed([], [], [], [])
     for body in batch.bodies:
         try:

@@ -13,9 +13,9 @@ from tracker.errors import LockHeld, UsageError
 
 @contextmanager
 def writing_job(db_dir: Path) -> Iterator[None]:
-    """Hold ``db_dir/.refresh.lock``; the system lets go of it however the process ends.
+    """Hold ``db_dir/.refresh.lock``; the system releases it however the process ends.
 
-    Raises LockHeld where another job holds it, UsageError where the folder cannot be written.
+    Raises LockHeld if another job holds it, UsageError if the folder cannot be written.
     """
     try:
         db_dir.mkdir(parents=True, exist_ok=True)
@@ -27,7 +27,7 @@ def writing_job(db_dir: Path) -> Iterator[None]:
 
 @contextmanager
 def backing_up(folder: Path) -> Iterator[None]:
-    """One backup at a time in a folder of backups, which must be there. Raises as ``writing_job``."""
+    """One backup at a time in a folder of backups, which must exist. Raises as ``writing_job`` does."""
     with _held(folder / ".backup.lock", "another backup is being made in this folder"):
         yield
 

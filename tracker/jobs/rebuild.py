@@ -1,4 +1,4 @@
-"""The derived tables made again from the raw records."""
+"""Rebuilding the derived tables from the raw records."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from tracker.settings import Settings
 
 
 def rebuild(settings: Settings, console: Console) -> dict[str, Any]:
-    """Derive every derived table again from the raw records, in one transaction.
+    """Rebuild every derived table from the raw records, in one transaction.
 
     Returns the report that ``tracker rebuild --json`` prints: how many records, how many of them show another version
-    now, how many could not be read (their rows are gone until they can be).
+    now, how many could not be read (they have no rows until they can be).
     """
     with writing_job(settings.db_dir):
         connect.open_for_reading(settings.evidence_db, schema.migrations).close()
@@ -69,7 +69,7 @@ def _show_newer(
     readings: Sequence[ingest.Reading],
     when: str,
 ) -> int:
-    """Where another version is newer than the one that was shown, that is news, as if it came now; returns how many."""
+    """Report a version newer than the one shown as news, as if it had just come; returns how many there were."""
     shown = {versions.pmid: versions.shown for versions in batch}
     newer = [reading for reading in readings if reading.sha256 != shown[reading.pmid]]
     for reading in newer:
@@ -80,7 +80,7 @@ def _show_newer(
 
 
 def _parse_versions(job: tuple[list[records.Versions], str]) -> bytes:
-    """Runs in a worker: of all versions of each record the newest, turned into rows."""
+    """Runs in a worker: the newest version of each record, turned into rows."""
     batch, today = job
     parsed = Parsed([], [], [], [])
     for versions in batch:

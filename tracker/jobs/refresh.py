@@ -33,19 +33,19 @@ from tracker.query import Loss, QueryError, losses, parse
 from tracker.questions import Question
 from tracker.settings import Settings
 
-# What PubMed says was withdrawn; beside it ``[lr]`` is used, the day of NLM's last revision.
+# What PubMed says was withdrawn; it is combined with ``[lr]``, the date of NLM's last revision.
 WITHDRAWN = '"retracted publication"[pt] OR "expression of concern"[pt]'
-# PubMed dropped these words, or searched a quoted phrase word by word: whether that matters, the strategy says.
+# PubMed dropped these words, or searched a quoted phrase word by word; the strategy says whether that matters.
 DROPPED, BROKEN = ("PhraseNotFound", "PhraseIgnored"), ("QuotedPhraseNotFound",)
-# What PubMed may remark without having changed what was searched for.
+# Remarks that PubMed may make without having changed what was searched for.
 HARMLESS = "OutputMessage: No items found"
-# A search that suddenly finds less than half is believed when the next one finds as few.
+# A search that suddenly finds less than half is accepted only when the next one finds as few.
 PLAUSIBLE_DROP, SMALL = 0.5, 20
 SECONDS_A_BATCH = 3.0
 
 
 class Remedy(StrEnum):
-    """What makes an incomplete question complete, the most urgent first."""
+    """What would make an incomplete question complete, the most urgent first."""
 
     EDIT = "edit"
     RUN_AGAIN = "run again"
@@ -126,7 +126,7 @@ class Progress:
 
 @dataclass(slots=True)
 class Refresh:
-    """A refresh under way; ``report`` is what it comes to."""
+    """A refresh in progress; ``report`` is its result."""
 
     db: sqlite3.Connection
     pubmed: PubMed
@@ -181,8 +181,8 @@ def refresh(
     """Bring these questions up to date and return the report that ``tracker refresh --json`` prints.
 
     ``full`` fetches every stored record again; ``recheck_days`` replaces the interval of the question files.
-    Raises UsageError without an e-mail address, LockHeld where another job runs, and what opening the
-    database raises. A service that fails is no exception: the report says what is incomplete, and why.
+    Raises UsageError without an e-mail address, LockHeld if another job is running, and what opening the
+    database raises. A failing service raises nothing: the report says what is incomplete, and why.
     """
     if not settings.email:
         raise UsageError(
@@ -232,7 +232,7 @@ def _open(
 
 def _progress(db: sqlite3.Connection, question: Question) -> Progress:
     before = store.completeness(db, question.slug)
-    # Of what came in since, by a run that did not end well, nothing may make the rest look old.
+    # What an unsuccessful run has stored since must not make the rest look old.
     held = store.newest_created(db, before.complete_to) if before.complete_to else None
     return Progress(question, before, held)
 
@@ -256,7 +256,7 @@ def search_in_full(job: Refresh) -> None:
 
 
 def _problems(job: Refresh, progress: Progress, search: SearchResult) -> Iterable[Reason]:
-    """Why the answer must not be used; what PubMed merely remarked is kept for the report."""
+    """Why the answer must not be used; mere remarks by PubMed are kept for the report."""
     if search.reason:
         yield Reason(search.reason)
     phrases: dict[str, list[str]] = {}
@@ -285,7 +285,7 @@ def _problems(job: Refresh, progress: Progress, search: SearchResult) -> Iterabl
 
 
 def _lost_parts(question: Question, phrases: Mapping[str, Sequence[str]]) -> Iterable[Reason]:
-    """Why each part of the strategy that rests on words unknown to PubMed was not searched for as it stands."""
+    """For each part of the strategy with words unknown to PubMed: why it was not searched for as written."""
     if not phrases:
         return
     dropped, broken = ([p for kind in kinds for p in phrases.get(kind, ())] for kinds in (DROPPED, BROKEN))
@@ -309,7 +309,7 @@ def _lost_parts(question: Question, phrases: Mapping[str, Sequence[str]]) -> Ite
 
 
 def what_helps(report: Mapping[str, Any], folder: Path) -> str:
-    """What to do about an incomplete refresh: edit question files of ``folder``, or run it again."""
+    """What to do about an incomplete refresh: edit question files in ``folder``, or run it again."""
     remedies = {row["question"]: row["remedy"] for row in report["questions"]}
     if files := [str(folder / f"{slug}.yml") for slug, remedy in remedies.items() if remedy == Remedy.EDIT]:
         return f"Edit {', '.join(files)}, then run it again."
@@ -351,7 +351,7 @@ def compare(job: Refresh) -> None:
                 store.keep_strategy(job.db, progress.question, job.started)
                 with store.relabelling(job.db, progress.left):
                     store.leave(job.db, progress.slug, progress.left, job.started)
-                # Why they left is news too: they may have been changed, or deleted.
+                # Why they left is news, too: they may have been changed or deleted.
                 records.check_at_once(job.db, progress.left)
                 _enter(job, progress, records.stored(job.db, progress.entering))
         if progress.complete and progress.kept:
@@ -391,10 +391,10 @@ def _answer(search: SearchResult) -> dict[str, Any]:
 
 
 def _look_for_altered(job: Refresh, progress: Progress) -> None:
-    """One search for what changed in records that we have: withdrawn, or revised after any that we hold.
+    """Search once for changes in records that we hold: withdrawn, or revised later than any of our records.
 
-    It is a quick look (PubMed knows the day of revision of completed records only); what it cannot see, the
-    re-checks in rotation will.
+    It is a quick look (PubMed knows the revision date of completed records only); the re-checks in rotation find
+    what it misses.
     """
     wanted = WITHDRAWN
     if newest := store.newest_revision(job.db, progress.slug):
@@ -428,7 +428,7 @@ def _look_for_altered(job: Refresh, progress: Progress) -> None:
 
 
 def _enter(job: Refresh, progress: Progress, pmids: Collection[Pmid]) -> None:
-    """Let stored records into the question, each with its reason; inside the caller's transaction."""
+    """Add stored records to the question, each with its reason, inside the caller's transaction."""
     rows = job.db.execute(
         """
         select pmid, coalesce(created, entered, '') from articles
@@ -443,9 +443,9 @@ def _enter(job: Refresh, progress: Progress, pmids: Collection[Pmid]) -> None:
 
 
 def _reason(progress: Progress, created: str) -> str:
-    """Why a record enters: was it created in PubMed since we were last complete?
+    """Why a record enters: was it created in PubMed since the question was last complete?
 
-    Where PubMed's dates lag behind our clock, they count: what is newer than all that we held then is new.
+    If PubMed's dates lag behind our clock, PubMed's count: a record newer than all that we held then is new.
     """
     before = progress.before
     if before.complete_to is None:
@@ -455,7 +455,7 @@ def _reason(progress: Progress, created: str) -> str:
     return "newly indexed" if before.strategy == progress.question.strategy_hash else "strategy changed"
 
 
-# -- 3. fetch what entered and what is due, a batch a transaction ----------------------------------
+# -- 3. fetch what entered and what is due, one transaction per batch ------------------------------
 
 
 def fetch(job: Refresh) -> None:
@@ -485,7 +485,7 @@ def fetch(job: Refresh) -> None:
 
 
 def _wanted(job: Refresh) -> list[Pmid]:
-    """Newest first: what entered and is not stored (or was gone), what was altered, then what is due."""
+    """Records that entered and are not stored (or were gone), then altered ones, then those due; newest first."""
     slugs = [progress.slug for progress in job.questions]
     entering = {pmid for progress in job.questions for pmid in progress.entering}
     altered = {pmid for progress in job.questions for pmid in progress.altered}
@@ -529,7 +529,7 @@ def _store(job: Refresh, batch: FetchedBatch) -> None:
 
 
 def _note_undelivered(job: Refresh, pmids: Sequence[Pmid]) -> None:
-    """What a search lists and no fetch brings: missing at first, and once that is confirmed, a remark."""
+    """Records that a search lists but no fetch returns: missing at first; once confirmed, only a remark."""
     states = records.states(job.db, pmids)
     entering = {pmid for progress in job.questions for pmid in progress.entering}
     hoped_for = [pmid for pmid in pmids if pmid in entering and not states[pmid].gone]
@@ -569,7 +569,7 @@ def _count(job: Refresh, stored: ingest.Stored, pmids: set[Pmid]) -> None:
 
 
 def _blame(job: Refresh, pmids: Sequence[Pmid], reason: Reason) -> None:
-    """What could not be had leaves each question that it belongs to incomplete."""
+    """A record that could not be fetched leaves each of its questions incomplete."""
     if not pmids:
         return
     belongs = store.questions_of(job.db, pmids)
@@ -609,7 +609,7 @@ def _check_seeds(job: Refresh, progress: Progress) -> None:
 
 
 def _abandon(job: Refresh, error: BaseException) -> None:
-    """Something that we did not foresee: the run says so, and no watermark moves."""
+    """An unforeseen error: the run records it, and no watermark moves."""
     try:
         with connect.transaction(job.db) as db:
             for progress in job.questions:

@@ -15,7 +15,7 @@ from zlib import crc32
 
 from tracker.settings import Settings, load_settings
 
-# Within 9 pm to 5 am US Eastern time all year, and still so where this machine's clock changes by an hour.
+# Between 9 pm and 5 am US Eastern time all year, even if this machine's clock changes by an hour.
 HOUR_UTC = 5
 WATCH_AFTER = 6
 TEMPLATES = {
@@ -27,7 +27,7 @@ TEMPLATES = {
         "evidence-tracker-backup.timer",
     ),
 }
-# What may be set in a shell, where a scheduler's job would not see it.
+# Variables that may be set in a shell, where a scheduler's job would not see them.
 VARIABLES = {
     "email": "TRACKER_EMAIL",
     "api_key": "NCBI_API_KEY",
@@ -43,7 +43,7 @@ def recipe(settings: Settings, scheduler: str, backups: Path | None = None) -> d
 
 
 def remarks(settings: Settings, backups: Path | None = None) -> Iterator[str]:
-    """What is missing here for the recipe to work: sentences."""
+    """What the recipe needs and this machine lacks, in sentences."""
     bare = load_settings(environ={})
     if not settings.email:
         yield "TRACKER_EMAIL is not set, and no refresh runs without it. Add it to .env in this folder."
@@ -61,7 +61,7 @@ def _template(name: str) -> str:
 
 
 def _command(settings: Settings) -> tuple[str, ...]:
-    """``tracker`` by absolute paths, whatever the PATH and the folder."""
+    """The ``tracker`` command by absolute paths, independent of the PATH and the current folder."""
     db_dir, queries = str(settings.db_dir.absolute()), str(settings.queries.absolute())
     return (sys.executable, "-m", "tracker", "--db-dir", db_dir, "--queries", queries)
 
@@ -86,7 +86,7 @@ def _for_cron(settings: Settings, backups: Path | None) -> dict[str, object]:
 
 
 def _in_crontab(words: Iterable[str]) -> str:
-    """Words for the shell; cron itself takes a bare % for the end of the command."""
+    """Words quoted for the shell; cron itself takes a bare % as the end of the command."""
     return shlex.join(words).replace("%", r"\%")
 
 
@@ -102,7 +102,7 @@ def _for_systemd(settings: Settings, backups: Path | None) -> dict[str, str]:
         "tracker": " ".join(_in_command(word) for word in _command(settings)),
         "backups": f" {_in_command(folder)}" if backups else "",
         "db_dir": db_dir,
-        # Where it is not mounted it is the backup that has to say so, in plain words.
+        # If it is not mounted, the backup itself has to say so, in plain words.
         "writable": " ".join((db_dir, _in_unit(f"-{folder}"))) if backups else db_dir,
         "temporary": _in_unit(tempfile.gettempdir()),
     }
@@ -113,6 +113,6 @@ def _in_command(word: str) -> str:
 
 
 def _in_unit(word: str) -> str:
-    """One word of a line in a unit, where % begins a specifier."""
+    """One word of a line in a unit file, where % begins a specifier."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"' if set(escaped) & set(" \t\"';\\") else escaped

@@ -1,4 +1,4 @@
-"""The starter citations of db/starter/: something real to look at before PubMed was ever reached."""
+"""The starter citations of db/starter/: something real to look at before the first contact with PubMed."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from tracker.settings import Settings, find_default
 
 
 class Citation(NamedTuple):
-    """A citation as it is stored, and the slugs of the questions that it is a sample for."""
+    """A citation as it is stored, and the slugs of the questions for which it is a sample."""
 
     reading: ingest.Reading
     questions: frozenset[str]
 
 
 def load_starter(settings: Settings, questions: Sequence[Question], console: Console) -> int:
-    """Load the citations that are samples for these questions, but only into a database without any record.
+    """Load the citations that are samples for these questions, but only into a database without records.
 
-    Returns how many were loaded: 0 where there were records already. Raises LockHeld where another job runs,
-    UnusableInput where the file cannot be read, and what opening the database raises.
+    Returns how many were loaded: 0 if there were records already. Raises LockHeld if another job is running,
+    UnusableInput if the file cannot be read, and what opening the database raises.
     """
     with writing_job(settings.db_dir):
         db = connect.open_for_writing(settings.evidence_db, schema.migrations, "NORMAL")
@@ -68,7 +68,7 @@ def _load(db: sqlite3.Connection, questions: Sequence[Question]) -> int:
 
 
 def read_citations(path: Path) -> Iterator[Citation]:
-    """The citations of a CSV file, in its order. Raises UnusableInput where it is missing or a line is no citation."""
+    """The citations of a CSV file, in its order. Raises UnusableInput if it is missing or a line is not a citation."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = csv.DictReader(file)

@@ -1,4 +1,4 @@
-"""One command from nothing to a site: a refresh where PubMed can be had, then the pages, whatever came of it."""
+"""One command from nothing to a site: a refresh if PubMed can be reached, then the pages, whatever its outcome."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tracker.questions import Question
 from tracker.settings import EMAIL, Settings
 from tracker.site.server.serve import check_port, serve
 
-# A look whether PubMed answers must not keep anybody waiting; a refresh is more patient.
+# Checking whether PubMed answers must not keep anybody waiting; a refresh is more patient.
 QUICK = Backoff(tries=2, first=0.5, most=1.0)
 QUICK_SECONDS = 10.0
 DOTENV = Path(".env")
@@ -33,10 +33,10 @@ WHY_EMAIL = (
 def up(settings: Settings, questions: Sequence[Question], console: Console, *, host: str, port: int) -> None:
     """Refresh these questions if possible, then serve the site until it is stopped.
 
-    Without an e-mail address or without PubMed it says so, and serves what is stored; into a database that
-    holds nothing it loads the starter citations first.
+    Without an e-mail address or without PubMed it says so and serves what is stored; if the database is empty,
+    it loads the starter citations first.
 
-    Raises UsageError for a port that is taken (before anything else is done), KeyboardInterrupt where the
+    Raises UsageError for a port that is taken (before anything else is done), KeyboardInterrupt if the
     refresh is interrupted, and what opening the database raises.
     """
     check_port(host, port)
@@ -53,7 +53,7 @@ def up(settings: Settings, questions: Sequence[Question], console: Console, *, h
 
 
 def brought_up_to_date(settings: Settings, questions: Sequence[Question], console: Console) -> bool:
-    """Refresh if it can be done; False, and said why, where it could not, or not to its end."""
+    """Refresh if possible. If that fails or stays incomplete, say why and return False."""
     if lack := what_is_lacking(settings):
         console.say(f"No refresh: {lack}")
         return False
@@ -65,7 +65,7 @@ def brought_up_to_date(settings: Settings, questions: Sequence[Question], consol
 
 
 def what_is_lacking(settings: Settings) -> str | None:
-    """What a refresh would need and has not got; None where PubMed answers."""
+    """What a refresh needs and lacks; None if PubMed answers."""
     if not settings.email:
         return "no e-mail address is set, and NCBI asks for one. Add TRACKER_EMAIL=you@example.org to .env."
     impatient = replace(settings, timeout=min(settings.timeout, QUICK_SECONDS))
@@ -92,7 +92,7 @@ def _say_what_came(report: dict[str, Any], console: Console) -> None:
 
 
 def is_attended() -> bool:
-    """Whether somebody is there to answer."""
+    """Whether somebody is at the terminal to answer."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
@@ -119,7 +119,7 @@ def _answer() -> str:
 
 
 def keep_email(email: str) -> None:
-    """Add the address to .env; a new one is for its owner's eyes only, as a key may come to stand there."""
+    """Add the address to .env; a new file is readable by its owner only, as a key may be added later."""
     before = DOTENV.read_bytes() if DOTENV.exists() else b""
     line_break = "\n" if before and not before.endswith(b"\n") else ""
     descriptor = os.open(DOTENV, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -24,7 +24,7 @@ J = TypeVar("J")
 
 
 class Parsed(NamedTuple):
-    """What one batch comes to: readings with the questions that each matches, what could not be read, and the rest.
+    """The result of one batch: readings with the questions that each matches, unreadable records, and the rest.
 
     ``stray`` are lines of MEDLINE text that belong to no field.
     """
@@ -52,9 +52,9 @@ def batches(items: Iterable[T]) -> Iterator[list[T]]:
 
 
 class Workers:
-    """Other processes to parse in; none is started where one batch is all there is.
+    """Other processes to parse in; none is started if there is only one batch.
 
-    Meanwhile nobody collects garbage: rows hold no cycles, and looking for some takes a tenth of the time
+    Garbage collection is off meanwhile: rows hold no cycles, and looking for them takes a tenth of the time
     (measured).
     """
 
@@ -72,7 +72,7 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
 
     def parsed(self, work: Callable[[J], bytes], jobs: Iterable[J]) -> Iterator[tuple[J, Parsed]]:
-        """Each job with what ``work`` makes of it, in order; a few are under way at a time: memory stays flat."""
+        """Each job with its result from ``work``, in order; only a few run at a time, so memory use stays flat."""
         jobs = iter(jobs)
         first, second = next(jobs, None), next(jobs, None)
         if first is None:
@@ -97,7 +97,7 @@ class Workers:
 
 
 def _begin(about: Path) -> None:
-    """In a worker: the topic of the process that started it, and no collecting of garbage."""
+    """In a worker: take over the topic of the process that started it, and turn off garbage collection."""
     topic.use(about)
     gc.disable()
 
@@ -107,7 +107,7 @@ def _finished(job: J, result: Future[bytes]) -> tuple[J, Parsed]:
 
 
 def _start_method() -> BaseContext:
-    """Workers forked off a process that has read the code already, where the system has that: quickest."""
+    """Workers forked from a process that has loaded the code already, if the system supports that: the fastest way."""
     if "forkserver" not in get_all_start_methods():
         return get_context("spawn")
     context = get_context("forkserver")

@@ -1,1 +1,1 @@
-"""What both databases answer together: lists of articles, what a page shows of each, and what is new."""
+"""What is read from both databases together: lists of articles, what a page shows of each, and what is new."""

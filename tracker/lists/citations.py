@@ -1,4 +1,4 @@
-"""Citations out of evidence.db, in batches read by key: a list of any length at constant memory."""
+"""Citations from evidence.db, read by key in batches: a list of any length in constant memory."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def of_selection(
 ) -> Iterator[Citation]:
     """Every article of the list in its order, or only the first ``newest``.
 
-    Batches are read one by one: whoever needs all of it to be of one moment reads inside a transaction.
+    Batches are read one by one: a caller that needs one consistent state has to read inside a transaction.
     """
     left = newest
     for pmids in pmids_of(db, selection, BATCH):
@@ -53,11 +53,11 @@ def of_selection(
 def of_articles(
     db: sqlite3.Connection, pmids: Sequence[ArticleKey], slug: str | None = None
 ) -> Iterator[Citation]:
-    """These articles in this order, those that are stored; ``slug`` is the question in whose list they stand.
+    """Those of the articles that are stored, in this order; ``slug`` is the question whose list they are from.
 
-    Where annotations.db is attached, with what people say, as far as everybody may see it: for the question or, without
+    If annotations.db is attached, they include what people say and everybody may see: for the question or, without
     one, for every question.
-    All are held in memory at once: give a batch.
+    All are held in memory at once: pass a batch.
     """
     given = json.dumps(list(pmids))
     articles = {row["pmid"]: row for row in each_row(db, _ARTICLES, {"pmids": given, "slug": slug})}
@@ -77,7 +77,7 @@ def label_choices(
     Also those of directness to which people moved a record of the question, as far as ``viewer`` may see it.
     """
     slugs = [slug] if slug else [question for (question,) in db.execute("select slug from questions")]
-    # Question by question: only so does SQLite leap from one value to the next.
+    # Question by question: only then does SQLite skip from one value to the next.
     pairs = {
         (group, value)
         for each in slugs
@@ -147,7 +147,7 @@ _PARTS = {
             "authors",
             "authors",
             "last_name, fore_name, initials, suffix, collective_name, role",
-            # A name that NLM marked as wrong is nobody's.
+            # A name that NLM marked as wrong belongs to nobody.
             "and valid order by pmid, position",
         ),
         ("keywords", "keywords", "term", "order by pmid, position"),
@@ -159,7 +159,7 @@ _PARTS = {
         ),
         ("types", "publication_types", "name", "order by pmid, position"),
         ("registrations", "registrations", "bank, number", "order by pmid, position"),
-        # What a paper cites is no notice about it.
+        # What a paper cites is not a notice about it.
         (
             "notices",
             "notices",
@@ -211,7 +211,7 @@ select exists (select 1 from annotations.taggings) or exists (select 1 from anno
 def _by_people(
     db: sqlite3.Connection, pmids: Sequence[ArticleKey], slug: str | None
 ) -> dict[int, dict[str, Any]]:
-    """What people say of articles, as the fields of a citation."""
+    """What people say about articles, as the fields of a citation."""
     attached = any(row[1] == "annotations" for row in db.execute("pragma database_list"))
     if not attached or not db.execute(_SAID_ANYTHING).fetchone()[0]:
         return {}

@@ -1,4 +1,4 @@
-"""What a list shows of each article: what it is, how it stands, what was read from it, and what belongs with it."""
+"""What a list shows of each article: citation, status, labels read from it, and the records that belong with it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tracker.article import ArticleKey
 from tracker.evidence import facets, search
 from tracker.evidence.rows import read_rows
 
-# Enough to see that there are more; a registry number that hundreds share is no trial.
+# Enough to see that there are more; a registry number shared by hundreds is not a trial.
 MOST_REPORTS = 6
-# PubMed links a preprint and its article by these, from either side.
+# PubMed links a preprint and its article with these types, from either side.
 _PAIRING = "'UpdateIn', 'UpdateOf'"
 
 _ARTICLES = """
@@ -38,10 +38,10 @@ where pmid in (select value from json_each(:pmids)) and number <> ''
   and bank in ({", ".join(f"'{bank}'" for bank in facets.REGISTRIES)})
 order by pmid, number
 """
-# Of the same question where there is one: what a reader of the list would find beside it.
+# Only records of the same question, if there is one: those that a reader of the list would also find.
 _IN_LIST = """(:question is null or exists (
   select 1 from question_articles m where m.question = :question and m.pmid = a.pmid and m.matching))"""
-# What is named under another record bears its marks as well.
+# A record that is named under another one shows its own marks as well.
 _NAMED = (
     "a.pmid, a.title_html, a.published, a.retracted, a.withdrawn, a.expression_of_concern, a.corrected, a.is_notice, "
     "a.title_says, a.by_title"
@@ -75,8 +75,8 @@ def read_entries(
     """The articles in this order, each with ``labels`` (values by group), ``trials`` and its ``snippet``.
 
     ``trials`` are its registrations, each with the other ``reports`` of the trial in the same question;
-    ``preprint_of`` and ``preprints`` are the other side of a preprint and its article. With ``fold``, an article of
-    the list that stands under another one there is left out.
+    ``preprint_of`` and ``preprints`` link a preprint and its article. With ``fold``, an article that is shown under
+    another one of the list is left out.
     """
     given = {"pmids": json.dumps(list(pmids)), "question": question}
     rows = {row["pmid"]: row for row in read_rows(db, _ARTICLES, given)}
@@ -96,7 +96,7 @@ def read_entries(
     return list(_unfolded(articles)) if fold else articles
 
 
-# Around what a search matched; no text has them, as no record may hold control characters.
+# Placed around what a search matched; no text contains them, as no record may hold control characters.
 MARKS = ("\x02", "\x03")
 
 
@@ -132,7 +132,7 @@ def _add_preprints(db: sqlite3.Connection, articles: Sequence[dict[str, Any]], g
             row for row in of_article if row["preprint"] and not row["other_is_preprint"]
         ]
         article["preprints"] = [row for row in of_article if row["other_is_preprint"] and not row["preprint"]]
-    # PubMed may know of the pair on one side only.
+    # PubMed may record the pair on one side only.
     by_pmid = {article["pmid"]: article for article in articles}
     for article in articles:
         for row in article["preprint_of"]:
@@ -146,9 +146,9 @@ def _add_preprints(db: sqlite3.Connection, articles: Sequence[dict[str, Any]], g
 
 
 def _unfolded(articles: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    """Those that stand for themselves: a preprint stands under its article, a later report of a trial under the first.
+    """Articles with an entry of their own: a preprint goes under its article, a later trial report under the first.
 
-    Whoever is left out is named by one who is not: so an article that has its preprint under it stays.
+    Each article left out is named under one that is not: so an article that has its preprint under it stays.
     """
     shown = {article["pmid"] for article in articles}
     hosts = {article["pmid"]: {row["pmid"] for row in article["preprint_of"]} & shown for article in articles}
@@ -164,7 +164,7 @@ def _unfolded(articles: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
         named = {row["pmid"] for row in article["preprints"]}
         for trial in article["trials"]:
             others = [report for report in trial["reports"] if report["pmid"] not in named]
-            # What is left out on this page must be named on it.
+            # An article left out on this page must be named on it.
             trial["reports"] = [
                 report
                 for place, report in enumerate(others)

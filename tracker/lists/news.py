@@ -1,7 +1,7 @@
 """What is news: papers that entered a question, left it, were withdrawn or corrected, or changed, day by day.
 
-Everything is read newest first along an index, and no further than ``LOOKED`` rows: where that does not reach, the
-number says that there are more. Starter citations are never news.
+Everything is read newest first along an index, and no further than ``LOOKED`` rows: if there is more, the number
+says so. Starter citations are never news.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tracker.lists.selection import NARROW, Count
 
 News = Literal["new", "changed", "withdrawn", "left"]
 NEWS: tuple[News, ...] = ("new", "changed", "withdrawn", "left")
-# Why an article enters, the reasons that make it news first; what a first search finds is told by its number alone.
+# Why an article enters, reasons that make it news first; of a first search's finds only the number is shown.
 FIRST_SEARCH = "first search"
 REASONS = ("newly published", "newly indexed", "loaded from a file", "strategy changed", FIRST_SEARCH)
-# An edit of a strategy floods no feed.
+# An edit of a strategy must not flood feeds.
 FED = REASONS[:3]
 
 LOOKED, FEW = 1000, 1000
@@ -33,9 +33,9 @@ SHOWN, SHOWN_WITHDRAWN, SHOWN_CHANGED = 10, 50, 20
 FULL = 80
 SINCE, SINCE_CHANGED = 5, 100
 
-# What a notice changes in a record by itself, and says nothing more.
+# Fields that a notice itself changes in a record, and that add nothing.
 _OF_NOTICES = frozenset({"notices", "publication_types", "revised"})
-# Of these fields it matters which way they turned; their values are short.
+# For these fields the direction of the change matters; their values are short.
 _TURNING = f"{STANDING}, 'record', 'updated', 'commented', 'republished', 'is_notice'"
 _STANDING_FIELDS = frozenset({"retracted", "withdrawn", "expression_of_concern", "corrected"})
 
@@ -43,7 +43,7 @@ _STANDING_FIELDS = frozenset({"retracted", "withdrawn", "expression_of_concern",
 class Paper(NamedTuple):
     """An article as news names it.
 
-    ``questions`` are the slugs of all that it is or was in; ``labels`` say of what kind the publication is.
+    ``questions`` are the slugs of all questions that it is or was in; ``labels`` give the kind of publication.
     """
 
     pmid: ArticleKey
@@ -72,7 +72,7 @@ class Entered(NamedTuple):
 
     @property
     def more(self) -> bool:
-        """Whether there are others than the newest."""
+        """Whether there are more than the newest."""
         return sum(count.n for count in self.reasons.values()) > len(self.newest)
 
 
@@ -96,14 +96,14 @@ class Notice(NamedTuple):
 
 
 class Field(NamedTuple):
-    """A field that changed; ``turned`` is what a flag came to be, or ``record``: present or gone."""
+    """A field that changed; ``turned`` is the new value of a flag or of ``record`` (present or gone)."""
 
     name: str
     turned: str | None
 
 
 class Changed(NamedTuple):
-    """A record that changed in other fields than those of a Notice, and when we last noticed."""
+    """A record that changed in fields other than those of a Notice, and when we last noticed."""
 
     paper: Paper
     fields: Sequence[Field]
@@ -111,7 +111,7 @@ class Changed(NamedTuple):
 
 
 class Day(NamedTuple):
-    """What happened on a day (UTC); of what is long the first, beside how many there are."""
+    """What happened on a day (UTC); long lists hold only the first entries and the number of all."""
 
     day: str
     entered: Sequence[Entered]
@@ -123,7 +123,7 @@ class Day(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        # Where not all was looked at, nothing was found, but not nothing is there.
+        # If not all rows were read, finding nothing does not mean that there is nothing.
         numbers = (self.withdrawn_number, self.changed_number)
         return not (self.entered or self.left or any(number.n or not number.exact for number in numbers))
 
@@ -135,14 +135,14 @@ class Day(NamedTuple):
 
 
 class Days(NamedTuple):
-    """``earlier`` is the day before which to go on, None where nothing happened before."""
+    """``earlier`` is the day before which to continue, None if nothing happened earlier."""
 
     days: Sequence[Day]
     earlier: str | None
 
 
 class Warned(NamedTuple):
-    """An article that is retracted, withdrawn, under concern or corrected; ``noticed`` is None where it came so."""
+    """An article that is retracted, withdrawn, under concern or corrected; ``noticed`` is None if it always was."""
 
     pmid: ArticleKey
     title_html: str
@@ -158,8 +158,8 @@ class Warned(NamedTuple):
 class Since(NamedTuple):
     """What happened in a question after a moment.
 
-    ``entered`` says how many for each reason, of what is still there; ``standing`` are the first of those that were
-    noticed as retracted, under concern or corrected, ``standing_number`` is how many such notices there were.
+    ``entered`` counts the records still there by reason; ``standing`` are the first of those that were noticed as
+    retracted, under concern or corrected; ``standing_number`` is the number of such notices.
     """
 
     moment: str
@@ -176,7 +176,7 @@ class Since(NamedTuple):
 
 
 class _Span(NamedTuple):
-    """Between two moments, neither included; a day comes before all of its moments."""
+    """Between two moments, both excluded; a day sorts before all of its moments."""
 
     after: str
     before: str
@@ -200,9 +200,9 @@ def days(
     kind: News | None = None,
     size: int = 7,
 ) -> Days:
-    """The latest days before the given one (all, without) on which something of the kind happened in the question.
+    """The latest days, before the given one if any, on which something of the kind happened in the question.
 
-    There may be fewer than ``size``, and more to come, where much is to be shown of each, or much happened that was
+    There may be fewer than ``size`` with more to come if each day has much to show, or if much happened that was
     not asked for.
     """
     asked = titles(db, question)
@@ -221,7 +221,7 @@ def days(
 
 
 def since(db: sqlite3.Connection, slug: str, moment: str) -> Since:
-    """What happened in a question after a moment, or from a day on."""
+    """What happened in a question after a moment, or since a day."""
     span = _Span(moment, _EVER.before)
     entered, reasons = _entered(db, slug, span, matching=True)
     notices, number = _withdrawn(db, slug, span)
@@ -243,9 +243,9 @@ def since(db: sqlite3.Connection, slug: str, moment: str) -> Since:
 
 
 def standing(db: sqlite3.Connection, most: int = 5) -> list[Warned]:
-    """Articles of any question that were lately noticed as retracted, under concern or corrected, and still are.
+    """Articles of any question that were recently noticed as retracted, under concern or corrected, and still are.
 
-    Where those are fewer, more that are retracted or under concern, though it was never noticed that they became so.
+    If there are too few, others that are retracted or under concern are added, though no such change was noticed.
     """
     by_pmid: dict[ArticleKey, Warned] = {}
     for query in (_LATELY_NOTICED, _EVER_WITHDRAWN):
@@ -258,9 +258,9 @@ def standing(db: sqlite3.Connection, most: int = 5) -> list[Warned]:
 
 
 def feed(db: sqlite3.Connection, question: str | None = None, size: int = 50) -> list[ArticleKey]:
-    """The articles that entered lately or whose record changed, newest news first.
+    """The articles that entered recently or whose record changed, newest news first.
 
-    What a first search or an edit of a strategy brings is no news here.
+    Articles added by a first search or an edit of a strategy are not news here.
     """
     latest: dict[ArticleKey, str] = {}
     for slug in titles(db, question):
@@ -273,7 +273,7 @@ def feed(db: sqlite3.Connection, question: str | None = None, size: int = 50) ->
 
 
 def titles(db: sqlite3.Connection, question: str | None = None) -> dict[str, str]:
-    """Titles of all questions by slug, in their order, or of this one alone."""
+    """Titles of all questions by slug, in their order, or only of this one."""
     rows = db.execute("select slug, title from questions order by position, slug")
     return {slug: title for slug, title in rows if question in (None, slug)}
 
@@ -282,7 +282,7 @@ def titles(db: sqlite3.Connection, question: str | None = None) -> dict[str, str
 
 
 def _latest(db: sqlite3.Connection, before: str, slugs: Collection[str], kind: News | None) -> str | None:
-    """The last moment before which something of the kind may have happened: one step into each index."""
+    """The last moment before ``before`` at which something of the kind may have happened: one step in each index."""
     queries: list[tuple[str, str | None]] = []
     only = next(iter(slugs)) if len(slugs) == 1 else None
     if kind in (None, "new"):
@@ -345,7 +345,7 @@ select pmid, entered, reason, matching from question_articles
 where question = :question and entered > :after and entered < :before
 order by entered desc, pmid desc limit :most
 """
-# Step by step from one moment to the one before, whatever left at each.
+# Step by step from each moment to the one before, however many articles left at each.
 _MOMENTS_LEFT = """
 with recursive moments (moment) as (
   select max(left_at) from question_articles where left_at > :after and left_at < :before
@@ -364,7 +364,7 @@ where left_at = :moment and question = :question and reason <> :starter order by
 def _entered(
     db: sqlite3.Connection, slug: str, span: _Span, *, matching: bool = False
 ) -> tuple[list[ArticleKey], dict[str, Count]]:
-    """What entered and is news, by reason and then the newest first; and how many for each reason."""
+    """What entered and is news, by reason, newest first; and how many entered for each reason."""
     given = {"question": slug, **span._asdict(), "most": NARROW + 1}
     rows = db.execute(_ENTERED, given).fetchall()
     exact = len(rows) <= NARROW
@@ -383,7 +383,7 @@ def _moments_left(db: sqlite3.Connection, span: _Span) -> list[str]:
 
 
 def _left(db: sqlite3.Connection, slug: str, moments: Iterable[str]) -> list[ArticleKey]:
-    """What left the question at these moments, up to one more than is counted."""
+    """What left the question at these moments, at most one more than is counted."""
     pmids: list[ArticleKey] = []
     for moment in moments:
         most = NARROW + 1 - len(pmids)
@@ -401,7 +401,7 @@ def _capped(pmids: Collection[ArticleKey]) -> Count:
 
 # -- what changed ----------------------------------------------------------------------------------
 
-# What is wanted of a change, and what else it must be: of any record, and of those of a small question.
+# The columns wanted of changes and a further condition: for any record, and for those of a small question.
 _LOOKED_THROUGH = """
 select {columns} from changes c where c.noticed > :after and c.noticed < :before {condition}
 order by c.noticed desc, c.pmid desc, c.rowid desc limit :looked
@@ -418,7 +418,7 @@ where exists (
   where q.pmid = given.value and (:question is null or q.question = :question) and q.reason <> :starter)
 """
 _CHANGES = {
-    # Of most changes the index says all that is asked.
+    # For most changes the index has all columns that are asked for.
     "columns": f"""c.pmid, c.noticed, c.field,
       iif(c.field in ({_TURNING}), (select x.after from changes x where x.rowid = c.rowid), null)""",
     "condition": "",
@@ -459,9 +459,9 @@ where {_MATCHING}
 def _noticed(
     db: sqlite3.Connection, what: Mapping[str, str], question: str | None, span: _Span
 ) -> tuple[list[Any], bool]:
-    """Changes in records of the question (of any, without), the newest first; and whether that is all of them."""
+    """Changes in records of the question (or of any question), newest first; and whether that is all of them."""
     given = {"question": question, **span._asdict(), "looked": LOOKED + 1}
-    # Of a small question it is quicker to go by its own articles.
+    # For a small question it is faster to go through its own articles.
     query = _OF_FEW if question and _is_small(db, question) else _LOOKED_THROUGH
     rows = db.execute(query.format(**what), given).fetchall()
     pmids = json.dumps(list({pmid for pmid, *_ in rows}))
@@ -471,19 +471,19 @@ def _noticed(
 
 
 def _records(db: sqlite3.Connection, question: str | None, span: _Span) -> tuple[list[_Record], bool]:
-    """What was noticed in records of the question, the newest first; and whether that is all."""
+    """What was noticed in records of the question, newest first; and whether that is all."""
     rows, exact = _noticed(db, _CHANGES, question, span)
     records = [
-        # Within a record they came newest first as well.
+        # Within a record, fields came newest first as well.
         _Record(pmid, noticed, [Field(*field) for _, _, *field in group][::-1])
         for (pmid, noticed), group in groupby(rows, key=itemgetter(0, 1))
     ]
-    # Where not all was read, the last record may not be whole.
+    # If not all was read, the last record may be incomplete.
     return (records if exact else records[:-1]), exact
 
 
 def _changed(records: Iterable[_Record], exact: bool) -> tuple[list[_Record], Count]:
-    """One entry a record, without what its notices say already; and how many."""
+    """One entry per record, without what its notices already say; and the number of entries."""
     by_pmid: dict[ArticleKey, _Record] = {}
     for record in records:
         others = [field for field in record.fields if not _says_standing(field)]
@@ -502,7 +502,7 @@ def _says_standing(field: Field) -> bool:
 
 
 def _withdrawn(db: sqlite3.Connection, question: str | None, span: _Span) -> tuple[list[Any], Count]:
-    """(pmid, noticed, field, before, after) where papers were noticed as withdrawn or corrected; and how many."""
+    """(pmid, noticed, field, before, after) for papers noticed as withdrawn or corrected; and their number."""
     rows, exact = _noticed(db, _NOTICES, question, span)
     turned = [row for row in rows[:LOOKED] if row[-1] == "1"]
     return turned, Count(len(turned), exact)

@@ -48,7 +48,7 @@ LEADING, LEADING_APART = 5, 3
 # The designs that answer a question most directly, as rules/design.yml names them.
 REVIEWS = ("meta-analysis", "systematic review", "guideline")
 TRIALS = ("randomised controlled trial",)
-# Records of a question up to which every choice has its number.
+# Maximum number of records in a question for which every choice shows its number.
 COUNTED_AGAIN = 10_000
 
 _QUESTION = """
@@ -59,8 +59,8 @@ from questions
 
 
 class Numbers(NamedTuple):
-    """How many records match a question, and how many of them PubMed created since ``recent``, a day; ``starter`` says
-    whether they are starter citations."""
+    """How many records match a question, and how many of them PubMed created since the day ``recent``; ``starter``
+    says whether they are starter citations."""
 
     matching: int
     starter: bool
@@ -87,7 +87,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A question on the home page: its newest review and trial, or else what is ``newest`` of all."""
+    """A question on the home page: its newest review and trial, or else its ``newest`` articles of any kind."""
 
     question: Question
     by_year: Mapping[int, int]
@@ -98,7 +98,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """``standing`` is what was lately withdrawn or corrected."""
+    """``standing`` are the papers recently withdrawn or corrected."""
 
     cards: Sequence[Card]
     standing: Sequence[news.Warned]
@@ -122,9 +122,9 @@ class Screened(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BottomLine:
-    """What people concluded, with the papers that it rests on and how much that leads a list came since.
+    """What people concluded, the papers that it rests on, and how many reviews and trials have come since.
 
-    ``missing`` are those of the papers that are not stored, ``withdrawn`` those that were taken back or doubted.
+    ``missing`` are those of the papers that are not stored, ``withdrawn`` those withdrawn or under concern.
     """
 
     text: str
@@ -140,7 +140,7 @@ class BottomLine:
 
 @dataclass(frozen=True, slots=True)
 class Leading:
-    """The newest ``reviews`` or ``trials`` (its name); ``apart`` says of which exposure, where these are told apart."""
+    """The newest ``reviews`` or ``trials`` (its name); ``apart`` names the exposure if exposures are kept apart."""
 
     name: str
     apart: str | None
@@ -152,9 +152,9 @@ class Leading:
 class Labelled:
     """How many records have which label.
 
-    ``groups`` are the numbers of the whole question. The others are of the list, where it could be counted: ``choices``
+    ``groups`` has the numbers for the whole question. The others are for the list, if it could be counted: ``choices``
     are what it can be narrowed to, ``levels`` and ``designs`` its records by level of evidence and by design and year.
-    ``apart`` are groups whose values are never one total.
+    ``apart`` are groups whose values are never added up to one total.
     """
 
     groups: Tallies
@@ -167,7 +167,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class QuestionList:
-    """A question with a page of its list, and what is to be said of the whole."""
+    """A question with a page of its list, and what the page says about the whole list."""
 
     question: Question
     screened: Screened
@@ -181,7 +181,7 @@ class QuestionList:
 
 
 def home(db: sqlite3.Connection) -> Home:
-    """Every question with its numbers and its newest review and trial, and what was lately withdrawn or corrected."""
+    """Every question with its numbers and its newest review and trial, and what was recently withdrawn or corrected."""
     return Home([_card(db, question) for question in _questions(db)], news.standing(db), has_starter(db))
 
 
@@ -205,9 +205,9 @@ def question(
     looked: str | None = None,
     viewer: int | None = None,
 ) -> QuestionList | None:
-    """One question with a page of its list, and what is to be said of the whole; None where there is none.
+    """One question with a page of its list, and what the page says about the whole; None if there is no such question.
 
-    ``looked`` is the moment at which the reader looked last, ``viewer`` who they are where they are signed in.
+    ``looked`` is when the reader last looked, ``viewer`` who they are if they are signed in.
     """
     slug = selection.question
     question = slug and next(_questions(db, slug), None)
@@ -230,7 +230,7 @@ def question(
 
 
 def _questions(db: sqlite3.Connection, slug: str | None = None) -> Iterator[Question]:
-    """All questions in their order, or the one."""
+    """All questions in their order, or only the one given."""
     rows = read_rows(
         db, f"{_QUESTION} where :slug is null or slug = :slug order by position, slug", {"slug": slug}
     )
@@ -264,12 +264,12 @@ def _list_page(db: sqlite3.Connection, reader: Reader, after: Key) -> ListPage:
 
 
 def leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> Iterator[Leading]:
-    """Newest reviews and guidelines, then trials; where exposures were read, each exposure by itself.
+    """Newest reviews and guidelines, then trials; if exposures were read, each exposure by itself.
 
-    Those of which it is not known come last, and are not left out.
+    Articles of unknown exposure come last and are not left out.
     """
     exposures = [value for value, _ in _apart(whole, "exposure")] if "exposure" in whole else []
-    # Blocks by exposure are three times as many.
+    # With exposures there are three times as many blocks.
     size = LEADING_APART if exposures else LEADING
     for exposure in (*exposures, None):
         for name, designs in (("reviews", REVIEWS), ("trials", TRIALS)):
@@ -283,16 +283,16 @@ def leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> Iterator[Leadi
 
 
 def screened(db: sqlite3.Connection, slug: str) -> Screened:
-    """How many of the question's records as many people as it wants have decided on, and how many are judged relevant.
+    """How many of the question's records are fully decided, and how many of these are judged relevant.
 
-    What counts is the last stage at which they did; of what a blind review still hides, nothing does.
+    The last stage with an outcome counts; anything that a blind review still hides does not.
     """
     outcomes = [outcome for _, outcome in by_article.final_decisions(db, reviews(db)[slug])]
     return Screened(len(outcomes), sum(outcome.decision == "include" for outcome in outcomes))
 
 
 def tags_in_use(db: sqlite3.Connection, slug: str, viewer: int | None = None) -> list[str]:
-    """The tags that articles have for this question, or for any, as far as the viewer may know."""
+    """The tags that articles have for this question, or for none in particular, as far as the viewer may know."""
     rows = db.execute(
         f"""
         select distinct t.name from annotations.tags t
@@ -307,7 +307,7 @@ def tags_in_use(db: sqlite3.Connection, slug: str, viewer: int | None = None) ->
 
 
 def preprints_of_listed(db: sqlite3.Connection, slug: str, most: int = 1000) -> int:
-    """How many of the question's preprints, the latest ``most`` of them, have their article in its list."""
+    """How many of the question's latest ``most`` preprints have their article in its list."""
     preprints: int = db.execute(
         """
         select count(*) from (
@@ -324,17 +324,17 @@ def preprints_of_listed(db: sqlite3.Connection, slug: str, most: int = 1000) -> 
 
 
 def by_year(counts: Mapping[str, int]) -> dict[int, int]:
-    """Numbers by year as text as numbers by year; what has none is left out."""
+    """The same numbers with years as integers; those without a year are left out."""
     return {int(year): n for year, n in counts.items() if year}
 
 
 def _choices(
     db: sqlite3.Connection, selection: Selection, narrowed: Tallies, whole: Tallies
 ) -> dict[str, dict[str, int | None]]:
-    """What each group can be narrowed to, with how many records that leaves; None where it is not counted.
+    """The values of each group that the list can be narrowed to, with how many records remain; None if not counted.
 
-    Of a group that is chosen from, as if it were not, as another value would add to it: in a large question that
-    takes longer than a reader should wait.
+    A group with a chosen value is counted without that choice, as another value would add records; in a large
+    question that takes longer than a reader should wait.
     """
     choices: dict[str, dict[str, int | None]] = {
         group: {value: sum(years.values()) for value, years in values.items()}
@@ -380,7 +380,7 @@ def _bottom_line(db: sqlite3.Connection, slug: str) -> BottomLine | None:
 
 
 def never_summed() -> dict[str, tuple[str, ...]]:
-    """Label groups whose values are never one total, each with the values that come first: any topic's, and ours."""
+    """Label groups whose values are never added up, with the values that come first: for every topic, and for ours."""
     of_any = {group.name: group.never_summed for group in groups().values() if group.never_summed is not None}
     return of_any | dict(topic.current().never_summed)
 
@@ -398,7 +398,7 @@ def _apart(whole: Tallies, group: str) -> list[tuple[str, int]]:
 class ArticleRecord:
     """All that is stored about a record (see ``show``), with each author's affiliations beside the name.
 
-    ``entry`` is what a list shows of it, ``stored_here`` those of the records that its notices name.
+    ``entry`` is what a list shows of it; ``stored_here`` are the records named by its notices that are stored.
     """
 
     record: Row
@@ -432,7 +432,7 @@ def article(db: sqlite3.Connection, pmid: ArticleKey) -> ArticleRecord | None:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """A question, and how many of the records that a search found are in it: None where it was not counted."""
+    """A question, and how many of the records that a search found are in it: None if they were not counted."""
 
     slug: str
     title: str
@@ -443,8 +443,8 @@ class Within:
 class Hits:
     """What a search found.
 
-    ``named`` are the papers' own identifiers where the text is nothing else, ``elsewhere`` identifiers of papers that
-    are not stored, ``borrowed`` what only PubMed's search would understand.
+    ``named`` are the papers' identifiers if the text consists of nothing else, ``elsewhere`` identifiers of papers
+    that are not stored, ``borrowed`` syntax that only PubMed's search understands.
     """
 
     named: Sequence[Named]
@@ -455,7 +455,7 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """``hits`` is None where nothing was searched for."""
+    """``hits`` is None if nothing was searched for."""
 
     questions: Sequence[Within]
     starter: bool
@@ -463,7 +463,7 @@ class Found:
 
 
 def found(db: sqlite3.Connection, selection: Selection, after: Key = TOP) -> Found:
-    """A page of what a search over everything finds, and how much of it stands in which question."""
+    """A page of what a search over everything finds, and how many of the hits are in each question."""
     if not selection.text:
         return Found(_within(db, None), has_starter(db), None)
     reader = Reader(db, selection)
@@ -485,7 +485,7 @@ def _within(db: sqlite3.Connection, reader: Reader | None) -> list[Within]:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A question's latest search as it was run, where there was one, and its seed papers."""
+    """A question's latest search as it was run, if any, and its seed papers."""
 
     question: Question
     searches: Sequence[Row]
@@ -494,7 +494,7 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Methods:
-    """``runs`` are the latest ones of all."""
+    """``runs`` are the latest runs over all questions."""
 
     methods: Sequence[Method]
     runs: Sequence[Row]

@@ -1,11 +1,11 @@
-"""Lists of articles: which they hold, in what order and how many, read by key from any place.
+"""Lists of articles: which they hold, in what order and how many, read by key from any position.
 
-Whatever narrows a list to a thousand articles or fewer is found first, by one intersection in the full-text
-index (facets.py), and sorted; a longer list is walked along an index in its order. So no list costs more in a
-larger database.
+If something narrows a list to a thousand articles or fewer, these are found first, by one intersection in the
+full-text index (facets.py), and sorted; a longer list is read along an index in its order. So no list costs more in
+a larger database.
 
-Where people moved records to another directness than was read by machine, a list of one leaves out those that left it,
-and those that joined it, few as they are, are read by themselves and put in between.
+If people moved records to another directness than the machine read, a list of one directness leaves out those that
+left it; those that joined it, always few, are read separately and merged in.
 """
 
 from __future__ import annotations
@@ -24,24 +24,23 @@ from tracker.team import blind, decisions, placements
 from tracker.team.review import reviews
 
 Sort = Literal["published", "entered", "pmid"]
-# What a row is sorted by, and its PMID.
+# The value by which a row is sorted, and its PMID.
 Key = tuple[str, int]
 TOP: Key = ("~", 2**62)
 NARROW = 1000
 # So many that have a text are looked through sooner than a thousand are asked for it one by one (20 ms).
 RARE = 100_000
 FIRST_BATCH = 25
-# PubMed's oldest records are of 1781.
+# PubMed's oldest records are from 1781.
 FIRST_YEAR = 1780
 
 
 class Selection(NamedTuple):
-    """What a list shows: of a question or, without one, of all that is stored.
+    """What a list shows: articles of a question or, without one, of all that is stored.
 
-    ``labels`` are any of a group's values, in every group named; years of publication are both included;
+    For every group in ``labels``, an article must have one of its values; both years of publication are inclusive;
     ``created_since`` is a day on or after which PubMed created the record. ``tag`` and ``decision`` are what people
-    said, as annotations.db has them and ``viewer``, who looks, may see it; so is to what directness they moved
-    a record.
+    said, as annotations.db has it, as far as ``viewer`` may see it, including the directness they moved a record to.
     """
 
     question: str | None = None
@@ -62,18 +61,18 @@ class Selection(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Some articles of a list, and the key after which it goes on, where it does."""
+    """Some articles of a list, and the key after which it continues, if it does."""
 
     pmids: list[ArticleKey]
     next: Key | None
 
 
-# What the parameters of a query stand for, by their names.
+# The values of a query's parameters, by name.
 Values = dict[str, Any]
 
 
 class Count(NamedTuple):
-    """How many; where not ``exact``, at least that many."""
+    """How many; if not ``exact``, at least that many."""
 
     n: int
     exact: bool = True
@@ -85,7 +84,7 @@ def page(db: sqlite3.Connection, selection: Selection, after: Key = TOP, size: i
 
 
 def count(db: sqlite3.Connection, selection: Selection, most: int = NARROW) -> Count:
-    """How many articles the list holds; beyond ``most`` it is only counted where that costs nothing."""
+    """How many articles the list holds; beyond ``most`` they are only counted if that costs nothing."""
     return Reader(db, selection).count(most)
 
 
@@ -99,10 +98,11 @@ def newest_with(
     without: str | None = None,
     viewer: int | None = None,
 ) -> list[ArticleKey]:
-    """The articles of a question published last, of those that have any of the group's values.
+    """The latest published articles of a question that have any of the group's values.
 
-    And ``also`` that label of another group, or none of the group ``without``, as far as the latest of them show. Of a
-    directness, as people moved them and ``viewer`` may see it.
+    With ``also`` they must have that label of another group as well. With ``without`` they must have no label of that
+    group; then only the latest of each value are looked at. Directness is as people moved records, as far as ``viewer``
+    may see it.
 
     Each value is read from its own place in the index: a few rows, however many there are.
     """
@@ -157,7 +157,7 @@ exists (
 def neighbours(
     db: sqlite3.Connection, selection: Selection, pmid: ArticleKey
 ) -> tuple[ArticleKey | None, ArticleKey | None]:
-    """What stands before and after an article in the list; None at its ends, and where it is not in the list."""
+    """The articles before and after an article in the list; None at its ends, and if it is not in the list."""
     reader = Reader(db, selection)
     key = reader.key_of(pmid)
     if key is None:
@@ -167,7 +167,7 @@ def neighbours(
 
 
 def pmids(db: sqlite3.Connection, selection: Selection, batch: int) -> Iterator[list[ArticleKey]]:
-    """All of the list, batch by batch, at constant memory; the first ones are small, as somebody waits for them."""
+    """All of the list in batches, in constant memory; the first ones are small, as somebody is waiting for them."""
     reader = Reader(db, selection)
     after: Key = TOP
     size = min(FIRST_BATCH, batch)
@@ -177,11 +177,11 @@ def pmids(db: sqlite3.Connection, selection: Selection, batch: int) -> Iterator[
         size = min(2 * size, batch)
 
 
-# Numbers of articles by label group, value and year. The year is empty where there is none; only designs, and all
-# articles together, are told by year.
+# Numbers of articles by label group, value and year. The year is empty if there is none; only designs, and all
+# articles together, are counted by year.
 Tallies = dict[str, dict[str, dict[str, int]]]
 _BY_YEAR = f"('design', '{facets.EVERYTHING}')"
-# Each half is read in the order of the table: grouped as one, all would be sorted first.
+# Each half is read in the order of the table: grouped together, all rows would be sorted first.
 _WHOLE_TALLIES = f"""
 select label_group, value, year, n from question_counts where question = :slug and label_group in {_BY_YEAR}
 union all
@@ -199,7 +199,7 @@ group by 1, 2, 3
 
 
 def tallies_of(db: sqlite3.Connection, slug: str, group: str) -> dict[str, dict[str, int]]:
-    """Numbers of all of a question's articles by value of one group, and year; directness as it was read."""
+    """Numbers of all of a question's articles, by value of one group and by year; directness as it was read."""
     rows = db.execute(
         "select label_group, value, year, n from question_counts where question = :question and label_group = :group",
         {"question": slug, "group": group},
@@ -210,7 +210,7 @@ def tallies_of(db: sqlite3.Connection, slug: str, group: str) -> dict[str, dict[
 def tallies(db: sqlite3.Connection, selection: Selection) -> Tallies | None:
     """Numbers of articles of a question's list.
 
-    None where the list is neither the whole question nor short enough to be counted while a reader waits.
+    None if the list is neither the whole question nor short enough to be counted while a reader waits.
     """
     return Reader(db, selection).tallies()
 
@@ -258,8 +258,8 @@ def _tallied(rows: Iterable[tuple[str, str, str, int]]) -> Tallies:
 class Reader:
     """One list, ready to be read from any key, downwards or upwards.
 
-    Raises nothing for what a reader typed: a text without a word finds nothing. Without a text, ``among`` may be few
-    PMIDs that it lies within, and ``sort`` its order where that is not to be chosen by its length.
+    No text that a reader types raises an error: a text without words finds nothing. Without a text, ``among`` may be a
+    few PMIDs that the list lies within, and ``sort`` its order if that must not depend on its length.
     """
 
     def __init__(
@@ -274,7 +274,7 @@ class Reader:
         self.selection = selection
         self._among = among
         joining, self._leaving = _moved(db, selection)
-        #: The papers, where the text is nothing but identifiers.
+        #: The papers, if the text consists only of identifiers.
         self.named = identifiers.named(db, selection.text)
         self._words = search.expression(db, "" if self.named else selection.text, _words(db, selection))
         #: The numbers of the facets that are asked for, by group.
@@ -283,7 +283,7 @@ class Reader:
         if self._leaving:
             self._said.append(_ByPeople(False, json.dumps(list(self._leaving))))
         self._few = self._narrow()
-        #: What the list is really sorted by: a long list that a text was searched in has no order but the PMIDs'.
+        #: The actual sort order: a long list found by a text search can only be sorted by PMID.
         self.sort: Sort = sort or self._sort(is_narrow=self._few is not None)
         self._source, self._values = self._plan() if self._few is None else self._plan_within(self._few)
         #: Those of the list that people moved into it.
@@ -303,7 +303,7 @@ class Reader:
         return Count(min(n, most), n <= most)
 
     def counts_within(self, slugs: Iterable[str]) -> dict[str, Count] | None:
-        """How many articles of a list over everything stand in each of the questions; None of a long list, which would
+        """How many articles of a list over everything are in each of the questions; None for a long list, which would
         have to be intersected with each."""
         if self._told is None:
             return None
@@ -388,25 +388,25 @@ class Reader:
 
     @property
     def _told(self) -> list[int] | None:
-        """All of a short list in no order, where the words alone say what is in it."""
+        """All of a short list, unsorted, if the index's words alone decide what is in it."""
         is_told = self._joining is None and not _beyond_words(self.selection, self._said)[0]
         if self._few and self._few.by_words and is_told:
             return self._few.pmids
         return None
 
     def _pmids(self, limit: int) -> list[int]:
-        """What is enough to count by: nothing is read of each article where that is not needed."""
+        """PMIDs to count by: no article's row is read unless that is necessary."""
         return self._told[:limit] if self._told is not None else [pmid for _, pmid in self.rows(TOP, limit)]
 
     @property
     def _is_long(self) -> bool:
-        """Whether it is known to hold more than NARROW, as the words alone say what is in it."""
+        """Whether it is known to hold more than NARROW, because the index's words alone decide what is in it."""
         sifted = self.selection.sort == "published" and _is_counted(self.selection)
         return self._few is None and not (sifted or _beyond_words(self.selection, self._said)[0])
 
     @property
     def _column(self) -> str:
-        """SQL for what the list is sorted by before the PMID."""
+        """SQL for the value by which the list is sorted, before the PMID."""
         if self.sort == "pmid":
             return "''"
         return f"q.{self.sort}" if self.selection.question else f"coalesce(q.{self.sort}, '')"
@@ -418,7 +418,7 @@ class Reader:
         return "pmid" if self.selection.text and not is_narrow else asked
 
     def _narrow(self) -> _Narrow | None:
-        """A set that the list lies in, where one is small enough to be sorted."""
+        """A set that contains the list, if one is small enough to be sorted."""
         if self.named:
             return _Narrow(
                 sorted({pmid for identifier in self.named for pmid in identifier.pmids}),
@@ -437,7 +437,7 @@ class Reader:
     def _sets(self) -> Iterator[tuple[str, Values]]:
         chosen = self.selection
         if chosen.is_whole or (_is_counted(chosen) and chosen.sort == "published"):
-            # An index has it in its order.
+            # An index has the list in its order.
             return
         for by_people in self._said:
             if by_people.among:
@@ -454,7 +454,7 @@ class Reader:
             yield _BY_WORDS, {"words": self._words}
 
     def _plan_within(self, narrow: _Narrow) -> tuple[str, Values]:
-        """A from clause that gives ``q``, each of a small set that meets the conditions, and its values."""
+        """A from clause for ``q``, the articles of a small set that meet the conditions, and its values."""
         chosen = self.selection
         table = "question_articles" if chosen.question else "articles"
         conditions, values = (
@@ -471,7 +471,7 @@ class Reader:
         return f"from {source} where 1 {conditions}", given | values
 
     def _plan(self) -> tuple[str, Values]:
-        """A from clause that gives ``q`` along an index in the list's order, with its conditions, and its values."""
+        """A from clause for ``q`` along an index in the list's order, with its conditions, and its values."""
         chosen = self.selection
         if self.sort == "pmid":
             conditions, values = _beyond_words(chosen, self._said)
@@ -552,7 +552,7 @@ _BY_WORDS = "select rowid as pmid from articles_fts where articles_fts match :wo
 
 
 class _Narrow(NamedTuple):
-    """Few PMIDs; found ``by_words`` of the index, they meet every condition that it knows of."""
+    """A few PMIDs; if found ``by_words`` of the index, they meet every condition that the index covers."""
 
     pmids: list[int]
     by_words: bool
@@ -561,7 +561,7 @@ class _Narrow(NamedTuple):
 def _conditions(
     chosen: Selection, numbers: Mapping[str, Sequence[int]], by_people: Sequence[_ByPeople]
 ) -> tuple[str, Values]:
-    """What an article ``q`` of the list must meet, beside standing in the question."""
+    """The conditions that an article ``q`` of the list must meet, besides being in the question."""
     conditions, values = _beyond_words(chosen, by_people)
     for n, wanted in enumerate(numbers.values() if chosen.question else ()):
         conditions += f"""
@@ -579,7 +579,7 @@ def _conditions(
 
 
 def _beyond_words(chosen: Selection, by_people: Sequence[_ByPeople]) -> tuple[str, Values]:
-    """The conditions that the full-text index knows nothing of."""
+    """The conditions that the full-text index does not cover."""
     conditions: list[str] = []
     values: Values = {"question": chosen.question, "created_since": chosen.created_since}
     if chosen.created_since and chosen.question:
@@ -600,14 +600,14 @@ def _beyond_words(chosen: Selection, by_people: Sequence[_ByPeople]) -> tuple[st
 
 
 class _ByPeople(NamedTuple):
-    """What people said: of these PMIDs (JSON) or, where not ``among``, of all others."""
+    """The records that people's words select: these PMIDs (JSON) or, if not ``among``, all others."""
 
     among: bool
     pmids: str
 
 
 def _by_people(db: sqlite3.Connection, chosen: Selection) -> list[_ByPeople]:
-    """What the list's tag and decision come to for its viewer: people say it of few records."""
+    """The records that the list's tag and decision select for its viewer; people write about few records."""
     conditions = []
     if chosen.tag:
         rows = db.execute(
@@ -626,19 +626,19 @@ def _by_people(db: sqlite3.Connection, chosen: Selection) -> list[_ByPeople]:
 
 
 def _moved(db: sqlite3.Connection, chosen: Selection) -> tuple[set[int], set[int]]:
-    """What joins a list of a directness, and what leaves it, as people moved them."""
+    """The records that people moved into a list of a directness, and those that they moved out of it."""
     values = chosen.labels.get(placements.GROUP)
     if not chosen.question or not values:
         return set(), set()
     return placements.moved(db, chosen.question, chosen.viewer).of_any(values)
 
 
-# Of taggings ``g``, those for ``:question``, those for none in particular included; without a question all.
+# Taggings ``g`` for ``:question``, including those for none in particular; without a question, all taggings.
 TAGGED_FOR = "(g.question is null or g.question = coalesce(:question, g.question))"
 
 
 def _driver(db: sqlite3.Connection, chosen: Selection) -> tuple[str, str]:
-    """The facet that all of the list has and the fewest others: what is walked along."""
+    """The facet to read along: all articles of the list have it, and the fewest others."""
     single = [(group, values[0]) for group, values in chosen.labels.items() if len(values) == 1]
     return min(single, key=lambda facet: _of_facet(db, chosen, *facet), default=(facets.EVERYTHING, ""))
 
@@ -683,6 +683,6 @@ def _words(db: sqlite3.Connection, chosen: Selection) -> Iterator[list[str]]:
     if chosen.first_year is not None or chosen.last_year is not None:
         last = min(chosen.last_year or 9999, datetime.now(UTC).year + 2)
         years = [str(year) for year in range(max(chosen.first_year or 0, FIRST_YEAR), last + 1)]
-        # No year at all: a word that stands nowhere.
+        # No year at all: a word that occurs nowhere.
         numbers = facets.numbers(db, "", {facets.YEAR: years})[facets.YEAR]
         yield [facets.word(number) for number in numbers if number] or [facets.word(0)]

@@ -12,7 +12,7 @@ from tracker.team.review import reviews
 
 
 class Left(NamedTuple):
-    """``todo`` and ``todo_full`` are the records for the person to decide by title and abstract and by full text;
+    """``todo`` and ``todo_full`` are how many records the person has to decide by title and abstract and by full text;
     ``decided`` is how many they have decided on at either stage, ``conflicts`` how many wait for a lead."""
 
     question: str
@@ -25,7 +25,7 @@ class Left(NamedTuple):
 
 
 def left(db: sqlite3.Connection, person: int) -> list[Left]:
-    """Every question, in order, on a connection that sees both databases."""
+    """The work in every question, in order; the connection must see both databases."""
     titles = dict(db.execute("select slug, title from questions").fetchall())
     by_question = []
     for slug, review in reviews(db).items():

@@ -1,7 +1,7 @@
-"""Article numbers: where a paper stands in its volume, if it has no pages.
+"""Article numbers: where a paper is in its volume, if it has no pages.
 
 Journals without pages number their papers (eLife's e42692). NLM has that number as the first ELocationID of the type
-pii, which also holds what publishers number manuscripts by, so what is known to be such is no article number.
+pii, which also holds publishers' manuscript numbers, so known forms of those do not count as article numbers.
 """
 
 from __future__ import annotations

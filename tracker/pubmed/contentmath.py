@@ -1,4 +1,4 @@
-"""Content MathML, which says what a formula means -> presentation MathML, which browsers show.
+"""Content MathML, which gives a formula's meaning -> presentation MathML, which browsers show.
 
 Elements are those of https://www.w3.org/TR/MathML3/chapter4.html. An operator that is not in the table is written
 as a function of its arguments, any other element as a row of its parts.
@@ -84,7 +84,7 @@ def _infix(name: str, given: Sequence[Element], arguments: Sequence[Element]) ->
 
 
 def _grouped(given: Element, made: Element, rank: int) -> Element:
-    """In brackets, where its own sign binds no more tightly than the one beside it."""
+    """In brackets, if its own sign binds no more tightly than the one beside it."""
     if etree.QName(given).localname != "apply" or len(given) == 0:
         return made
     inner, _ = _BETWEEN.get(etree.QName(given[0]).localname, (len(_INFIX), ""))
@@ -92,7 +92,7 @@ def _grouped(given: Element, made: Element, rank: int) -> Element:
 
 
 def _number(element: Element) -> Element:
-    """A number; ``sep`` parts those that are made of two."""
+    """A number; ``sep`` separates the two parts of a compound one."""
     first, *rest = (text.strip() for text in (element.text or "", *(part.tail or "" for part in element)))
     type = element.get("type", "")
     if len(rest) != 1:
@@ -124,7 +124,7 @@ def _leaf(tag: str, text: str) -> Element:
 
 
 def _made(tag: str, parts: Iterable[Element], source: Element | None = None) -> Element:
-    """An element with these parts, and with the text of the one that it is made from."""
+    """An element with these parts, and with the text of the element that it replaces."""
     made = etree.Element(tag)
     made.text = source.text if source is not None else None
     for part in list(parts):

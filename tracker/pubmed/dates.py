@@ -14,7 +14,7 @@ from functools import lru_cache
 from tracker.article import PartialDate, Precision
 
 _YEAR = re.compile(r"(?<![0-9])(?:1[5-9]|2[01])[0-9]{2}(?![0-9])")
-# Words and numbers apart; an ordinal ("1st") is one word, so that it is never read as a day.
+# Words and numbers separately; an ordinal ("1st") is one word, so that it is never read as a day.
 _TOKEN = re.compile(r"[0-9]+(?:st|nd|rd|th)\b|[0-9]+|[a-z]+", re.IGNORECASE)
 # A two-part "2001-02" may be a range of years, so only three parts, or parts set apart by spaces, count.
 _NUMERIC = re.compile(
@@ -22,7 +22,7 @@ _NUMERIC = re.compile(
     re.IGNORECASE,
 )
 _SEASON = re.compile(r"\b(?:spring|summer|autumn|fall|winter|quart|trimest|semest|half)", re.IGNORECASE)
-# Written out, as calendar's names follow the locale.
+# Spelled out here, as calendar's names follow the locale.
 _MONTHS = (
     "january",
     "february",
@@ -44,8 +44,8 @@ def parse_date(raw: str) -> PartialDate | None:
     """A MedlineDate, a DP line or an ISO-like date, cut to the earliest part that is certain.
 
     ``"1998 Dec-1999 Jan"`` gives ``1998-12``, ``"2000 Oct 5-18"`` gives ``2000-10-05``,
-    ``"Spring 2004"`` gives ``2004`` with precision season. None where no year from 1500 to 2199
-    can be seen. Never raises.
+    ``"Spring 2004"`` gives ``2004`` with precision season. None if there is no
+    year from 1500 to 2199. Never raises.
     """
     numeric = _NUMERIC.match(raw.strip())
     if numeric and _YEAR.match(numeric[1]):
@@ -65,8 +65,8 @@ def partial_date(
     """The date that Year, Month, Day and Season elements make together.
 
     The month is a name (``Nov``, ``November``) or a number; ``raw`` is the parts joined by a space.
-    A month or day that the calendar does not have is dropped, with what depends on it. None where
-    the year is missing or is not one from 1500 to 2199. Never raises.
+    A month or day that the calendar does not have is dropped, with what depends on it. None if
+    the year is missing or is not from 1500 to 2199. Never raises.
     """
     raw = " ".join(part.strip() for part in (year, month, day, season) if part and part.strip())
     seen = _YEAR.search(year or "")
@@ -88,7 +88,7 @@ def _dated(year: str, month: str | None, day: str | None, raw: str) -> PartialDa
 
 
 def _month_number(text: str | None) -> int:
-    """1 to 12, or 0 for what is not a month; the first month of ``Nov-Dec``."""
+    """1 to 12, or 0 if it is not a month; the first month of ``Nov-Dec``."""
     tokens = _TOKEN.findall(text or "")
     if not tokens:
         return 0
@@ -116,5 +116,5 @@ def _days_before(tokens: list[str], index: int) -> list[str]:
 
 
 def _is_day(text: str) -> bool:
-    """One or two plain digits: isdigit alone would let ``²`` through."""
+    """Whether it is one or two plain digits; isdigit alone would accept ``²``."""
     return re.fullmatch(r"\s*[0-9]{1,2}\s*", text) is not None

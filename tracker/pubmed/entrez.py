@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class IllFormed(UnusableAnswer):
-    """A whole answer that is not well-formed XML, or not what that answer should hold."""
+    """A complete answer that is not well-formed XML, or does not hold what it should."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"PubMed's answer cannot be read: {reason}.", reason)
@@ -46,7 +46,7 @@ class Slice:
 
 @dataclass(frozen=True, slots=True)
 class SearchAnswer:
-    """One ESearch answer: how many records match, which it listed (in its order), what it noted."""
+    """One ESearch answer: how many records match, which it listed (in its order), its notes."""
 
     count: int
     pmids: tuple[Pmid, ...]
@@ -64,7 +64,7 @@ class SearchResult:
     """A strategy searched in full.
 
     ``translation``, ``errors`` and ``warnings`` are what NCBI made of the query (``"PhraseNotFound:
-    abcXYZ"``). ``reconciled`` says that as many distinct PMIDs came as NCBI counts, in the slices as
+    abcXYZ"``). ``reconciled`` says that as many distinct PMIDs came as NCBI counts, in the slices and
     in the whole; otherwise ``reason`` says what did not agree. ``requests`` counts every try.
     """
 
@@ -83,7 +83,7 @@ class SearchResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedBatch:
-    """What came of asking for some records; every PMID asked for is in just one of three places.
+    """The result of asking for some records; every PMID asked for is in exactly one of three places.
 
     ``returned`` came, in ``bodies``: whole, well-formed PubmedArticleSet documents that hold nothing
     else. ``refused`` could not be read even alone (PMID -> reason). ``missing`` were asked for twice
@@ -145,15 +145,15 @@ class PubMed:
 
     @property
     def requests(self) -> int:
-        """How many requests were sent so far, retries included."""
+        """How many requests have been sent so far, retries included."""
         return self._transport.requests
 
     # -- searching ----------------------------------------------------------------------------
 
     def search(self, strategy: str) -> SearchResult:
-        """Every PMID that the strategy (PubMed query syntax) matches: one request where it fits.
+        """Every PMID that the strategy (PubMed query syntax) matches: one request if it fits.
 
-        Past the limit the search is cut into slices by PMID. Where the numbers do not agree, all is
+        Past the limit the search is cut into slices by PMID. If the numbers do not agree, everything is
         asked once more, as records may have been added meanwhile.
         """
         started, before = time.monotonic(), self._transport.requests
@@ -175,9 +175,9 @@ class PubMed:
         )
 
     def _sweep(self, strategy: str, even_below_limit: bool = False) -> _Sweep:
-        """The whole search, and its slices where it does not fit in one answer.
+        """The whole search, and its slices if it does not fit in one answer.
 
-        ``even_below_limit`` also slices what should have fitted: the server may have a lower limit.
+        ``even_below_limit`` also slices what should have fitted, as the server may have a lower limit.
         """
         whole = self._ask_search(strategy)
         too_many = whole.count > self._limit
@@ -187,7 +187,7 @@ class PubMed:
         return _Sweep(whole, (Slice(1, MAX_PMID, whole.count),), frozenset(whole.pmids))
 
     def _sweep_in_slices(self, strategy: str, whole: SearchAnswer) -> _Sweep:
-        """Cut in two what does not fit, until all fits or far more was asked than that can take."""
+        """Halve what does not fit, until everything fits or far more was asked than that can take."""
         slices: list[Slice] = []
         pmids = set(whole.pmids)
         in_answer = len(whole.pmids) if len(whole.pmids) >= 10 else self._limit
@@ -212,7 +212,7 @@ class PubMed:
         except UnusableAnswer as error:
             if not _is_past_limit(error):
                 raise
-        # Some answer a set past the limit with an error; its count, and an id to cut by, are still to be had.
+        # Some servers answer a set past the limit with an error; its count, and an id to cut by, can still be had.
         return self._ask_search_for(query, 1)
 
     def _ask_search_for(self, query: str, most: int) -> SearchAnswer:
@@ -224,14 +224,14 @@ class PubMed:
     # -- fetching -----------------------------------------------------------------------------
 
     def fetch(self, pmids: Sequence[Pmid]) -> Iterator[FetchedBatch]:
-        """The records of these PMIDs, up to 200 a batch."""
+        """The records of these PMIDs, up to 200 per batch."""
         for start in range(0, len(pmids), BATCH):
             yield self.fetch_batch(pmids[start : start + BATCH])
 
     def fetch_batch(self, pmids: Sequence[Pmid]) -> FetchedBatch:
         """The records of up to 200 PMIDs; one that spoils the batch is found by halving and set aside.
 
-        Raises ServiceError where PubMed fails altogether, cannot serve more than 3 of the records, or
+        Raises ServiceError if PubMed fails altogether, cannot serve more than 3 of the records, or
         sends more than 20 that are unreadable; ValueError for more than 200 PMIDs.
         """
         asked = tuple(dict.fromkeys(pmids))
@@ -319,7 +319,7 @@ class _Catch:
         self.refused[pmid] = error.reason
         if not isinstance(error, IllFormed):
             self.failures.append(error)
-        # So many, or two with nothing else to show: it is the service, not the records.
+        # This many, or two and no good record: the service is at fault, not the records.
         if len(self.failures) > MOST_FAILURES:
             raise error
         if len(self.failures) > 1:
@@ -344,7 +344,7 @@ def _twice_if_ill_formed(ask: Callable[[], bytes], read: Callable[[bytes], T]) -
 
 
 def _cut(first: int, last: int, pmids: Sequence[Pmid]) -> int:
-    """Where the upper part of a range begins that holds more than one answer lists.
+    """Where to cut a range that holds more than one answer lists: the start of its upper part.
 
     PubMed lists the newest first, so most of what lies at the listed end was seen: with the cut a
     tenth short of its far end, one of the two parts nearly always fits.
@@ -380,7 +380,7 @@ def _parse(body: bytes) -> etree._Element:
 
 
 def read_search(body: bytes) -> SearchAnswer:
-    """An ESearch answer (XML). Raises IllFormed where it is not one."""
+    """An ESearch answer (XML). Raises IllFormed if it is not one."""
     root = _parse(body)
     try:
         return SearchAnswer(
@@ -399,7 +399,7 @@ def _notes(group: etree._Element | None) -> tuple[str, ...]:
 
 
 def read_state(body: bytes) -> DatabaseState:
-    """An EInfo answer for one database (XML). Raises IllFormed where it is not one."""
+    """An EInfo answer for one database (XML). Raises IllFormed if it is not one."""
     about = _parse(body).find("DbInfo")
     if about is None:
         raise IllFormed("no description of the database")
@@ -418,7 +418,7 @@ def _with_pmids(body: bytes) -> tuple[bytes, frozenset[Pmid]]:
 def read_pmids(body: bytes) -> frozenset[Pmid]:
     """The PMIDs of the records in an EFetch answer, which is read to its end.
 
-    Raises IllFormed where it is not well-formed, or a record has no PMID.
+    Raises IllFormed if it is not well-formed, or a record has no PMID.
     """
     pmids: set[Pmid] = set()
     try:

@@ -1,4 +1,4 @@
-"""Why a try gave nothing usable, in words for staff: a connection that failed, a status, a body that is no answer."""
+"""Why a try gave nothing usable, in words for staff: a failed connection, an error status, a body that is no answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WRONG_KEY = (
     "NCBI_API_KEY: NCBI does not accept this key. Copy it again from your NCBI account settings, or unset it."
 )
 
-# Complaints about the request itself, seen in real answers; whatever else is said may pass.
+# Complaints about the request itself, seen in real answers; any other complaint may be temporary.
 FINAL_WORDS = re.compile(
     r"empty term|empty id list|id list is empty|cannot be larger than|can only retrieve the first"
     r"|invalid uid|too many uids|invalid db|syntax",
@@ -66,7 +66,7 @@ class Answer(NamedTuple):
 
 
 def explain(error: Exception, timeout: float) -> Failure | UsageError:
-    """A failed connection in words for staff, never in the exception's own: those may hold a password."""
+    """A failed connection in words for staff, never in the exception's words, which may hold a password."""
     text = str(error)
     match error:
         case requests.exceptions.ProxyError() if "407" in text:
@@ -147,8 +147,8 @@ def retry_after(value: str | None) -> float | None:
 def judge_body(body: bytes, root: bytes) -> Failure | None:
     """What is wrong with the body of an HTTP 200, which with E-utilities is not yet success.
 
-    None where it is an XML document that closes with the expected root. Whether it is well-formed
-    is for its reader to say.
+    None if it is an XML document that closes with the expected root. Whether it is well-formed
+    is for its reader to judge.
     """
     text = body.strip()
     if not text:

@@ -1,7 +1,7 @@
 """Text with inline markup -> HTML that is safe because only we write it, and plain text made from that HTML.
 
-NLM's DTD allows b, i, u, sub, sup and MathML inside titles, abstracts and the like. Whatever else
-turns up is kept as its text alone; attributes are dropped but for a few of MathML's that carry meaning.
+NLM's DTD allows b, i, u, sub, sup and MathML inside titles, abstracts and the like. Of any other
+element only the text is kept; attributes are dropped except for a few of MathML's that carry meaning.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _INLINE = {tag: tag for tag in ("b", "i", "u", "sub", "sup", "em", "strong")} | 
 _MATH_ATTRIBUTES = frozenset(("display", "mathvariant", "open", "close", "separators", "stretchy", "accent"))
 _SPACES = re.compile(r"[ \t\r\n]{2,}|[\t\n]")
 _NEEDLESS = re.compile(r"^ +| +$| +(?=[ \n])|(?<=\n) +")
-# What our HTML is made of. A formula is one piece: a mark inside would end it for a browser.
+# What our HTML is made of. A formula is one piece: to a browser, a mark inside would end it.
 _PIECE = re.compile(
     r"(?P<formula><math[ >].*?</math>)|<(?P<end>/?)(?P<tag>[a-z]+)[^>]*>|(?P<entity>&(?:amp|lt|gt|quot|#x27);)|[^<&]+"
 )
@@ -47,7 +47,7 @@ def plain(element: etree._Element) -> str:
 
 
 def text_of(element: etree._Element) -> Text:
-    """The element's content, without its own tag, both ways."""
+    """The element's content, without its own tag, as HTML and as plain text."""
     if len(element) == 0:
         words = clean(element.text or "")
         return Text(words, escape(words, quote=False))
@@ -77,7 +77,7 @@ def _write(element: etree._Element, out: list[str], in_formula: bool = False) ->
 
 
 def _tags(element: etree._Element, in_formula: bool) -> tuple[str, str, bool]:
-    """The tags around an element's content, and whether it stands in a formula."""
+    """The tags around an element's content, and whether it is in a formula."""
     name = etree.QName(element).localname
     if in_formula:
         # What is unknown stays one part: the elements around it count theirs.
@@ -100,17 +100,17 @@ def _tags(element: etree._Element, in_formula: bool) -> tuple[str, str, bool]:
 
 
 class Plain(NamedTuple):
-    """Plain text, and of each of its characters where in the HTML stands what it was made from."""
+    """Plain text, and for each of its characters the place in the HTML that it was made from."""
 
     text: str
     places: Sequence[int]
 
 
 def plain_of(html: str) -> Plain:
-    """The plain text of HTML of ours (of a title, a section, or a whole abstract in paragraphs).
+    """The plain text of our own HTML (of a title, a section, or a whole abstract in paragraphs).
 
-    What is raised or lowered is as ``superscript`` writes it, a formula as ``mathml`` does, and all characters
-    of a formula have its own place. Paragraphs are lines.
+    Raised and lowered text is as ``superscript`` writes it, formulas are as ``mathml`` writes them, and all characters
+    of a formula have the formula's place. Paragraphs are lines.
     """
     if "<" not in html and "&" not in html:
         return Plain(html, range(len(html)))
@@ -146,7 +146,7 @@ class _Run:
         self.places += places
 
     def take(self, other: _Run, level: Level) -> None:
-        """Add what is raised or lowered; spaces around it are not."""
+        """Add raised or lowered text, but leave the spaces around it level."""
         text = other.text.strip(" ")
         start = other.text.find(text)
         end = start + len(text)
@@ -159,7 +159,7 @@ class _Run:
         self.add(other.text[end:], other.places[end:])
 
     def folded(self) -> Plain:
-        """With single spaces, and none at the ends of lines."""
+        """The text with single spaces, and none at the ends of lines."""
         dropped = {place for match in _NEEDLESS.finditer(self.text) for place in range(*match.span())}
         if not dropped:
             return Plain(self.text, self.places)
@@ -173,7 +173,7 @@ class _Run:
 def marked(html: str, spans: Iterable[tuple[int, int]]) -> str:
     """The HTML with ``<mark>`` around what these spans of its plain text (first character, one beyond) came from.
 
-    No mark holds a tag, an entity or formula is marked whole, and without the marks it is the same HTML.
+    No mark holds a tag, entities and formulas are marked whole, and without the marks the HTML is unchanged.
     """
     places = plain_of(html).places
     chosen = {place for start, end in spans for place in places[start:end]}

@@ -1,7 +1,7 @@
 """A formula in MathML -> one line of plain text, in the order in which it is read.
 
 ``17+29i``, ``(a+b)²``, ``(x+1)/(2y)``, ``√x``, ``³He``: raised and lowered signs as ``superscript`` writes them,
-brackets where the formula groups by its looks alone. The elements are those of MathML Core
+brackets where the formula groups only by layout. The elements are those of MathML Core
 (https://www.w3.org/TR/mathml-core/), ``mfenced`` and ``mmultiscripts`` as MathML 3 has them.
 """
 
@@ -31,7 +31,7 @@ _ACCENTS = {"¯": "\u0304", "‾": "\u0304", "^": "\u0302", "ˆ": "\u0302", "~":
     "¨": "\u0308",
     "→": "\u20d7",
 }
-# Something between signs that bind more loosely than a power or a fraction.
+# The middle of a text, and signs in it that bind more loosely than a power or a fraction.
 _BETWEEN = re.compile(r"[^\W_](.*)[^\W_]")
 _SIGN = re.compile(r"[-+\u2212±×·∗*/=<>≤≥≈~,\s]")
 _SIGNED = re.compile(r"[-+\u2212±].")
@@ -43,7 +43,7 @@ Part = Callable[[etree._Element, Sequence[str]], str]
 
 
 def plain(formula: str) -> str:
-    """The text of a ``<math>`` element of ours. Whatever its parts are, nothing that shows is left out."""
+    """The text of one of our ``<math>`` elements. Whatever its parts are, nothing visible is left out."""
     root = etree.fromstring(formula, _PARSER)
     made: dict[etree._Element, str] = {}
     for _, element in etree.iterwalk(root, events=("end",)):
@@ -66,7 +66,7 @@ def _row(element: etree._Element, parts: Sequence[str]) -> str:
 
 
 def _joined(parts: Sequence[str]) -> str:
-    """Side by side; with a space where a fraction or a word would run into what stands beside it."""
+    """The parts joined, with a space where a fraction or a word would run into its neighbour."""
     pairs = pairwise(["", *parts])
     return "".join(f" {part}" if before and _runs_in(before, part) else part for before, part in pairs)
 
@@ -78,7 +78,7 @@ def _runs_in(left: str, right: str) -> bool:
 
 
 def _grouped(text: str) -> str:
-    """In brackets, where what follows would else hold for its last part only."""
+    """In brackets, if what follows would otherwise apply only to its last part."""
     between = _BETWEEN.search(text)
     is_compound = (between and _SIGN.search(between[1])) or _SIGNED.match(text)
     return f"({text})" if is_compound and not _enclosed(text) else text
@@ -133,7 +133,7 @@ def _fenced(element: etree._Element, parts: Sequence[str]) -> str:
 
 
 def _multiscripts(element: etree._Element, parts: Sequence[str]) -> str:
-    """The base, then pairs of lower and upper signs; those after ``mprescripts`` stand before the base."""
+    """The base, then pairs of lower and upper signs; those after ``mprescripts`` come before the base."""
     tags = [child.tag for child in element]
     middle = tags.index("mprescripts") if "mprescripts" in tags else len(tags)
     before, after = parts[middle + 1 :], parts[1:middle]

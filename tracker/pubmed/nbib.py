@@ -4,8 +4,8 @@ Tags are those of https://www.nlm.nih.gov/bsd/mms/medlineelements.html and of Pu
 (https://pubmed.ncbi.nlm.nih.gov/help/#pubmed-format).
 
 Bio.Medline sorts the lines by tag. What it cannot do is done here before and beside it: it splits folded
-lines of all but a few tags into several values, ends a record at an empty line, runs repeated ISSNs, location
-ids and subsets together, and, keeping no order between tags, cannot tell whose affiliation or ORCID is whose.
+lines of all but a few tags into several values, ends a record at an empty line, joins repeated ISSNs, location
+ids and subsets, and, keeping no order between tags, cannot tell whose affiliation or ORCID is whose.
 
 The format itself says less than PubMed's XML: no UIs, no markup, no labels of abstract sections, no
 reference list, no version.
@@ -99,7 +99,7 @@ _KNOWN = _READ | frozenset(_OTHER_NAMES)
 _OTHER_ABSTRACT = re.compile(r"(AAMC|AIDS|KIE|PIP|NASA|Publisher|plain-language-summary):\s*(.*)", re.S)
 # NLM's word for a paragraph that has no heading.
 _UNLABELLED = re.compile(r"(?:^|(?<=[.?!)] ))UNLABELLED: ")
-# What XML cannot hold, so that no export could either.
+# What XML cannot hold, and so no export can either.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _LINE = re.compile(r"([A-Za-z][A-Za-z0-9]{0,3})[ \t]{0,3}(-)(.*)", re.S)
 _LINE_END = re.compile(rb"\r*\n|\r")
@@ -130,14 +130,14 @@ class _Line(NamedTuple):
 
 
 def split(stream: BinaryIO, name: str = "the file") -> Iterator[bytes]:
-    """The text of every record as UTF-8 with plain line ends, in order and at constant memory.
+    """The text of every record as UTF-8 with plain line ends, in order and in constant memory.
 
-    A record begins with its ``PMID-`` line, or, where it has none (as ERIC's), with the first field after an empty
-    line: such records are given out too, so that they are named and never taken for a part of the one before.
+    A record begins with its ``PMID-`` line, or, if it has none (like ERIC's), with the first field after an empty
+    line: such records are yielded too, so that they are named and never taken for part of the one before.
     Lines before the first field go with the first record. ``name`` is what messages call the stream. The format has
     no end mark: a file cut off between two lines cannot be told from a whole one.
 
-    Raises UnusableInput where no record has a PMID, or one is larger than 16 MB.
+    Raises UnusableInput if no record has a PMID, or one is larger than 16 MB.
     """
     lines = _lines(stream, name)
     first = list(islice(lines, _LOOKED_AT))
@@ -169,23 +169,23 @@ def split(stream: BinaryIO, name: str = "the file") -> Iterator[bytes]:
 
 
 def begins_a_record(line: str) -> bool:
-    """Whether a file of this format could begin so; RIS, which looks the same, begins with TY."""
+    """Whether a file of this format could begin like this; RIS, which looks the same, begins with TY."""
     field = _field(line)
     return field is not None and field.tag in _KNOWN
 
 
 def _double_spaced(lines: list[str]) -> bool:
-    """Whether empty lines stand between the fields of a record, as some programs save them."""
+    """Whether there are empty lines between the fields of a record, as some programs save them."""
     after = [before for before, line in pairwise(lines) if (field := _field(line)) and field.tag != "PMID"]
     return len(after) > 2 and sum(not line.strip() for line in after) > len(after) / 2
 
 
 def _lines(stream: BinaryIO, name: str) -> Iterator[str]:
-    """The lines, whatever they end with, without byte order marks, which stand inside where files were joined."""
+    """The lines, whatever their line ends, without byte order marks, which occur inside files that were joined."""
     rest = b""
     for chunk in utf8(stream, name):
         whole = rest + chunk
-        # What a carriage return means, the next byte says.
+        # The next byte tells what a carriage return means.
         text = whole.rstrip(b"\r")
         *lines, rest = _LINE_END.split(text)
         rest += whole[len(text) :]
@@ -213,10 +213,10 @@ def parse_record(body: bytes) -> Article:
     """The Article that one record's text says.
 
     ``body`` is the text of one record, as ``split`` gives it, in UTF-8 or in Windows' character set. Fields that the
-    format does not have stay empty; tags that we don't know are kept in ``other_fields`` under their own name. Control
-    characters are left out, and so is what ``stray_lines`` gives.
+    format does not have stay empty; unknown tags are kept in ``other_fields`` under their own name. Control
+    characters are left out, and so is what ``stray_lines`` returns.
 
-    Raises RecordError where it is text in neither, or where there is not exactly one PMID.
+    Raises RecordError if it is text in neither, or if there is not exactly one PMID.
     """
     try:
         return _article(_unfold(_text_of(body))[0])
@@ -230,11 +230,11 @@ def stray_lines(body: bytes) -> tuple[str, ...]:
 
 
 def _text_of(body: bytes) -> str:
-    """Control characters are left out. Raises RecordError where it is neither UTF-8 nor what Windows wrote before."""
+    """The text without control characters. Raises RecordError if it is neither UTF-8 nor in Windows' character set."""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        # With some UTF-8 in it, it is UTF-8 that was damaged.
+        # With some UTF-8 in it, it is damaged UTF-8.
         if _UTF8_CHARACTER.search(body):
             raise RecordError(f"not UTF-8 text: {error}") from None
         try:
@@ -261,7 +261,7 @@ def _unfold(text: str) -> tuple[list[_Line], list[str]]:
 
 
 def _field(line: str) -> _Line | None:
-    """The field that the line begins: the hyphen stands fifth, or the tag is one that we know and a space follows."""
+    """The field that the line begins: the fifth character is a hyphen, or the tag is known and followed by a space."""
     match = _LINE.match(line)
     if not match:
         return None
@@ -272,7 +272,7 @@ def _field(line: str) -> _Line | None:
 
 
 class _Fields:
-    """The lines by tag, as Bio.Medline sorts them, and all values of those tags that it runs together."""
+    """The lines by tag, as Bio.Medline sorts them, and all values of the tags whose values it joins."""
 
     def __init__(self, lines: list[_Line]) -> None:
         self.lines = lines
@@ -355,7 +355,7 @@ def _dates(fields: _Fields) -> _Facts:
 
 
 def _standing(fields: _Fields) -> _Facts:
-    """How far the record is, and how the paper came out."""
+    """The record's stage of processing, and how the paper was published."""
     return {
         "status": fields.value("STAT"),
         "owner": fields.value("OWN"),
@@ -412,7 +412,7 @@ def _history(fields: _Fields) -> tuple[HistoryDate, ...]:
     named = (("entrez", "CRDT"), ("pubmed", "EDAT"), ("medline", "MHDA"), ("pmc-release", "PMCR"))
     dates += [(name, fields.value(tag) or "") for name, tag in named]
     dated = ((name, _iso(raw)) for name, raw in dates)
-    # Once each: PHST may hold the day of release too.
+    # Only once each, as PHST may hold the day of release too.
     return tuple(dict.fromkeys(HistoryDate(name, date) for name, date in dated if date))
 
 
@@ -451,7 +451,7 @@ def _book(fields: _Fields) -> Book | None:
     )
 
 
-# -- people: a name opens a person, and what follows is that person's ------------------------------
+# -- people: a name begins a person, and what follows belongs to that person ------------------------------
 
 
 def _authors(lines: list[_Line]) -> Iterator[Author]:
@@ -481,12 +481,12 @@ def _people(
 
 
 def _is_et_al(name: str) -> bool:
-    """What stands at the end of a list that is not complete."""
+    """Whether it is what ends an incomplete list of names."""
     return name.casefold().rstrip(".") == "et al"
 
 
 def _goes_on(person: list[_Line], line: _Line, full: str, short: str) -> bool:
-    """The short name comes right after the full one, and is the same person's."""
+    """Whether a short name directly follows the full one and belongs to the same person."""
     return len(person) == 1 and person[0].tag == full and line.tag == short
 
 
@@ -538,7 +538,7 @@ def _orcid(identifier: Identifier) -> str | None:
     return "-".join(match.groups()).upper() if match else None
 
 
-# -- the other fields that stand in a row ----------------------------------------------------------
+# -- the other fields whose order matters ----------------------------------------------------------
 
 
 def _other_abstracts(lines: list[_Line]) -> Iterator[OtherAbstract]:

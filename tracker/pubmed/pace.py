@@ -1,4 +1,4 @@
-"""The pace at which this user asks a service, whatever number of processes ask."""
+"""The pace at which this user asks a service, however many processes ask."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LONGEST_QUEUE = 10.0
 class Pace:
     """Turns for requests to one host, shared by all processes of one user through a small file.
 
-    ``per_second`` is the limit; turns lie a tenth further apart than it asks, so that requests that
+    ``per_second`` is the limit; turns are a tenth further apart than it requires, so that requests that
     are delayed unevenly on their way still do not crowd into one second.
     """
 
@@ -33,15 +33,15 @@ class Pace:
         self._interval = MARGIN / per_second
 
     def wait(self) -> None:
-        """Return when it is our turn. Raises ServiceError where the pace file cannot be had.
+        """Return when it is our turn. Raises ServiceError if the pace file cannot be used.
 
-        The lock is held while we wait, and the mark made when the wait is over: on a busy machine a turn
-        that was kept late must not let the next one follow too soon.
+        The lock is held while we wait, and the mark is made when the wait is over: on a busy machine a late
+        turn must not let the next one follow too soon.
         """
         try:
             with self._lock:
                 wait = self._last_turn() + self._interval - time.monotonic()
-                # Nobody waits this long: the mark is of before a restart, when the clock read more.
+                # Nobody waits this long: the mark is from before a restart, when the clock was further on.
                 if 0 < wait <= LONGEST_QUEUE:
                     time.sleep(wait)
                 self.file.write_text(repr(time.monotonic()))
@@ -61,7 +61,7 @@ class Pace:
 def private_folder() -> Path:
     """A folder for this user alone in the temporary directory, made if need be.
 
-    Raises UsageError where it cannot be made, or where what is there is not ours alone: anybody may
+    Raises UsageError if it cannot be made, or if what is there is not only ours: anybody may
     write to the temporary directory, and a planted link would lead our writes elsewhere.
     """
     owner = os.getuid() if hasattr(os, "getuid") else None

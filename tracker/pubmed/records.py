@@ -1,4 +1,4 @@
-"""A stream of PubMed XML -> the bytes of one record at a time, at constant memory.
+"""A stream of PubMed XML -> the bytes of one record at a time, in constant memory.
 
 Records are cut out as NLM wrote them: these bytes are what is stored, and each is parsed alone, so
 that one bad record spoils no other and entities declared elsewhere can never be expanded.
@@ -47,7 +47,7 @@ _WIDE = (
 class RawRecord(NamedTuple):
     """One record as it came. ``deleted`` lists PMIDs that a DeleteCitation withdraws (then the rest is empty).
 
-    ``versions`` are those of these PMIDs up to which each is deleted: a later one stays.
+    ``versions`` gives the version up to which each of these PMIDs is deleted: a later one stays.
     """
 
     body: bytes
@@ -63,9 +63,9 @@ class RawRecord(NamedTuple):
 
 @contextmanager
 def open_file(path: Path) -> Iterator[BinaryIO]:
-    """The file's bytes, unpacked where it is gzip (told by its first bytes, not by its name).
+    """The file's bytes, unpacked if it is gzip (recognised by its first bytes, not by its name).
 
-    Raises UnusableInput where it is missing, not a file, empty, not readable, or breaks off inside the gzip.
+    Raises UnusableInput if it is missing, not a file, empty, not readable, or breaks off inside the gzip.
     """
     try:
         with open_regular(path) as file:
@@ -95,10 +95,10 @@ def open_file(path: Path) -> Iterator[BinaryIO]:
 def split(stream: BinaryIO, name: str = "the answer") -> Iterator[RawRecord]:
     """Every PubmedArticle, PubmedBookArticle and DeleteCitation of a PubmedArticleSet, or of several, in order.
 
-    A record that stands by itself, as the root of a file, is one too. ``name`` is what messages call the stream. Memory
+    A single record that is the root of a file counts too. ``name`` is what messages call the stream. Memory
     is bounded by the largest record.
 
-    Raises UnusableInput where it is not PubMed XML, declares entities, holds a record over 32 MB, has
+    Raises UnusableInput if it is not PubMed XML, declares entities, holds a record over 32 MB, has
     anything else between records, or is cut off before the set is closed.
     """
     window = _Window(utf8(stream, name))
@@ -170,7 +170,7 @@ class _Window:
         self._at = end
 
     def take_through(self, end: bytes, name: str) -> bytes:
-        """Everything up to and with ``end``."""
+        """Everything up to and including ``end``."""
         searched = self._at
         while (start := self._data.find(end, searched)) < 0:
             unread = len(self._data) - self._at
@@ -196,9 +196,9 @@ class _Window:
 
 
 def utf8(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    """The stream's chunks as UTF-8, whatever encoding its first bytes show, or XML declares.
+    """The stream's chunks as UTF-8, whatever encoding its first bytes show, or its XML declares.
 
-    Raises UnusableInput where that is unknown, or the text is not in it.
+    Raises UnusableInput if that encoding is unknown, or the text is not in it.
     """
     first = stream.read(CHUNK)
     encoding = _encoding(first)

@@ -18,12 +18,12 @@ FACTS = ("pmid", "title", "authors", "journal", "year", "volume", "issue", "page
 
 
 def make_record(facts: Mapping[str, Any]) -> bytes:
-    """The raw record of these facts; whatever else the mapping holds is left out."""
+    """The raw record of these facts; anything else in the mapping is left out."""
     return json.dumps({name: facts.get(name) or "" for name in FACTS}, ensure_ascii=False).encode()
 
 
 def parse_record(body: bytes) -> Article:
-    """The Article that the facts make. Raises RecordError where they are no JSON object, or lack PMID or title."""
+    """The Article that the facts make. Raises RecordError if they are not a JSON object, or lack PMID or title."""
     try:
         facts = json.loads(body)
         return _article({name: str(facts[name]).strip() for name in FACTS})

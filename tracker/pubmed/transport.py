@@ -44,7 +44,7 @@ log = logging.getLogger("tracker.pubmed")
 T = TypeVar("T")
 OnWait = Callable[[float, str], None]
 
-# The element that a whole answer is, and what staff call the asking of it.
+# The root element of a whole answer, and what staff call the request.
 ROOTS = {"esearch": b"eSearchResult", "efetch": b"PubmedArticleSet", "einfo": b"eInfoResult"}
 DEEDS = {"esearch": "a search", "efetch": "a fetch of records", "einfo": "a question about its state"}
 
@@ -68,7 +68,7 @@ class UnusableAnswer(ServiceError):
 
 
 class Backoff(NamedTuple):
-    """How patiently a failed request is asked again; ``first`` and ``most`` are pauses in seconds."""
+    """How patiently a failed request is repeated; ``first`` and ``most`` are pauses in seconds."""
 
     tries: int = 5
     first: float = 0.5
@@ -89,7 +89,7 @@ class Transport:
     (NBK25497); each carries ``tool``, ``email`` and a User-Agent, and no URL ever holds the key.
     ``on_wait(seconds, reason)`` is called before each pause that comes before another try.
 
-    Raises UsageError where ``settings.email`` is missing, or the temporary directory cannot be used.
+    Raises UsageError if ``settings.email`` is missing, or the temporary directory cannot be used.
     """
 
     def __init__(
@@ -120,8 +120,8 @@ class Transport:
     def ask(self, call: Callable[..., Any], **params: object) -> bytes:
         """The whole body of a good answer to one of Biopython's calls (``Entrez.esearch``, ...).
 
-        Asks again, after a pause, where that may help. Raises ServiceError once it is given up
-        (UnusableAnswer where the service did answer), UsageError for a key that NCBI refuses.
+        Asks again, after a pause, if that may help. Raises ServiceError once it gives up
+        (UnusableAnswer if the service did answer), UsageError for a key that NCBI refuses.
         """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(_worth_another_try),
@@ -135,7 +135,7 @@ class Transport:
             return retrying(self._once, call, params)
         except _Failed as failed:
             failure = failed.failure
-        # Raised outside the handler: a chained exception would carry the request, and so the key.
+        # Raised outside the handler, as a chained exception would carry the request, and so the key.
         raise self._given_up(call.__name__, failure, retrying.statistics["attempt_number"])
 
     def _once(self, call: Callable[..., Any], params: Mapping[str, object]) -> bytes:
@@ -147,7 +147,7 @@ class Transport:
         return body
 
     def _carry(self, request: Request) -> BytesIO:
-        """What Biopython's ``urlopen`` does, by our session: any call becomes a POST to our base."""
+        """What Biopython's ``urlopen`` does, through our session: any call becomes a POST to our base."""
         address = urlsplit(request.full_url)
         url = self._settings.eutils_url + address.path.rpartition("/")[2]
         assert request.data is None or isinstance(request.data, bytes)
@@ -161,7 +161,7 @@ class Transport:
 
     def _receive(self, url: str, form: bytes) -> Answer:
         """One answer, read whole within twice the time-out."""
-        # A server that drips bytes never lets the time-out of requests run off.
+        # A server that drips bytes never triggers the time-out of requests.
         longest = 2 * self._settings.timeout
         try:
             return within(longest, lambda: self._post(url, form))
@@ -218,14 +218,14 @@ class Transport:
         return ServiceError(message, final=failure.final)
 
     def _without_key(self, body: bytes) -> bytes:
-        """What a complaint may be quoted from, should the service repeat the key in it."""
+        """The text from which a complaint may be quoted, in case the service repeats the key in it."""
         key = self._settings.api_key
         return body.replace(key.encode(), b"[key]") if key else body
 
 
 @contextmanager
 def biopython_carried_by(carry: Callable[[Request], BytesIO]) -> Iterator[None]:
-    """Within it, a call of Bio.Entrez goes through ``carry``, once and at once; afterwards all is as before.
+    """Inside, a call of Bio.Entrez goes through ``carry``, once and at once; afterwards everything is as before.
 
     One thread at a time, since what it changes belongs to the whole process.
     """
@@ -241,7 +241,7 @@ def biopython_carried_by(carry: Callable[[Request], BytesIO]) -> Iterator[None]:
 
 
 class _Handle(BytesIO):
-    """A body as Biopython wants it; called XML whatever it is, or Biopython would decode plain text."""
+    """A body as Biopython wants it; always called XML, as Biopython would decode plain text."""
 
     def __init__(self, body: bytes, url: str) -> None:
         super().__init__(body)

@@ -1,7 +1,7 @@
 """One PubmedArticle or PubmedBookArticle -> Article, with nothing lost that the vocabulary names.
 
-Elements and attributes are those of NLM's PubMed DTD of 2025, and of the older shapes that are still
-about (one affiliation for the whole article, ``FirstName``, ``CommentIn`` as an element, no UIs).
+Elements and attributes are those of NLM's PubMed DTD of 2025, and of the older shapes that still
+occur (one affiliation for the whole article, ``FirstName``, ``CommentIn`` as an element, no UIs).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def _parser(remove_blank_text: bool) -> etree.XMLParser:
 
 _PARSER = _parser(remove_blank_text=False)
 # White space between elements means nothing but inside mixed text, which takes inline markup; of NLM's elements
-# just that has lower-case names. Without it lxml is nearly twice as fast (measured).
+# only that has lower-case names. Without it lxml is nearly twice as fast (measured).
 _INDENTED_PARSER = _parser(remove_blank_text=True)
 _INLINE_MARKUP = re.compile(rb"<[a-z]")
 _ORCID = re.compile(r"(\d{4})-?(\d{4})-?(\d{4})-?(\d{3}[\dXx])\s*$")
@@ -74,7 +74,7 @@ def parse_record(body: bytes) -> Article:
     """The Article that one record's XML says.
 
     ``body`` is a whole ``<PubmedArticle>`` or ``<PubmedBookArticle>`` element in UTF-8.
-    Raises RecordError where it is not well-formed XML, uses undefined entities, has text of over 10 MB,
+    Raises RecordError if it is not well-formed XML, uses undefined entities, has text of over 10 MB,
     or lacks a PMID.
     """
     try:
@@ -118,7 +118,7 @@ def _book_record(root: Element) -> Fields:
 
 
 class _Fields(Fields):
-    """The Article's fields as they are met; those met more than once are added up."""
+    """The Article's fields as they are read; those that occur more than once are collected."""
 
     def read(self, parent: Element | None, readers: dict[str, Callable[[_Fields, Element], None]]) -> None:
         for child in parent if parent is not None else ():
@@ -157,13 +157,13 @@ class _Fields(Fields):
 
 
 def _text(element: Element, path: str) -> str | None:
-    """The text of a child, without markup; None where it is absent or empty."""
+    """The text of a child, without markup; None if it is absent or empty."""
     child = element.find(path)
     return (plain(child) or None) if child is not None else None
 
 
 def _parts(element: Element) -> dict[str, str]:
-    """The texts of the children, by tag; of a tag that occurs again, the last."""
+    """The texts of the children, by tag; the last one if a tag repeats."""
     return {child.tag: text for child in element if (text := plain(child))}
 
 
@@ -172,7 +172,7 @@ def _yes(value: str | None) -> bool:
 
 
 def _word(element: Element) -> str:
-    """The text of an element that can hold nothing but text."""
+    """The text of an element that can hold only text."""
     return (element.text or "").strip()
 
 

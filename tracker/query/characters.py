@@ -1,4 +1,4 @@
-"""Characters that deceive the eye: invisible ones, other spaces, letters of another alphabet, joined and wide forms."""
+"""Deceptive characters: invisible ones, unusual spaces, letters of other alphabets, ligatures and wide forms."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 _OTHER = re.compile(r"[^\x20-\x7e\t\n\r]")
 _LETTERS = re.compile(r"[^\W\d_]+")
-# Greek letters are part of names (TNFα, NFκB); only those that are drawn as a Latin letter deceive.
+# Greek letters are part of names (TNFα, NFκB); only those drawn like a Latin letter deceive.
 _GREEK_AS_LATIN = frozenset("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧοινϲϳ")
 _FORMS = ("<wide>", "<narrow>", "<font>")
 
@@ -23,7 +23,7 @@ class Odd(NamedTuple):
 
 
 def odd_characters(text: str) -> Iterator[Odd]:
-    """Each of them with its place and what to do; the codes are those of ``codes.yml``."""
+    """Each such character with its place and what to do; the codes are those of ``codes.yml``."""
     if text.isascii() and text.isprintable():
         return
     for match in _OTHER.finditer(text):
@@ -41,11 +41,11 @@ def _kind(character: str) -> tuple[str, str] | None:
     if category in ("Cf", "Cc", "Cn", "Co", "Cs") or name in ("HANGUL FILLER", "COMBINING GRAPHEME JOINER"):
         return "Q025", f"there is an invisible character here ({name}); remove it"
     if category in ("Zs", "Zl", "Zp"):
-        return "Q026", f"this is not a plain space ({name}); write a plain one"
+        return "Q026", f"this is not a plain space ({name}); use a plain space"
     decomposition = unicodedata.decomposition(character)
     if decomposition.startswith(_FORMS) or (decomposition and "LIGATURE" in name):
         plain = unicodedata.normalize("NFKC", character)
-        return "Q028", f"{character} is one character of another form ({name}); write {plain}"
+        return "Q028", f"{character} is a special form of a character ({name}); write {plain}"
     return None
 
 
@@ -56,7 +56,7 @@ def _lookalikes(word: re.Match[str]) -> Iterator[Odd]:
     for place, (letter, script) in enumerate(zip(word[0], scripts, strict=True), word.start()):
         if script in ("CYRILLIC", "ARMENIAN", "CHEROKEE") or letter in _GREEK_AS_LATIN:
             what = f"{letter} is not a Latin letter ({_name(letter)})"
-            problem = f"{what}, though the rest of the word is Latin; type it anew"
+            problem = f"{what}, though the rest of the word is Latin; retype it"
             yield Odd("Q027", place, place + 1, problem)
 
 

@@ -1,6 +1,6 @@
-"""What each search field holds of an article, not yet folded.
+"""What each search field holds for an article, not yet folded.
 
-Which field holds what follows PubMed Help, "PubMed data field descriptions" (https://pubmed.ncbi.nlm.nih.gov/help/).
+What each field holds follows PubMed Help, "PubMed data field descriptions" (https://pubmed.ncbi.nlm.nih.gov/help/).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _substances(article: Article) -> Iterator[str]:
 
 
 def _headings(article: Article, major: bool = False) -> Iterator[str]:
-    """Headings, and headings with each subheading; a heading is major where any part of it is."""
+    """Headings, and headings with each subheading; a heading is major if any part of it is."""
     for heading in article.mesh_headings:
         starred = heading.major or any(qualifier.major for qualifier in heading.qualifiers)
         if starred or not major:
@@ -117,7 +117,7 @@ def _people_ids(article: Article) -> Iterator[str]:
 
 
 def _flags(article: Article) -> Iterator[str]:
-    """PubMed's search words for what a record has: ``hasabstract``, ``hasretractionin``, ..."""
+    """PubMed's search terms for what a record has: ``hasabstract``, ``hasretractionin``, ..."""
     yield from (f"has{notice.type}" for notice in article.notices)
     yield from ("hasabstract" for _ in article.abstract[:1])
     yield from ("haskeyword" for _ in article.keywords[:1])
@@ -133,7 +133,7 @@ def _journal_names(article: Article) -> Iterator[str]:
 
 
 def _all_fields(article: Article) -> Iterable[str]:
-    """All fields but those that PubMed Help excepts (place of publication, and the dates of processing)."""
+    """All fields except those that PubMed Help leaves out (place of publication, and the dates of processing)."""
     journal = article.journal
     return chain(
         _text_words(article),
@@ -222,13 +222,13 @@ def _publication_dates(article: Article) -> Iterator[str]:
 
 
 def _days(date: PartialDate | None) -> Iterator[str]:
-    """A date without month or day is its first day (PubMed Help, Publication Date)."""
+    """A date without month or day counts as its first day (PubMed Help, Publication Date)."""
     if date:
         yield date.iso + "-01-01"[len(date.iso) - 4 :]
 
 
 def _mesh_dates(article: Article) -> Iterator[str | None]:
-    """The day that headings were added; until then PubMed takes the entry date."""
+    """The day when headings were added; until then PubMed uses the entry date."""
     dates = [event.date[:10] for event in article.history if event.event == "medline"]
     yield from dates
     if not dates:

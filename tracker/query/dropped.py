@@ -1,7 +1,7 @@
-"""What becomes of a query when PubMed drops some of its terms, as it does with words that its index does not hold.
+"""What is left of a query when PubMed drops some of its terms, as it does with words that are not in its index.
 
-A dropped term is harmless where something beside it in the same OR was searched for. Where a whole operand of an AND
-goes, PubMed searches without it, for another question; so it does where what follows a NOT is gone.
+A dropped term is harmless if another term of the same OR was searched for. If a whole operand of an AND is dropped,
+PubMed searches without it, and so answers another question; likewise if what follows a NOT is dropped.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _REPORTED = re.compile(r"(?P<words>.*?)(?:\[(?P<tag>[^\[\]]*)\])?", re.S)
 
 
 class Loss(NamedTuple):
-    """A part of a query that was not searched for as it stands, and the phrases, as PubMed reports them, that it
-    rests on. ``part`` is None where a phrase is none of the query's terms, so that nothing can be said of it."""
+    """A part of a query that was not searched for as written, and the phrases, as PubMed reports them, that tell so.
+    ``part`` is None if a phrase is not among the query's terms, so that its part is unknown."""
 
     phrases: tuple[str, ...]
     part: Node | None
@@ -31,10 +31,10 @@ class _Phrase(NamedTuple):
 
 
 def losses(query: Node, dropped: Sequence[str], broken: Sequence[str] = ()) -> list[Loss]:
-    """What was lost of a query; nothing where what PubMed reports is harmless.
+    """What was lost from a query; nothing if what PubMed reports is harmless.
 
-    ``dropped`` are phrases that PubMed did not know, ``broken`` quoted ones that it may have searched word by word:
-    that finds more, so that it does harm behind a NOT, even beside others.
+    ``dropped`` are phrases that PubMed did not know, ``broken`` are quoted phrases that it may have searched word by
+    word: that finds more, so it does harm after a NOT, even beside other terms.
     """
     by_phrase = {phrase: _terms_of(query, phrase) for phrase in (*dropped, *broken)}
     lost = [Loss((phrase,), None) for phrase, places in by_phrase.items() if not places]
@@ -48,7 +48,7 @@ def losses(query: Node, dropped: Sequence[str], broken: Sequence[str] = ()) -> l
 
 
 def _terms_of(query: Node, phrase: str) -> set[int]:
-    """Where the terms begin that a reported phrase means: as exactly as PubMed says it, which is not always."""
+    """Where the terms that a reported phrase means begin, as exactly as PubMed reports them."""
     sought = _read(phrase)
     for means in _CLOSENESS:
         if places := {term.start for term in terms(query) if isinstance(term, Term) and means(term, sought)}:
@@ -82,14 +82,14 @@ _CLOSENESS: tuple[Callable[[Term, _Phrase], bool], ...] = (
 
 
 def _is_gone(node: Node, gone: Iterable[int]) -> bool:
-    """Whether nothing of it was searched for."""
+    """Whether no part of it was searched for."""
     if not isinstance(node, Operation):
         return isinstance(node, Term) and node.start in gone
     return node.operator != "NOT" and all(_is_gone(operand, gone) for operand in node.operands)
 
 
 def _lost(node: Node, gone: Iterable[int]) -> Iterator[Node]:
-    """The operands of AND and NOT of which nothing was searched for."""
+    """The operands of AND and NOT of which no part was searched for."""
     if isinstance(node, Operation) and not _is_gone(node, gone):
         for operand in node.operands:
             if node.operator != "OR" and _is_gone(operand, gone):
@@ -98,7 +98,7 @@ def _lost(node: Node, gone: Iterable[int]) -> Iterator[Node]:
 
 
 def _excluded(node: Node, loose: Iterable[int], behind_not: bool) -> Iterator[Term | Range]:
-    """The terms behind a NOT that may have excluded more than they say."""
+    """The terms after a NOT that may have excluded more than they say."""
     if not isinstance(node, Operation):
         if behind_not and node.start in loose:
             yield node

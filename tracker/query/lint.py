@@ -9,7 +9,7 @@ from tracker.query.vocabulary import MeshTree, default_tree
 
 
 def lint(text: str, tree: MeshTree | None = None) -> list[Finding]:
-    """Everything that is wrong with a query, or worth knowing, in the order of the text.
+    """Everything that is wrong with a query, or worth knowing, in text order.
 
     Takes any text and never raises. ``tree`` holds the headings known offline.
     """
@@ -22,7 +22,7 @@ def lint(text: str, tree: MeshTree | None = None) -> list[Finding]:
 
 
 def unknown_headings(node: Node, tree: MeshTree | None = None) -> list[str]:
-    """The MeSH headings of a query that the tree does not hold: matched without their narrower ones."""
+    """The MeSH headings of a query that are not in the tree, which match without their narrower headings."""
     tree = tree or default_tree()
     headings = (_heading(term) for term in terms(node) if _is_heading(term))
     return list(dict.fromkeys(heading for heading in headings if not tree.knows(heading)))

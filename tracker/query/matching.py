@@ -1,7 +1,7 @@
 """Whether a query finds an article, judged without PubMed.
 
-A query is compiled once into one test for each term; an article is folded once, field by field, when a
-test first asks for it. What cannot be judged offline is refused, never taken as no match.
+A query is compiled once into one test for each term; each field of an article is folded once, when a test
+first asks for it. What cannot be judged offline is refused, never taken as no match.
 Not modelled: automatic term mapping of untagged terms, and the phrase index (every phrase is looked for).
 """
 
@@ -22,7 +22,7 @@ Test = Callable[["Index"], bool]
 # The work of a proximity search doubles with each word.
 MAX_NEAR = 8
 
-# Parts the values of a field, so that no phrase runs from one into the next.
+# Separates the values of a field, so that no phrase runs from one into the next.
 _BREAK = " \n "
 
 
@@ -53,7 +53,7 @@ class Index:
         return values
 
     def names(self, field: str) -> frozenset[str]:
-        """Every way in which the people of a field may be searched for."""
+        """Every form in which the names of a field may be searched for."""
         names = self._cache.get(field)
         if not isinstance(names, frozenset):
             people = NAMES[field](self.article)
@@ -65,7 +65,7 @@ class Index:
 def matches(query: Node, article: Article | Index, tree: MeshTree | None = None) -> bool:
     """Whether the query finds the article.
 
-    Pass an Index where several queries look at one article. Raises UnsupportedQuery.
+    Pass an Index if several queries look at one article. Raises UnsupportedQuery.
     """
     index = article if isinstance(article, Index) else Index(article)
     return _compiled(query, tree or default_tree())(index)
@@ -77,7 +77,7 @@ def compile_query(query: Node, tree: MeshTree | None = None) -> Test:
     if isinstance(query, Operation):
         return _combine(query, [compile_query(operand, tree) for operand in query.operands])
     if not query.field.offline:
-        raise UnsupportedQuery(f"{query}: [{query.field.name}] can be searched only at PubMed.")
+        raise UnsupportedQuery(f"{query}: [{query.field.name}] can be searched only in PubMed.")
     if isinstance(query, Range):
         return _uid_range(query) if query.field.kind == "uid" else _date_range(query)
     return _TESTS[query.field.kind](query, tree)
@@ -106,7 +106,7 @@ def _words_test(term: Term, tree: MeshTree) -> Test:
         words, distance = wanted.split(), term.distance
         if len(words) > MAX_NEAR:
             raise UnsupportedQuery(
-                f"{term}: proximity of more than {MAX_NEAR} words can be judged only at PubMed."
+                f"{term}: proximity of more than {MAX_NEAR} words can be judged only by PubMed."
             )
         return lambda index: any(_near(words, part, distance) for part in index.words(key).split(_BREAK))
     phrase = f" {wanted}" if term.truncated else f" {wanted} "
@@ -114,7 +114,7 @@ def _words_test(term: Term, tree: MeshTree) -> Test:
 
 
 def _near(words: list[str], text: str, distance: int) -> bool:
-    """Whether all words stand in the text, in any order, each at most ``distance`` words from the next."""
+    """Whether all words occur in the text, in any order, each at most ``distance`` words from the next."""
     complete = frozenset(range(len(words)))
     ends: list[tuple[int, set[frozenset[int]]]] = []
     for position, word in enumerate(text.split()):
@@ -144,7 +144,7 @@ def _just_itself(term: Term, tree: MeshTree) -> frozenset[str]:
 
 
 def _fold_heading(text: str) -> str:
-    """A value folded; the slash between a heading and its subheading stays."""
+    """A folded value; the slash between a heading and its subheading stays."""
     return "/".join(map(fold_value, text.split("/"))) if "/" in text else fold_value(text)
 
 
@@ -218,7 +218,7 @@ def _filter_test(term: Term, tree: MeshTree) -> Test:
     if name in tree.filters:
         return compile_query(parse(tree.filters[name]), tree)
     known = ", ".join(sorted({*tree.statuses, *tree.filters}))
-    raise UnsupportedQuery(f"{term}: this filter can be searched only at PubMed. Known offline: {known}.")
+    raise UnsupportedQuery(f"{term}: this filter can be searched only in PubMed. Known offline: {known}.")
 
 
 _TESTS: dict[str, Callable[[Term, MeshTree], Test]] = {

@@ -1,8 +1,8 @@
 """PubMed's query syntax: text -> a tree of terms, and the tree back to text.
 
 The rules are those of PubMed Help (https://pubmed.ncbi.nlm.nih.gov/help/): operators are read strictly
-from left to right, a tag makes the words before it one phrase, words without a tag are parted by AND.
-The parser never stops at a mistake: it notes a finding and goes on, so that a check sees all of them;
+from left to right, a tag makes the words before it one phrase, words without a tag are joined by AND.
+The parser never stops at a mistake: it notes a finding and continues, so that a check sees all of them;
 ``parse`` refuses a text with a finding that makes it unreadable.
 """
 
@@ -71,7 +71,7 @@ _CHARACTERS = {
 class Finding:
     """One thing that a check of a query found, at ``text[start:end]``.
 
-    ``code`` is explained in docs/strategies.md; ``effect`` is what PubMed does with it unasked.
+    ``code`` is explained in docs/strategies.md; ``effect`` is what PubMed does with it without saying so.
     """
 
     code: str
@@ -97,8 +97,8 @@ class Code(NamedTuple):
 class Term:
     """Words to look for in one field.
 
-    ``truncated``: the last word stands for all that begin with it. ``distance``: the words may stand
-    in any order with at most so many others between them. ``exact``: a name's initials are not completed.
+    ``truncated``: the last word stands for all words that begin with it. ``distance``: the words may occur
+    in any order with at most this many others between them. ``exact``: a name's initials are not completed.
     """
 
     text: str
@@ -134,7 +134,7 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Operands joined by one operator, from left to right: ``NOT`` takes all later ones from the first."""
+    """Operands joined by one operator, from left to right: ``NOT`` removes all later operands from the first."""
 
     operator: Operator
     operands: tuple[Node, ...]
@@ -159,8 +159,8 @@ Node = Term | Range | Operation
 def parse(text: str) -> Node:
     """A PubMed query as a tree.
 
-    Raises QueryError, naming the place and the reason, where PubMed would read something else than
-    what stands there: an unknown tag, a lost parenthesis or quotation mark, an operator without a term.
+    Raises QueryError, naming the place and the reason, if PubMed would read something else than what is
+    written: an unknown tag, a missing parenthesis or quotation mark, an operator without a term.
     """
     parser = Parser(text)
     node = parser.run()
@@ -187,7 +187,7 @@ def codes() -> dict[str, Code]:
 
 
 class _Piece(NamedTuple):
-    """A word or a quoted phrase that waits for the tag behind it."""
+    """A word or a quoted phrase that waits for the tag after it."""
 
     text: str
     quoted: bool
@@ -209,7 +209,7 @@ class _Level:
     mixed: bool = False
 
     def join(self, operator: Operator, node: Node) -> bool:
-        """Put a node behind the others; False where they would be nested too deeply."""
+        """Append a node; False if the nodes would be nested too deeply."""
         if (
             self.joined is None
             and isinstance(first := self.nodes[0], Operation)
@@ -232,7 +232,7 @@ class _Level:
 
 
 class Parser:
-    """One pass over a query. ``findings`` holds all that was noticed; ``run`` gives the tree, if any."""
+    """One pass over a query. ``findings`` holds everything noticed; ``run`` returns the tree, if any."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -263,17 +263,17 @@ class Parser:
         self.findings.append(Finding(code, start, end, message, rule.effect, rule.severity))
 
     def _check_characters(self) -> None:
-        """Characters that nobody can see, or that look like others."""
+        """Invisible characters, and those that look like others."""
         for code, start, end, message in odd_characters(self.text):
             self.find(code, start, end, message)
 
     def _take(self, match: re.Match[str]) -> int:
-        """Read one token; where the next begins."""
+        """Read one token; returns where the next begins."""
         kind = match.lastgroup or ""
         value, (start, end) = match.group(kind), match.span()
         if kind == "quote" or (kind == "quoted" and _holds_a_tag(value)):
-            # What has a tag within it was never meant to be one phrase: this is where a quotation mark is missing.
-            self.find("Q002", start, start + 1, 'this quotation mark (") has no partner')
+            # A quoted text with a tag in it was never meant to be one phrase: a quotation mark is missing here.
+            self.find("Q002", start, start + 1, 'this quotation mark (") is unmatched')
             self._lost_quote = start
             return start + 1
         if kind == "open":
@@ -290,7 +290,7 @@ class Parser:
             self._check_joined(start, end)
             self._range(match)
         elif kind == "bracket":
-            self.find("Q004", start, end, f'this "{value}" has no partner')
+            self.find("Q004", start, end, f'this "{value}" is unmatched')
         elif kind == "word" and value in _OPERATORS:
             self._flush()
             self._operator(_OPERATORS[value], start, end)
@@ -300,7 +300,7 @@ class Parser:
                 "Q024",
                 start,
                 end,
-                f"{value} is the number of a line; name the lines, and join them in combine",
+                f"{value} is a line number; name the lines and join them in combine",
             )
             self._add(self._placeholder(start, end))
         elif kind != "space":
@@ -329,7 +329,7 @@ class Parser:
         if not level.nodes:
             self.find("Q006", start, end, f"there is no term before this {operator}")
         elif level.operator is not None:
-            self.find("Q006", start, end, f"{level.operator} and {operator} stand side by side; keep one")
+            self.find("Q006", start, end, f"{operator} directly follows {level.operator}; keep one")
         if self.text[start - 1 : start] in ("]", '"') or self.text[end : end + 1] in ("[", '"'):
             self.find("Q022", start, end, f"put a space on either side of {operator}")
         level.operator, level.operator_at = operator, (start, end)
@@ -339,7 +339,7 @@ class Parser:
             self.find("Q006", *level.operator_at, f"there is no term after this {level.operator}")
 
     def _check_joined(self, start: int, end: int) -> None:
-        """Whether an operator stands before what begins here, if something else stands before it."""
+        """Check that an operator precedes what begins here, if anything precedes it."""
         level = self._levels[-1]
         if level.nodes and level.operator is None:
             self.find("Q022", start, end, "there is no AND, OR or NOT before this")
@@ -356,7 +356,7 @@ class Parser:
         level.operator = None
 
     def _check_mixed(self, level: _Level) -> None:
-        """Operators that are written; one that is missing is a finding of its own."""
+        """Check the written operators; a missing one is a separate finding."""
         before, now = level.written, level.operator
         level.written = now or before
         if level.mixed or before is None or now is None or before == now or "OR" not in (before, now):
@@ -369,7 +369,7 @@ class Parser:
     # Words and their tags
 
     def _piece(self, piece: _Piece) -> None:
-        """A quoted phrase is a term of its own; unquoted words before a tag are one phrase."""
+        """A quoted phrase is a separate term; unquoted words before a tag are one phrase."""
         if self._pieces and (piece.quoted or self._pieces[-1].quoted):
             self._flush()
         glued = None if piece.quoted else _GLUED.match(piece.text)
@@ -387,9 +387,7 @@ class Parser:
                 self.find(code, at, at + 1, f"write {remedy} for {mark.group()}")
         for mark in _WILDCARD.finditer(piece.text):
             at = start + mark.start()
-            self.find(
-                "Q023", at, at + 1, f"{mark.group()} is not a wildcard; write each spelling out, joined by OR"
-            )
+            self.find("Q023", at, at + 1, f"{mark.group()} is not a wildcard; join all spellings with OR")
         for word in re.finditer(r"\S+", piece.text):
             if _ELSEWHERE.fullmatch(word[0]) or (not piece.quoted and word[0] in _ELSEWHERE_ALONE):
                 at = start + word.start()
@@ -401,7 +399,7 @@ class Parser:
                 self.find("Q021", at, at + len(word[0]), f"{word[0]} is not a PubMed operator; {remedy}")
 
     def _flush(self) -> None:
-        """Words with no tag behind them: searched in all fields, each for itself unless quoted."""
+        """Words without a tag: searched in all fields, each by itself unless quoted."""
         pieces, self._pieces = self._pieces, []
         for piece in filter(_is_lower_operator, pieces):
             self._small_operator(piece)
@@ -457,7 +455,7 @@ class Parser:
         self._term(ends, False, known, modifier, start, end)
 
     def _field(self, tag: str, start: int, end: int) -> tuple[Field | None, str]:
-        """The field that a tag names, None where there is none, and what stands behind its colon."""
+        """The field that a tag names, None if there is no such field, and what follows the tag's colon."""
         name, _, modifier = (" ".join(part.split()) for part in tag.lower().partition(":"))
         known = fields_by_tag().get(name)
         if known is None:
@@ -479,7 +477,7 @@ class Parser:
         self._add(node or self._placeholder(start, end))
 
     def _placeholder(self, start: int, end: int) -> Term:
-        """Stands for what could not be read, so that the rest is judged as if it could."""
+        """Stands in for what could not be read, so that the rest can still be judged."""
         return Term("?", fields()["all"], start=start, end=end)
 
     def _number(self, text: str, known: Field, modifier: str, start: int, end: int) -> Node | None:
@@ -530,7 +528,7 @@ class Parser:
         return int(near[1])
 
     def _truncation(self, text: str, near: bool, start: int) -> tuple[str, bool]:
-        """The text without asterisks, and whether one of them truncates it, as PubMed would see it."""
+        """The text without asterisks, and whether one of them truncates it for PubMed."""
         if "*" not in text:
             return text, False
         at = self.text.index("*", start)
@@ -558,7 +556,7 @@ def _is_elsewhere(piece: _Piece) -> bool:
 
 
 def _may_be_one_value(pieces: list[_Piece]) -> bool:
-    """A heading may hold "and", as ``aged, 80 and over``; two known ones with "and" between them are no heading."""
+    """A heading may hold "and", as ``aged, 80 and over``; two known headings joined by "and" are not one."""
     if _is_lower_operator(pieces[0]) or _is_lower_operator(pieces[-1]):
         return False
     parts = [""]
@@ -591,7 +589,7 @@ def _depth(node: Node) -> int:
 
 
 def _read_date(text: str, last: bool) -> str | None:
-    """``2020`` as the first or the last day that it may mean; None where it is not a date."""
+    """``2020`` as the first or the last day that it may mean; None if it is not a date."""
     match = _DATE.fullmatch(text)
     if not match:
         return None

@@ -29,7 +29,7 @@ _COMBINING = re.compile(r"[\u0300-\u036f]+")
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One search field; ``key`` is its shortest tag, ``name`` how NCBI writes it in QueryTranslation."""
+    """One search field; ``key`` is its shortest tag, ``name`` its form in NCBI's QueryTranslation."""
 
     key: str
     name: str
@@ -57,7 +57,7 @@ class MeshTree:
         return fold_value(heading) in self.descriptors
 
     def explode(self, heading: str) -> frozenset[str]:
-        """The heading and all narrower ones, folded; an unknown heading is only itself."""
+        """The heading and all narrower ones, folded; just the heading if it is unknown."""
         return _self_or(self.descriptors, fold_value(heading))
 
     def explode_type(self, name: str) -> frozenset[str]:
@@ -73,7 +73,7 @@ class MeshTree:
 
 
 def fold_words(text: str) -> str:
-    """Text as PubMed compares it: lower case, no diacritics, nothing raised or lowered, words parted by one space.
+    """Text as PubMed compares it: lower case, no diacritics, nothing raised or lowered, one space between words.
 
     ``β-Carotene (Provitamin A®)`` -> ``β carotene provitamin a``, ``CO₂`` -> ``co2``.
     """
@@ -121,7 +121,7 @@ def _tree_of(about: Topic) -> MeshTree:
 
 
 def load_tree(data: Mapping[str, Any]) -> MeshTree:
-    """A MeshTree from data of the shape of ``mesh.yml``; what is left out is empty."""
+    """A MeshTree from data shaped like ``mesh.yml``; what is left out is empty."""
     filters: dict[str, str] = data.get("filters", {})
     synonyms: dict[str, str] = data.get("filter_synonyms", {})
     return MeshTree(

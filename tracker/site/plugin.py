@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from datasette.app import Datasette
 
 BUSY_MILLISECONDS = 30_000
-# SQLite's own 2 MB hold too little of a large index: with these, lists take a third less time (measured).
+# SQLite's default of 2 MB holds too little of a large index: with this, lists take a third less time (measured).
 CACHED_KILOBYTES = 64 * 1024
 
 
@@ -53,7 +53,7 @@ CACHED_KILOBYTES = 64 * 1024
 def startup(datasette: Datasette) -> None:
     """Open evidence.db a second time, for our pages: only these connections attach annotations.db.
 
-    What readers ask of it goes to processes of its own, where the system has what these stand on.
+    Readers' own SQL on it runs in separate processes, if the system supports them.
     """
     check_sql_quickly()
     evidence = datasette.databases.get(EVIDENCE)
@@ -74,7 +74,7 @@ def prepare_connection(conn: sqlite3.Connection, database: str, datasette: Datas
     if database == SITE:
         conn.execute(f"pragma cache_size = -{CACHED_KILOBYTES}")
     if database == EVIDENCE:
-        # Readers' SQL comes here only where it cannot be run by other processes.
+        # Readers' SQL comes here only if other processes cannot run it.
         conn.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, sandbox_child.LONGEST_VALUE[False])
         for limit, most in sandbox_child.LIMITS.items():
             conn.setlimit(limit, most)
@@ -86,7 +86,7 @@ def prepare_connection(conn: sqlite3.Connection, database: str, datasette: Datas
 
 @hook(wrapper=True)
 def actor_from_request(datasette: Datasette, request: Request) -> Generator[None, list[Any], list[Any]]:
-    """Our people first; whomever another plugin signed in becomes one of ours, or a reader."""
+    """Our people first; somebody signed in by another plugin becomes one of our people, or a reader."""
     others = yield
     headers = {name for name, _ in request.scope.get("headers") or ()}
     if not others and headers.isdisjoint((b"cookie", b"authorization")):
@@ -103,7 +103,7 @@ def roles_allow(actor: dict[str, Any] | None, action: str) -> bool | None:
 def permission_allowed(
     datasette: Datasette, actor: dict[str, Any] | None, action: str, resource: Any
 ) -> bool | None:
-    """Whatever else allows it: the last word counts."""
+    """Overrides whatever else allows it: the last answer counts."""
     return False if access.refused(datasette, actor, action, resource) else None
 
 
@@ -114,7 +114,7 @@ def register_routes() -> list[tuple[str, View]]:
 
 @hook()
 def menu_links(datasette: Datasette, actor: dict[str, Any] | None) -> list[dict[str, str]]:
-    """What our own pages have at the top, on Datasette's."""
+    """The top of our own pages, for Datasette's pages."""
     links = {"/account": "Account"} if actor else {"/sign-in": "Sign in"}
     if actor and "person" in actor:
         links = {"/my-work": "My work", **links}
@@ -123,14 +123,14 @@ def menu_links(datasette: Datasette, actor: dict[str, Any] | None) -> list[dict[
 
 @hook()
 def register_output_renderer() -> list[dict[str, Any]]:
-    """Whatever table or query has PMIDs can be taken into a reference manager."""
+    """Any table or query with PMIDs can be exported to a reference manager."""
     return exports.renderers()
 
 
 @hook()
 def get_metadata(datasette: Datasette) -> dict[str, Any]:
-    """What tables and columns mean, and how tables are searched, sorted and counted; what no reader needs is hidden."""
-    # Datasette's page of a row looks for them nowhere else.
+    """What tables and columns mean, and how tables are searched, sorted and counted. Hides what no reader needs."""
+    # Datasette's row page looks for them only here.
     inherited = {name: local_metadata(datasette).get(name) for name in SOURCE_AND_LICENCE}
     tables: dict[str, dict[str, Any]] = {
         table.name: {
@@ -141,7 +141,7 @@ def get_metadata(datasette: Datasette) -> dict[str, Any]:
         for table in (*TABLES, *VIEWS)
     }
     tables["articles"] |= {"fts_table": "articles_fts", "fts_pk": "pmid"}
-    # Tables that stay small, and so are counted in no time.
+    # Tables that stay small, and so are counted quickly.
     tables["runs"] |= {"facets": ["command", "outcome"], "sort_desc": "id"}
     tables["searches"] |= {"facets": ["question", "purpose"], "sort_desc": "id"}
     tables["seeds"] |= {"facets": ["question", "found"]}
@@ -153,7 +153,7 @@ def get_metadata(datasette: Datasette) -> dict[str, Any]:
 def render_cell(
     value: Any, column: str, database: str, datasette: Datasette
 ) -> Markup | Callable[[], Awaitable[None]] | None:
-    """In every table and query a PMID leads to our page of the record."""
+    """In every table and query, a PMID links to our page of the record."""
     if database != EVIDENCE or column != "pmid" or not isinstance(value, int):
         return after_a_cell()
     return Markup('<a href="{}">{}</a>').format(datasette.urls.path(f"/articles/{value}"), value)

@@ -1,7 +1,7 @@
-"""Every address that answers: what answers there, who may read or write, whether answers may be kept, and the policy.
+"""Every address of the site: its view, who may read or write, whether answers may be cached, and its policy.
 
-The plugin gives Datasette the views, security looks up the policy, and the tests read who may. A page is added here,
-beside its view and its template.
+The plugin passes the views to Datasette, security looks up the policy, and the tests read the rights. To add a page,
+add it here as well as its view and its template.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 
 class Readers(Enum):
-    """Who may read: on a closed site ``READERS`` are those who are signed in."""
+    """Who may read: on a closed site, ``READERS`` are people who are signed in."""
 
     EVERYBODY = auto()
     READERS = auto()
     TEAM = auto()
 
 
-# Whoever has one of these permissions, or a token with the scope of one; the owner of an account, in the browser alone;
-# or anybody, as the view sees fit.
+# People with one of these permissions, or a token with such a scope; the owner of an account, in the browser only;
+# or anybody, if the view checks for itself.
 Writers = tuple[str, ...] | Literal["owner", "anybody"]
 
 
@@ -39,8 +39,8 @@ Writers = tuple[str, ...] | Literal["owner", "anybody"]
 class Route:
     """An address, as a regular expression whose groups the views find in ``request.url_vars``.
 
-    ``read`` answers where there is nothing to write, or to GET and HEAD; ``write`` takes a form. ``by_state`` lets
-    what is read be kept for as long as the databases stay as they are. A route without a view is one of Datasette's.
+    ``read`` answers if there is no ``write``, or else GET and HEAD; ``write`` takes a form. ``by_state`` lets
+    answers be cached for as long as the databases do not change. A route without a view is one of Datasette's.
     """
 
     path: str
@@ -55,11 +55,11 @@ class Route:
 _QUESTION = r"^/questions/(?P<slug>[a-z0-9-]+)"
 _ARTICLE = r"^/articles/(?P<pmid>[1-9][0-9]{0,9})"
 
-# The first that fits an address answers.
+# The first route that matches an address answers.
 ROUTES = (
     Route(r"^/$", pages.home, by_state=True),
     Route(_QUESTION + "$", pages.question, by_state=True),
-    # A file is told from what it was before by a tag of its own.
+    # A file has its own tag, which changes with its content.
     Route(_QUESTION + exports.ENDING, exports.question),
     Route(_ARTICLE + "$", pages.article, by_state=True),
     Route(r"^/changes$", news.changes, by_state=True),
@@ -76,7 +76,7 @@ ROUTES = (
         r"^/sign-in$", signin.sign_in_form, write=signin.sign_in, readers=Readers.EVERYBODY, writers="anybody"
     ),
     Route(r"^/sign-out$", write=signin.sign_out, writers="anybody"),
-    # It leads a stranger to the form by itself.
+    # The view itself sends a stranger to the form.
     Route(r"^/account$", signin.account, readers=Readers.EVERYBODY),
     Route(r"^/account/password$", write=signin.change_password, writers="owner"),
     Route(r"^/account/tokens$", write=signin.make_token, writers="owner"),
@@ -87,7 +87,7 @@ ROUTES = (
     Route(_ARTICLE + "/note$", write=tagging.note, writers=("tracker-tag",)),
     Route(_ARTICLE + "/label$", write=tagging.label, writers=("tracker-tag",)),
     Route(_ARTICLE + "/place$", write=tagging.move, writers=("tracker-tag",)),
-    # Both look for themselves which of these rights an action needs.
+    # Both check for themselves which of these rights an action needs.
     Route(
         _QUESTION + "/bulk$",
         tagging.show_bulk,
@@ -105,12 +105,12 @@ ROUTES = (
     Route(r"^/alerts/seen$", write=team.see, writers=("tracker-tag",)),
     Route(r"^/tags$", team.tags, by_state=True),
     Route(r"^/tags/change$", write=team.change_vocabulary, writers=("tracker-lead",)),
-    # Datasette's tables and queries, and what it says of itself, its static files among that.
+    # Datasette's tables and queries, its pages about itself, and its static files.
     Route(rf"^/{EVIDENCE}(?:\.|$)", policy=Policy.DATASETTES),
     Route(rf"^/{EVIDENCE}/", policy=Policy.DATASETTES),
     Route(r"^/-/", policy=Policy.DATASETTES),
 )
-# Beginnings of paths that have pages of the site below them: it cannot lie below one of these itself.
+# First parts of paths that have pages of the site below them: the site itself cannot be served below one of these.
 TAKEN = frozenset(match[1] for route in ROUTES if (match := re.match(r"\^(/[a-z-]+/)", route.path)))
 
 
@@ -120,7 +120,7 @@ def registered() -> Iterator[tuple[str, View]]:
 
 
 def policy_of(path: str) -> Policy:
-    """The policy for whatever is answered at this path; the strict one where nothing is."""
+    """The policy for answers at this path; the strict one if there is no route."""
     return next((route.policy for route in ROUTES if re.match(route.path, path)), Policy.STRICT)
 
 
@@ -135,7 +135,7 @@ def _view(route: Route) -> View:
 
 
 def _guarded_read(route: Route, view: View) -> View:
-    """Who may read is asked first, then whether the reader has the answer already."""
+    """First checks who may read, then whether the reader already has the answer."""
     if route.readers is Readers.TEAM:
         view = access.for_team(view)
     if route.by_state:

@@ -1,4 +1,4 @@
-"""How dates, identifiers and what people did are worded for readers."""
+"""Wording for readers: dates, identifiers and what people did."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from tracker.reading.notices import Flags
 from tracker.reading.notices import words as notice_words
 
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-# Parts of a logged entry that say nothing to a reader.
+# Parts of a log entry that mean nothing to a reader.
 _CODES = frozenset({"ui", "category", "registry_number", "initials", "identifiers", "role"})
 _MONTHS = "January February March April May June July August September October November December".split()
 
-# Why an article stands in a question, for a reader.
+# Why an article is in a question, for a reader.
 REASONS = {
     "newly published": "newly published",
     "newly indexed": "newly indexed: in PubMed before, but found only now",
@@ -57,7 +57,7 @@ def decision_words(decision: str | None) -> str:
     return DECISION_WORDS[cast(Decision, decision)].made if decision else "open"
 
 
-# What an act was: for the person who has just done it, and in the log.
+# Names of acts: for the person who has just done one, and for the log.
 ACTIONS = {
     "tag": "Tagged",
     "untag": "Removed a tag",
@@ -99,7 +99,7 @@ def done(act: Mapping[str, Any], refused: str | None = None) -> str:
     return ", ".join(parts) + "."
 
 
-# Headings would stand among the page's own; pictures would be fetched from elsewhere.
+# Headings would mix with the page's own; pictures would be fetched from other sites.
 _MARKDOWN = MarkdownIt("commonmark", {"html": False, "breaks": True}).disable(
     ["heading", "lheading", "image"]
 )
@@ -153,7 +153,7 @@ def moments(text: str) -> str:
 
 
 def changed(value: str | None, field: str) -> str:
-    """One side of a logged change: a flag as yes or no, JSON as the values that it lists."""
+    """The state before or after a logged change: a flag as yes or no, JSON as the values that it lists."""
     if value is None:
         return ""
     if field in Flags._fields:
@@ -161,7 +161,7 @@ def changed(value: str | None, field: str) -> str:
     try:
         parts = json.loads(value) if value.startswith(("[", "{")) else value
     except ValueError:
-        # A title in brackets, say.
+        # For example, a title in brackets.
         return value
     if isinstance(parts, dict):
         return ", ".join(f"{name.replace('_', ' ')} {_listed(part)}" for name, part in parts.items() if part)
@@ -184,18 +184,18 @@ def _listed(part: Any) -> str:
 
 
 def doi_link(doi: str) -> str:
-    """Where a DOI leads; whatever is in it, the scheme and host are ours."""
+    """A DOI's address; whatever the DOI contains, we set the scheme and host."""
     return "https://doi.org/" + quote(bare_doi(doi), safe="/:;().-_")
 
 
 def highlighted(snippet: str) -> Markup:
-    """A snippet of a record, with the words that a search matched marked."""
+    """A snippet of a record in which the words that a search matched are marked."""
     before, after = MARKS
     return Markup(str(escape(snippet)).replace(before, "<mark>").replace(after, "</mark>"))  # noqa: S704 - escaped
 
 
 def quoted(section: Mapping[str, Any], quotes: Iterable[str]) -> Markup:
-    """A paragraph of an abstract as HTML, the words marked that labels quote; a quote may hold its heading too."""
+    """A paragraph of an abstract as HTML, with the words that labels quote marked; a quote may include the heading."""
     html, heading = section["html"], f"{section['label']}: "
     text = plain_of(html).text
     places = ((text.find(words), len(words)) for words in (quote.removeprefix(heading) for quote in quotes))
@@ -212,7 +212,7 @@ def registry_link(trial: Mapping[str, str]) -> str:
     return f"https://trialsearch.who.int/Trial2.aspx?TrialID={number}"
 
 
-# From MARC's codes, which MEDLINE has, to those of HTML (BCP 47); where there is none here, the three letters will do.
+# From MARC's codes, which MEDLINE uses, to those of HTML (BCP 47); codes not listed are used as they are.
 _TAGS = dict(
     pair.split("=")
     for pair in (

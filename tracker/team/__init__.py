@@ -1,1 +1,1 @@
-"""annotations.db: who people are, and what they say of papers."""
+"""annotations.db: who people are, and what they say about papers."""

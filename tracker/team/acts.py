@@ -1,8 +1,8 @@
-"""annotations.db: what people write, and the one way to write it. No refresh, load or rebuild ever opens it.
+"""annotations.db: what people write, and the only way to write it. No refresh, load or rebuild ever opens it.
 
-Whatever a person says of a paper is a row of one of ``STATEMENTS``. ``Act.put`` is the only thing that changes one, and
-it adds an event with what was there before and what is there after: so the log is complete, and undoing is putting
-back what was there.
+Everything that a person says about a paper is a row of one of ``STATEMENTS``. Only ``Act.put`` changes such a row, and
+it adds an event with the states before and after: so the log is complete, and undoing means putting back the state
+before.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ migrations = Schema(
     "annotations",
     steps_of(__package__),
     alike="004_alike",
-    # As 4bdad48 and cc82f05 made them.
+    # As commits 4bdad48 and cc82f05 made them.
     landed=("4ad57f149bcb4dbb", "a95ae3b2d1582e5b"),
 )
 
 
 def open_annotations(path: Path) -> sqlite3.Connection:
-    """A connection for writing; made where missing, for its owner alone to read, as it holds hashes of passwords.
+    """A connection for writing. A missing database is created, readable only by its owner, as it holds password hashes.
     Every commit is on disk before it returns.
 
-    Raises as ``connect.open_for_writing``.
+    Raises as ``connect.open_for_writing`` does.
     """
     if path.parent.is_dir() and not path.exists():
-        # SQLite gives its log the mode of the file. Where it cannot be made, what follows says why.
+        # SQLite gives its log the mode of the file. If the file cannot be created, the code below says why.
         with suppress(OSError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     return open_for_writing(path, migrations, "FULL", only_ours=True)
 
 
 class Statement(NamedTuple):
-    """Something that people say of a paper: where it is kept, what tells one from another, what it says, and when."""
+    """A kind of thing that people say about a paper: its table, its key, and the columns for content and time."""
 
     table: str
     key: tuple[str, ...]
@@ -74,7 +74,7 @@ State = dict[str, Any]
 
 
 class Act:
-    """What one person does in one go: its events are one batch, which can be undone as one.
+    """What one person does in one step: its events are one batch, which can be undone as a whole.
 
     ``db`` is a connection to annotations.db inside a write transaction (``acting`` opens one), ``person`` an id of
     ``people`` or None for the command line, ``origin`` the page or command.
@@ -92,10 +92,10 @@ class Act:
     def put(
         self, action: str, kind: str, key: Key, says: Mapping[str, Any] | None, seal: Seal | None = None
     ) -> bool:
-        """Make it so, None meaning that nothing is said any more; whether that changed anything.
+        """Store what is now said under a key, or remove it if ``says`` is None; returns whether that changed anything.
 
-        ``says`` may have the moment under the kind's ``when`` (what is imported or put back keeps its own). ``seal`` is
-        what hides it from others from now on, where ``says`` does not have one under ``blind``.
+        ``says`` may have a time under the kind's ``when`` (what is imported or put back keeps its own). ``seal`` is
+        what hides it from others from now on, unless ``says`` has a seal under ``blind``.
         """
         of = STATEMENTS[kind]
         before = current(self.db, kind, key)
@@ -129,8 +129,8 @@ class Act:
         after: State | None,
         seal: Seal | None = None,
     ) -> None:
-        """Add an event. ``subject`` is what it was done to; its pmid and question have columns of their own. Where
-        nothing is said any more, ``seal`` is what hides that."""
+        """Add an event. ``subject`` is what it was done to; its pmid and question have columns of their own. If
+        something was removed, ``seal`` is what hides the removal."""
         rest = {name: value for name, value in subject.items() if name not in ("pmid", "question")}
         self.batch = self.batch or next_event(self.db)
         self.db.execute(
@@ -161,13 +161,13 @@ class Act:
 
 @contextmanager
 def acting(db: sqlite3.Connection, person: int | None, origin: str) -> Iterator[Act]:
-    """An act in one transaction: all of it is on disk when this ends, or nothing."""
+    """An act in one transaction: when this ends, all of it or nothing is on disk."""
     with transaction(db):
         yield Act(db, person, origin)
 
 
 class Undone(NamedTuple):
-    """How much of a batch was put back, and how much others, or the same person later, had changed since."""
+    """How much of a batch was put back, and how much could not be, as it has changed since or may not be undone."""
 
     undone: int
     changed_since: int
@@ -179,11 +179,11 @@ def undo(
     may: Callable[[sqlite3.Row], bool],
     seal: Callable[[int, str | None], Seal | None],
 ) -> Undone:
-    """Put back what was there before a batch, as new events.
+    """Restore the state before a batch, with new events.
 
-    ``may`` says of an event whether it can be taken back, ``seal`` what hides a tag, note or placement of a paper for
-    a question now. What is no longer as the batch left it is left alone. Raises Refused for a batch that did something
-    else as well, as by halves it would be neither.
+    ``may`` says whether an event can be undone, ``seal`` what now hides a tag, note or placement of a paper for a
+    question. Anything changed since the batch is left alone. Raises Refused for a batch that also did something other
+    than writing about papers, as that must not be half undone.
     """
     act.db.row_factory, factory = sqlite3.Row, act.db.row_factory
     try:
@@ -212,7 +212,7 @@ def undo(
 
 
 def current(db: sqlite3.Connection, kind: str, key: Key) -> State | None:
-    """What is said now."""
+    """What is currently said under this key."""
     of = STATEMENTS[kind]
     columns = ", ".join((*of.says, of.when))
     rows = read_rows(db, f"select {columns} from {of.table} where {_is(of)}", key)
@@ -220,13 +220,13 @@ def current(db: sqlite3.Connection, kind: str, key: Key) -> State | None:
 
 
 def next_event(db: sqlite3.Connection) -> int:
-    """The id that the next event gets. Events are never deleted, so whatever is named by it is named once."""
+    """The id of the next event. Events are never deleted, so it is a unique name."""
     id: int = db.execute("select coalesce(max(id), 0) + 1 from events").fetchone()[0]
     return id
 
 
 def _says(of: Statement, state: Mapping[str, Any]) -> list[Any]:
-    # Whether it is hidden is no part of what is said.
+    # Whether it is hidden is not part of what is said.
     return [state.get(name) for name in of.says if name != "blind"]
 
 

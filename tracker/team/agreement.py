@@ -1,4 +1,4 @@
-"""How far two reviewers agree: pure functions over pairs of decisions, worked out exactly.
+"""How far two reviewers agree: pure functions over pairs of decisions, computed exactly.
 
 Raw agreement; Cohen's kappa (1960, DOI 10.1177/001316446002000104) with the large-sample standard error of Fleiss,
 Cohen and Everitt (1969, DOI 10.1037/h0028106); the prevalence and bias index and the prevalence- and bias-adjusted
@@ -14,7 +14,7 @@ from math import sqrt
 from statistics import NormalDist
 from typing import NamedTuple
 
-# What matters at both stages is whether a record is excluded: unsure lets it go on, or to whoever settles.
+# What matters at both stages is whether a record is excluded: unsure lets it pass, or leaves it to a lead to settle.
 EXCLUDED_OR_NOT = ("not excluded", "excluded")
 _Z = NormalDist().inv_cdf(0.975)
 
@@ -22,12 +22,12 @@ _Z = NormalDist().inv_cdf(0.975)
 class Agreement(NamedTuple):
     """Two people's decisions on the same ``n`` records.
 
-    ``table`` has a row for each of the ``categories`` as the first of them chose, a column as the second did.
-    ``observed`` and ``expected`` are the shares agreed on, and that chance alone would give. ``low`` and ``high`` are
-    the ends of kappa's 95 % confidence interval as the formula has them: the upper may be above 1, which kappa never
-    is. The indices and ``pabak`` are there for two categories: ``prevalence_index`` is positive where both chose the
-    first more often, ``bias_index`` where the first person did so more often than the second.
-    None is what is undefined, or would mislead; ``why_not`` then says why.
+    ``table`` has a row for each of the ``categories`` that the first person chose, and a column for each that the
+    second chose. ``observed`` is the share agreed on, ``expected`` the share expected by chance. ``low`` and ``high``
+    are the ends of kappa's 95 % confidence interval as the formula gives them: the upper end may exceed 1, which kappa
+    never does. The indices and ``pabak`` exist for two categories only: ``prevalence_index`` is positive if both chose
+    the first category more often, ``bias_index`` if the first person chose it more often than the second.
+    Values that are undefined or would mislead are None; ``why_not`` then says why.
     """
 
     categories: tuple[str, ...]
@@ -46,18 +46,18 @@ class Agreement(NamedTuple):
 
 
 def excluded_or_not(decision: str) -> str:
-    """The one of ``EXCLUDED_OR_NOT`` that a decision is."""
+    """A decision as one of ``EXCLUDED_OR_NOT``."""
     return EXCLUDED_OR_NOT[decision == "exclude"]
 
 
 def of_pairs(pairs: Iterable[tuple[str, str]], categories: Sequence[str]) -> Agreement:
-    """The agreement of two people, from (the first's, the second's) choice for each record."""
+    """The agreement of two people, from the pair of their choices (first, second) for each record."""
     counted = Counter(pairs)
     return of_table([[counted[row, column] for column in categories] for row in categories], categories)
 
 
 def of_table(table: Sequence[Sequence[int]], categories: Sequence[str]) -> Agreement:
-    """The agreement in a square table of numbers of records."""
+    """The agreement in a square table of record counts."""
     counts = tuple(tuple(row) for row in table)
     n = sum(map(sum, counts))
     agreement = Agreement(tuple(categories), counts, n)
@@ -81,7 +81,7 @@ def of_table(table: Sequence[Sequence[int]], categories: Sequence[str]) -> Agree
             why_not="Both put every record into the same category, so kappa cannot be computed."
         )
     kappa = (observed - expected) / (1 - expected)
-    # Equation 13 of Fleiss, Cohen and Everitt, without weights. In fractions, so that nought is nought.
+    # Equation 13 of Fleiss, Cohen and Everitt, without weights. In fractions, so that zero is exactly zero.
     agreed = sum(share[i][i] * (1 - (rows[i] + columns[i]) * (1 - kappa)) ** 2 for i in each)
     apart = sum(share[i][j] * (columns[i] + rows[j]) ** 2 for i in each for j in each if i != j)
     variance = (

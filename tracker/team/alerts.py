@@ -1,4 +1,4 @@
-"""Papers that somebody tagged, decided on or wrote about, and that have since been withdrawn, doubted or corrected."""
+"""Papers that somebody wrote about and that have since been withdrawn or corrected, or come under concern."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import NamedTuple
 from tracker.team.acts import Act
 from tracker.team.blind import visible
 
-# What is news to whoever relied on a paper; the first lead.
+# What is news to anybody who relied on a paper, the most important first.
 FIELDS = ("retracted", "withdrawn", "expression_of_concern", "corrected")
 MOST = 200
 
 
 class Alert(NamedTuple):
-    """``field`` is what has become true of the paper, ``noticed`` when we saw it, ``since`` when somebody first wrote
+    """``field`` is what has become true of the paper, ``noticed`` when we noticed, ``since`` when somebody first wrote
     about it; ``seen`` says that the viewer has marked it as seen."""
 
     pmid: int
@@ -32,22 +32,22 @@ _STATEMENTS = " union all ".join(
 
 
 def of_person(db: sqlite3.Connection, person: int) -> list[Alert]:
-    """The person's own, newest first."""
+    """The person's own alerts, newest first."""
     return _alerts(db, "x.person = :viewer", person)[:MOST]
 
 
 def of_everybody(db: sqlite3.Connection, viewer: int | None) -> list[Alert]:
-    """All papers of which the viewer may know that somebody wrote about them, newest first."""
+    """Alerts on all papers that, as far as the viewer may know, somebody wrote about, newest first."""
     return _alerts(db, "true", viewer)[:MOST]
 
 
 def of_article(db: sqlite3.Connection, pmid: int, viewer: int | None) -> list[Alert]:
-    """What is to be said above the paper: it was judged before it was withdrawn."""
+    """Alerts to show above the paper: it was judged before it was withdrawn."""
     return _alerts(db, "x.pmid = :pmid", viewer, pmid)
 
 
 def mark_seen(act: Act, pmid: int, field: str, noticed: str) -> bool:
-    """Whether the acting person had not marked it before."""
+    """Mark an alert as seen; returns False if the acting person had marked it before."""
     done = act.db.execute(
         """
         insert into alerts_seen (person, pmid, field, noticed, seen)
@@ -67,7 +67,7 @@ def mark_seen(act: Act, pmid: int, field: str, noticed: str) -> bool:
 
 
 def _alerts(db: sqlite3.Connection, of: str, viewer: int | None, pmid: int | None = None) -> list[Alert]:
-    # Where evidence.db was made anew, no change was noticed: then what counts is when the record came back.
+    # If evidence.db was created again, no change was noticed: then what counts is when the record came back.
     rows = db.execute(
         f"""
         with said as materialized (select pmid, min(at) as since from ({_STATEMENTS.format(of=of)}) group by pmid),

@@ -1,4 +1,4 @@
-"""What a dual review hides: nobody sees what one person said of a record until two have decided on it."""
+"""What a dual review hides: nobody sees what one person said about a record until two have decided on it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tracker.team.review import Review
 
 
 def unseal(act: Act, review: Review, pmid: ArticleKey, stage: str) -> None:
-    """Two have decided: what either said of the record at this stage is hidden no longer."""
+    """Two people have decided: what they said about the record at this stage is no longer hidden."""
     act.db.execute(
         """
         insert into unsealed (review, pmid, unsealed) values (:review, :pmid, :unsealed) on conflict do nothing
@@ -29,12 +29,12 @@ def is_unsealed(db: sqlite3.Connection, review: Review, pmid: ArticleKey, stage:
 
 
 def visible(alias: str, owner: str | None = None) -> str:
-    """A condition that rows ``alias`` fail where they are hidden from ``:viewer``, the person who looks (or null).
+    """A condition met only by rows of ``alias`` that are not hidden from ``:viewer``, the viewer's id (or null).
 
-    It is for connections to evidence.db that attach annotations.db. A seal is open where two have decided, or where
-    the question's file has switched dual review off again; where evidence.db was lost and the question is not there,
-    it holds. What is said for no question in particular is hidden while any dual review of the paper is at its first
-    stage. ``owner`` is whose the row is, where that is not its ``person``.
+    It is for connections to evidence.db that attach annotations.db. A seal is open if two have decided, or if the
+    question's file has switched dual review off again; if evidence.db was lost and the question is missing, the seal
+    stays closed. What is said for no particular question is hidden while any dual review of the paper is at its first
+    stage. ``owner`` is the SQL for the row's owner if that is not its ``person``.
     """
     seals = ", ".join(f"w.slug || '/{stage}'" for stage in STAGES)
     return f"""({owner or f"{alias}.person"} is :viewer or (

@@ -1,7 +1,7 @@
 """What people have said, as pages show it: nobody sees what a blind review still hides from them.
 
-Every function takes a connection to evidence.db that has annotations.db attached, and ``viewer``, the id of whoever
-looks or None.
+Every function takes a connection to evidence.db that has annotations.db attached, and ``viewer``, the id of the
+viewer or None.
 """
 
 from __future__ import annotations
@@ -56,10 +56,10 @@ where r.pmid in (select value from json_each(:pmids)) order by r.pmid, r.label_g
 def of_articles(
     db: sqlite3.Connection, pmids: Sequence[int], question: str | None, viewer: int | None
 ) -> dict[int, dict[str, Any]]:
-    """For each article of a list: ``tags`` (one entry a tag and question, with the ``people`` who say so),
-    ``decisions``, ``settlements``, ``notes``, and of the question, where one is given, ``stage`` (where it is to be
-    decided), ``mine`` (the viewer's decision there) and ``outcome`` (what holds, with its stage). ``spoken`` says
-    whether anybody said anything that the viewer may see.
+    """For each article of a list: ``tags`` (one entry per tag and question, with the ``people`` who gave it),
+    ``decisions``, ``settlements``, ``notes``, and for the question, if one is given, ``stage`` (where it is to be
+    decided), ``mine`` (the viewer's decision there) and ``outcome`` (the valid decision, with its stage). ``spoken``
+    says whether anybody said anything that the viewer may see.
     """
     by_pmid: dict[int, dict[str, Any]] = {
         pmid: {
@@ -99,8 +99,8 @@ def of_articles(
 def standings(
     db: sqlite3.Connection, review: Review, pmids: Sequence[int], viewer: int | None
 ) -> dict[int, dict[str, Any]]:
-    """How each article stands in a review: ``stage``, the viewer's own decision there (``mine``), the last
-    ``outcome``, and ``locked`` where the viewer can change nothing at that stage any more."""
+    """The status of each article in a review: ``stage``, the viewer's own decision there (``mine``), the last
+    ``outcome``, and ``locked`` if the viewer can no longer change anything at that stage."""
     by_stage = {stage: decisions.outcomes(db, review, stage, pmids) for stage in STAGES}
     mine = {
         (pmid, stage): {"decision": decision, "reason": reason}
@@ -122,7 +122,7 @@ def standings(
         by_pmid[pmid] = {
             "stage": stage,
             "mine": mine.get((pmid, stage)),
-            # Where one person decides, it is they who can take it back.
+            # If one person decides alone, they can take it back themselves.
             "mine_before": mine.get((pmid, STAGES[0])) if passed and not review.dual else None,
             "outcome": last if last and last.holds else None,
             "conflict": last if last and last.conflict else None,
@@ -132,8 +132,8 @@ def standings(
 
 
 def of_article(db: sqlite3.Connection, pmid: ArticleKey, viewer: int | None) -> dict[str, Any]:
-    """As ``of_articles`` for one article and whatever was said for any question; ``reviews`` has its standing in
-    each question that holds it, and ``label_reviews`` what people made of the machine's labels."""
+    """As ``of_articles``, for one article and everything said for any question; ``reviews`` has its status in each
+    question that holds it, and ``label_reviews`` people's reviews of the machine's labels."""
     said = of_articles(db, [pmid], None, viewer)[pmid]
     every = reviews(db)
     held = [
@@ -154,13 +154,13 @@ def of_article(db: sqlite3.Connection, pmid: ArticleKey, viewer: int | None) -> 
 
 
 def label_reviews(db: sqlite3.Connection, pmids: Iterable[int]) -> dict[int, list[Row]]:
-    """What people made of the machine's labels, by article; articles of which nobody said anything are left out."""
+    """People's reviews of the machine's labels, by article; articles without any are left out."""
     rows = read_rows(db, _REVIEWS, {"pmids": json.dumps(list(pmids)), "viewer": None})
     return {pmid: list(each) for pmid, each in groupby(rows, key=lambda row: row["pmid"])}
 
 
 def final_decisions(db: sqlite3.Connection, review: Review) -> Iterator[tuple[int, decisions.Outcome]]:
-    """The outcome of each article of the question at the last stage that has one."""
+    """The outcome for each article of the question at the last stage that has one."""
     last = decisions.standings(db, review).last
     rows = db.execute(
         """
@@ -173,7 +173,7 @@ def final_decisions(db: sqlite3.Connection, review: Review) -> Iterator[tuple[in
 
 
 def _tags(rows: Iterable[dict[str, Any]]) -> list[Row]:
-    """One entry a tag and question, whoever says so."""
+    """One entry per tag and question, however many people gave the tag."""
     by_tag: dict[tuple[int, str | None], dict[str, Any]] = {}
     for row in rows:
         about = {

@@ -1,4 +1,4 @@
-"""What people decide of records: two stages, one reviewer or two who are blind to each other, conflicts, outcomes.
+"""What people decide on records: two stages, one reviewer or two who are blind to each other, conflicts, outcomes.
 
 The rules are those of the Cochrane Handbook (chapter 4.6.4: two people independently, disagreements settled by
 discussion or by another person) as Covidence applies them: unsure lets a record pass the first stage, and at the
@@ -23,7 +23,7 @@ from tracker.team.review import REVIEWERS, Review, Seal
 
 
 class Unsaid(Enum):
-    """That nobody says what they saw; None is that they saw nothing."""
+    """The caller does not say what the person saw; None would mean that they saw nothing."""
 
     UNSAID = "unsaid"
 
@@ -32,9 +32,9 @@ UNSAID = Unsaid.UNSAID
 
 
 class Outcome(NamedTuple):
-    """How a record stands at one stage.
+    """The status of a record at one stage.
 
-    ``decision`` is what holds: settled, or agreed by as many as the review wants; None while it is open.
+    ``decision`` is the valid one: settled, or agreed by as many people as the review requires; None while it is open.
     """
 
     stage: Stage
@@ -46,7 +46,7 @@ class Outcome(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether as many as the review wants have decided."""
+        """Whether as many people as the review requires have decided."""
         return self.decision is not None or self.conflict
 
 
@@ -60,11 +60,11 @@ def decide(
     *,
     was: str | Unsaid | None = UNSAID,
 ) -> bool:
-    """Write down, change or (None) take back the acting person's decision; whether that changed anything.
+    """Record, change or (None) withdraw the acting person's decision; returns whether that changed anything.
 
-    ``was`` is the decision that the person saw when they decided, UNSAID where nobody says.
-    Raises UsageError for what is no decision, and Refused where another has to be made first, where two have decided,
-    or where the page was out of date.
+    ``was`` is the decision that the person saw when they decided, UNSAID if that is not known.
+    Raises UsageError for an invalid decision, and Refused if another has to be made first, if two have decided,
+    or if the page was out of date.
     """
     key = {"pmid": pmid, "question": review.question, "stage": stage, "person": act.person}
     mine = current(act.db, "decision", key)
@@ -89,7 +89,7 @@ def decide(
 
 
 def check_form(review: Review, stage: str, decision: str | None, reason: str | None) -> None:
-    """Raises UsageError for a stage, decision or reason that is none, or a missing one."""
+    """Raises UsageError for an invalid or missing stage, decision or reason."""
     if stage not in STAGES:
         raise UsageError(f"Unknown stage {stage!r}. Use {either(STAGES)}.")
     if decision is None:
@@ -114,7 +114,7 @@ def _check_dual(
     withdrawing: bool,
     mine: bool,
 ) -> None:
-    # Of two whose decisions were open one may be gone, from when the review was single: then somebody has to decide.
+    # One of two open decisions may have been withdrawn while the review was single: then somebody has to decide.
     if len(others) >= REVIEWERS or (mine and others and is_unsealed(act.db, review, pmid, stage)):
         verb = "changed" if mine else "made"
         raise Refused(
@@ -142,10 +142,10 @@ def settle(
     *,
     was: str | Unsaid | None = UNSAID,
 ) -> bool:
-    """A lead's last word on what two people decided, with why; also where they agreed, as neither can change it.
+    """A lead's final decision after two people decided, with the reason; also if they agreed, as neither can change it.
 
-    ``was`` is how it was settled when the lead looked, UNSAID where nobody says. Raises Refused where two have not
-    decided yet, or where the page was out of date.
+    ``was`` is how it was settled when the lead looked, UNSAID if that is not known. Raises Refused if two have not
+    decided yet, or if the page was out of date.
     """
     check_form(review, stage, decision, reason)
     if decision == "unsure":
@@ -165,10 +165,10 @@ def settle(
 
 
 def may_be_undone(review: Review | None, db: sqlite3.Connection, event: sqlite3.Row) -> bool:
-    """Whether a decision can still be taken back: not when two people have seen each other's.
+    """Whether an act on a decision can still be undone: not once two people have seen each other's decisions.
 
-    Nor is a withdrawn one put back: that it cannot be where somebody else has decided since (two would have, and
-    neither would know) would tell that they have.
+    A withdrawal is never undone: that would have to be refused if somebody else had decided since, and the refusal
+    would reveal their decision.
     """
     if event["kind"] != "decision" or review is None or not review.dual:
         return True
@@ -178,10 +178,10 @@ def may_be_undone(review: Review | None, db: sqlite3.Connection, event: sqlite3.
 
 
 def passed(review: Review, first: Outcome | None, second: Outcome | None) -> bool:
-    """Whether a record is at the full text, from how it stands at either stage.
+    """Whether a record is at the full-text stage, from its status at both stages.
 
-    Where one person decides they may begin there; whatever was said there of a record that is excluded by title and
-    abstract after all does not count.
+    A single reviewer may begin there. What was said there about a record that was later excluded by title and
+    abstract does not count.
     """
     if first is None:
         return second is not None and not review.dual
@@ -189,7 +189,7 @@ def passed(review: Review, first: Outcome | None, second: Outcome | None) -> boo
 
 
 def stage_of(db: sqlite3.Connection, review: Review, pmid: ArticleKey) -> Stage:
-    """The stage at which a record is to be decided: the second when the first let it pass."""
+    """The stage at which a record is to be decided: the second if it passed the first."""
     return (
         "full-text"
         if outcome(db, review, pmid, "title-abstract").decision in ("include", "unsure")
@@ -198,7 +198,7 @@ def stage_of(db: sqlite3.Connection, review: Review, pmid: ArticleKey) -> Stage:
 
 
 def outcome(db: sqlite3.Connection, review: Review, pmid: ArticleKey, stage: Stage) -> Outcome:
-    """How a record stands at a stage."""
+    """The status of a record at a stage."""
     by_pmid = outcomes(db, review, stage, [pmid])
     return by_pmid.get(pmid) or Outcome(stage, None, None, 0, False, False)
 
@@ -206,7 +206,7 @@ def outcome(db: sqlite3.Connection, review: Review, pmid: ArticleKey, stage: Sta
 def outcomes(
     db: sqlite3.Connection, review: Review, stage: Stage, pmids: Iterable[int] | None = None
 ) -> dict[int, Outcome]:
-    """How every record that anybody decided on stands at a stage; only of ``pmids`` where they are given."""
+    """The status at a stage of every record that anybody decided on; only of ``pmids`` if they are given."""
     given = {"question": review.question, "stage": stage}
     within = ""
     if pmids is not None:
@@ -247,10 +247,10 @@ def _outcome(
 
 
 def agreed(stage: Stage, votes: list[tuple[Decision, str | None]]) -> tuple[Decision | None, str | None]:
-    """What all of these decisions come to, with the reason; (None, None) where they conflict.
+    """The joint result of these decisions, with the reason; (None, None) if they conflict.
 
-    By title and abstract, unsure lets a record pass as include does; at the full text somebody has to settle it
-    where two people are to decide, or it stays unsure.
+    By title and abstract, unsure lets a record pass as include does. At the full text, a record that two people are
+    unsure about has to be settled; with a single reviewer it stays unsure.
     """
     decisions = {decision for decision, _ in votes}
     if stage == "title-abstract" and "exclude" not in decisions:
@@ -267,7 +267,7 @@ def agreed(stage: Stage, votes: list[tuple[Decision, str | None]]) -> tuple[Deci
 
 
 class Standings(NamedTuple):
-    """How every record of a question stands that anybody decided on, at either stage."""
+    """The status, at either stage, of every record of a question that anybody decided on."""
 
     first: Mapping[int, Outcome]
     second: Mapping[int, Outcome]
@@ -275,7 +275,7 @@ class Standings(NamedTuple):
 
     @property
     def last(self) -> Mapping[int, Outcome]:
-        """What holds of each at the last stage at which something does; records of which nothing holds are left out."""
+        """The valid outcome of each record at the last stage that has one; records without any are left out."""
         holding = {pmid: outcome for pmid, outcome in self.first.items() if outcome.holds}
         holding |= {
             pmid: outcome
@@ -286,7 +286,7 @@ class Standings(NamedTuple):
 
 
 def standings(db: sqlite3.Connection, review: Review) -> Standings:
-    """Of a connection that only reads: it is kept until somebody decides again."""
+    """The status of a question's records, for a read-only connection; it is cached until somebody decides again."""
     files = {name: path for _, name, path in db.execute("pragma database_list")}
     (decided,) = db.execute(
         "select max(id) from events where kind in ('decision', 'settlement') and question = :question",
@@ -307,7 +307,7 @@ def _standings(db: sqlite3.Connection, review: Review) -> Standings:
 
 
 class Members(NamedTuple):
-    """Records of a question by how they stand: these ``pmids`` or, where not ``among``, all others."""
+    """Records of a question selected by status: these ``pmids`` or, if not ``among``, all others."""
 
     among: bool
     pmids: Set[int]
@@ -317,8 +317,8 @@ UNDECIDED, TODO, TODO_FULL = "none", "todo", "todo-full"
 
 
 def members(db: sqlite3.Connection, review: Review, which: str, viewer: int | None = None) -> Members:
-    """The records that were decided so (include, exclude, unsure: what holds at the last stage), that nothing holds of
-    yet (none), or that are left for the viewer by title and abstract (todo) or by full text (todo-full).
+    """The records with this outcome at the last stage that has one (include, exclude, unsure), those without any
+    outcome yet (none), or those left for the viewer by title and abstract (todo) or by full text (todo-full).
     """
     standing = standings(db, review)
     if which in (TODO, TODO_FULL):
@@ -352,8 +352,8 @@ def seal_for(
 ) -> Seal | None:
     """What hides a tag or note on a record from others: a dual review in which two have not decided yet.
 
-    ``holding`` are the reviews whose questions the record stands in. What is said for one question is hidden by
-    its review, what is said for none by the first of them all.
+    ``holding`` are the reviews of the questions that hold the record. What is said for one question is hidden by
+    its review; what is said for no particular question, by the first review of all that are still blind.
     """
     for review in holding:
         if review.dual and question in (None, review.question):

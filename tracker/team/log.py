@@ -1,7 +1,7 @@
-"""The log of everything that people did, as pages show it, and an act of it as a whole.
+"""The log of everything that people did, as pages show it, and single acts in it.
 
-Every function takes a connection to evidence.db that has annotations.db attached, and ``viewer``, the id of whoever
-looks or None: what a blind review still hides from them is left out.
+Every function takes a connection to evidence.db that has annotations.db attached, and ``viewer``, the id of the
+viewer or None: what a blind review still hides from them is left out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tracker.evidence.rows import Row, read_rows
 from tracker.team.acts import STATEMENTS
 from tracker.team.blind import visible
 
-# Of an event ``e``, what was done to what, the tag of a tagging by its name, and into which one a tag was merged.
+# For an event ``e``: what was done to what, the name of the tag, and the tag into which one was merged.
 _EVENT = """
 e.id, e.action, e.kind, e.pmid, e.question, e.subject, e.before, e.after,
 (select t.name from annotations.tags t
@@ -37,8 +37,8 @@ def events(
     limit: int = 50,
     accounts: bool = False,
 ) -> list[Row]:
-    """The log, newest first: of a paper, a person (by name, or ``by`` id), a day (UTC) or a question, before the event
-    ``before``. What happened to other people's ``accounts`` is left out unless it is asked for.
+    """The log, newest first: for a paper, a person (by name, or ``by`` id), a day (UTC) or a question, before the event
+    ``before``. Events on other people's ``accounts`` are left out unless they are asked for.
     """
     chosen = {
         "pmid": pmid,
@@ -62,7 +62,7 @@ select {_EVENT}, e.happened, e.origin, e.batch, p.name as person, p.display_name
     select 1 from annotations.events u where u.undoes = e.batch) as standing
 from annotations.events e left join annotations.people p on p.id = e.person
 """
-# What a lead's merge did to a tagging is as hidden as the tagging; who saw which alert is their own business.
+# What a lead's merge did to a tagging is as hidden as the tagging; who has seen which alert is private.
 _SHOWN = (
     visible("e", "coalesce(json_extract(e.subject, '$.person'), e.person)"),
     "(e.kind <> 'alert' or e.person is :viewer)",
@@ -78,8 +78,8 @@ _CHOSEN = {
 
 
 def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | None:
-    """An act of this person's: its ``action``, on how many papers (``count``), the first ``pmids`` of them, the first
-    ``tag``, and whether it can be ``undoable``."""
+    """An act of this person: its ``action``, the number of papers (``count``), the first ``pmids`` of them, the first
+    ``tag``, and whether it is ``undoable``."""
     given = {"batch": batch, "person": person}
     rows = read_rows(
         db,
@@ -103,7 +103,7 @@ def batch(db: sqlite3.Connection, person: int, batch: int) -> dict[str, Any] | N
     }
     event["undoable"] = kinds <= STATEMENTS.keys() and event["undoes"] is None
     if not kinds <= STATEMENTS.keys():
-        # A merge: on how many papers is not told, as some may be hidden.
+        # A merge: the number of papers is not shown, as some may be hidden.
         event |= {"count": 1, "pmids": []}
     return event
 

@@ -15,23 +15,23 @@ from tracker.errors import Refused, UsageError, choose_one, either
 from tracker.team.acts import Act
 
 Role = Literal["reader", "tagger", "lead", "admin"]
-# Each may do what those before it may.
+# Each role may do everything that the roles before it may.
 ROLES: tuple[Role, ...] = ("reader", "tagger", "lead", "admin")
-# What a token may be used for, and the least role that may do it.
+# What a token may be used for, and the lowest role that may do it.
 SCOPES = {"read": "reader", "tag": "tagger", "decide": "tagger", "lead": "lead"}
-TOKEN_PREFIX = "ett_"  # noqa: S105 - by it scanners of secrets know what it is
+TOKEN_PREFIX = "ett_"  # noqa: S105 - secret scanners recognise tokens by it
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 LONGEST_TOKEN_DAYS = 366
-# Failed attempts within the window after which no more are heard, by how much of the pair is the same. A single
-# address cannot lock out somebody else's account; a password tried from everywhere is stopped all the same.
+# How many failed attempts within the window are allowed, by which parts of name and address match. A single address
+# cannot lock out somebody else's account; guessing one account's password from many addresses is still stopped.
 WINDOW = timedelta(minutes=15)
 SESSION_LASTS = timedelta(days=7)
 MOST_FAILURES = {"name and address": 5, "address": 30, "name": 100}
 
 
 class Person(NamedTuple):
-    """Somebody who may sign in. ``identity`` is what another way of signing in calls them (say ``github:octocat``);
-    ``session`` is raised to end all their sessions."""
+    """Somebody who may sign in. ``identity`` is their name in another way of signing in (say ``github:octocat``);
+    ``session`` is increased to end all their sessions."""
 
     id: int
     name: str
@@ -43,7 +43,7 @@ class Person(NamedTuple):
     created: str
 
     def may(self, role: str) -> bool:
-        """Whether they may do what somebody with this role may."""
+        """Whether they may do what people with this role may."""
         return self.disabled is None and ROLES.index(self.role) >= ROLES.index(role)
 
 
@@ -77,12 +77,12 @@ def by_name(db: sqlite3.Connection, name: str) -> Person | None:
 
 
 def by_identity(db: sqlite3.Connection, identities: Collection[str]) -> Person | None:
-    """Whoever another way of signing in calls by one of these."""
+    """The person with one of these identities from another way of signing in."""
     return next((person for name in identities if (person := _one(db, "identity = :value", name))), None)
 
 
 def named(db: sqlite3.Connection, name: str) -> Person:
-    """Raises UsageError where nobody is called so."""
+    """The person of this name. Raises UsageError if there is none."""
     person = by_name(db, name)
     if not person:
         known = choose_one(somebody.name for somebody in everybody(db))
@@ -91,7 +91,7 @@ def named(db: sqlite3.Connection, name: str) -> Person:
 
 
 def writer(db: sqlite3.Connection, name: str) -> Person:
-    """Whoever the command line writes for. Raises UsageError where nobody is called so, Refused where they may not."""
+    """The person for whom a command writes. Raises UsageError if there is none, Refused if they may not write."""
     person = named(db, name)
     if person.disabled:
         raise Refused(f"{name} has been disabled since {person.disabled}. An admin can enable the account.")
@@ -108,7 +108,7 @@ def add(
     password_hash: str | None = None,
     identity: str | None = None,
 ) -> Person:
-    """Raises UsageError for a name, role or identity that cannot be, or is taken."""
+    """Raises UsageError for a name, role or identity that is invalid or taken."""
     check_new(act.db, name, role, identity)
     shown = _clean(display_name) or name
     act.db.execute(
@@ -151,9 +151,9 @@ def change(
     identity: str | None = None,
     disabled: bool | None = None,
 ) -> Person:
-    """Change what is given of a person; '' takes an identity away. Who is disabled is signed out at once.
+    """Change the given fields of a person; '' removes an identity. A disabled person is signed out at once.
 
-    Raises UsageError where nobody is called so, or for what cannot be.
+    Raises UsageError if there is no such person, or for an invalid value.
     """
     before = named(act.db, name)
     if role is not None:
@@ -182,7 +182,7 @@ def change(
 
 
 def set_password(act: Act, person: Person, password_hash: str) -> None:
-    """A new password; whoever is signed in with the old one is signed out."""
+    """Set a new password; sessions that began with the old one end."""
     act.db.execute(
         "update people set password_hash = :hash, session = session + 1 where id = :id",
         {"hash": password_hash, "id": person.id},
@@ -199,8 +199,8 @@ def end_sessions(act: Act, person: Person) -> None:
 
 
 def in_session(db: sqlite3.Connection, id: int, session: int, name: str) -> Person | None:
-    """Whose session this is, where it still counts. ``session`` is the person's number when it began, ``name`` what
-    tells it from their others."""
+    """The person whose session this is, if it is still valid. ``session`` is the person's number when it began,
+    ``name`` distinguishes it from their other sessions."""
     person = by_id(db, id)
     if person is None or person.disabled or person.session != session:
         return None
@@ -209,7 +209,7 @@ def in_session(db: sqlite3.Connection, id: int, session: int, name: str) -> Pers
 
 
 def end_session(db: sqlite3.Connection, name: str) -> None:
-    """Let one session count no more, whoever has its cookie; others of the person go on."""
+    """End one session, for everybody who has its cookie; the person's other sessions continue."""
     long_ago = (datetime.now(UTC) - SESSION_LASTS - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     db.execute("delete from ended_sessions where ended < :long_ago", {"long_ago": long_ago})
     db.execute(
@@ -230,7 +230,7 @@ def password_hash(db: sqlite3.Connection, person: Person) -> str | None:
 def make_token(act: Act, person: Person, name: str, scopes: Collection[str], days: int) -> str:
     """A new token, which is shown once: only its SHA-256 is kept (it has 256 random bits, so no salt is needed).
 
-    Raises UsageError for a scope that is none or beyond the person's role, and for a time that is too long.
+    Raises UsageError for a scope that is unknown or beyond the person's role, and for a lifetime that is too long.
     """
     if unknown := sorted(set(scopes) - SCOPES.keys()):
         raise UsageError(f"Unknown scope {unknown[0]!r}. Use {either(SCOPES)}.")
@@ -271,7 +271,7 @@ def tokens(db: sqlite3.Connection, person: Person) -> list[Token]:
 
 
 def revoke_token(act: Act, person: Person, id: int) -> None:
-    """Raises UsageError where the person has no such token."""
+    """Raises UsageError if the person has no such token."""
     matching = [token for token in tokens(act.db, person) if token.id == id]
     if not matching:
         raise UsageError(f"{person.name} has no token {id}.")
@@ -281,7 +281,7 @@ def revoke_token(act: Act, person: Person, id: int) -> None:
 
 
 def by_token(db: sqlite3.Connection, token: str) -> tuple[Person, Token] | None:
-    """Whose token this is, where it still counts."""
+    """The token and its owner, if it is still valid."""
     row = db.execute(f"{_TOKEN} where hash = :hash", {"hash": _digest(token)}).fetchone()
     if row is None:
         return None
@@ -293,7 +293,7 @@ def by_token(db: sqlite3.Connection, token: str) -> tuple[Person, Token] | None:
 
 
 def note_use(db: sqlite3.Connection, token: Token) -> None:
-    """Remember, to the hour, that the token was used: enough to tell which ones nobody needs any more."""
+    """Note, to the hour, that the token was used: enough to tell which tokens nobody needs any more."""
     db.execute("update tokens set used = :used where id = :id", {"used": now(), "id": token.id})
 
 
@@ -301,7 +301,7 @@ def note_use(db: sqlite3.Connection, token: Token) -> None:
 
 
 def is_limited(db: sqlite3.Connection, name: str, address: str) -> bool:
-    """Whether too many attempts with this name, from this address or with both failed lately."""
+    """Whether too many attempts with this name, from this address or with both have failed recently."""
     since = (datetime.now(UTC) - WINDOW).strftime("%Y-%m-%dT%H:%M:%SZ")
     row = db.execute(
         """
@@ -315,8 +315,8 @@ def is_limited(db: sqlite3.Connection, name: str, address: str) -> bool:
 
 
 def failed(db: sqlite3.Connection, name: str, address: str) -> None:
-    """Note an attempt that failed; those of yesterday are forgotten, as an address is personal data. So are those that
-    were noted by a clock that was ahead."""
+    """Record a failed attempt, and delete those older than a day, as an address is personal data. Attempts dated in the
+    future, by a clock that was ahead, are deleted as well."""
     yesterday = (datetime.now(UTC) - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
     db.execute(
         "delete from sign_in_failures where failed < :yesterday or failed > :now",
@@ -329,7 +329,7 @@ def failed(db: sqlite3.Connection, name: str, address: str) -> None:
 
 
 def succeeded(db: sqlite3.Connection, name: str, address: str) -> None:
-    """Forget what failed before: it was they, mistyping."""
+    """Forget their failed attempts: it was this person, mistyping."""
     db.execute(
         "delete from sign_in_failures where name = :name and address = :address",
         {"name": name, "address": address},
@@ -351,7 +351,7 @@ def _check_identity(db: sqlite3.Connection, identity: str | None) -> None:
 
 
 def _one(db: sqlite3.Connection, condition: str, value: Any) -> Person | None:
-    """The person of whom the condition on ``:value`` holds."""
+    """The person who meets the condition on ``:value``."""
     row = db.execute(f"{_PERSON} where {condition}", {"value": value}).fetchone()
     return Person(*row) if row else None
 

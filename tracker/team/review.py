@@ -15,7 +15,7 @@ REVIEWERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """One stage of a dual review, which hides what is said until two have decided.
+    """One stage of a dual review, which hides what is said until two people have decided.
 
     Columns ``blind``, ``review`` and ``sealed`` hold it as text: ``QUESTION/STAGE``.
     """
@@ -28,13 +28,13 @@ class Seal:
 
     @classmethod
     def parse(cls, text: str) -> Seal | None:
-        """The seal that the text is, None where it is none."""
+        """The seal that the text stands for; None if it is not a seal."""
         question, _, stage = text.partition("/")
         return cls(question, stage) if SLUG.fullmatch(question) and stage in STAGES else None
 
 
 class Review(NamedTuple):
-    """How a question's records are screened, as its file says."""
+    """How a question's records are screened, according to its file."""
 
     question: str
     dual: bool
@@ -42,7 +42,7 @@ class Review(NamedTuple):
 
     @property
     def wanted(self) -> int:
-        """How many have to decide on a record."""
+        """How many people have to decide on a record."""
         return REVIEWERS if self.dual else 1
 
     def seal(self, stage: str) -> Seal:
@@ -51,7 +51,7 @@ class Review(NamedTuple):
 
 
 def reviews(evidence: sqlite3.Connection) -> dict[str, Review]:
-    """Each question's way of screening, from evidence.db."""
+    """How each question is screened, from evidence.db."""
     rows = evidence.execute("select slug, dual, reasons from questions order by position, slug")
     return {
         slug: Review(slug, bool(dual), tuple(json.loads(reasons or "[]"))) for slug, dual, reasons in rows

@@ -1,8 +1,8 @@
-"""How a question's review stands: the numbers of a PRISMA flow diagram, who has done how much, what conflicts, and how
+"""The status of a question's review: the numbers of a PRISMA flow diagram, each person's progress, conflicts, and how
 far reviewers agree.
 
-Every function takes a connection to evidence.db that has annotations.db attached. What two people are still to decide
-blind shows nowhere here but in how many records a person has decided on: which ones, and how, is in no answer.
+Every function takes a connection to evidence.db that has annotations.db attached. Decisions that are still blind only
+show in how many records a person has decided on; nothing here reveals which records, or how they were decided.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ Rows = list[dict[str, Any]]
 
 
 class Flow(NamedTuple):
-    """Records by where they stand, as PRISMA 2020 counts them (DOI 10.1136/bmj.n71, figure 1).
+    """Numbers of records at each step, as PRISMA 2020 counts them (DOI 10.1136/bmj.n71, figure 1).
 
     ``identified`` = ``screened`` + ``undecided`` + ``conflicts``; ``screened`` = ``excluded`` + ``sought``;
     ``sought`` = ``assessed`` + ``undecided_full_text`` + ``conflicts_full_text``; ``assessed`` =
     ``excluded_full_text`` + ``unsure_full_text`` + ``included``; ``reasons`` add up to ``excluded_full_text``.
-    There are no duplicates to remove, as the one source knows a record by one number; whether a report could be had
-    is not asked, so what is sought is what is to be assessed. ``settled`` is how many conflicts of either stage a
-    lead has settled, ``gone`` how many records people decided on that the search finds no longer: in no other number.
+    There are no duplicates to remove, as the only source gives each record one number; whether a report could be
+    obtained is not recorded, so all reports sought are to be assessed. ``settled`` is how many conflicts at either
+    stage a lead has settled, ``gone`` how many records people decided on that the search no longer finds; they are
+    in no other number.
     """
 
     identified: int
@@ -73,7 +74,7 @@ class Pair(NamedTuple):
 
 
 class ReviewState(NamedTuple):
-    """How a question's review stands. What is not in ``flow`` is for the team alone."""
+    """The status of a question's review. Everything but ``flow`` is for the team only."""
 
     review: Review
     flow: Flow
@@ -83,7 +84,7 @@ class ReviewState(NamedTuple):
 
 
 def standing(db: sqlite3.Connection, slug: str, viewer: int | None = None) -> ReviewState | None:
-    """How a question's review stands, as ``viewer`` may see it; None where there is no such question."""
+    """The status of a question's review, as ``viewer`` may see it; None if there is no such question."""
     review = reviews(db).get(slug)
     if review is None:
         return None
@@ -98,10 +99,10 @@ def flow(db: sqlite3.Connection, review: Review) -> Flow:
 
 
 def pairs(db: sqlite3.Connection, review: Review) -> list[Pair]:
-    """The agreement of each two who decided blind on the same records, stage by stage.
+    """The agreement of each two people who decided blind on the same records, stage by stage.
 
-    What counts is what each had decided when the other's decision opened theirs: neither what was settled nor what
-    was changed later, once the question's file had made the review a single one.
+    What counts is what each had decided when the second decision unsealed both: not what was settled, nor what was
+    changed later, after the question's file had switched to single review.
     """
     names = _names(db)
     compared = []
@@ -125,7 +126,7 @@ def pairs(db: sqlite3.Connection, review: Review) -> list[Pair]:
 
 
 def _first_decisions(db: sqlite3.Connection, review: Review, stage: Stage) -> Iterator[dict[int, str]]:
-    """For each record that two have decided blind: who decided what, by the log, when the second of them did."""
+    """For each record that two have decided blind: who had decided what, by the log, when the second decided."""
     rows = db.execute(
         """
         select e.pmid, e.person, e.after
@@ -146,9 +147,9 @@ def _first_decisions(db: sqlite3.Connection, review: Review, stage: Stage) -> It
 
 
 def conflicts(db: sqlite3.Connection, table: _Table, viewer: int | None) -> Rows:
-    """The open conflicts of both stages, each with its paper, what was decided by whom, and their notes.
+    """The open conflicts of both stages, each with its paper, who decided what, and their notes.
 
-    Where two have decided there is nothing blind left at that stage; notes are those that ``viewer`` may see.
+    Once two have decided, nothing at that stage is blind any more; notes are those that ``viewer`` may see.
     """
     open_ones = table.conflicts()
     pmids = [pmid for _, pmid in open_ones]
@@ -187,7 +188,7 @@ def _by_paper(rows: Rows) -> dict[int, Rows]:
 
 
 class _Table:
-    """Where each record stands that anybody has decided on."""
+    """The status of each record that anybody has decided on."""
 
     def __init__(self, db: sqlite3.Connection, review: Review) -> None:
         self.db = db
@@ -244,7 +245,7 @@ class _Table:
         )
 
     def _reasons(self) -> dict[str, int]:
-        """Exclusions at the full text by reason, in the order of the question's file; then reasons it had before."""
+        """Exclusions at the full text by reason, in the order of the question's file; then former reasons."""
         outcomes = [self.second[pmid] for pmid in self.at_full_text & self.second.keys()]
         counted = Counter(
             outcome.reason or NO_REASON for outcome in outcomes if outcome.decision == "exclude"
@@ -253,7 +254,7 @@ class _Table:
         return {reason: counted[reason] for reason in known if counted[reason]}
 
     def progress(self, viewer: int | None) -> list[Progress]:
-        """Of everybody who has decided anything here, and of the viewer."""
+        """The progress of everybody who has decided anything here, and of the viewer."""
         done: dict[tuple[int, str], set[int]] = {}
         for person, stage, pmid in self.db.execute(
             "select person, stage, pmid from annotations.decisions where question = :question",
@@ -284,7 +285,7 @@ class _Table:
         return of_people
 
     def _is_closed(self, outcome: Outcome | None) -> bool:
-        """Whether no more people are wanted for it."""
+        """Whether no further decisions are required for it."""
         return outcome is not None and (outcome.settled or outcome.deciders >= self.review.wanted)
 
     def conflicts(self) -> list[tuple[Stage, int]]:

@@ -1,4 +1,4 @@
-"""Everything that people wrote of papers, row by row, and its log: out of annotations.db alone, for the command line.
+"""Everything that people wrote about papers, row by row, and its log: from annotations.db alone, for the command line.
 
 Rows name people and tags, never ids, so that they mean the same in another database.
 """
@@ -15,9 +15,9 @@ from tracker.team.review import Seal
 
 
 class Row(NamedTuple):
-    """One thing that somebody said of a paper; what its kind does not have is None.
+    """One thing that somebody said about a paper; fields that its kind does not have are None.
 
-    ``group`` is a tag's, or a label's; ``value`` a decision, what a person makes of a label, or where they place the
+    ``group`` is that of a tag or label; ``value`` a decision, a person's verdict on a label, or where they place the
     record; ``text`` a note, a tag's note, or why something was settled. ``sealed`` names the blind review that hides it
     until two have decided.
     """
@@ -37,8 +37,8 @@ class Row(NamedTuple):
     sealed: str | None
 
 
-# Sorted by what they say and no id: an export of an import is the same file. SQLite sorts in a file of its own, so
-# that there may be any number of rows.
+# Sorted by content, not by id, so that exporting an import gives the same file. SQLite sorts in a temporary file, so
+# any number of rows will do.
 _ROWS = """
 select kind, w.pmid, question, stage, p.name, label_group, tag, machine_value, value, reason, text, moment, blind
 from (
@@ -82,7 +82,7 @@ def rows(
     question: str | None = None,
     person: str | None = None,
 ) -> Iterator[Row]:
-    """What is said now, of one paper, for one question or by one person (by name); sealed rows as well."""
+    """What is currently said about one paper, for one question or by one person (by name), including sealed rows."""
     for row in db.execute(_ROWS, {"pmid": pmid, "question": question, "person": person}):
         yield Row(*row)
 
@@ -91,7 +91,7 @@ def is_hidden(
     db: sqlite3.Connection, row: Row, viewer: str | None = None, single: Collection[str] | None = None
 ) -> bool:
     """Whether a blind review still hides the row from ``viewer`` (a name). ``single`` are the questions that one
-    person screens, where that is known: as in ``blind.visible``, their seals hide nothing."""
+    person screens, if that is known: as in ``blind.visible``, their seals hide nothing."""
     if row.sealed is None or row.person == viewer:
         return False
     seal = Seal.parse(row.sealed)
@@ -112,10 +112,10 @@ def log(
     day: str | None = None,
     question: str | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Every event, oldest first: of one paper, person (by name), day (UTC) or question.
+    """Every event, oldest first: for one paper, person (by name), day (UTC) or question.
 
-    ``person`` is who did it or, where the command line did, of whom it is. In ``subject``, ``before`` and ``after``
-    people and tags are named. Sealed events are here as well.
+    ``person`` is who did it or, if the command line did it, whose row it changed. ``subject``, ``before`` and ``after``
+    give people and tags by name. Sealed events are included.
     """
     names = {
         "person": dict(db.execute("select id, name from people")),

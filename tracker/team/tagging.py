@@ -1,4 +1,4 @@
-"""What people say of a paper beside decisions: tags, notes, and what they make of the machine's labels."""
+"""What people say about a paper besides decisions: tags, notes, and reviews of the machine's labels."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from tracker.team.vocabulary import Tag
 
 LONGEST_NOTE = 10_000
 MOST_AT_ONCE = 10_000
-# Where the machine read nothing of a group, or a person says that nothing of it holds.
+# The machine found no label of a group, or a person says that none applies.
 NOTHING = ""
 
 
 class Bulk(NamedTuple):
-    """What came of doing something to many papers: how many changed, were so already, or could not be changed."""
+    """The result of an action on many papers: how many changed, were so already, or could not be changed."""
 
     changed: int
     unchanged: int
@@ -36,9 +36,9 @@ def tag(
     note: str | None = None,
     seal: Seal | None = None,
 ) -> bool:
-    """Put a tag of the acting person on a paper; of a group of which one holds, it takes the other's place.
+    """Add a tag of the acting person to a paper; in a single-choice group, it replaces the previous one.
 
-    Raises Refused for a tag that is retired.
+    Raises Refused for a retired tag.
     """
     if which.retired:
         raise Refused(f"the tag {which.name!r} is retired. Choose another.")
@@ -60,12 +60,12 @@ def tag(
 
 
 def untag(act: Act, pmid: ArticleKey, question: str | None, which: Tag, seal: Seal | None = None) -> bool:
-    """Take the acting person's tag off a paper."""
+    """Remove the acting person's tag from a paper."""
     return act.put("untag", "tagging", _tagging(act, pmid, question, which.id), None, seal)
 
 
 def write_note(act: Act, pmid: ArticleKey, question: str | None, text: str, seal: Seal | None = None) -> int:
-    """A new note in Markdown; its id. The same note sent twice is written once. Raises UsageError for none."""
+    """A new note in Markdown; its id. The same note sent twice is stored once. Raises UsageError for an empty note."""
     words = _text(text, "note")
     if not words:
         raise UsageError("the note is empty. Nothing was written.")
@@ -87,11 +87,11 @@ def write_note(act: Act, pmid: ArticleKey, question: str | None, text: str, seal
 def change_note(
     act: Act, id: int, text: str, was: str | None = None, *, seal: Callable[[str | None], Seal | None]
 ) -> bool:
-    """Change a note of the acting person; without text it is taken away.
+    """Change a note of the acting person; an empty text deletes it.
 
-    ``was`` is the text that the person saw, ``seal`` what hides a note for a question now: what was open at one stage
-    of a review is not at the next. Raises NotThere where they have no such note, Refused where it is another
-    by now.
+    ``was`` is the text that the person saw, ``seal`` what now hides a note for a question: a note that was open at one
+    stage of a review is not at the next. Raises NotThere if they have no such note, Refused if its text has changed
+    since.
     """
     row = act.db.execute(
         "select pmid, question, text from notes where id = :id and person = :person",
@@ -112,10 +112,10 @@ def change_note(
 def review_label(
     act: Act, pmid: ArticleKey, group: str, machine_value: str, value: str | None, choices: Sequence[str] = ()
 ) -> bool:
-    """What the acting person makes of a label: ``value`` the same to accept it, another to correct it, NOTHING to
-    reject it, None to take the opinion back. ``machine_value`` NOTHING adds one that the machine missed.
+    """The acting person's review of a label: the same ``value`` accepts it, another corrects it, NOTHING rejects it,
+    None withdraws the review. ``machine_value`` NOTHING adds a label that the machine missed.
 
-    Raises UsageError for a value that is none of ``choices``, where there are any.
+    Raises UsageError for a value that is not one of ``choices``, if there are any.
     """
     if value is not None:
         value = _text(value, "label")
@@ -133,7 +133,7 @@ def review_label(
 
 
 def in_bulk(act: Act, pmids: Iterable[int], what: Callable[[ArticleKey], bool]) -> Bulk:
-    """Do something to each paper; those for which it is refused are left as they are, and counted."""
+    """Do something to each paper; those for which it is refused are left unchanged and counted."""
     changed = unchanged = refused = 0
     for pmid in pmids:
         try:
@@ -147,7 +147,7 @@ def in_bulk(act: Act, pmids: Iterable[int], what: Callable[[ArticleKey], bool]) 
 
 
 def undo_of(db: sqlite3.Connection, person: int, batch: int) -> str | None:
-    """The action of a batch of this person's, None where it is not theirs."""
+    """The action of a batch of this person; None if the batch is not theirs."""
     row = db.execute(
         "select action from events where batch = :batch and person = :person order by id limit 1",
         {"batch": batch, "person": person},
@@ -156,8 +156,8 @@ def undo_of(db: sqlite3.Connection, person: int, batch: int) -> str | None:
 
 
 def latest_batch(db: sqlite3.Connection, person: int) -> int | None:
-    """The person's last act on papers that is no undoing itself, was not undone, and can be: what two people have
-    decided on since cannot, nor what changed the vocabulary as well."""
+    """The person's last act on papers that can be undone. Acts that undo or were undone do not count, nor do decisions
+    that two people have made since, withdrawn blind decisions, and acts that also changed the vocabulary."""
     kinds = ", ".join(f"'{kind}'" for kind in STATEMENTS)
     row = db.execute(
         f"""
@@ -176,7 +176,7 @@ def latest_batch(db: sqlite3.Connection, person: int) -> int | None:
 
 
 def may_be_put_back(db: sqlite3.Connection, event: sqlite3.Row) -> bool:
-    """Whether undoing would leave a tag that can be: not retired, and the only one of a group of which one holds."""
+    """Whether undoing would leave a valid tag: not retired, and the only one in a single-choice group."""
     if event["kind"] != "tagging" or event["before"] is None:
         return True
     subject = json.loads(event["subject"])
@@ -201,15 +201,15 @@ def may_be_put_back(db: sqlite3.Connection, event: sqlite3.Row) -> bool:
 def seals(
     db: sqlite3.Connection, holding: Mapping[int, Sequence[Review]]
 ) -> Callable[[int, str | None], Seal | None]:
-    """What hides a tag or note on a paper for a question; ``holding`` are the reviews of the questions that each paper
-    stands in."""
+    """What hides a tag or note on a paper for a question; ``holding`` are the reviews of the questions that hold each
+    paper."""
     return lambda pmid, question: decisions.seal_for(db, holding.get(pmid, ()), ArticleKey(pmid), question)
 
 
 def holding(
     evidence: sqlite3.Connection, reviews: dict[str, Review], pmids: Iterable[int]
 ) -> dict[int, list[Review]]:
-    """The reviews of the questions in which each paper stands, from evidence.db; papers in none are left out."""
+    """The reviews of the questions that hold each paper, from evidence.db; papers in no question are left out."""
     held: dict[int, list[Review]] = {}
     rows = evidence.execute(
         """

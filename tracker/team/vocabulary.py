@@ -22,7 +22,7 @@ MOST_BYTES = 1024 * 1024
 
 
 class Tag(NamedTuple):
-    """``colour`` is the tag's own, or else its group's; ``merged_into`` is the tag that took its papers over."""
+    """``colour`` is the tag's own, or else its group's; ``merged_into`` is the tag that took over its papers."""
 
     id: int
     group: str
@@ -51,7 +51,7 @@ class Imported(NamedTuple):
 
 
 def groups(db: sqlite3.Connection, schema: str = "main", *, retired: bool = False) -> list[Group]:
-    """All groups in order with their tags; ``schema`` is what annotations.db is called on this connection."""
+    """All groups in order with their tags; ``schema`` is the name of annotations.db on this connection."""
     in_order = [
         Group(id, name, description, colour, choice, [])
         for id, name, description, colour, choice in db.execute(
@@ -74,12 +74,12 @@ def groups(db: sqlite3.Connection, schema: str = "main", *, retired: bool = Fals
 
 
 def tags(db: sqlite3.Connection, schema: str = "main") -> dict[int, Tag]:
-    """Every tag by its id, those that are retired included."""
+    """Every tag by its id, including retired ones."""
     return {tag.id: tag for group in groups(db, schema, retired=True) for tag in group.tags}
 
 
 def uses(db: sqlite3.Connection, viewer: int | None) -> dict[int, int]:
-    """On how many papers each tag is, as far as the viewer may know; for a connection that sees both databases."""
+    """How many papers have each tag, as far as the viewer may know; the connection must see both databases."""
     rows = db.execute(
         f"select g.tag, count(distinct g.pmid) from annotations.taggings g where {visible('g')} group by g.tag",
         {"viewer": viewer},
@@ -101,7 +101,7 @@ def named(db: sqlite3.Connection, name: str) -> Tag:
 def add_group(
     act: Act, name: str, description: str = "", colour: str | None = None, choice: str = "multiple"
 ) -> int:
-    """The new group's id. Raises UsageError for a name that is taken, or what cannot be."""
+    """The new group's id. Raises UsageError for a name that is taken, or for an invalid value."""
     name = _name(name, "group")
     if any(_same(group.name, name) for group in groups(act.db)):
         raise UsageError(f"the group {name!r} exists already. Choose another name.")
@@ -132,7 +132,7 @@ def change_group(
     colour: str | None = None,
     choice: str | None = None,
 ) -> bool:
-    """Change what is given; whether that changed anything. Raises UsageError for a name that is taken."""
+    """Change what is given; returns whether that changed anything. Raises UsageError for a name that is taken."""
     before = {
         "name": group.name,
         "description": group.description,
@@ -217,10 +217,10 @@ def change(
 
 
 def merge(act: Act, tag: Tag, into: Tag) -> None:
-    """Give the papers of a tag to another, and retire it. On how many papers is not told: some may be hidden.
+    """Move the papers of a tag to another, and retire it. How many papers moved is not told, as some may be hidden.
 
-    Who has that other tag already keeps it, with this one's note where it has none; where one of a group holds and
-    somebody chose another of it, that choice stays. Raises Refused for a tag and itself, or one that is retired.
+    People who already gave the other tag keep it, with this one's note if it has none. In a single-choice group, a
+    person's choice of a third tag stays. Raises Refused for merging a tag with itself or with a retired tag.
     """
     if tag.id == into.id:
         raise Refused("A tag cannot be merged into itself. Choose another.")
@@ -280,9 +280,9 @@ def exported(db: sqlite3.Connection) -> str:
 
 
 def imported(act: Act, text: str, source: str) -> Imported:
-    """Add what a vocabulary file has and we have not, and take its descriptions and colours over.
+    """Add what is new in a vocabulary file, and take over its descriptions and colours.
 
-    What it does not name is left alone. Raises UnusableInput, naming the field, for what is no vocabulary.
+    What it does not name is left alone. Raises UnusableInput, naming the field, if it is not a vocabulary.
     """
     return _bring_in(act, read(text, source), source)
 
@@ -334,7 +334,7 @@ def _merge_as_given(act: Act, name: str, target: str, source: str) -> None:
     if tag.merged_into == into.id:
         return
     if into.retired:
-        # It was merged on in its turn, so nothing is to move to it any more.
+        # The target was itself merged or retired, so nothing must move to it any more.
         about = _as_it_is(act.db, tag.id)
         _put(act, "merge tag", tag.id, about, about | {"merged_into": into.id})
     else:
@@ -342,13 +342,13 @@ def _merge_as_given(act: Act, name: str, target: str, source: str) -> None:
 
 
 def ensure(act: Act) -> None:
-    """Where there is no vocabulary yet, the one that the topic starts with."""
+    """If there is no vocabulary yet, add the topic's initial one."""
     if not groups(act.db):
         _bring_in(act, topic.current().tags, str(topic.folder()))
 
 
 def read(text: str, source: str) -> Vocabulary:
-    """Raises UnusableInput for what is no vocabulary file."""
+    """Raises UnusableInput if the text is not a vocabulary file."""
     if len(text.encode()) > MOST_BYTES:
         raise UnusableInput(f"{source}: larger than {MOST_BYTES:,} bytes, too large for a vocabulary.")
     try:

@@ -1,4 +1,4 @@
-"""Numbers of records by year, as drawings and as a table: numbers in, markup out.
+"""Numbers of records by year, as charts and as a table: numbers in, markup out.
 
 Every drawing is in one neutral colour, because numbers of papers are not strength of evidence. The site's
 policy refuses inline style, so only SVG's own attributes are set here; class names leave the rest to the sheet.
@@ -17,7 +17,7 @@ Years = Mapping[int, int]
 
 _UNPRINTABLE = re.compile("[^\t\n\r -~\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-# In units of the drawing, which are near a pixel where the text around it has its usual size.
+# In units of the drawing, which are about one pixel at the usual text size.
 _EM = 15
 _FONT = 12
 _DIGIT = 7
@@ -28,7 +28,7 @@ _GAP = 12
 _PLOT, _WIDEST, _NARROWEST = 420, 20, 48
 _TICK = 40
 _SPARK, _SPARK_BAR, _SPARK_HIGH, _SPARK_YEARS = 4, 3, 24, 12
-# Where bars that tell their label would take more bytes than this, they tell year and number only.
+# If bars that name their label would take more bytes than this, they give only year and number.
 _SMALL = 80_000
 _AROUND_A_BAR = 60
 
@@ -44,7 +44,7 @@ class _Row(NamedTuple):
 
 
 def sparkline(by_year: Years, first: int, last: int) -> Markup:
-    """A bar for each year from the first to the last, as high as the line; its name tells the chief numbers."""
+    """A bar for each year from the first to the last, as high as the line; its name gives the main numbers."""
     years = range(first, last + 1)
     if not years:
         return Markup()
@@ -78,9 +78,9 @@ def year_by_label(
     id: str,
     name: str = "Records by year",
 ) -> Markup:
-    """A row for each label and in it a bar for each year, all on one scale, with the row's total at its end.
+    """A row for each label, with a bar for each year, all on one scale, and the row's total at its end.
 
-    A total counts the years from the first to the last and the undated. ``id`` is a slug that no other chart of
+    A total counts the years from the first to the last and the undated. ``id`` is a slug that no other chart on
     the page has; the name is the element ``{id}-title``. Nothing is drawn without a label or a year.
     """
     years = range(first, last + 1)
@@ -99,7 +99,7 @@ class _Chart:
         self.tallest = (
             f"the tallest is {self.most:,} ({_cut(label)}, {year})" if self.most else "all are empty"
         )
-        # Whole units keep the bars sharp; a span of centuries has less than one a year.
+        # Whole units keep the bars sharp; a span of centuries has less than one unit per year.
         self.pitch = min(_WIDEST, _PLOT // len(years)) or _PLOT / len(years)
         self.plot = max(_NARROWEST, self.pitch * len(years))
         # A row's own zero is where its base meets the middle of its first bar.
@@ -115,7 +115,7 @@ class _Chart:
         self.is_terse = bars * (_AROUND_A_BAR + longest) > _SMALL
 
     def _edges(self) -> list[float]:
-        """Where each column of numbers behind the bars ends."""
+        """The right edge of each column of numbers after the bars."""
         edges, edge = [], _NAMES + self.plot + _GAP
         for head, column in zip(self.heads, self.ends, strict=True):
             edge += _DIGIT * max(map(len, (head, *column))) + _GAP
@@ -227,7 +227,7 @@ def year_table(
 
 
 def _rows(counts: Mapping[str, Years], years: range, undated: Mapping[str, int]) -> list[_Row]:
-    """The labels in the caller's order; those that only the undated have come last."""
+    """The labels in the caller's order; those of undated records only come last."""
     return [
         _Row(
             _plain(label),
@@ -239,7 +239,7 @@ def _rows(counts: Mapping[str, Years], years: range, undated: Mapping[str, int])
 
 
 def _told(counts: Iterable[int], years: range) -> str:
-    """The chief numbers of a row: those of its ends, the highest and the sum."""
+    """The main numbers of a row: the first, the last, the highest and the sum."""
     row = dict(zip(years, counts, strict=True))
     first, last = years[0], years[-1]
     if not any(row.values()):
@@ -254,9 +254,9 @@ def _told(counts: Iterable[int], years: range) -> str:
 
 
 def _bars(of: str, row: Years, most: int, pitch: float) -> Markup:
-    """A stroke for each year that has any, down to the row's base; the first is at 0.
+    """A stroke for each year with records, down to the row's base; the first year is at 0.
 
-    Numbers need no escaping; done once for the label, and not for every bar, it is a tenth of the work.
+    Numbers need no escaping; escaping the label once, and not for every bar, is a tenth of the work.
     """
     label = escape(of)
     bars = (
@@ -295,7 +295,7 @@ def _line(head: str, cells: Iterable[str], total: int | None) -> Markup:
 
 
 def _height(n: int, most: int, full: int) -> str:
-    """To scale, but never too low to be seen."""
+    """A height to scale, but never too low to be seen."""
     return _short(max(1, full * n / most))
 
 
@@ -304,12 +304,12 @@ def _number(n: int) -> str:
 
 
 def _cell(n: int) -> str:
-    """Where most are none, what there is stands out."""
+    """A dot for zero, so that in a table of mostly zeros the numbers stand out."""
     return _number(n) if n else "·"
 
 
 def _short(number: float) -> str:
-    """``12.0`` as ``12``, ``12.34`` as ``12.3``; a tenth of a unit is seen by nobody."""
+    """``12.0`` as ``12``, ``12.34`` as ``12.3``; nobody sees less than a tenth of a unit."""
     return f"{number:.1f}".removesuffix(".0")
 
 
@@ -319,7 +319,7 @@ def _plain(label: str) -> str:
 
 
 def _cut(label: str) -> str:
-    """As much of a label as the place for names can hold."""
+    """As much of a label as fits into the space for names."""
     room: float = _LONGEST
     for at, character in enumerate(label):
         room -= _wide(character)
@@ -329,7 +329,7 @@ def _cut(label: str) -> str:
 
 
 def _wide(character: str) -> float:
-    """How much of a line a character takes, a small letter being 1; fonts differ, so this is on the safe side."""
+    """The width of a character, in lower-case letters; fonts differ, so this is a safe estimate."""
     if combining(character):
         return 0
     if east_asian_width(character) in "WF":

@@ -1,4 +1,4 @@
-"""What a list shows, as its address says it: from the query string to a Selection, and back."""
+"""A list's filters in its address: from the query string to a Selection, and back."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tracker.team import placements
 from tracker.team.decisions import TODO, TODO_FULL, UNDECIDED
 
 MOST_CHARACTERS = 300
-# Of one group; each is a filter to take off again, with the address of the list without it.
+# Maximum values of one group; each is shown as a filter to remove, with the address of the list without it.
 MOST_VALUES = 20
 DECISION_FILTERS: dict[str, str] = {
     **{decision: words.filter for decision, words in DECISION_WORDS.items()},
     UNDECIDED: "not looked at",
 }
-# What is left for whoever looks.
+# What is left for the viewer to do.
 MY_FILTERS = {
     todo: f"for me to decide by {words}"
     for todo, words in zip((TODO, TODO_FULL), STAGE_WORDS.values(), strict=True)
@@ -40,7 +40,7 @@ _KEY = re.compile(r"([0-9TZ:-]{0,20}),(\d{1,10})")
 
 
 class Chip(NamedTuple):
-    """A filter that is on: what it says, and the address of the list without it."""
+    """An active filter: its text, and the address of the list without it."""
 
     text: str
     without: str
@@ -49,12 +49,12 @@ class Chip(NamedTuple):
 def selection(
     request: Request, question: str | None, choices: Mapping[str, Collection[str]], *, strict: bool = False
 ) -> Selection:
-    """What the address asks for. ``choices`` are the facets there are, by group; other parameters are none of ours.
+    """What the address asks for. ``choices`` are the existing facets, by group; other parameters are ignored.
 
-    What a page cannot filter by is left out, and ``ignored`` says so. ``strict`` is for what has no place to say it, as
-    a file: then unknown values are kept, which fit nothing, and too many are refused.
+    What a page cannot filter by is left out, and ``ignored`` says so. ``strict`` is for answers with no place to say
+    so, such as a file: then unknown values are kept, which match nothing, and too many are refused.
 
-    Raises BadRequest where a value has not the form of its field.
+    Raises BadRequest if a value does not have the form of its field.
     """
     text, sort, tag = _text(request), _sort(request), request.args.get("tag") or None
     decision, viewer = _decision(request, question), access.viewer(request)
@@ -111,7 +111,7 @@ def _decision(request: Request, question: str | None) -> str | None:
 
 
 def ignored(request: Request, choices: Mapping[str, Collection[str]]) -> list[str]:
-    """What of the address's filters a page leaves out, in sentences."""
+    """The filters of the address that a page leaves out, in sentences."""
     args = request.args
     given = {group: _given(args.getlist(group)) for group in choices}
     known = {group: _known(values, choices[group]) for group, values in given.items()}
@@ -131,7 +131,7 @@ def ignored(request: Request, choices: Mapping[str, Collection[str]]) -> list[st
 
 
 def _given(values: Sequence[str]) -> list[str]:
-    """What the address says of a group, each value once."""
+    """The address's values for a group, each once."""
     return list(dict.fromkeys(filter(None, values)))
 
 
@@ -141,13 +141,13 @@ def _known(values: Sequence[str], choices: Collection[str]) -> list[str]:
 
 
 def after(request: Request) -> Key:
-    """Where in the list the page starts; anything but one of our keys means the top."""
+    """Where in the list the page starts; anything other than one of our keys means the top."""
     key = _KEY.fullmatch(request.args.get("after") or "")
     return (key[1], int(key[2])) if key else TOP
 
 
 def query(chosen: Selection, **more: str | None) -> str:
-    """The list as a query string, ``?`` included where there is anything to say; ``more`` goes with it."""
+    """The list as a query string, including ``?`` unless it is empty; ``more`` is added to it."""
     pairs = [*_pairs(chosen), *((name, value) for name, value in more.items() if value)]
     return f"?{urlencode(pairs)}" if pairs else ""
 
@@ -158,7 +158,7 @@ def only(chosen: Selection, group: str, *values: str) -> str:
 
 
 def chips(chosen: Selection, path: str) -> list[Chip]:
-    """Every filter that is on."""
+    """Every active filter."""
     return [Chip(text, path + query(without)) for text, without in _parts(chosen)]
 
 

@@ -1,4 +1,4 @@
-"""How our pages are rendered: each has a class, whose fields its template reads by name."""
+"""Rendering our pages: each page has a class whose fields its template reads by name."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Page:
+    """What one page shows: its fields are the names that ``template`` reads."""
+
     template: ClassVar[str]
 
     def context(self) -> Mapping[str, Any]:
@@ -27,8 +29,8 @@ class Page:
 async def render(datasette: Datasette, request: Request, page: Page) -> Response:
     """The page, with what all templates use.
 
-    Datasette's own way renders asynchronously, which takes longer; and in the event loop, where everybody waits for a
-    long page.
+    Datasette's own way renders asynchronously, which takes longer, and in the event loop, where a long page makes
+    everybody wait.
     """
     common = {
         "rights": await access.rights(datasette, request),

@@ -1,4 +1,4 @@
-"""What people say of a paper, as pages show it beside the record, with the forms for those who may write."""
+"""What people say about a paper, as pages show it beside the record, with forms for people who may write."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from tracker.team.vocabulary import Group
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
-# Events shown on a paper's own page; the log has all.
+# Number of events shown on a paper's own page; the log has all.
 LOGGED = 20
-# What an address says of what was just done.
+# The parameters that tell a page what was just done.
 DONE = ("done", "unchanged", "refused")
 PARTS = ("tags", "decisions", "settlements", "notes")
 
@@ -46,10 +46,10 @@ class Forms(NamedTuple):
 
 
 class LabelReviews(NamedTuple):
-    """What people made of the labels of a paper.
+    """People's reviews of a paper's labels.
 
-    ``read`` are group and value of what the machine reads now, ``reviews`` what was said, by group and the machine's
-    value. ``choices`` are the values that a label of a group can have.
+    ``read`` are the groups and values of the machine's current labels, ``reviews`` what people said, by group and the
+    machine's value. ``choices`` are the values that a label of a group can have.
     """
 
     read: Sequence[list[str]]
@@ -60,11 +60,10 @@ class LabelReviews(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SaidOfArticle:
-    """What people say of one paper.
+    """What people say about one paper.
 
-    ``places`` has it by the question that holds the paper, with ``any`` for what was said for none of those; ``came``
-    is the question whose list the reader came from. ``bearings`` are how the paper bears on each question that holds
-    it.
+    ``places`` groups it by the questions that hold the paper, with ``any`` for what was said for none of them; ``came``
+    is the question whose list the reader came from. ``bearings`` are how the paper bears on each of these questions.
     """
 
     places: Mapping[str, Mapping[str, Any]]
@@ -80,7 +79,7 @@ class SaidOfArticle:
 
 
 class _Panel(NamedTuple):
-    """What a paper's panel shows: what is said of it, the question's reasons for excluding, and what forms offer."""
+    """What a paper's panel shows: what people said, the question's reasons for excluding, and the forms' choices."""
 
     said: Mapping[str, Any]
     reasons: Sequence[str]
@@ -96,7 +95,7 @@ async def panels(
     on_article: bool,
     back: str,
 ) -> dict[int, str]:
-    """For each paper of a list (or alone, ``on_article``) what people say of it, as the page ``back`` has it."""
+    """What people say about each paper of a list (or about one paper, ``on_article``), for the page ``back``."""
 
     def query(db: sqlite3.Connection) -> tuple[dict[int, _Panel], dict[str, str]]:
         read_panels = _of_articles if on_article else _of_list
@@ -146,7 +145,7 @@ def _of_articles(
 def forms(
     db: sqlite3.Connection, viewer: int | None, slug: str | None = None, pmids: Sequence[int] = ()
 ) -> Forms:
-    """What the forms offer to the viewer beside these papers of the question's list."""
+    """What the forms beside these papers of the question's list offer the viewer."""
     review = reviews(db).get(slug or "")
     reasons = review.reasons if review else ()
     if not viewer:
@@ -166,7 +165,7 @@ def said_of(db: sqlite3.Connection, request: Request, pmid: ArticleKey) -> SaidO
     viewer, came = access.viewer(request), request.args.get("in")
     whole = by_article.of_article(db, pmid, viewer)
     places = _places(whole)
-    # Where the reader came from, keys decide; so it comes first.
+    # Keys decide for the question that the reader came from, so it comes first.
     if came in places:
         places = {came: places[came]} | places
     return SaidOfArticle(
@@ -212,7 +211,7 @@ def label_groups(db: sqlite3.Connection) -> list[str]:
 
 
 class JustDone(NamedTuple):
-    """What the viewer did last, in words; ``pmids`` are the first of the papers that it was on."""
+    """What the viewer did last, in words; ``pmids`` are the first of the papers concerned."""
 
     message: str
     pmids: Sequence[int] = ()
@@ -221,7 +220,7 @@ class JustDone(NamedTuple):
 
 
 async def done(datasette: Datasette, request: Request) -> JustDone | None:
-    """What the viewer has just done, as the address names it, to say so and to offer undoing it."""
+    """What the viewer has just done, according to the address, to confirm it and offer to undo it."""
     viewer, batch = access.viewer(request), request.args.get("done") or ""
     if viewer is None or not (batch.isdecimal() or request.args.get("unchanged")):
         return None
@@ -235,9 +234,9 @@ async def done(datasette: Datasette, request: Request) -> JustDone | None:
 
 
 def here(request: Request) -> str:
-    """Where a form leads back to: this page, without what it says was done.
+    """Where a form returns to: this page, without the parameters that say what was done.
 
-    Each form of a page repeats it, so an address that is too long to be led back to is cut to its path.
+    Each form on a page repeats it, so an address that is too long to return to is cut to its path.
     """
     pairs = [pair for pair in parse_qsl(request.query_string) if pair[0] not in DONE]
     address = str(request.path) + (f"?{urlencode(pairs)}" if pairs else "")

@@ -1,7 +1,7 @@
-"""Who may read and write: roles as Datasette permissions, and what every form must bring.
+"""Who may read and write: roles as Datasette permissions, and what every form must send.
 
-The table of routes says who may read and write where; each view is wrapped accordingly. ``for_writers`` lets nothing
-through but a POST from our own pages (or with a token of ours) by somebody whose role and scope allow it;
+The table of routes says who may read and write where; each view is wrapped accordingly. ``for_writers`` only lets
+through a POST from our own pages (or with one of our tokens) by somebody whose role and scope allow it;
 ``for_readers`` keeps a closed site closed. Nothing else decides.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datasette.app import Datasette
 
 T = TypeVar("T")
-# Permissions as Datasette knows them, each with the least role that has it: other plugins may deny them as well.
+# Permissions as Datasette knows them, each with the lowest role that has it: other plugins may also deny them.
 PERMISSIONS = {
     "tracker-tag": "tagger",
     "tracker-decide": "tagger",
@@ -43,7 +43,7 @@ CSRF_COOKIE = "ds_csrftoken"
 
 
 class Conflict(Base400):  # type: ignore[misc]
-    """What somebody wants to write does not fit what is there (any more)."""
+    """What somebody wants to write conflicts with the current state."""
 
     status = 409
 
@@ -53,7 +53,7 @@ class MethodNotAllowed(Base400):  # type: ignore[misc]
 
 
 class NotAllowed(UsageError):
-    """Said inside a transaction, which then writes nothing; answered as Forbidden."""
+    """Raised inside a transaction, which then writes nothing; answered as Forbidden."""
 
 
 class SignInNeeded(Base400):  # type: ignore[misc]
@@ -69,7 +69,7 @@ class Form(NamedTuple):
         return next((value for key, value in reversed(self.pairs) if key == name), default)
 
     def number(self, name: str) -> int | None:
-        """The field as a number; None if it is not one, or has more digits than any id or count."""
+        """The field as a number; None if it is not a number, or has more digits than any id or count."""
         value = self.get(name)
         return int(value) if value.isdecimal() and value.isascii() and len(value) < 16 else None
 
@@ -104,7 +104,7 @@ def role(actor: Mapping[str, Any] | None) -> str:
 
 
 def allowed(actor: Mapping[str, Any] | None, permission: str) -> bool | None:
-    """What our roles say to one of our permissions; None to any other."""
+    """What our roles say about one of our permissions; None for any other."""
     needed = PERMISSIONS.get(permission)
     if needed is None:
         return None
@@ -117,12 +117,12 @@ def allowed(actor: Mapping[str, Any] | None, permission: str) -> bool | None:
 
 
 def is_closed(datasette: Datasette) -> bool:
-    """Whether nobody reads without signing in (TRACKER_CLOSED)."""
+    """Whether people must sign in to read (TRACKER_CLOSED)."""
     return bool(getattr(datasette, "closed", False))
 
 
 def is_read_only(datasette: Datasette) -> bool:
-    """Whether nobody can write here: the databases lie in a folder that cannot be written."""
+    """Whether nobody can write here, as the databases are in a folder that cannot be written."""
     return not datasette.get_database(ANNOTATIONS).is_mutable
 
 
@@ -133,9 +133,9 @@ def check_writable(datasette: Datasette) -> None:
 
 
 def refused(datasette: Datasette, actor: Mapping[str, Any] | None, permission: str, resource: Any) -> bool:
-    """What nobody else can allow: hidden databases, writing without the role, reading a closed site.
+    """What no other plugin can allow: hidden databases, writing without the role, reading a closed site.
 
-    Datasette has a user of its own, "root", who sees what is debugged; another plugin's actor may be called so.
+    Datasette has a user of its own, "root", who sees debugging pages; another plugin's actor may have that name.
     """
     database = resource[0] if isinstance(resource, tuple | list) else resource
     if database in HIDDEN or database == "_internal" or permission in ("permissions-debug", "debug-menu"):
@@ -154,9 +154,9 @@ def _is_reader(actor: Mapping[str, Any] | None) -> bool:
 
 
 def turned_away(datasette: Datasette, request: Request) -> Response | Exception | None:
-    """What a closed site answers to somebody who is not signed in; None where that is not why they are refused.
+    """A closed site's answer to somebody who is not signed in; None if that is not why they are refused.
 
-    Whoever asks for a page is led to the form; a program with a token that does not count is told so.
+    A browser that asks for a page is redirected to the form; a program with an invalid token is told so.
     """
     if not is_closed(datasette) or viewer(request) is not None:
         return None
@@ -175,7 +175,7 @@ async def may(datasette: Datasette, request: Request, permission: str) -> bool:
 
 
 async def rights(datasette: Datasette, request: Request) -> dict[str, bool]:
-    """What a page offers to the viewer, by the short names of our permissions."""
+    """What a page offers the viewer, by the short names of our permissions."""
     if viewer(request) is None:
         return {permission.removeprefix("tracker-"): False for permission in PERMISSIONS}
     return {
@@ -185,7 +185,7 @@ async def rights(datasette: Datasette, request: Request) -> dict[str, bool]:
 
 
 def for_readers(view: View) -> View:
-    """The view as a page that a closed site shows to those who are signed in only."""
+    """The view as a page that a closed site shows only to people who are signed in."""
 
     @wraps(view)
     async def answer(request: Request, datasette: Datasette) -> Response:
@@ -197,7 +197,7 @@ def for_readers(view: View) -> View:
 
 
 def for_team(view: View) -> View:
-    """The view as a page for those who may tag."""
+    """The view as a page for people who may tag."""
 
     async def answer(request: Request, datasette: Datasette) -> Response:
         if not await may(datasette, request, "tracker-tag"):
@@ -210,9 +210,9 @@ def for_team(view: View) -> View:
 
 
 def for_writers(view: WriteView, permissions: Collection[str]) -> View:
-    """The view as an address that takes a form, from those who have one of the permissions."""
+    """The view as an address that takes a form from people with one of the permissions."""
 
-    # Not ``wraps``: Datasette looks at the parameters of what was wrapped, and gives what they are called.
+    # Not ``wraps``: Datasette inspects the wrapped function's parameters and passes arguments by their names.
     async def answer(request: Request, datasette: Datasette) -> Response:
         if request.method != "POST":
             raise MethodNotAllowed(
@@ -251,22 +251,22 @@ def _origin(request: Request, form: Form) -> str:
 
 
 def check_same_site(request: Request) -> None:
-    """Raises Forbidden for a form that was sent from elsewhere.
+    """Raises Forbidden for a form that was sent from another site.
 
-    Datasette compares the token of each form with its cookie, but only where there are cookies: behind a proxy that
-    signs people in there may be none. So whoever comes without a token of ours must have that cookie, which means
-    that the token was compared; and what the browser says of where the form was must be here (Fetch Metadata, W3C).
+    Datasette compares the token of each form with its cookie, but only if there are cookies: behind a proxy that
+    signs people in there may be none. So a request without one of our tokens must have that cookie, which means that
+    the form's token was compared; and the browser must say that the form was on this site (Fetch Metadata, W3C).
     """
     if is_program(request):
         return
     site, origin = (request.headers.get(name) for name in ("sec-fetch-site", "origin"))
-    # Browsers of before 2023 say the origin only; behind a proxy our own may have another port.
+    # Browsers from before 2023 send only the origin; behind a proxy our own may have another port.
     is_ours = (
         site in ("same-origin", "none")
         if site
         else _host(origin) == _host(f"//{request.headers.get('host')}")
     )
-    # Datasette compares no token where anything came as "Bearer", as some proxies add to every request.
+    # Datasette does not compare tokens if there is a "Bearer" header, which some proxies add to every request.
     if (site or origin or bearer_of(request)) and not is_ours:
         raise Forbidden("The form was sent from another site. Nothing was written.")
     if CSRF_COOKIE not in request.cookies:
@@ -280,12 +280,12 @@ def _host(address: str | None) -> str | None:
 
 
 def is_program(request: Request) -> bool:
-    """Whether this comes with a token of ours, which no browser sends by itself."""
+    """Whether this comes with one of our tokens, which no browser sends by itself."""
     return (request.actor or {}).get("scopes") is not None
 
 
 async def read_form(request: Request) -> Form:
-    """Raises BadRequest for what is no form in UTF-8 or holds control characters."""
+    """Raises BadRequest if the body is not a form in UTF-8, or holds control characters."""
     body = await request.post_body()
     try:
         pairs = tuple(
@@ -300,10 +300,10 @@ async def read_form(request: Request) -> Form:
 
 
 async def write(datasette: Datasette, writer: Writer, what: Callable[[Act], T]) -> T:
-    """Do something in one transaction on annotations.db, as this person: all of it, or nothing where it raises."""
+    """Do something in one transaction on annotations.db, as this person: all of it, or nothing if it raises."""
 
     def done(db: sqlite3.Connection) -> tuple[T | None, UsageError | None]:
-        # Datasette prints whatever is raised here to the log, and a person's slip is none of its business.
+        # Datasette prints everything raised here to the log, and people's mistakes do not belong there.
         try:
             with acting(db, writer.person, writer.origin) as act:
                 return what(act), None
@@ -319,7 +319,7 @@ async def write(datasette: Datasette, writer: Writer, what: Callable[[Act], T]) 
 
 
 def scopes_of(role: str) -> Iterator[str]:
-    """What a token of somebody with this role may be used for."""
+    """The scopes that a token of somebody with this role may have."""
     return (scope for scope, least in SCOPES.items() if ROLES.index(role) >= ROLES.index(least))
 
 

@@ -1,8 +1,8 @@
-"""Who asks: looked up in annotations.db at every request, so that a role that was taken away is gone at once.
+"""Who asks: looked up in annotations.db at every request, so that removing a role takes effect at once.
 
-An actor, as Datasette calls it, of ours is ``{"id": name, "name": display name, "role": role, "person": id}``, and of
-a token ``"scopes"`` and ``"token"`` besides. Whoever signed in by another plugin is one of ours where an identity of
-ours says so, and a reader otherwise.
+Our actors, as Datasette calls them, are ``{"id": name, "name": display name, "role": role, "person": id}``; for a
+token, ``"scopes"`` and ``"token"`` are added. Somebody signed in by another plugin is one of our people if one of
+them has that identity, and a reader otherwise.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 
 Actor = dict[str, Any]
 LASTS = int(people.SESSION_LASTS.total_seconds())
-# A token's last use is noted once in this time.
+# A token's last use is recorded at most once in this time.
 NOTED_EVERY = timedelta(hours=1)
-# What is signed for one purpose must not serve another.
+# A signature for one purpose must not be valid for another.
 _NAMESPACE = "tracker-session"
-# What only we say of somebody, whatever another plugin says.
+# Keys that only we set, whatever another plugin says.
 _OURS = ("person", "role", "scopes", "token")
 
 
 async def find(datasette: Datasette, request: Request, others: Sequence[Any]) -> Actor | None:
-    """Who asks; ``others`` is what other plugins answered to that. A token that does not count is nobody."""
+    """Who asks; ``others`` is what other plugins answered. An invalid token means nobody."""
     bearer = bearer_of(request)
     if bearer and bearer.startswith(people.TOKEN_PREFIX):
         return await _of_token(datasette, bearer)
-    # Whatever came with a key of its own is not taken for the browser's owner as well.
+    # A request with its own token is not also taken for the browser's owner.
     if bearer is None and (person := await of_session(datasette, request)):
         return actor(person)
     for answer in others:
@@ -58,7 +58,7 @@ def actor(person: Person, token: Token | None = None) -> Actor:
 
 
 def bearer_of(request: Request) -> str | None:
-    """What came as ``Authorization: Bearer`` (RFC 6750)."""
+    """The token sent as ``Authorization: Bearer`` (RFC 6750)."""
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     return value.strip() if scheme.lower() == "bearer" else None
 
@@ -67,9 +67,9 @@ def bearer_of(request: Request) -> str | None:
 
 
 def cookie_name(request: Request) -> str:
-    """Over HTTPS by a name that no other host, and nobody who reads along, can set (RFC 6265bis, 4.1.3.2).
+    """The cookie's name. Over HTTPS it is one that no other host and no eavesdropper can set (RFC 6265bis, 4.1.3.2).
 
-    Below a path the cookie goes to that path alone, and only ``__Secure-`` allows that (4.1.3.1).
+    Below a path the cookie is limited to that path, and only ``__Secure-`` allows that (4.1.3.1).
     """
     if request.scheme != "https":
         return "tracker"
@@ -77,7 +77,7 @@ def cookie_name(request: Request) -> str:
 
 
 class _Session(NamedTuple):
-    """What a cookie says: ``session`` is the person's number when it began, ``name`` tells it from their others."""
+    """What a cookie says: ``session`` is the person's number when it began, ``name`` its own name."""
 
     person: int
     session: int
@@ -87,13 +87,13 @@ class _Session(NamedTuple):
 
 def begin_session(datasette: Datasette, request: Request, response: Response, person: Person) -> None:
     said = {"person": person.id, "session": person.session, "began": int(time.time())}
-    # Two that begin in the same second are two.
+    # Two sessions that begin in the same second are distinct.
     value = datasette.sign(said | {"id": secrets.token_urlsafe(16)}, _NAMESPACE)
     _set_cookie(request, response, value, LASTS)
 
 
 async def end_session(datasette: Datasette, request: Request, response: Response) -> None:
-    """End this browser's session, also for anybody else who has its cookie, except on a read-only copy."""
+    """End this browser's session for everybody who has its cookie, except on a read-only copy."""
     _set_cookie(request, response, "", 0)
     annotations = datasette.get_database(ANNOTATIONS)
     if annotations.is_mutable and (said := _said_by(datasette, request)):
@@ -122,9 +122,9 @@ def has_session(request: Request) -> bool:
 
 
 async def of_session(datasette: Datasette, request: Request) -> Person | None:
-    """Whose session the cookie says this is, where it still counts."""
+    """The person whose session the cookie names, if it is still valid."""
     said = _said_by(datasette, request)
-    # Another process of ours may have a clock that is a little ahead.
+    # Another of our processes may have a clock that is slightly ahead.
     if said is None or not -60 < time.time() - said.began < LASTS:
         return None
     person: Person | None = await _read(
@@ -134,7 +134,7 @@ async def of_session(datasette: Datasette, request: Request) -> Person | None:
 
 
 def _said_by(datasette: Datasette, request: Request) -> _Session | None:
-    """What the cookie of a session says, where we signed it."""
+    """What the session's cookie says, if we signed it."""
     name = cookie_name(request)
     if name not in request.headers.get("cookie", "") or not (value := request.cookies.get(name)):
         return None
@@ -143,7 +143,7 @@ def _said_by(datasette: Datasette, request: Request) -> _Session | None:
         person, session, began = (int(said[key]) for key in ("person", "session", "began"))
     except (BadSignature, KeyError, TypeError, ValueError):
         return None
-    # Of what was signed, and not of the cookie: base64 writes the same in more ways than one.
+    # Computed from what was signed, not from the cookie: base64 can write the same in several ways.
     name = sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
     return _Session(person, session, began, name)
 
@@ -179,16 +179,16 @@ async def _of_another(datasette: Datasette, other: Actor) -> Actor:
 
 
 def identities(other: Actor) -> list[str]:
-    """What somebody whom another plugin signed in may be called in ``people.identity``, the surest first."""
+    """The possible values in ``people.identity`` for somebody signed in by another plugin, the most reliable first."""
     called = str(other.get("id") or "")
     login = other.get("gh_login")
-    # A login of digits alone would be taken for somebody else's number.
+    # A login of digits only would be taken for somebody else's number.
     by_login = isinstance(login, str) and called.startswith("github:") and not login.isdigit()
     return [name for name in (called, f"github:{str(login).lower()}" if by_login else "") if name]
 
 
 def tidy_identity(identity: str | None) -> str | None:
-    """An identity as it is compared: GitHub's logins are the same in capitals."""
+    """An identity in the form that is compared: GitHub's logins ignore case."""
     if identity and identity.lower().startswith("github:"):
         return identity.strip().lower()
     return identity and identity.strip()

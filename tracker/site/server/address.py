@@ -1,8 +1,8 @@
-"""The site's own address, where it has to be written out: never what a request merely says that it is.
+"""The site's own address, for where it has to be written out: never just what a request claims.
 
-Whoever asks can name any host (``Host``), and an answer that repeats it may be kept, or found, by others. So the
-address is the configured one (TRACKER_SITE_URL); without it pages lead to paths, and only on this machine itself is a
-host taken from the request.
+A request can name any host (``Host``), and an answer that repeats it may be cached or indexed for others. So the
+address is the configured one (TRACKER_SITE_URL); without it pages link to paths, and the host is only taken from the
+request on this machine itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def absolute(datasette: Datasette, request: Request, path: str) -> str:
 
 
 def for_datasette(datasette: Datasette, request: Request, path: str) -> str:
-    """In place of Datasette's own. Its files keep the host that was asked, as programs go on by ``next_url``."""
+    """Replaces Datasette's own. Its files keep the requested host, as programs follow ``next_url``."""
     if known := origin(datasette, request):
         return known + path
     is_file = "." in request.path.rpartition("/")[2]

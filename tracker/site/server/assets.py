@@ -1,4 +1,4 @@
-"""Our static files, under addresses that change with what is in them, so that browsers may keep them for good."""
+"""Our static files, at addresses that change with their content, so that browsers may keep them for good."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PLUGIN = "evidence-tracker"
 
 
 def address(datasette: Datasette, name: str) -> str:
-    """Where the file is served. Raises FileNotFoundError where there is none."""
+    """The file's address. Raises FileNotFoundError if there is none."""
     return f"{datasette.urls.static_plugins(PLUGIN, name)}?v={_version(name)}"
 
 
@@ -25,7 +25,7 @@ def _version(name: str) -> str:
 
 
 def headers(scope: dict[str, Any]) -> dict[bytes, bytes]:
-    """A year's keeping for what was asked for by its ``address``: another file is never behind that."""
+    """Files requested by their ``address`` may be cached for a year, as it never leads to another file."""
     name = scope["path"].removeprefix(f"/-/static-plugins/{PLUGIN}/")
     if "/" in name or not (FOLDER / name).is_file():
         return {}

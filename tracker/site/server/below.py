@@ -1,7 +1,7 @@
 """The site below a path of a host that serves other things as well: ``https://example.org/evidence-tracker/``.
 
-Inside, paths are as if the site were alone, which is also what Datasette's own links are made from. A proxy may send
-the path whole or take the front off.
+Inside, paths are as if the site were at the root, which is also what Datasette's own links are made from. A proxy may
+send the whole path or remove its first part.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _WHOLE_HOST = re.compile(rb";\s*path=/(?=;|$)", re.I)
 
 
 def below(base: str, app: Any) -> Any:
-    """The ASGI application as it is reached below ``base`` (``/evidence-tracker/``); itself where that is ``/``."""
+    """The ASGI application served below ``base`` (``/evidence-tracker/``); unchanged if that is ``/``."""
     if base == "/":
         return app
     front = base.rstrip("/")
@@ -45,7 +45,7 @@ def below(base: str, app: Any) -> Any:
 
 
 def base_path(scope: dict[str, Any]) -> str:
-    """Where the site begins, of an ASGI scope inside: ``/``, or what it is below."""
+    """The path at which the site begins, from an ASGI scope inside it: ``/`` or the base."""
     path: str = scope.get("base_path", "/")
     return path
 
@@ -55,7 +55,7 @@ def _without(path: str, base: str) -> str:
 
 
 def _moved(header: bytes, value: bytes, base: str) -> bytes:
-    """Keep redirects and cookies below the base, whoever wrote them."""
+    """Keep all redirects and cookies below the base, including Datasette's and other plugins'."""
     if header == b"location" and value.startswith(b"/") and not value.startswith((b"//", base.encode())):
         return base.encode() + value[1:]
     if header == b"set-cookie" and not value.startswith(b"__Host-"):

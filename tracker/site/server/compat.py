@@ -1,7 +1,7 @@
 """Everything that depends on Datasette's version (0.65.x), in one place.
 
-1.0 removes ``permission_allowed`` and ``get_metadata``, and says nothing where a plugin still uses the old
-names: whoever moves to it changes this module and ``plugin.py`` alone.
+1.0 removes ``permission_allowed`` and ``get_metadata``, and gives no warning if a plugin still uses the old
+names: moving to it means changing only this module and ``plugin.py``.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 LONGEST_SQL = 10_000
 _BEFORE_SQL = re.compile(r"\s+|--[^\n]*|/\*.*?(?:\*/|\Z)", re.DOTALL)
 
-# What Datasette asks about a database for itself (database.py, app.py, utils/internal_db.py), with evened white space.
+# Datasette's own queries about a database (database.py, app.py, utils/internal_db.py), with normalised white space.
 _FOR_SCHEMA = frozenset(
     (
         "PRAGMA schema_version",
@@ -82,7 +82,7 @@ _FOR_SCHEMA = frozenset(
 def new_datasette(*files: str, **options: Any) -> Datasette:
     """A Datasette instance. Imported when called: Datasette imports this plugin while it is imported itself.
 
-    Raises RuntimeError where our plugin is not among those that it loaded, as nothing would be hidden then.
+    Raises RuntimeError if Datasette has not loaded our plugin, as nothing would be hidden then.
     """
     from datasette import facets
     from datasette.app import Datasette
@@ -90,29 +90,29 @@ def new_datasette(*files: str, **options: Any) -> Datasette:
 
     if not any(getattr(plugin, "__name__", "") == "tracker.site" for plugin in pm.get_plugins()):
         raise RuntimeError("Datasette did not load the evidence-tracker plugin. Install the package again.")
-    # It prints every local variable of every call to the log; ours (errors.py) answers in its place.
+    # Datasette's handler prints every local variable of every call to the log; ours (errors.py) replaces it.
     if pm.get_plugin("datasette.handle_exception"):
         pm.unregister(name="datasette.handle_exception")
-    # Its hashing is ours to use; its own sign-in would stand beside ours, without limits and cookie flags.
+    # We only use its hashing; its own sign-in would exist beside ours, without limits and cookie flags.
     for plugin in pm.get_plugins():
         if getattr(plugin, "__name__", "") == "datasette_auth_passwords":
             pm.unregister(plugin)
     _keep_links_below()
     _keep_quiet()
     _keep_formulas_out()
-    # It finds this out anew for each page of a table, by a connection that it never closes. Our schema needs JSON.
+    # Datasette checks this for every table page, by a connection that it never closes. Our schema needs JSON.
     facets.detect_json1 = lambda: True
     made = Datasette(files, **options)
     for database in made.databases.values():
         _remember_connections(database)
-    # A reader's slip in SQL is answered, not written to the log.
+    # A reader's error in SQL is answered, not written to the log.
     made.execute = partial(made.execute, log_sql_errors=False)
     made.absolute_url = partial(address.for_datasette, made)
     return made
 
 
 def _keep_quiet() -> None:
-    """Datasette prints errors past the log, with the words that were in the way; each is answered as well."""
+    """Datasette prints errors to stderr, bypassing the log, with readers' words in them; each is answered as well."""
     from datasette import database
     from datasette.views import base
 
@@ -121,14 +121,14 @@ def _keep_quiet() -> None:
 
 
 def _keep_formulas_out() -> None:
-    """Datasette's own CSV goes into spreadsheets as ours does."""
+    """Datasette's own CSV is opened in spreadsheets, as ours is."""
     from datasette.views import base
 
     base.csv = SimpleNamespace(writer=_HarmlessCsv)
 
 
 class _HarmlessCsv:
-    """``csv.writer``, for which no cell is a formula."""
+    """A ``csv.writer`` whose cells are never formulas."""
 
     def __init__(self, out: Any) -> None:
         self._writer = csv.writer(out)
@@ -138,7 +138,7 @@ class _HarmlessCsv:
 
 
 def _keep_links_below() -> None:
-    """Datasette forgets what the site is below in some links: date facets, conditions to remove, blobs of a query."""
+    """Datasette omits the site's base path in some links: date facets, conditions to remove, blobs of a query."""
     from datasette import facets, filters
     from datasette.views import base, database, table
 
@@ -168,7 +168,7 @@ def _below(make: Callable[..., str]) -> Callable[..., str]:
 
 
 def _remember_connections(database: Database) -> None:
-    """Datasette closes only the connections to files; those to memory are put on the same list."""
+    """Datasette closes only connections to files; connections to memory are added to the same list."""
     if not (database.memory_name or database.is_memory):
         return
     connect = database.connect
@@ -181,18 +181,18 @@ def _remember_connections(database: Database) -> None:
     database.connect = remembered
 
 
-# As Datasette's metadata calls what a page says of where data come from.
+# The keys in Datasette's metadata for where data come from.
 SOURCE_AND_LICENCE = ("source", "source_url", "license", "license_url", "about", "about_url")
 
 
 def local_metadata(datasette: Datasette) -> dict[str, Any]:
-    """What metadata.yml says, without what plugins add."""
+    """The content of metadata.yml, without what plugins add."""
     metadata: dict[str, Any] = datasette._metadata_local
     return metadata
 
 
 def close(datasette: Datasette) -> None:
-    """Let what is under way end, then close every connection that it opened."""
+    """Let running work end, then close every connection that Datasette opened."""
     if datasette.executor:
         datasette.executor.shutdown(cancel_futures=True)
     for database in datasette.databases.values():
@@ -207,21 +207,21 @@ def is_loaded(plugin: str) -> bool:
 
 
 def replace_database(datasette: Datasette, name: str, database: Database) -> None:
-    """Let this one answer under a name that there is already."""
+    """Replace the database that has this name."""
     database.name, database.route = name, datasette.databases[name].route
     datasette.databases = {**datasette.databases, name: database}
 
 
 def asks_for_schema(sql: str) -> bool:
-    """Whether this is what Datasette asks for itself on many pages: it costs nothing, whoever else asks it."""
+    """Whether this is one of Datasette's own queries on many pages: it is cheap, even if somebody else sends it."""
     return " ".join(sql.split()) in _FOR_SCHEMA
 
 
 def check_sql_quickly() -> None:
-    """Let Datasette's check of SQL take a time that grows with the length of it, and not with its square.
+    """Let the time of Datasette's SQL check grow with the length of the SQL, not with its square.
 
-    Its patterns try every way to divide the white space between comments; 10,000 spaces after a comment took 3 s, in
-    which nobody was answered.
+    Its patterns try every way to divide the white space between comments; 10,000 spaces after a comment took 3 s,
+    during which nobody was answered.
     """
     from datasette.views import database as views
 
@@ -244,7 +244,7 @@ def check_sql_quickly() -> None:
 
 
 async def settled(answer: Any) -> Any:
-    """What a hook answered, which may be a function or something to be awaited."""
+    """A hook's answer, which may be a function or an awaitable."""
     return await await_me_maybe(answer)
 
 
@@ -256,7 +256,7 @@ def templates(datasette: Datasette) -> Environment:
 
 
 class Urls:
-    """Addresses below ``base_url`` for templates. Datasette's own look the setting up and wrap each address in a string
+    """Addresses below ``base_url`` for templates. Datasette's own look up the setting and wrap each address in a string
     that is slow to escape (measured: a quarter of the time that a long page takes to render)."""
 
     def __init__(self, datasette: Datasette) -> None:
@@ -269,8 +269,8 @@ class Urls:
 def hook(**options: Any) -> Callable[[F], F]:
     """Mark a function as one of Datasette's hooks (pluggy's options).
 
-    ``specname`` names the hook where the function is called otherwise; a ``wrapper`` yields once, to get what the
-    others answered, and returns what is answered instead.
+    ``specname`` names the hook if the function has another name; a ``wrapper`` yields once, to get what the
+    others answered, and returns the answer to use instead.
     """
 
     def mark(function: F) -> F:

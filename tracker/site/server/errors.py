@@ -1,4 +1,4 @@
-"""Answers to what goes wrong: one plain page (or JSON), and one line in the log.
+"""Answers to errors: one plain page (or JSON), and one line in the log.
 
 Datasette's own handler prints every local variable of every call to the log, also for a mistyped address.
 """
@@ -25,9 +25,9 @@ class Failure(NamedTuple):
 
 
 async def error_response(datasette: Datasette, request: Request, exception: Exception) -> Response:
-    """What to answer where a view raised ``exception``."""
+    """The answer when a view raised ``exception``."""
     failure = _failure(request, exception)
-    # RFC 9110, 11.6.1: who is told to say who they are is told how.
+    # RFC 9110, 11.6.1: a client asked to authenticate must be told how.
     headers = {"WWW-Authenticate": "Bearer"} if failure.status == 401 else getattr(exception, "headers", {})
     if request.path.endswith(".json") or wants_json(request):
         answer = {
@@ -42,7 +42,7 @@ async def error_response(datasette: Datasette, request: Request, exception: Exce
 
 
 def wants_json(request: Request) -> bool:
-    """Whether a program asks; a browser that shows a page takes HTML first."""
+    """Whether a program asks; a browser that shows a page prefers HTML."""
     accept = request.headers.get("accept", "")
     return "application/json" in accept and "text/html" not in accept
 

@@ -1,6 +1,6 @@
-"""What lets browsers and proxies keep an answer: a tag that changes with whatever the answer is made of.
+"""Caching by browsers and proxies: a tag that changes with everything that an answer depends on.
 
-The tag comes from the state of the database files, not from the answer, so that "not modified" is said before any
+The tag comes from the state of the database files, not from the answer, so that "not modified" is answered before any
 work is done.
 """
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from datasette.app import Datasette
 
 View = Callable[..., Awaitable[Response]]
-# For a minute nobody need ask again: a refresh, or a tag, may show that much later.
+# For a minute nobody needs to ask again: a refresh or a tag may show that much later.
 CACHE_CONTROL = "public, max-age=60"
-# What a cookie has a part in is one reader's own, and asked for again each time.
+# An answer that depends on a cookie is for one reader only, and is revalidated each time.
 PRIVATE = "private, no-cache"
-# An opaque tag may hold commas; what stands between the tags of a list does not matter.
+# An opaque tag may hold commas; text between the tags of a list does not matter.
 _GZIP = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
 def by_state(view: View) -> View:
-    """The view, with what lets its answers be kept: asked for again while nothing has changed, it is not called.
+    """The view with caching headers: for a repeated request while nothing has changed, it is not called.
 
-    Only what was found (200) is kept.
+    Only successful answers (200) are cached.
     """
 
     @wraps(view)
@@ -60,7 +60,7 @@ def by_state(view: View) -> View:
 
 
 def _compress(request: Request, response: Response) -> None:
-    """A page is mostly words, and a phone is often far away: a fifth of it goes out."""
+    """Compress the page: text shrinks to a fifth, which helps phones on slow networks."""
     if _GZIP.search(request.headers.get("accept-encoding", "")):
         body = response.body if isinstance(response.body, bytes) else response.body.encode()
         response.body = gzip.compress(body, compresslevel=5, mtime=0)
@@ -68,18 +68,18 @@ def _compress(request: Request, response: Response) -> None:
 
 
 def state_tag(datasette: Datasette, request: Request) -> str:
-    """A weak ETag (RFC 9110, 8.8.3) of what this request is answered with.
+    """A weak ETag (RFC 9110, 8.8.3) for the answer to this request.
 
-    It changes with either database, with the hour (pages count back from now), with our version, and with whatever
-    in the request tells one reader from another. Take it before reading: then a write in between makes it too old,
-    and never too new.
+    It changes with either database, with the hour (pages count back from now), with our version, and with everything
+    in the request that distinguishes readers. Take it before reading: then a write in between makes it too old,
+    never too new.
     """
     parts = [
         __version__,
         _looks(),
         now()[:13],
         request.url,
-        # Who is signed in, by whatever way and for how long; their messages and the token of their forms.
+        # Who is signed in, how and for how long; their messages and the token of their forms.
         repr(request.actor),
         *(request.headers.get(name, "") for name in ("cookie", "authorization")),
     ]
@@ -92,7 +92,7 @@ def state_tag(datasette: Datasette, request: Request) -> str:
 def not_modified(request: Request, tag: str) -> bool:
     """Whether the reader has this answer already: If-None-Match by weak comparison (RFC 9110, 13.1.2).
 
-    ``*`` asks whether there is any, which is not known before it is looked for: it is answered in full.
+    ``*`` asks whether any answer exists, which is not known in advance: it is answered in full.
     """
     if request.method not in ("GET", "HEAD"):
         return False
@@ -104,7 +104,7 @@ def not_modified(request: Request, tag: str) -> bool:
 
 @cache
 def _looks() -> str:
-    """Of the templates and the topic that pages are made with: they may change where the version does not."""
+    """A hash of the templates and the topic that pages are made with: they may change without a new version."""
     files = sorted(Path(__file__).parents[1].glob("templates/*"))
     parts = [*(file.read_bytes() for file in files), repr(topic.current()).encode()]
     return sha256(b"".join(parts)).hexdigest()

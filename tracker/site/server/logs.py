@@ -1,7 +1,7 @@
-"""The server's log: one line for each event, and nothing in it that a reader sent but the path of a page that failed.
+"""The server's log: one line per event, and nothing that a reader sent except the path of a page that failed.
 
-What an exception says often has a reader's words in it: what they searched for, wrote or sent as SQL. So its kind, what
-SQLite or the system calls it, and where it was raised are logged, and its own words only with TRACKER_DEBUG=1.
+An exception's message often contains a reader's words: what they searched for, wrote or sent as SQL. So we log its
+type, its SQLite or system error name, and where it was raised, and its message only with TRACKER_DEBUG=1.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from typing import Any
 from tracker.clock import now
 from tracker.harmless import one_line
 
-# Frames of one traceback, the innermost, and exceptions of one chain.
+# How many frames of a traceback (the innermost), and how many exceptions of a chain, are logged.
 MOST_FRAMES, MOST_CAUSES = 20, 5
 
 
 class Lines(logging.Formatter):
-    """Formats every record this way, whoever made it."""
+    """Formats every record this way, including those of libraries."""
 
     def format(self, record: logging.LogRecord) -> str:
-        # Further lines are told by libraries, of what was being done, with whatever it was done to.
+        # Further lines are by libraries; they say what was being done, with the data that it was done to.
         message = record.getMessage().strip().partition("\n")[0]
         text = f"{now()} {record.levelname}: {one_line(message)}"
         if record.exc_info and (error := record.exc_info[1]):
@@ -33,7 +33,7 @@ class Lines(logging.Formatter):
 
 
 def config() -> dict[str, Any]:
-    """For uvicorn, and for all else that is logged in this process (logging.config.dictConfig)."""
+    """For uvicorn and everything else logged in this process (logging.config.dictConfig)."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

@@ -1,4 +1,4 @@
-"""Passwords: what may be one, its hash, and a short queue, so that a flood of attempts cannot take the processor.
+"""Passwords: rules, hashes, and a short queue, so that a flood of attempts cannot use up the processor.
 
 The hashing (PBKDF2 with SHA-256) is ``datasette_auth_passwords.utils``; nothing else of that plugin is used.
 """
@@ -20,11 +20,11 @@ from tracker.errors import TrackerError, UsageError
 
 T = TypeVar("T")
 SHORTEST, LONGEST = 12, 1000
-# OWASP's Password Storage Cheat Sheet (2023), for PBKDF2 with SHA-256.
+# From OWASP's Password Storage Cheat Sheet (2023), for PBKDF2 with SHA-256.
 ITERATIONS = 600_000
-# Compared with where nobody has the name, so that it takes as long; no password has this hash.
+# Used for comparison if nobody has the name, so that it takes as long; no password has this hash.
 NOBODY = f"pbkdf2_sha256${ITERATIONS}${'0' * 32}${'A' * 43}="
-# Long enough, and among the first that anybody tries (letters and digits only).
+# Long enough, but among the first passwords that anybody tries (letters and digits only).
 COMMON = frozenset(
     """
     123456789012 1234567890123 12345678901234 123456123456 123123123123 111222333444 qwertyuiop12 qwertyuiop123
@@ -40,11 +40,11 @@ _places = threading.BoundedSemaphore(AT_ONCE + QUEUED)
 
 
 class Busy(TrackerError):
-    """More passwords wait to be checked than can be in reasonable time."""
+    """Too many passwords are waiting to be checked in reasonable time."""
 
 
 def check_new(password: str, *names: str) -> None:
-    """Raises UsageError for what must not be a password; ``names`` are the person's own."""
+    """Raises UsageError for an unacceptable password; ``names`` are the person's own names."""
     plain = _letters(password)
     if len(password) < SHORTEST:
         raise UsageError(
@@ -62,19 +62,19 @@ def check_new(password: str, *names: str) -> None:
 
 
 def hashed(password: str) -> str:
-    """What is stored. It takes some tenths of a second."""
+    """The hash that is stored. It takes a few tenths of a second."""
     made: str = hash_password(_normal(password), iterations=ITERATIONS)
     return made
 
 
 def is_right(password: str, stored: str | None) -> bool:
-    """Whether this is the password that was hashed; without a hash it takes as long, and is not."""
+    """Whether this is the password that was hashed; without a hash, False after the same time."""
     return len(password) <= LONGEST and bool(verify_password(_normal(password), stored or NOBODY))
 
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """A place in the queue, within which passwords are looked at by ``in_thread``. Raises Busy where it is full."""
+    """A place in the queue; use ``in_thread`` inside it to check passwords. Raises Busy if the queue is full."""
     if not _places.acquire(blocking=False):
         raise Busy("Many people are signing in at the moment. Try again in a few seconds.")
     try:
@@ -84,12 +84,12 @@ def turn() -> Iterator[None]:
 
 
 async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
-    """Do the work where it holds up no page: few threads, as each takes a whole core."""
+    """Do the work in a thread, so that no page waits: there are few, as each takes a whole core."""
     return await asyncio.get_running_loop().run_in_executor(_threads, work, *arguments)
 
 
 def _normal(password: str) -> str:
-    """The same password from any keyboard: an accent may be a character of its own, or part of one (RFC 8265)."""
+    """Normalise a password typed on any keyboard: an accent may be a separate character or part of one (RFC 8265)."""
     return unicodedata.normalize("NFC", password)
 
 

@@ -1,4 +1,4 @@
-"""Reading for pages: through the connections that see both databases, and never write."""
+"""Reading for pages, through connections that see both databases and never write."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ if TYPE_CHECKING:
 
 
 async def read(datasette: Datasette, query: Callable[[sqlite3.Connection], Any]) -> Any:
-    """What the query makes of such a connection."""
+    """The result of calling the query with such a connection."""
     return await datasette.get_database(SITE).execute_fn(query)

@@ -1,4 +1,4 @@
-"""Readers' SQL, run by processes that can be killed: a thread inside one long step of SQLite cannot.
+"""Readers' SQL, run by processes, as they can be killed; a thread inside one long step of SQLite cannot.
 
 ``evidence`` is answered by two child processes (``sandbox_child.py``). What Datasette asks about the schema, and our
 own pages, stay in the server and never wait for them.
@@ -41,20 +41,20 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracker.site")
 
 CHILDREN = 2
-# Readers who may wait for one of them; whoever comes then is asked to come again.
+# Readers who may wait for one of them; further readers are asked to try again later.
 WAITING = 16
 COME_AGAIN_SECONDS = 5
-# Python starts in 0.1 s where nothing else runs.
+# Python starts in 0.1 s if nothing else is running.
 START_SECONDS = 20.0
-# After the limit of a query: its process has ended itself by then, or is killed.
+# Time after a query's limit by which its process has ended itself, or is killed.
 MARGIN_SECONDS = 0.3
-# A result that was begun to be sent is sent by then.
+# Time in which a result must be sent completely once sending has begun.
 SEND_SECONDS = 10.0
-# Of SQL's result as a page; Datasette takes 20 microseconds and more to make one of them.
+# Cells in a page of SQL results; Datasette takes at least 20 microseconds to render one.
 MOST_CELLS = 20_000
-# JSON takes up to six bytes for one.
+# JSON takes up to six bytes for one byte.
 LARGEST_ANSWER = 6 * max(sandbox_child.LARGEST_RESULT.values())
-# What a process needs to find its libraries; nothing else of the environment is its business.
+# What a process needs to find its libraries; it gets nothing else of the environment.
 ENVIRONMENT = ("DYLD_LIBRARY_PATH", "LD_LIBRARY_PATH")
 
 _NAMED = re.compile(r"[:@$](\w+)")
@@ -77,9 +77,9 @@ class Query(NamedTuple):
     most: int | None
     #: Whether a reader wrote it, or part of it.
     own: bool
-    #: Whether it may be truncated before that, where it is too large; else that is an error.
+    #: Whether a result that is too large may be truncated earlier; if not, that is an error.
     ends_early: bool
-    #: Cells after which it is.
+    #: Cells after which it is truncated.
     most_cells: int | None
 
 
@@ -90,7 +90,7 @@ class Answer(NamedTuple):
 
 
 def is_possible() -> bool:
-    """Whether this system has the signals and bounds that it stands on. Windows does not."""
+    """Whether this system has the signals and resource limits that it needs. Windows does not."""
     return hasattr(signal, "setitimer") and importlib.util.find_spec("resource") is not None
 
 
@@ -98,13 +98,13 @@ def is_possible() -> bool:
 
 
 class _Reader:
-    """Of one request: what in it is SQL, and whether anybody still waits for the answer."""
+    """The reader behind one request: which parts of it are SQL, and whether they still wait for the answer."""
 
     def __init__(self, scope: dict[str, Any], receive: Receive) -> None:
         self._scope = scope
         self._receive = receive
-        #: Whether a query of this request was taken. The others of it are then, too: a page, or a file that is being
-        #: sent, is whole.
+        #: Whether a query of this request was accepted. Its other queries are then accepted, too, so that a page, or a
+        #: file that is being sent, is complete.
         self.has_begun = False
 
     @cached_property
@@ -115,13 +115,13 @@ class _Reader:
 
     @property
     def wants_page(self) -> bool:
-        """Whether it is answered with a page, and not with a file."""
+        """Whether the answer is a page rather than a file."""
         return "." not in str(self._scope["path"]).rpartition("/")[2]
 
     async def gone(self) -> None:
-        """Until nobody waits any more. What is sent with a form is for others to hear."""
+        """Wait until nobody is waiting any more. The body of a form is left for others to receive."""
         if self._scope["method"] in ("GET", "HEAD"):
-            # One message says that the request has no body; what comes next is its end.
+            # The first message says that the request has no body; the next one is the disconnect.
             for _ in range(2):
                 if (await self._receive())["type"] == "http.disconnect":
                     return
@@ -129,12 +129,12 @@ class _Reader:
 
 
 _reader: ContextVar[_Reader | None] = ContextVar("reader", default=None)
-# Set while Datasette asks something for itself.
+# Set while Datasette runs a query of its own.
 _for_itself: ContextVar[bool] = ContextVar("for_itself", default=False)
 
 
 def attended(app: Any) -> Any:
-    """The ASGI application, for whose requests it is known who waits."""
+    """The ASGI application; for each of its requests we know whether somebody still waits."""
 
     async def answer(scope: dict[str, Any], receive: Receive, send: Any) -> None:
         if scope["type"] == "http":
@@ -155,11 +155,11 @@ class SandboxedDatabase(Database):  # type: ignore[misc]
         self._sandbox = Sandbox(reading_uri(Path(path), "mode=ro" if is_mutable else "immutable=1"))
 
     def warm(self) -> None:
-        """Start the processes, so that the first reader need not wait for that."""
+        """Start the processes, so that the first reader does not have to wait for them."""
         self._sandbox.warm()
 
     def stop(self) -> None:
-        """End the processes, and tell everybody who waits that there will be no answer."""
+        """End the processes, and tell everybody who is waiting that there will be no answer."""
         self._sandbox.stop()
 
     def close(self) -> None:
@@ -175,10 +175,10 @@ class SandboxedDatabase(Database):  # type: ignore[misc]
         page_size: int | None = None,
         log_sql_errors: bool = True,
     ) -> Any:
-        """As Datasette's, but that a reader's slip is never logged.
+        """As Datasette's, except that a reader's error is never logged.
 
         Raises QueryInterrupted for a query that outlasts its limit, sqlite3.OperationalError with SQLite's words for
-        one that fails, Unavailable where too many wait already.
+        one that fails, Unavailable if too many are waiting already.
         """
         if _for_itself.get() or asks_for_schema(sql):
             return await super().execute(
@@ -205,7 +205,7 @@ class SandboxedDatabase(Database):  # type: ignore[misc]
         return (most + 1 if most == page_size else most) or None
 
     async def table_counts(self, limit: int = 10) -> Any:
-        # The names of the tables are all there is in it.
+        # Its SQL contains nothing but the names of the tables.
         token = _for_itself.set(True)
         try:
             return await super().table_counts(limit)
@@ -214,7 +214,7 @@ class SandboxedDatabase(Database):  # type: ignore[misc]
 
 
 def _bound(sql: str, params: Mapping[str, Any] | Sequence[Any] | None) -> dict[str, Any] | list[Any]:
-    """The parameters that the SQL names. Of those of a saved query Datasette computes some when they are asked for."""
+    """The parameters named in the SQL. For a saved query Datasette computes some of them on access."""
     if params is None:
         return {}
     if not isinstance(params, Mapping):
@@ -230,7 +230,7 @@ def _bound(sql: str, params: Mapping[str, Any] | Sequence[Any] | None) -> dict[s
 
 
 class Sandbox:
-    """Two processes that run SQL on one database, a thread for each, and the line before them."""
+    """Two processes that run SQL on one database, a thread for each, and the queue for them."""
 
     def __init__(self, uri: str) -> None:
         self._threads = ThreadPoolExecutor(CHILDREN, "readers-sql")
@@ -238,7 +238,7 @@ class Sandbox:
         self._idle = list(self._children)
         self._in_line = 0
         self._lock = threading.Lock()
-        #: Also where nobody stopped it.
+        #: Runs even if nobody calls it.
         self.stop = weakref.finalize(self, _stop, self._threads, self._children)
 
     def warm(self) -> None:
@@ -296,7 +296,7 @@ def _stopping() -> Unavailable:
 
 
 async def _answer(answer: asyncio.Future[Answer], job: _Job, reader: _Reader | None) -> Answer:
-    """What comes first: the answer, or that nobody waits for it. Then, and where the request is given up, it ends."""
+    """Wait for the answer or until nobody waits for it; in the latter case, or if cancelled, give up the job."""
     gone = asyncio.ensure_future(reader.gone()) if reader else None
     try:
         await asyncio.wait(
@@ -316,7 +316,7 @@ async def _answer(answer: asyncio.Future[Answer], job: _Job, reader: _Reader | N
 
 
 class _Job:
-    """A query in line, or being run."""
+    """A query that is queued or running."""
 
     def __init__(self, request: bytes, query: Query) -> None:
         self._request = request
@@ -326,7 +326,7 @@ class _Job:
         self._lock = threading.Lock()
 
     def run(self, child: _Child) -> Answer:
-        """Have it answered. Raises as ``SandboxedDatabase.execute`` does."""
+        """Get its answer. Raises as ``SandboxedDatabase.execute`` does."""
         query = self._query
         child.prepare()
         with self._lock:
@@ -344,7 +344,7 @@ class _Job:
         told = json.loads(about)
         if "error" in told:
             if told.get("spent"):
-                # Memory comes back whole to a new process only.
+                # Only a new process gets all its memory back.
                 child.restart()
             failure = sqlite3.OperationalError(told["error"])
             interrupted = told["error"] == "interrupted"
@@ -360,7 +360,7 @@ class _Job:
 
 
 def _as_rows(columns: Sequence[str], lines: Sequence[bytes]) -> tuple[list[sqlite3.Row], Any]:
-    """SQLite's own kind of rows, which it makes for a cursor with these columns."""
+    """SQLite's own row type, which it makes for a cursor with these columns."""
     names = ", ".join('null as "{}"'.format(name.replace('"', '""')) for name in columns)
     with closing(sqlite3.connect(":memory:")) as db:
         cursor = db.execute(f"select {names or 'null'}")
@@ -369,7 +369,7 @@ def _as_rows(columns: Sequence[str], lines: Sequence[bytes]) -> tuple[list[sqlit
 
 
 class _Child:
-    """One process, started when it is needed and again after it was killed. One thread at a time asks it."""
+    """One process, started when needed and again after it was killed. Only one thread at a time uses it."""
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
@@ -377,19 +377,19 @@ class _Child:
         self._is_ready = False
         self._is_stopped = False
         self._lock = threading.RLock()
-        # Held while somebody reads from its pipes, which must not be closed then.
+        # Held while somebody reads from its pipes, which must not be closed meanwhile.
         self._asked = threading.RLock()
 
     def prepare(self) -> None:
-        """Wait until the process can be asked. Raises Unavailable where it cannot be started."""
+        """Wait until the process is ready. Raises Unavailable if it cannot be started."""
         with self._asked:
             self._prepare()
 
     def ask(self, request: bytes, seconds: float) -> bytes:
         """The answer to the request.
 
-        Raises TimeoutError where there is none in time, sqlite3.OperationalError where the process came to an end,
-        Unavailable where nothing is answered any more.
+        Raises TimeoutError if there is none in time, sqlite3.OperationalError if the process ended,
+        Unavailable if queries are no longer answered.
         """
         with self._asked:
             return self._ask(request, seconds)
@@ -397,7 +397,7 @@ class _Child:
     def _prepare(self) -> None:
         with self._lock:
             if self._process and self._process.poll() is not None:
-                # It ended while nobody asked: by whoever was short of memory.
+                # It was ended between queries, for example by the system for lack of memory.
                 self._end()
         try:
             self.start()
@@ -446,7 +446,7 @@ class _Child:
                 self._process.kill()
 
     def restart(self) -> None:
-        """End the process, and start another for the next query."""
+        """End the process and start another for the next query."""
         self._end()
         with suppress(OSError):
             self.start()
@@ -479,7 +479,7 @@ def _started(uri: str) -> subprocess.Popen[bytes]:
         bufsize=0,
         cwd="/",
         env={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
-        # Ctrl-C in a terminal is for the server, which ends it.
+        # Ctrl-C in a terminal goes to the server only, which ends this process.
         start_new_session=True,
     )
     for stream in (process.stdin, process.stdout):
@@ -498,7 +498,7 @@ def _send(process: subprocess.Popen[bytes], request: bytes, limit: float) -> Non
 
 
 def _receive(process: subprocess.Popen[bytes], limit: float) -> bytes:
-    """The next message. Raises TimeoutError, and EOFError where the process has ended or talks nonsense."""
+    """The next message. Raises TimeoutError, and EOFError if the process has ended or sends nonsense."""
     assert process.stdout
     descriptor = process.stdout.fileno()
     (length,) = struct.unpack(">I", _read(descriptor, 4, limit))

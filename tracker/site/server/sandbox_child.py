@@ -1,9 +1,9 @@
 """Where readers' SQL runs: a process that reads one database, answers one query after another, and may die at any time.
 
 A file of its own that imports nothing but the standard library: ``sandbox.py`` starts it with ``python -I -S``, and
-speaks with it over its standard input and output. Each message is four bytes of length and then that many bytes: a
-request as JSON; an answer as lines of JSON, what it is first, then a line a row. Nothing that is read back can be more
-than text, numbers and bytes.
+communicates with it over its standard input and output. Each message is four bytes of length and then that many bytes:
+a request as JSON; an answer as lines of JSON, first a line that describes it, then one line per row. What is read back
+can only be text, numbers and bytes.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from contextlib import closing
 from typing import Any, BinaryIO
 
 MEBI = 2**20
-#: Of a connection: SQLite's own memory, the cache of pages and sorting in it.
+#: For a connection: SQLite's own memory, including the page cache and sorting.
 HEAP = 128 * MEBI
-#: Of the process, Python and one result included.
+#: For the process, including Python and one result.
 ADDRESS_SPACE = 512 * MEBI
-# Shared memory beside the database's log, which whoever opens it first must write, is the only file written to.
+# The only file written to is the shared memory beside the database's log, which the first process to open it writes.
 LONGEST_FILE = 16 * MEBI
 OPEN_FILES = 32
-#: Bytes of one value or one row, and of one result: of SQL that a reader wrote, and of what Datasette puts together
-#: itself, where the length is that of what is stored.
+#: Bytes of one value or row, and of one result: True for SQL that a reader wrote, False for SQL that Datasette puts
+#: together itself, whose results are as long as what is stored.
 LONGEST_VALUE = {True: 1 * MEBI, False: 16 * MEBI}
 LARGEST_RESULT = {True: 8 * MEBI, False: 32 * MEBI}
-# What a statement may be made of. What Datasette puts around a reader's SQL is in it.
+# Limits on a statement, including what Datasette puts around a reader's SQL.
 LIMITS = {
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 32_000,
     sqlite3.SQLITE_LIMIT_COLUMN: 200,
@@ -41,23 +41,23 @@ LIMITS = {
     sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 100,
     sqlite3.SQLITE_LIMIT_VDBE_OP: 100_000,
     sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1_000,
-    # Labels of a page of rows are looked up by their keys at once.
+    # Datasette looks up the labels of a page of rows in one query.
     sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 2_000,
     sqlite3.SQLITE_LIMIT_ATTACHED: 0,
     sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 0,
     sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
-# A query ends at its limit by itself where SQLite asks between two steps, and this much later by the kernel.
+# SQLite itself ends a query at its limit, if it checks between two steps; the kernel ends it this much later.
 GRACE_SECONDS = 0.2
-# Steps of SQLite after which it asks; about 0.1 ms.
+# Steps of SQLite between two checks; about 0.1 ms.
 STEPS = 1000
 BUSY_MILLISECONDS = 1000
 CACHED_KILOBYTES = 16 * 1024
-# Lower than the server, so that pages come first.
+# Lower priority than the server, so that pages come first.
 NICENESS = 5
 
-# What readers' SQL may call (https://www.sqlite.org/lang_corefunc.html and the pages beside it, to 3.50). Others tell
-# of the process (fts3_tokenizer gives an address), write to a log, or load code.
+# What readers' SQL may call (https://www.sqlite.org/lang_corefunc.html and the pages beside it, to 3.50). Others reveal
+# something about the process (fts3_tokenizer gives an address), write to a log, or load code.
 FUNCTIONS = frozenset(
     """
     -> ->> abs acos acosh asin asinh atan atan2 atanh avg bm25 ceil ceiling char coalesce concat concat_ws cos
@@ -80,18 +80,18 @@ PRAGMAS = frozenset(
     schema_version table_info table_xinfo
     """.split()
 )
-# Modules are tables without being made: of these, what does not tell of the process or of other readers.
+# Virtual tables that exist without being created: those that reveal nothing about the process or other readers.
 TABLES = frozenset(
     ("json_each", "json_tree", *(f"pragma_{name}" for name in PRAGMAS), "pragma_database_list")
 )
-# Of SQLite versions that cannot list theirs.
+# For SQLite versions that cannot list theirs.
 MODULES = frozenset("bytecode dbstat sqlite_dbpage sqlite_memstat sqlite_stmt tables_used".split())
 
 Authoriser = Callable[..., int]
 
 
 def main(uri: str) -> None:
-    """Answer requests until there is nobody who asks. The first answer says that all is ready, or why not."""
+    """Answer requests until the input ends. The first answer says that the process is ready, or why it is not."""
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     try:
         bound_process()
@@ -106,8 +106,8 @@ def main(uri: str) -> None:
 
 
 def bound_process() -> None:
-    """Let the kernel bound what this process may take, and end it by SIGALRM and with its reader."""
-    # Not on Windows, where there is no such process at all.
+    """Let the kernel limit this process's resources, and end it on SIGALRM and together with its parent."""
+    # Not on Windows, where this process is never started.
     import resource
 
     os.nice(NICENESS)
@@ -125,17 +125,17 @@ def bound_process() -> None:
         try:
             resource.setrlimit(what, (most, most))
         except (OSError, ValueError):
-            # macOS knows RLIMIT_AS and refuses to set it. SQLite's own bound remains.
+            # macOS knows RLIMIT_AS and refuses to set it. SQLite's own limit remains.
             if what != resource.RLIMIT_AS:
                 raise
 
 
 def connect(uri: str) -> sqlite3.Connection:
-    """A connection that reads, within all limits. Raises sqlite3.Error."""
+    """A read-only connection with all limits set. Raises sqlite3.Error."""
     db = sqlite3.connect(uri, uri=True, timeout=BUSY_MILLISECONDS / 1000, isolation_level=None)
     db.execute(f"pragma hard_heap_limit = {HEAP}")
     db.execute("pragma query_only = on")
-    # On disk it would be without bound.
+    # On disk it would be unlimited.
     db.execute("pragma temp_store = memory")
     db.execute(f"pragma cache_size = -{CACHED_KILOBYTES}")
     db.execute("select count(*) from sqlite_master").fetchone()
@@ -148,7 +148,7 @@ def connect(uri: str) -> sqlite3.Connection:
 
 
 def restrict(db: sqlite3.Connection) -> None:
-    """Let the connection do no more than what ``authoriser`` allows."""
+    """Let the connection do only what ``authoriser`` allows."""
     try:
         rows = db.execute("select name from pragma_module_list").fetchall()
     except sqlite3.OperationalError:
@@ -158,7 +158,7 @@ def restrict(db: sqlite3.Connection) -> None:
 
 
 def authoriser(refused: frozenset[str]) -> Authoriser:
-    """SQLite's authoriser where readers write the SQL: it reads what is stored, and nothing about other readers."""
+    """SQLite's authoriser for readers' SQL: it may read what is stored, but nothing about other readers."""
 
     def may(action: int, first: str | None, second: str | None, *_: str | None) -> int:
         name = (first or "").lower()
@@ -171,11 +171,11 @@ def authoriser(refused: frozenset[str]) -> Authoriser:
             return sqlite3.SQLITE_OK if (second or "").lower() in FUNCTIONS else sqlite3.SQLITE_DENY
         if action == sqlite3.SQLITE_PRAGMA:
             if name == "database_list":
-                # It tells where the file lies. Datasette asks for it, and takes none for an answer.
+                # It reveals the file's path. Datasette asks for it and accepts an empty answer.
                 return sqlite3.SQLITE_IGNORE
             return sqlite3.SQLITE_OK if name in PRAGMAS else sqlite3.SQLITE_DENY
         if action == sqlite3.SQLITE_UPDATE and name == "sqlite_master":
-            # What a virtual table does to declare itself; nobody can write to this one.
+            # A virtual table does this to declare itself; nobody can write to this one.
             return sqlite3.SQLITE_OK
         return sqlite3.SQLITE_DENY
 
@@ -183,9 +183,9 @@ def authoriser(refused: frozenset[str]) -> Authoriser:
 
 
 def answer(db: sqlite3.Connection, request: dict[str, Any]) -> list[Any]:
-    """What the query gives: the columns and whether there is more, then the rows; or the error alone, in words.
+    """The query's result: the columns and whether there is more, then the rows; or only the error, in words.
 
-    The kernel ends the process where SQLite does not end the query.
+    The kernel ends the process if SQLite does not end the query.
     """
     own = bool(request["own"])
     db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE[own])
@@ -231,7 +231,7 @@ _PARTS = re.compile(r'\s+|(".*?")')
 
 
 def escape_fts(query: str) -> str:
-    """As Datasette's SQL function of this name: every word in quotes, so that no sign in it is an operator."""
+    """As Datasette's SQL function of this name: every word in quotes, so that no character in it is an operator."""
     if query.count('"') % 2:
         query += '"'
     parts = (part for part in _PARTS.split(query) if part and part != '""')
@@ -242,7 +242,7 @@ def escape_fts(query: str) -> str:
 
 
 def packed(value: Any) -> bytes:
-    """JSON of what SQLite has values of; bytes as an object with a name that no parameter of SQL has."""
+    """SQLite's values as JSON; bytes become an object with a key that cannot be the name of an SQL parameter."""
     return json.dumps(value, ensure_ascii=False, default=_as_object).encode("utf-8", "surrogatepass")
 
 
@@ -258,7 +258,7 @@ def unpacked(value: dict[str, Any]) -> Any:
 
 
 def write(stream: BinaryIO, lines: list[Any]) -> None:
-    """One message. The first line is an object, the others are packed already."""
+    """Write one message. The first line is an object, the others are packed already."""
     lines[0] = packed(lines[0])
     stream.write(struct.pack(">I", sum(map(len, lines)) + len(lines) - 1))
     for line in _between(lines):
@@ -272,7 +272,7 @@ def _between(lines: list[bytes]) -> Iterator[bytes]:
 
 
 def read(stream: BinaryIO) -> bytes | None:
-    """The next message; None where there is no more."""
+    """The next message; None if there are no more."""
     head = stream.read(4)
     return stream.read(struct.unpack(">I", head)[0]) if len(head) == 4 else None
 

@@ -1,7 +1,7 @@
-"""Which databases nobody sees, and what the browser is told to refuse: a strict policy on every answer.
+"""Which databases are hidden from everybody, and what browsers must refuse: a strict policy on every answer.
 
 Our own pages need no inline script or style at all. Datasette's own have some scripts in their templates:
-those, and never what comes with data, get this answer's nonce, as the template is read.
+these get the answer's nonce when the template is read, and scripts in data never do.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from tracker.site.server import assets
 from tracker.site.server.compat import Base400
 
 EVIDENCE, SITE, ANNOTATIONS = "evidence", "_site", "annotations"
-# Read by our own pages only; readers' SQL never reaches a connection that can see annotations.
+# Used by our own pages only; readers' SQL never reaches a connection that can see annotations.
 HIDDEN = frozenset((SITE, ANNOTATIONS))
 
 _INLINE = re.compile(r"<(script)(?![^>]*\s(?:src|nonce)=)([^>]*)>")
-# Of a form; whatever sends more is not heard to its end, signed in or not.
+# Bytes of a form; a longer body is not read to its end, whether or not the sender is signed in.
 LONGEST_BODY = 256 * 1024
-# Of path and query. Pages repeat parts of their address in their links, so a long one makes a much longer page.
+# Length of path and query. Pages repeat parts of their address in links, so a long one makes a much longer page.
 LONGEST_ADDRESS = 8 * 1024
-# What one address may ask of Datasette's tables and queries: how many parameters whose names begin so.
+# How many parameters with these prefixes one address of Datasette's tables and queries may have.
 MOST_ASKED = {"_facet": (10, "facets"), "_where": (10, "conditions in SQL"), "": (100, "parameters")}
 
 _POLICY = (
@@ -44,7 +44,7 @@ _HEADERS = {
 
 
 class Policy(Enum):
-    """What the browser is told to refuse. Datasette's pages and their SQL editor write styles as well."""
+    """What the browser must refuse. Datasette's pages and their SQL editor also set styles."""
 
     STRICT = _POLICY.format(script="'self'", style="'self'")
     DATASETTES = _POLICY.format(script="'self' 'nonce-{nonce}'", style="'self' 'unsafe-inline'")
@@ -55,7 +55,7 @@ class Policy(Enum):
 
 
 class NonceLoader(BaseLoader):
-    """Reads templates through another loader, giving their inline scripts a nonce."""
+    """Reads templates through another loader and gives their inline scripts a nonce."""
 
     def __init__(self, inner: BaseLoader) -> None:
         self._inner = inner
@@ -71,7 +71,7 @@ class NonceLoader(BaseLoader):
 
 
 class _TooLong(Base400):  # type: ignore[misc]
-    """More was sent than any of our forms holds."""
+    """The body is longer than any of our forms."""
 
     status = 413
 
@@ -82,7 +82,7 @@ class _Refusal(NamedTuple):
 
 
 def _refusals(scope: dict[str, Any]) -> Iterator[_Refusal]:
-    """What an address asks that no page answers: said before anything takes it apart."""
+    """Why an address is refused, as it is malformed or asks for too much; checked before anything else parses it."""
     asked: bytes = scope.get("query_string") or b""
     length = len(scope.get("raw_path") or scope["path"].encode()) + len(asked)
     if length > LONGEST_ADDRESS:
@@ -103,9 +103,9 @@ def _refusals(scope: dict[str, Any]) -> Iterator[_Refusal]:
 
 
 def secured(app: Any, policy_of: Callable[[str], Policy]) -> Any:
-    """The ASGI application, with security headers on whatever it answers, the policy by the path that is asked for.
+    """The ASGI application with security headers on every answer, and the policy for the requested path.
 
-    What is too much to ask it is not asked.
+    Requests that ask for too much never reach it.
     """
 
     async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
@@ -120,14 +120,14 @@ def secured(app: Any, policy_of: Callable[[str], Policy]) -> Any:
         try:
             await app({**scope, "csp_nonce": nonce}, exchange.receive, exchange.send)
         except _TooLong as error:
-            # Datasette answers it where its own code hears the body, but not where the form's token is looked for.
+            # Datasette answers it when its own code reads the body, but not while the form's token is read.
             await exchange.refuse(_Refusal(error.status, str(error)))
 
     return answer
 
 
 class _Exchange:
-    """One request and its answer: no body is too long, and every answer has our headers."""
+    """One request and its answer: limits the body's length, and adds our headers to the answer."""
 
     def __init__(self, scope: dict[str, Any], receive: Any, send: Any, policy: bytes) -> None:
         self._receive, self._send = receive, send
@@ -159,5 +159,5 @@ class _Exchange:
 
 
 def _over_https(cookie: bytes) -> bytes:
-    """A cookie that was set over HTTPS, by whichever plugin, is sent over nothing else."""
+    """A cookie set over HTTPS, by any plugin, is sent only over HTTPS."""
     return cookie if b"; secure" in cookie.lower() else cookie + b"; Secure"

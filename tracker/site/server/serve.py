@@ -61,7 +61,7 @@ def serve(
 ) -> None:
     """Serve the site until it is stopped.
 
-    ``immutable`` promises that no refresh writes while this runs (a copy made for publishing): it is quicker.
+    ``immutable`` promises that no refresh writes while this runs (a copy made for publishing); it is faster.
     Raises UsageError for a port that is taken, a database that is missing or newer, metadata that cannot be
     read; CorruptDatabase for a damaged database.
     """
@@ -69,9 +69,9 @@ def serve(
     check_port(host, port)
     asyncio.run(datasette.invoke_startup())
     address = f"http://{host}:{port}{settings.base_path}"
-    # Having shut down in order, uvicorn raises again what stopped it: for a server that is no failure.
+    # After an orderly shutdown uvicorn raises again what stopped it; for a server that is not a failure.
     with suppress(KeyboardInterrupt):
-        print(f"Serving at {address} (Ctrl-C stops it)", flush=True)  # noqa: T201 - the one thing it says
+        print(f"Serving at {address} (Ctrl-C stops it)", flush=True)  # noqa: T201 - the only thing it prints
         if open_browser:
             webbrowser.open(address)
         config = uvicorn.Config(
@@ -82,7 +82,7 @@ def serve(
             log_level="warning",
             lifespan="on",
             server_header=False,
-            # A page that is being made is done by then; an export that is cut can be told from a whole one.
+            # A page in progress is finished by then; an export that is cut off can be told from a complete one.
             timeout_graceful_shutdown=2,
         )
         _Server(config, datasette).run()
@@ -90,7 +90,7 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Starts and ends the processes that run readers' SQL; nobody waits for a query while the server stops."""
+    """Starts and ends the processes that run readers' SQL, so that a stopping server does not wait for queries."""
 
     def __init__(self, config: uvicorn.Config, datasette: Datasette) -> None:
         super().__init__(config)
@@ -108,9 +108,9 @@ class _Server(uvicorn.Server):
 
 
 def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
-    """The Datasette instance; both databases are checked, and annotations.db is made where missing.
+    """The Datasette instance; both databases are checked, and annotations.db is created if missing.
 
-    In a folder that cannot be written both are taken as they are, and nobody signs in or writes.
+    In a folder that cannot be written, both are used as they are, and nobody can sign in or write.
     """
     if settings.base_path in TAKEN:
         raise UsageError(
@@ -126,7 +126,7 @@ def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
         immutable = immutable or not is_writable
         known = inspected(db, evidence) if immutable else None
         if older := articles.read_by_older_rules(db):
-            print(articles.say_older_rules(older), file=sys.stderr, flush=True)  # noqa: T201 - for whoever starts it
+            print(articles.say_older_rules(older), file=sys.stderr, flush=True)  # noqa: T201 - for the operator
     annotations = people_of(settings) if is_writable else people_of_copy(settings)
     fixed = {evidence: immutable, annotations: not is_writable}
     made = new_datasette(
@@ -143,7 +143,7 @@ def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
 
 
 def people_of(settings: Settings) -> Path:
-    """annotations.db, checked, with a vocabulary to tag by; made where missing."""
+    """annotations.db, checked, with a vocabulary for tagging; created if missing."""
     path = settings.annotations_db
     with closing(open_annotations(path)) as db:
         check_people(db, path)
@@ -153,7 +153,7 @@ def people_of(settings: Settings) -> Path:
 
 
 def people_of_copy(settings: Settings) -> Path:
-    """annotations.db of a read-only copy, checked; where it has none an empty one, for as long as we run."""
+    """annotations.db of a read-only copy, checked; if there is none, an empty one for as long as we run."""
     path = settings.annotations_db
     if not path.is_file():
         passing = TemporaryDirectory(prefix="evidence-tracker-")
@@ -166,7 +166,7 @@ def people_of_copy(settings: Settings) -> Path:
 
 
 def inspected(db: sqlite3.Connection, path: Path) -> dict[str, Any]:
-    """What Datasette would find out itself about a file that nobody writes to, by counting and hashing all of it."""
+    """What Datasette would otherwise find out about an immutable file by counting and hashing all of it."""
     state = path.stat()
     tables = db.execute("select name from sqlite_master where type = 'table'")
     return {
@@ -177,7 +177,7 @@ def inspected(db: sqlite3.Connection, path: Path) -> dict[str, Any]:
 
 
 def check_whole(db: sqlite3.Connection, path: Path) -> None:
-    """Read a little from the database, so that damage is told now and not on some page."""
+    """Read a little from the database, so that damage is reported now and not on some page."""
     try:
         db.execute("select count(*) from questions").fetchone()
         db.execute("select title from articles order by pmid desc limit 1").fetchone()
@@ -186,7 +186,7 @@ def check_whole(db: sqlite3.Connection, path: Path) -> None:
 
 
 def check_people(db: sqlite3.Connection, path: Path) -> None:
-    """Look through what people wrote, which is little: nobody is to write into a damaged file."""
+    """Check everything that people wrote, which is little, so that nobody writes into a damaged file."""
     try:
         verdict = db.execute("pragma quick_check(1)").fetchone()[0]
     except sqlite3.DatabaseError as error:
@@ -198,7 +198,7 @@ def check_people(db: sqlite3.Connection, path: Path) -> None:
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises UsageError where nothing can be served at this address."""
+    """Raises UsageError if nothing can be served at this address."""
     try:
         with closing(socket.create_server((host, port))):
             return
@@ -211,7 +211,7 @@ def check_port(host: str, port: int) -> None:
 
 
 def load_metadata(path: Path) -> dict[str, Any]:
-    """Datasette's metadata. Raises UsageError where the file is missing or is not a YAML mapping."""
+    """Datasette's metadata. Raises UsageError if the file is missing or is not a YAML mapping."""
     try:
         with open_regular(path) as file:
             metadata = yaml.safe_load(file.read().decode("utf-8"))
@@ -225,7 +225,7 @@ def load_metadata(path: Path) -> dict[str, Any]:
 
 
 def signing_secret(settings: Settings) -> str:
-    """What cookies are signed with: TRACKER_SECRET, or one that is made once and kept beside the database."""
+    """The secret that signs cookies: TRACKER_SECRET, or one that is created once and kept beside the database."""
     if settings.secret:
         return settings.secret
     path = settings.db_dir / ".secret"

@@ -1,7 +1,7 @@
-"""Long pages are made in turns: between two parts of one, other requests are heard.
+"""Long pages are rendered in turns: between two parts of a page, other requests are answered.
 
-Datasette makes its pages on the event loop. One of 50,000 cells, as any reader can ask for, takes a second, in which
-nobody else was answered.
+Datasette renders its pages on the event loop. A page of 50,000 cells, which any reader can request, takes a second,
+during which nobody else would be answered.
 """
 
 from __future__ import annotations
@@ -47,5 +47,5 @@ _cells = Turns()
 
 
 def after_a_cell() -> Callable[[], Awaitable[None]] | None:
-    """What Datasette is to wait for before the next cell of a table: nothing, but for the others' turn."""
+    """An awaitable for Datasette before the next cell of a table: it only lets the others take their turn."""
     return partial(asyncio.sleep, 0) if _cells.is_over() else None

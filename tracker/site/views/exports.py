@@ -1,8 +1,8 @@
-"""Lists as files to take away: complete however long, read by threads of their own and sent while they are written.
+"""Lists as files to download: complete however long, read by threads of their own and sent while they are written.
 
-Datasette's few SQL threads are for pages; an export of a long list would hold one for minutes. It reads all of the
-list as of one moment, for which SQLite keeps every later change apart, so a reader who goes away or takes nothing
-ends it.
+Datasette's few SQL threads are for pages; an export of a long list would hold one for minutes. An export reads the
+whole list as of one moment, for which SQLite has to keep all later changes apart, so it ends when its reader leaves
+or stops receiving.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracker.site")
 
 EXTENSIONS = {format.extension: format.name for format in FORMATS.values()}
-# What the address of an export ends with.
+# The end of an export's address.
 ENDING = rf"\.(?P<extension>{'|'.join(map(re.escape, EXTENSIONS))})$"
 CHUNK = 16 * 1024
-# Articles that are written as quickly as a page.
+# Number of articles that are written as quickly as a page.
 FEW = 100
-# Chunks that are written and not yet sent, at most.
+# Maximum number of chunks written but not yet sent.
 AHEAD = 16
-# Exports that are written at the same time, at most; whoever comes then is asked to come again.
+# Maximum number of exports written at the same time; further readers are asked to try again later.
 AT_ONCE = 4
 COME_AGAIN_SECONDS = 30
-# A reader who has not taken one chunk by then is given up.
+# An export ends if its reader takes no chunk for this long.
 STALLED_SECONDS = 60.0
-# Nor is anybody's place kept for longer, however much was taken.
+# No export runs longer than this, however much its reader has taken.
 LONGEST_SECONDS = 3600.0
-# Steps of SQLite after which it is asked whether anybody still waits.
+# Steps of SQLite between checks whether anybody is still waiting.
 STEPS = 1000
 
 _free = threading.BoundedSemaphore(AT_ONCE)
@@ -65,9 +65,9 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 async def question(request: Request, datasette: Datasette) -> Response:
     """``/questions/SLUG.EXT``: the list that the question's page shows under the same filters, all of it.
 
-    Byte by byte what ``tracker export`` writes. Raises NotFound where there is no such question, BadRequest for a
-    filter that fits nothing in it and for a list that the format cannot hold: whatever fails before the first byte.
-    What fails later cuts the connection.
+    Byte for byte what ``tracker export`` writes. Before the first byte, raises NotFound if there is no such question,
+    and BadRequest for a filter that matches nothing in it or a list that the format cannot hold. A later failure cuts
+    the connection.
     """
     return await _list(datasette, request, request.url_vars["slug"])
 
@@ -95,7 +95,7 @@ async def _stream(
     datasette: Datasette, request: Request, slug: str | None, choose: Choose, format: str, newest: int | None
 ) -> Response:
     about = FORMATS[format]
-    # Before anything is read: see there.
+    # Before anything is read: see ``state_tag``.
     tag = etag.state_tag(datasette, request)
     headers = {"ETag": tag, "Cache-Control": etag.CACHE_CONTROL, **_headers(about, slug or "search")}
     if etag.not_modified(request, tag):
@@ -111,8 +111,8 @@ async def _stream(
         format,
         newest,
         only_checks=request.method == "HEAD",
-        # Without chunks, as HTTP/1.0 is (nginx speaks it to us unless told otherwise), nothing but a length tells
-        # a cut file from a whole one.
+        # HTTP/1.0, which nginx uses with us by default, has no chunks: only the length tells a cut-off file from a
+        # complete one.
         measured=request.scope.get("http_version") == "1.0",
     )
     if not _begin(work, pipe, f"export {slug} {format}"):
@@ -134,7 +134,7 @@ async def _stream(
 
 
 def _begin(work: _Work, pipe: _Pipe, name: str) -> bool:
-    """Whether one more could be begun in a thread of its own."""
+    """Whether one more export could be started in a thread of its own."""
     free = _free
     if not free.acquire(blocking=False):
         return False
@@ -147,7 +147,7 @@ def _begin(work: _Work, pipe: _Pipe, name: str) -> bool:
 
 
 async def _at_once(datasette: Datasette, choose: Choose, format: str, newest: int) -> bytes:
-    """A file of few articles, as a feed is, in one piece: a page takes as long, and no place of the large ones."""
+    """A file of few articles, such as a feed, in one piece: as quick as a page, it takes no large export's place."""
 
     def written(db: sqlite3.Connection) -> bytes | UsageError:
         selection = choose(db)
@@ -203,7 +203,7 @@ def _sentence(error: UsageError) -> str:
 
 
 class _Gone(Exception):
-    """Nobody waits for the file any more."""
+    """Nobody is waiting for the file any more."""
 
 
 class _End(NamedTuple):
@@ -211,11 +211,11 @@ class _End(NamedTuple):
 
 
 class _Pipe(io.RawIOBase):
-    """A file that a thread writes and a coroutine takes, chunk by chunk, the one never far ahead of the other."""
+    """A file that a thread writes and a coroutine reads, chunk by chunk; the thread is never far ahead."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
-        #: How long the whole file is, where that is known before it is sent.
+        #: The length of the whole file, if known before it is sent.
         self.length: int | None = None
         self._loop = loop
         self._chunks: asyncio.Queue[bytes | _End] = asyncio.Queue()
@@ -229,7 +229,7 @@ class _Pipe(io.RawIOBase):
         return True
 
     def write(self, data: Any) -> int:
-        """Raises _Gone where nobody takes it."""
+        """Raises _Gone if nobody reads the file any more."""
         self._rest += data
         while len(self._rest) >= CHUNK:
             self._put(bytes(self._rest[:CHUNK]))
@@ -237,7 +237,7 @@ class _Pipe(io.RawIOBase):
         return len(data)
 
     def end(self, error: Exception | None = None) -> None:
-        """Everything was written, or this was in the way."""
+        """Everything was written, or this error prevented it."""
         try:
             if self._rest and not error:
                 self._put(bytes(self._rest))
@@ -250,7 +250,7 @@ class _Pipe(io.RawIOBase):
         return self._left.is_set()
 
     def _put(self, chunk: bytes) -> None:
-        # The other side gives up first; this is for where there is no other side.
+        # The other side gives up first; this is in case there is no other side.
         if not self._room.acquire(timeout=STALLED_SECONDS + 10) or self.is_left:
             raise _Gone
         self._tell(chunk)
@@ -283,7 +283,7 @@ class _Pipe(io.RawIOBase):
 
 
 class _Streamed(Response):  # type: ignore[misc]
-    """What is taken out of a pipe."""
+    """A response with the content of a pipe."""
 
     def __init__(
         self,
@@ -304,8 +304,8 @@ class _Streamed(Response):  # type: ignore[misc]
         headers = [*self.headers.items(), ("content-type", self.content_type)]
         headers += [("set-cookie", cookie) for cookie in self._set_cookie_headers]
         start = [[name.lower().encode("latin-1"), value.encode("latin-1")] for name, value in headers]
-        # Whoever leaves by an exception or early has not sent the last message: the server then closes the
-        # connection without the end of the last chunk, which every reader notices.
+        # After an exception or an early end the last message has not been sent: the server then closes the
+        # connection without the final chunk, which every client notices.
         try:
             await send({"type": "http.response.start", "status": self.status, "headers": start})
             chunk = self._first
@@ -338,7 +338,7 @@ class _Streamed(Response):  # type: ignore[misc]
 
 
 async def _watch(request: Request, pipe: _Pipe) -> None:
-    """Until the reader goes away."""
+    """Wait until the reader goes away."""
     if request.receive:
         while (await request.receive())["type"] != "http.disconnect":
             pass
@@ -359,7 +359,7 @@ class _Work(NamedTuple):
 
 
 def _write(work: _Work, pipe: _Pipe, free: threading.Semaphore) -> None:
-    """Write the file into the pipe, and hold nothing any more before its last chunk is taken."""
+    """Write the file into the pipe, and release everything before its last chunk is read."""
     error = None
     try:
         if work.measured and not work.only_checks:
@@ -379,7 +379,7 @@ def _write(work: _Work, pipe: _Pipe, free: threading.Semaphore) -> None:
 
 def _read(work: _Work, pipe: _Pipe, out: BinaryIO) -> None:
     with closing(_connect(work.evidence)) as db:
-        # Also where nothing is written yet, as of a workbook until it is complete.
+        # Needed even if nothing has been written yet, as with a workbook until it is complete.
         db.set_progress_handler(lambda: pipe.is_left, STEPS)
         if work.annotations:
             db.execute("attach database ? as annotations", (_uri(work.annotations),))
@@ -403,16 +403,16 @@ def _uri(database: Database) -> str:
 # -- Datasette's tables and queries ----------------------------------------------------------------
 
 PART = "ONLY A PART"
-# What Datasette writes itself.
+# The formats that Datasette writes itself.
 DATASETTES = ("csv", "json")
-# An extension that Datasette finds in an address is one word.
+# An extension that Datasette recognises in an address is one word.
 RENDERED = {
     extension.partition(".")[0]: name for extension, name in EXTENSIONS.items() if extension not in DATASETTES
 }
 
 
 def renderers() -> list[dict[str, Any]]:
-    """For Datasette: these formats for whatever has a column ``pmid``."""
+    """For Datasette: these formats for any table or query with a column ``pmid``."""
     return [
         {"extension": extension, "render": partial(_render, FORMATS[format]), "can_render": _can_render}
         for extension, format in RENDERED.items()
@@ -434,7 +434,7 @@ async def _render(
     rows: Sequence[Any],
     data: Mapping[str, Any],
 ) -> Response:
-    """The articles that the rows name, in their order, each once. Datasette hands over one page of rows."""
+    """The articles that the rows name, in their order, each once. Datasette passes one page of rows."""
     if data.get("error"):
         raise BadRequest(str(data["error"]))
     if not _can_render(database, columns):
@@ -457,15 +457,15 @@ async def _render(
     )
     out = io.BytesIO()
     await asyncio.to_thread(format.write, about, cited, out)
-    # A file of citations alone has no place to say it: what concerns one paper goes with it, and nothing else.
+    # A file of citations has no place to say this: it only holds what concerns each paper.
     extent = "-part" if any(remark.startswith(PART) for remark in about.remarks) else ""
     return Response(out.getvalue(), 200, _headers(format, name + extent), format.media_type)
 
 
 def _pmid(value: Any) -> ArticleKey | None:
-    """The PMID in a cell, which readers' SQL may have put anything into."""
+    """The PMID in a cell, which may hold anything that readers' SQL put there."""
     if isinstance(value, dict):
-        # With the label of what it refers to.
+        # A foreign key, with the label of its target.
         value = value.get("value")
     if isinstance(value, str) and re.fullmatch("[0-9]{1,10}", value):
         value = int(value)
@@ -475,7 +475,7 @@ def _pmid(value: Any) -> ArticleKey | None:
 def _extent(
     datasette: Datasette, request: Request, rows: int, pmids: int, cited: int, data: Mapping[str, Any]
 ) -> Iterator[str]:
-    """What the file holds, and above all what it does not."""
+    """What the file contains and, above all, what it lacks."""
     most: int = datasette.setting("max_returned_rows")
     path = datasette.urls.path("/questions/NAME")
     own = f"A question's own export ({path} and the format's ending) is complete."

@@ -1,4 +1,4 @@
-"""What search engines read first: robots.txt, and a sitemap of all our pages."""
+"""What search engines read first: robots.txt and a sitemap of all our pages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tracker.site.server.security import EVIDENCE, SITE
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
-# The articles whose PMIDs begin alike share a sitemap. It may hold 50,000 addresses (https://www.sitemaps.org/).
+# Articles with neighbouring PMIDs share a sitemap, which may hold 50,000 addresses (https://www.sitemaps.org/).
 BLOCK = 50_000
 XML = "application/xml; charset=utf-8"
 _NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
@@ -36,24 +36,24 @@ select block from blocks where block is not null
 
 
 class Place(NamedTuple):
-    """A path, and the day on which what is there last changed, where that is known."""
+    """A path, and the day on which its content last changed, if known."""
 
     path: str
     changed: str | None = None
 
 
 async def robots(request: Request, datasette: Datasette) -> Response:
-    """Our pages are for everybody; tables by query, exports and what Datasette says of itself are for nobody's index.
+    """Search engines may index our pages, but not tables by query, exports and Datasette's pages about itself.
 
-    A path with a query string is the same list again in another order, or part of it, without end.
+    Paths with query strings are endless variants of the same list: other orders, or parts of it.
     """
     path = datasette.urls.path
     if is_closed(datasette):
-        # It is told to everybody: where it cannot be read, robots take all for allowed (RFC 9309, 2.3.1.3).
+        # A closed site serves this to everybody: robots that cannot read it take all as allowed (RFC 9309, 2.3.1.3).
         return Response.text("User-agent: *\nDisallow: /\n")
     lines = [
         "User-agent: *",
-        # The longest rule counts (RFC 9309): pages need their style sheets.
+        # The longest rule wins (RFC 9309): pages need their style sheets.
         f"Allow: {path('/-/static/')}",
         f"Allow: {path('/-/static-plugins/')}",
         f"Disallow: {path('/-/')}",
@@ -85,7 +85,7 @@ async def sitemap(request: Request, datasette: Datasette) -> Response:
 
 
 async def pages(request: Request, datasette: Datasette) -> Response:
-    """The pages that are there whatever is stored. The search is not: it shows nothing until it is asked."""
+    """The pages that exist whatever is stored. Search is left out: without a query it shows nothing."""
 
     def query(db: sqlite3.Connection) -> list[Place]:
         slugs = db.execute("select slug from questions order by position, slug")
@@ -100,7 +100,7 @@ async def pages(request: Request, datasette: Datasette) -> Response:
 
 
 async def articles(request: Request, datasette: Datasette) -> Response:
-    """The articles of one block. Raises NotFound where it holds none."""
+    """The articles of one block. Raises NotFound if it holds none."""
     first = int(request.url_vars["block"]) * BLOCK
 
     def query(db: sqlite3.Connection) -> list[Place]:

@@ -1,4 +1,4 @@
-"""The page, and the feed, of what changed: new, changed, withdrawn and left, by day and by question."""
+"""The page and the feed of changes: new, changed, withdrawn and left, by day and by question."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NOTICES = {
     "expression_of_concern": "An expression of concern about this paper was published.",
     "corrected": "A correction of this paper was published.",
 }
-# What a field is called where its own name does not say it, and what it means that one turned.
+# Names for fields whose own name is not clear, and the meaning of each flag's change.
 _NAMES = {
     "copyright": "copyright statement",
     "created": "day of creation in PubMed",
@@ -68,13 +68,13 @@ _TURNED = {
 }
 
 
-# Not worth a word beside others.
+# Not worth mentioning beside others.
 _QUIET = frozenset({"revised", "published_raw"})
 
 
 @dataclass(frozen=True, slots=True)
 class ChangesPage(Page):
-    """``said`` puts into words what changed in a record."""
+    """``said`` describes in words what changed in a record."""
 
     template = "tracker_changes.html"
     days: Sequence[news.Day]
@@ -93,7 +93,7 @@ class ChangesPage(Page):
 async def changes(request: Request, datasette: Datasette) -> Response:
     """The latest days on which something happened, by the address's ``question``, ``kind`` and ``before``.
 
-    Raises NotFound where there is no such question; what is no kind or no day is taken for none.
+    Raises NotFound if there is no such question; an invalid kind or day is ignored.
     """
     slug, kind, before = request.args.get("question") or None, _kind(request), _day(request)
 
@@ -120,9 +120,9 @@ async def changes(request: Request, datasette: Datasette) -> Response:
 
 
 async def feed(request: Request, datasette: Datasette) -> Response:
-    """``/changes.atom``: the articles that the latest news is about, of one question with ``?question=``.
+    """``/changes.atom``: the articles in the latest news, for one question with ``?question=``.
 
-    Raises NotFound where there is no such question.
+    Raises NotFound if there is no such question.
     """
     slug = request.args.get("question") or None
 
@@ -166,6 +166,6 @@ def _day(request: Request) -> str | None:
 
 
 def _query(**given: Any) -> str:
-    """A query string with what is given, ``?`` included where there is anything."""
+    """A query string of the given values, including ``?`` unless it is empty."""
     pairs = {name: value for name, value in given.items() if value}
     return f"?{urlencode(pairs)}" if pairs else ""

@@ -37,7 +37,7 @@ from tracker.team import by_article
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
-# Cookies: when this look began, and the one before it.
+# Cookies: when this visit began, and when the previous one did.
 LOOKS = ("seen", "looked")
 SAME_LOOK = timedelta(hours=4)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?")
@@ -63,7 +63,7 @@ async def home(request: Request, datasette: Datasette) -> Response:
 
 
 class ListLinks(NamedTuple):
-    """Beside a list's articles: the filters that are on, and the addresses of its next page, its other orders and its
+    """What is shown with a list's articles: active filters, and the addresses of its next page, other orders and
     exports."""
 
     chips: Sequence[filters.Chip]
@@ -75,7 +75,7 @@ class ListLinks(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A value to filter by; ``n`` is how many records that leaves, None where it is not counted."""
+    """A value to filter by; ``n`` is how many records that leaves, None if not counted."""
 
     value: str
     title: str
@@ -171,7 +171,7 @@ def _question_page(db: sqlite3.Connection, request: Request, slug: str, path: st
 
 @dataclass(frozen=True, slots=True)
 class SearchPage(Page):
-    """``hits`` and ``links`` are None where nothing was searched for."""
+    """``hits`` and ``links`` are None if nothing was searched for."""
 
     template = "tracker_search.html"
     chosen: Selection
@@ -213,7 +213,7 @@ async def search(request: Request, datasette: Datasette) -> Response:
 
 
 class Beside(NamedTuple):
-    """The list that the reader came from, with what stands before and after the article there."""
+    """The list that the reader came from, with the articles before and after this one."""
 
     title: str
     path: str
@@ -279,7 +279,7 @@ async def methods(request: Request, datasette: Datasette) -> Response:
 
 
 async def databases(request: Request, datasette: Datasette) -> Response:
-    """Datasette's list of databases without those that nobody may see, and without paths of this machine."""
+    """Datasette's list of databases, without hidden ones and without paths on this machine."""
     listed = [
         {"name": name, "is_mutable": database.is_mutable, "is_memory": database.is_memory}
         for name, database in datasette.databases.items()
@@ -311,7 +311,7 @@ def _ordered(counted: Tallies) -> list[str]:
 
 
 def _choices(group: str, choices: Mapping[str, Mapping[str, int | None]], chosen: Selection) -> ChoiceGroup:
-    """A group with the values that lead to something, or are on, each with its number; the most frequent first."""
+    """A group with the values that match records or are active, each with its number, the most frequent first."""
     picked = chosen.labels.get(group, ())
     totals: dict[str, int | None] = {**dict.fromkeys(picked, 0), **choices.get(group, {})}
     order = sorted(totals, key=lambda value: (_place(group, value), -(totals[value] or 0), value))
@@ -331,13 +331,13 @@ def _place(group: str, value: str) -> int | str:
 
 
 def _chart(designs: Mapping[str, Mapping[str, int]]) -> Chart:
-    """Designs by year, as a picture and as a table."""
+    """Designs by year, as a chart and as a table."""
     return _drawn(tuple((design, tuple(by_year.items())) for design, by_year in designs.items()))
 
 
 @lru_cache(maxsize=64)
 def _drawn(designs: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]) -> Chart:
-    """A thousand bars take some milliseconds; most readers see the same ones."""
+    """The chart, cached: a thousand bars take some milliseconds, and most readers see the same ones."""
     counts = {design: pages.by_year(dict(by_year)) for design, by_year in designs}
     years = {year for by_year in counts.values() for year in by_year}
     if not years:
@@ -372,20 +372,20 @@ def _beside(request: Request, db: sqlite3.Connection, pmid: ArticleKey) -> Besid
 
 
 def _looked(request: Request, slug: str) -> str | None:
-    """When the reader looked last: ``?since=``, or what the page's script noted in cookies.
+    """When the reader last looked: ``?since=``, or what the page's script stored in cookies.
 
-    The script notes when this look began; within some hours it is still the same look.
+    The script stores when this visit began; within a few hours it is still the same visit.
     """
     asked = _moment(request.args.get("since"))
     looks = (_moment(request.cookies.get(f"{name}-{slug}")) for name in LOOKS)
-    # The reader's clock may have been ahead once.
+    # The reader's clock may once have been ahead.
     seen, before = (None if is_ahead(look) else look for look in looks)
     same_look = (datetime.now(UTC) - SAME_LOOK).strftime("%Y-%m-%dT%H:%M:%SZ")
     return asked or (seen if seen and seen < same_look else before)
 
 
 def _moment(text: str | None) -> str | None:
-    """The text where it is a UTC moment, or a day."""
+    """The text if it is a UTC time or a day."""
     with suppress(ValueError):
         if text and _MOMENT.fullmatch(text) and datetime.fromisoformat(text):
             return text

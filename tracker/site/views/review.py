@@ -1,5 +1,5 @@
-"""A question's review: where its records stand (for everybody), and for the team who has done how much, what conflicts
-and how far reviewers agree; and where a lead settles.
+"""A question's review: the status of its records (for everybody); progress, conflicts and reviewers' agreement (for
+the team); and the form in which a lead settles conflicts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tracker.team.screening import Flow, Pair, Progress, ReviewState
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
-# Conflicts that one page shows; the others come up as these are settled.
+# Number of conflicts shown on a page; the others appear as these are settled.
 MOST_CONFLICTS = 100
 LONGEST_WHY = 2_000
 
@@ -71,7 +71,7 @@ async def review(request: Request, datasette: Datasette) -> Response:
 
 
 async def review_json(request: Request, datasette: Datasette) -> Response:
-    """The same figures for programs; what is the team's alone for tokens with the scope ``tag``."""
+    """The same figures for programs; those for the team only need a token with the scope ``tag``."""
     title, standing, is_team = await _shown(request, datasette)
     answer: dict[str, Any] = {
         "question": standing.review.question,
@@ -90,14 +90,14 @@ async def review_json(request: Request, datasette: Datasette) -> Response:
 
 
 async def settle(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
-    """A lead's last word on a record: ``pmid``, ``stage``, ``decision``, ``reason`` and ``why``; ``was`` is how it was
-    settled when they looked, '' for not at all."""
+    """A lead's final decision on a record: ``pmid``, ``stage``, ``decision``, ``reason`` and ``why``; ``was`` is how it
+    was settled when they looked, '' if it was not."""
     slug, given = request.url_vars["slug"], form.get("pmid").strip()
     if not (given.isdecimal() and len(given) < 16) or int(given) > MAX_PMID:
         raise UsageError(f"pmid={given!r} is not a PubMed ID. Nothing was written.")
     pmid = ArticleKey(int(given))
     stage, decision, why = form.get("stage"), form.get("decision"), form.get("why")
-    # The list of reasons stands beside both choices.
+    # The list of reasons is shown beside both choices.
     reason = (form.get("reason") or None) if decision == "exclude" else None
     was = (form.get("was") or None) if form.has("was") else decisions.UNSAID
     if len(why) > LONGEST_WHY:

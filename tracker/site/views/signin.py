@@ -1,7 +1,7 @@
-"""Signing in and out, and one's own account: password, tokens, sessions.
+"""Signing in and out, and the user's own account: password, tokens, sessions.
 
-An attempt is counted before its password is looked at, and takes the same work whether or not anybody has the name,
-so that neither many attempts at once nor their timing tell or gain anything.
+An attempt is counted before its password is checked, and takes the same work whether or not the name exists, so that
+many attempts at once gain nothing and their timing reveals nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 NO_STORE = {"Cache-Control": "no-store"}
 DAYS = (7, 30, 90, 180, 365)
-# What "/account" says after something was done, by its address.
+# What "/account" says after an action, by the parameter in its address.
 DONE = {
     "password": "Your password is changed. Everybody signed in with the old one is signed out.",
     "revoked": "The token is revoked.",
@@ -71,7 +71,7 @@ async def sign_in_form(request: Request, datasette: Datasette) -> Response:
 
 
 async def sign_in(request: Request, datasette: Datasette) -> Response:
-    """Begin a session, where name and password match; otherwise the form again, saying what is wrong."""
+    """Begin a session if name and password match; otherwise show the form again, saying what is wrong."""
     if request.method != "POST":
         raise MethodNotAllowed(
             "This address accepts only a submitted form (POST). Open the page with the form."
@@ -111,8 +111,8 @@ async def _form(
 async def sign_out(request: Request, datasette: Datasette) -> Response:
     """Sign this browser out: its session ends, also for anybody else who has the cookie.
 
-    Another plugin's cookie is forgotten, which is all that can be done from here; what a proxy says of every request
-    stays.
+    Another plugin's cookie is deleted, which is all that can be done here; a sign-in that a proxy adds to every
+    request remains.
     """
     if request.method != "POST":
         raise MethodNotAllowed("Use the 'Sign out' button on any page.")
@@ -132,7 +132,7 @@ async def _attempt(request: Request, datasette: Datasette, name: str, password: 
     """The person with this name and password, if they may sign in. Raises Busy, _Limited, Forbidden on a copy."""
     access.check_writable(datasette)
     annotations = datasette.get_database(ANNOTATIONS)
-    # Not the name itself: people type their password there, too.
+    # Not the name itself: people sometimes type their password there.
     tried = sha256(name.encode()).hexdigest()[:32]
     address = network(request)
 
@@ -161,7 +161,7 @@ async def _attempt(request: Request, datasette: Datasette, name: str, password: 
 
 
 def network(request: Request) -> str:
-    """The client's address as attempts are counted by: of IPv6 as much as one customer may be given."""
+    """The client's address for counting attempts: for IPv6, the prefix that one customer may be given."""
     client = (request.scope.get("client") or ("",))[0]
     try:
         address = ipaddress.ip_address(client)
@@ -174,13 +174,13 @@ def network(request: Request) -> str:
     return str(address)
 
 
-# -- one's own account -----------------------------------------------------------------------------
+# -- the user's own account ------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class AccountPage(Page):
-    """``person`` is None for whom another service signed in and nobody here knows; ``identities`` are what such people
-    may be known by. ``form`` is what was typed where that was refused, ``token`` one that was just made."""
+    """``person`` is None for somebody whom another service signed in and who has no account here; ``identities`` are
+    possible identities for them. ``form`` is the input that was refused, ``token`` one that was just created."""
 
     template = "tracker_account.html"
     person: Person | None
@@ -240,9 +240,9 @@ async def _account(
 
 
 def for_owner(view: OwnView) -> View:
-    """The view as an address that takes a form of the account page: from there, by its owner, never with a token."""
+    """The view as an address that takes a form from the account page only, sent by its owner, without a token."""
 
-    # No wraps(): Datasette reads from a view's signature what it takes.
+    # No wraps(): Datasette reads a view's parameters from its signature.
     async def answer(request: Request, datasette: Datasette) -> Response:
         if request.method != "POST":
             raise MethodNotAllowed(
@@ -265,7 +265,7 @@ def for_owner(view: OwnView) -> View:
 
 
 async def change_password(request: Request, datasette: Datasette, person: Person, form: Form) -> Response:
-    """The old one is asked for, since a browser may have been left alone."""
+    """Change the password. The old one is required, since a browser may have been left unattended."""
     new = form.get("new")
     if new != form.get("again"):
         raise UsageError("the two new passwords differ.")
@@ -293,7 +293,7 @@ async def change_password(request: Request, datasette: Datasette, person: Person
 
 
 async def make_token(request: Request, datasette: Datasette, person: Person, form: Form) -> Response:
-    """The answer shows the token, which nothing does ever again."""
+    """Create a token. The answer shows it; it is never shown again."""
     days = form.number("days")
     if days is None:
         raise UsageError("give the number of days that the token lasts.")

@@ -1,7 +1,7 @@
-"""Where people write: tags, decisions, notes, what they make of labels, where they move records; and undoing it.
+"""Where people write: tags, decisions, notes, reviews of labels, and moves of records; and undoing it.
 
-It is about one paper or a whole list. Every address takes a plain form and leads back to the page that it was on; to
-whoever asks for JSON it answers that, with the paper's panel as it looks now where ``panel`` is asked for.
+It is about one paper or a whole list. Every address takes a plain form and redirects to the page that it was on; a
+client that asks for JSON gets that, with the paper's current panel if it asks for ``panel``.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ class Done(NamedTuple):
 
 
 class Place(NamedTuple):
-    """A paper, and the questions that hold it: what there is to write about."""
+    """A paper and the questions that hold it: what people can write about."""
 
     pmid: ArticleKey
     reviews: Mapping[str, Review]
     held: list[Review]
 
     def question(self, given: str) -> str | None:
-        """The question that is meant, '' being none in particular. Raises NotThere for one that does not hold it."""
+        """The question meant; '' means none in particular. Raises NotThere if the question does not hold the paper."""
         if not given:
             return None
         if given not in {review.question for review in self.held}:
@@ -96,7 +96,7 @@ async def decide(request: Request, datasette: Datasette, writer: Writer, form: F
     review = place.reviews[slug]
     decision, reason = form.get("decision") or None, form.get("reason") or None
     if decision != "exclude":
-        # The list of reasons stands beside all three buttons.
+        # The list of reasons is shown beside all three buttons.
         reason = None
     was = (form.get("was") or None) if form.has("was") else decisions.UNSAID
 
@@ -129,7 +129,7 @@ async def note(request: Request, datasette: Datasette, writer: Writer, form: For
 
 
 async def label(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
-    """What the writer makes of a label: ``verdict`` accept, correct (with ``value``), reject or withdraw."""
+    """The writer's review of a label: ``verdict`` accept, correct (with ``value``), reject or withdraw."""
     place = await _place(request, datasette)
     group, machine = form.get("label_group"), form.get("machine_value")
     verdict, value = form.get("verdict"), form.get("value")
@@ -188,7 +188,7 @@ async def move(request: Request, datasette: Datasette, writer: Writer, form: For
 
 
 async def undo(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
-    """Take back an act of the writer's own: ``batch``, or else the last one. It needs the right to what was done."""
+    """Undo one of the writer's own acts: ``batch``, or else the last one. It needs the same right as the act did."""
     given = form.number("batch")
     if form.get("batch") and given is None:
         raise NotThere("This is not one of your changes.")
@@ -233,7 +233,7 @@ async def undo(request: Request, datasette: Datasette, writer: Writer, form: For
     return await answer(request, datasette, form, await write(datasette, writer, what))
 
 
-# What it takes to undo what was said.
+# The permissions needed to undo each kind.
 RIGHTS = {"decision": "decide", "settlement": "lead"}
 
 
@@ -242,7 +242,7 @@ RIGHTS = {"decision": "decide", "settlement": "lead"}
 
 @dataclass(frozen=True, slots=True)
 class BulkPage(Page):
-    """``list`` is the list's query string; ``count`` and ``which`` say how many papers it has, and which."""
+    """``list`` is the list's query string; ``count`` says how many papers it has, ``which`` identifies them."""
 
     template = "tracker_bulk.html"
     title: str
@@ -257,7 +257,7 @@ class BulkPage(Page):
 
 
 async def show_bulk(request: Request, datasette: Datasette) -> Response:
-    """The number of papers that a list has, and a form with what can be done to all of them."""
+    """The number of papers in a list, and a form for actions on all of them."""
     if not await access.may(datasette, request, "tracker-tag"):
         raise access.SignInNeeded("Sign in as a tagger to tag a whole list.")
     slug = request.url_vars["slug"]
@@ -282,7 +282,7 @@ async def show_bulk(request: Request, datasette: Datasette) -> Response:
 
 
 async def do_bulk(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
-    """Do to all papers of a list what the form's ``action`` says."""
+    """Do what the form's ``action`` says to all papers of a list."""
     action = form.get("action")
     if action not in BULK_ACTIONS:
         raise UsageError(f"Unknown action {action!r}. Use {either(BULK_ACTIONS)}.")
@@ -309,7 +309,7 @@ class _Bulk(NamedTuple):
 
 
 async def _bulk(request: Request, datasette: Datasette, form: Form) -> _Bulk:
-    """The list as it is now. Raises Refused where it is too long, or another than the person saw."""
+    """The list as it is now. Raises Refused if it is too long, or differs from what the person saw."""
     slug = request.url_vars["slug"]
     if (count := form.number("count")) is None:
         raise UsageError("count: say how many papers the list had when you looked. Nothing was written.")
@@ -373,20 +373,20 @@ def _told(done: tagging.Bulk, papers: int) -> str:
 def _chosen(request: Request, db: sqlite3.Connection, slug: str) -> Selection:
     if not db.execute("select 1 from questions where slug = :slug", {"slug": slug}).fetchone():
         raise NotFound(f"Unknown question {slug!r}.")
-    # What is done to a list is never done to a longer one than its filters say.
+    # An action on a list must never affect a longer list than its filters say.
     return filters.selection(
         request, slug, citations.label_choices(db, slug, access.viewer(request)), strict=True
     )
 
 
 def _first(db: sqlite3.Connection, chosen: Selection) -> list[ArticleKey]:
-    """All of the list, or one more than an act may change."""
+    """All of the list, but at most one more than an act may change."""
     rows = selection.Reader(db, chosen).rows(selection.TOP, tagging.MOST_AT_ONCE + 1)
     return [ArticleKey(pmid) for _, pmid in rows]
 
 
 def _which(pmids: Iterable[int]) -> str:
-    """Which papers a list had, for a form: as many others would be another list."""
+    """A hash of a list's papers, for a form: the same number of other papers is a different list."""
     return sha256(" ".join(map(str, sorted(pmids))).encode()).hexdigest()[:16]
 
 
@@ -396,7 +396,7 @@ def _listed_request(request: Request, query: str) -> Request:
     return Request(scope, request.receive)
 
 
-# What is answered
+# Answers
 
 
 async def _place(request: Request, datasette: Datasette) -> Place:
@@ -431,7 +431,7 @@ async def answer(request: Request, datasette: Datasette, form: Form, done: Done)
 
 
 def with_done(path: str, done: Done) -> str:
-    """The page with what was done to say there: by the number of the act, which the page reads from the log."""
+    """Redirect to the page, with the number of the act, so that the page can read from the log what was done."""
     parts = urlsplit(path)
     pairs = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] not in panels.DONE]
     pairs.append(("done", str(done.batch)) if done.batch else ("unchanged", "1"))

@@ -1,4 +1,4 @@
-"""Pages for those who tag: their work and what is left of it, the log, the vocabulary, and papers withdrawn since."""
+"""Pages for the team: their work and what is left of it, the log, the vocabulary, and papers withdrawn since."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class WorkPage(Page):
 
 
 async def my_work(request: Request, datasette: Datasette) -> Response:
-    """What is left for the viewer in each question, what they did last, and their papers that were withdrawn since."""
+    """What is left for the viewer in each question, what they did last, and those of their papers withdrawn since."""
     viewer = access.viewer(request)
     assert viewer is not None
 
@@ -71,7 +71,7 @@ def _papers(db: sqlite3.Connection, alerts: Iterable[Alert]) -> dict[int, Row]:
 
 
 def _acts(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One entry an act, with on how many ``papers`` it was."""
+    """One entry per act, with the number of ``papers`` that it was on."""
     acts = [
         (event, list(each))
         for _, each in groupby(events, key=lambda row: row["batch"])
@@ -82,7 +82,7 @@ def _acts(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class LogPage(Page):
-    """``chosen`` is what the log is narrowed to, by the fields of its form."""
+    """``chosen`` are the log's filters, by the fields of its form."""
 
     template = "tracker_log.html"
     log: Sequence[Row]
@@ -94,7 +94,7 @@ class LogPage(Page):
 
 
 async def log(request: Request, datasette: Datasette) -> Response:
-    """Who said what of which paper and when, newest first; what happened to accounts only for admins."""
+    """Who said what about which paper and when, newest first; only admins see events on accounts."""
     pmid, before, day = (request.args.get(name) or None for name in ("pmid", "before", "day"))
     for name, value in (("pmid", pmid), ("before", before)):
         if value and not (value.isdecimal() and len(value) < 16):
@@ -128,7 +128,7 @@ class AlertsPage(Page):
 
 
 async def withdrawn(request: Request, datasette: Datasette) -> Response:
-    """Every paper that somebody here tagged or decided on and that was withdrawn, doubted or corrected since."""
+    """Every paper that somebody here wrote about and that was since withdrawn or corrected, or came under concern."""
 
     def query(db: sqlite3.Connection) -> AlertsPage:
         everybodys = alerts.of_everybody(db, access.viewer(request))
@@ -175,7 +175,7 @@ async def see(request: Request, datasette: Datasette, writer: Writer, form: Form
 
 @dataclass(frozen=True, slots=True)
 class TagsPage(Page):
-    """``uses`` is how many papers have a tag, by its number."""
+    """``uses`` is how many papers have each tag, by the tag's id."""
 
     template = "tracker_tags.html"
     groups: Sequence[vocabulary.Group]
@@ -183,7 +183,7 @@ class TagsPage(Page):
 
 
 async def tags(request: Request, datasette: Datasette) -> Response:
-    """The vocabulary, for everybody; with forms for leads."""
+    """The vocabulary, for everybody, with forms for leads."""
 
     def query(db: sqlite3.Connection) -> TagsPage:
         groups = vocabulary.groups(db, "annotations", retired=True)
@@ -200,7 +200,7 @@ async def change_vocabulary(request: Request, datasette: Datasette, writer: Writ
 
     def what(act: Act) -> Done:
         said = _CHANGES[action](act, form)
-        # How many papers a merge changed is nobody's business: some may be hidden.
+        # The number of papers that a merge changed is not shown, as some may be hidden.
         return Done(said, 1, act.batch) if act.changed else Done.by(act, said)
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
