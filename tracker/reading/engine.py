@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tracker.article import Article
 from tracker.reading import notices, ranking
 from tracker.reading.labels import Basis, Group, Label, groups
 from tracker.reading.quantities import read_dose, read_duration, read_number
-from tracker.reading.rules import Book, Index, Rule, Rules, book
+from tracker.reading.rules import Book, Rule, Rules, book
 from tracker.reading.text import RecordText, Words, lower
+
+T = TypeVar("T")
 
 
 class Fit(NamedTuple):
@@ -38,6 +40,8 @@ class Record:
         self._book = book()
         self.rules = self._book.groups
         self.labels: list[Label] = []
+        #: By group the places of rules that take over a label, with the first that they may take.
+        self.taken: dict[str, dict[int, Label]] = {}
         self._values: dict[str, set[str]] = {}
         self._fields: dict[Basis, dict[str, str]] = {}
         self._texts: dict[Basis, list[tuple[str, str]]] = {}
@@ -45,12 +49,36 @@ class Record:
     @cached_property
     def tried(self) -> Mapping[str, Sequence[tuple[int, Sequence[int]]]]:
         """By group the places of rules about texts that are worth trying, with the numbers of the sentences."""
-        return _tried(self.text, self._book)
+        return _by_group(self._book, _tried(self.text, self._book))
+
+    @cached_property
+    def told(self) -> Mapping[str, Sequence[tuple[int, Basis]]]:
+        """By group the places of rules that ask for a term of a field, with the field, where the record has one."""
+        return _by_group(
+            self._book,
+            {
+                number: basis
+                for basis, numbers in self._book.fields.items()
+                for term in self.field(basis)
+                for number in numbers.get(term, ())
+            },
+        )
+
+    def may_have(self, group: str) -> bool:
+        """Whether any rule of a group is worth trying."""
+        return (
+            group in self.tried or group in self.told or group in self.taken or bool(self.rules[group].others)
+        )
 
     def add(self, labels: Iterable[Label]) -> None:
+        """Take labels in, so that rules that look at them can be tried."""
         for label in labels:
             self.labels.append(label)
             self._values.setdefault(label.group, set()).add(label.value)
+            for number, values in self._book.taken.get(label.group, ()):
+                if label.value in values:
+                    group, place, _ = self._book.numbered[number]
+                    self.taken.setdefault(group, {}).setdefault(place, label)
 
     def has(self, group: str, values: frozenset[str]) -> bool:
         """Whether it was read as one of these values; as any value, where none are given."""
@@ -96,9 +124,11 @@ def fits(record: Record, group: str, *, weak: bool | None = None) -> list[Fit]:
     ``weak`` asks for weak rules alone, or for all but these.
     """
     rules = record.rules[group]
-    indexes = [rules.weak] * (weak is not False) + [rules.strong] * (not weak)
-    found = [fit for index in indexes for fit in _fits(record, rules, index)]
-    return sorted(found, key=lambda fit: fit.place)
+    if not all(record.has(*need) for need in rules.needs):
+        return []
+    found = [*_field_fits(record, rules), *_text_fits(record, rules), *_other_fits(record, rules)]
+    asked = found if weak is None else [fit for fit in found if fit.rule.weak == weak]
+    return sorted(asked, key=lambda fit: fit.place)
 
 
 def first_fit(record: Record, group: str) -> Fit | None:
@@ -106,10 +136,10 @@ def first_fit(record: Record, group: str) -> Fit | None:
     rules = record.rules[group]
     if not all(record.has(*need) for need in rules.needs):
         return None
-    index = rules.strong
-    rest = [*_field_fits(record, rules, index), *_other_fits(record, rules, index)]
+    rest = [fit for fit in (*_field_fits(record, rules), *_other_fits(record, rules)) if not fit.rule.weak]
     best = min(rest, key=lambda fit: fit.place, default=None)
-    return next(_text_fits(record, rules, index, best.place if best else None), best)
+    before = best.place if best else len(rules.rules)
+    return next((fit for fit in _text_fits(record, rules, before) if not fit.rule.weak), best)
 
 
 def label_of(record: Record, rules: Rules, fit: Fit, value: str = "", number: float | None = None) -> Label:
@@ -173,66 +203,68 @@ def _barred(rule: Rule, group: str, seen: set[str]) -> bool:
 # -- which rules fit -----------------------------------------------------------------------------
 
 
-def _fits(record: Record, rules: Rules, index: Index) -> Iterator[Fit]:
-    if all(record.has(*need) for need in rules.needs):
-        yield from _field_fits(record, rules, index)
-        yield from _text_fits(record, rules, index)
-        yield from _other_fits(record, rules, index)
-
-
-def _other_fits(record: Record, rules: Rules, index: Index) -> Iterator[Fit]:
-    allowed = record.allowed(rules)
-    for place in index.others:
-        if allowed(place):
-            yield from _other_fit(record, place, rules.rules[place])
-
-
-def _field_fits(record: Record, rules: Rules, index: Index) -> Iterator[Fit]:
-    for basis, places in index.terms.items():
-        present = record.field(basis)
-        for place in sorted({place for term in present.keys() & places.keys() for place in places[term]}):
-            rule = rules.rules[place]
-            if rule.unless.isdisjoint(present) and _also(rule, present) and record.may(rule):
-                quote = next(name for term, name in present.items() if term in rule.terms)
-                yield Fit(place, rule, basis, quote=quote)
+def _field_fits(record: Record, rules: Rules) -> Iterator[Fit]:
+    for place, basis in record.told.get(rules.group, ()):
+        rule, present = rules.rules[place], record.field(basis)
+        if rule.unless.isdisjoint(present) and _also(rule, present) and record.may(rule):
+            quote = next(name for term, name in present.items() if term in rule.terms)
+            yield Fit(place, rule, basis, quote=quote)
 
 
 def _also(rule: Rule, present: Mapping[str, str]) -> bool:
     return not rule.also or not rule.also.isdisjoint(present)
 
 
-def _text_fits(record: Record, rules: Rules, index: Index, before: int | None = None) -> Iterator[Fit]:
-    """Of each rule about texts the first words that fit, in the order of the rules, as far as that at ``before``.
-
-    Only sentences that hold one of a rule's words are tried.
-    """
+def _text_fits(record: Record, rules: Rules, before: int | None = None) -> Iterator[Fit]:
+    """Of each rule about texts the first words that fit, in the order of the rules, as far as that at ``before``."""
     text, allowed = record.text, record.allowed(rules)
-    for place, numbers in record.tried.get(rules.group, ()) if index.texts else ():
+    for place, numbers in record.tried.get(rules.group, ()):
         if before is not None and place > before:
             return
         rule = rules.rules[place]
-        asked = rule.weak == (index is rules.weak) and allowed(place)
-        if asked and (words := _first_words(text, rule, numbers)):
+        if allowed(place) and (words := _first_words(text, rule, numbers)):
             yield Fit(place, rule, words.sentence.part, words)
 
 
-def _tried(text: RecordText, asked: Book) -> dict[str, list[tuple[int, list[int]]]]:
-    """By group the places of rules that ask for a word of the text, with the numbers of the sentences that hold it."""
+def _other_fits(record: Record, rules: Rules) -> Iterator[Fit]:
+    """The fits of rules that take over another group's value, or look at texts beside title and abstract."""
+    for place, label in record.taken.get(rules.group, _NONE).items():
+        rule = rules.rules[place]
+        if record.may(rule):
+            yield Fit(place, rule, label.basis, label=label)
+    for place in rules.others:
+        rule = rules.rules[place]
+        if record.may(rule):
+            yield from _other_fit(record, place, rule)
+
+
+_NONE: Mapping[int, Label] = {}
+
+
+def _tried(text: RecordText, book: Book) -> dict[int, list[int]]:
+    """The numbers of rules that ask for a word of the text, each with the numbers of the sentences that hold it."""
     tried: dict[int, list[int]] = {}
-    for number, (words, small) in enumerate(zip(text.words, text.small, strict=True)):
+    for number, words in enumerate(text.words):
         rules: set[int] = set()
-        for term in asked.asked_by(words):
-            if not term.several or term.text in small:
-                rules.update(term.abstracts if number else term.titles)
+        for asked in book.asked_by(words):
+            rules.update(asked.abstracts if number else asked.titles)
+            for term in asked.terms:
+                if term.text in text.small[number]:
+                    rules.update(term.abstracts if number else term.titles)
         for rule in rules:
             if rule in tried:
                 tried[rule].append(number)
             else:
                 tried[rule] = [number]
-    by_group: dict[str, list[tuple[int, list[int]]]] = {}
-    for rule in sorted(tried):
-        group, place, _ = asked.numbered[rule]
-        by_group.setdefault(group, []).append((place, tried[rule]))
+    return tried
+
+
+def _by_group(asked: Book, numbers: Mapping[int, T]) -> dict[str, list[tuple[int, T]]]:
+    """By group the places of the rules of these numbers, in order, each with what belongs to it."""
+    by_group: dict[str, list[tuple[int, T]]] = {}
+    for number in sorted(numbers):
+        group, place, _ = asked.numbered[number]
+        by_group.setdefault(group, []).append((place, numbers[number]))
     return by_group
 
 
@@ -262,14 +294,7 @@ def _trimmed(words: Words) -> Words:
 
 
 def _other_fit(record: Record, place: int, rule: Rule) -> Iterator[Fit]:
-    """The fit of a rule that takes over another group's value, or looks at a text beside title and abstract."""
-    if rule.taken:
-        group, values = rule.taken
-        for label in record.labels:
-            if label.group == group and label.value in values:
-                yield Fit(place, rule, label.basis, label=label)
-                return
-        return
+    """The fit of a rule that looks at a text beside title and abstract."""
     basis = rule.bases[0]
     matches = (_match(rule, *text) for text in record.texts(basis))
     found = next(matches, None) if rule.every else next(filter(None, matches), None)
@@ -316,7 +341,7 @@ def read(article: Article) -> tuple[Label, ...]:
     if notice := _notice_by_title(record):
         return (notice,)
     for group in groups().values():
-        if group.name in record.rules:
+        if group.name in record.rules and record.may_have(group.name):
             record.add(_READERS[group.kind](record, group))
         if record.has(_DESIGN, _NOTICE):
             break

@@ -421,7 +421,7 @@ class _Account:
     def _section(self, number: int) -> Section:
         sentence = self._text.sentences[number]
         if self._told_from and number >= self._told_from and sentence.section in ("background", "aim"):
-            return "aim" if states_aim(sentence.text) else "results"
+            return "aim" if states_aim(self._text.small[number], self._text.words[number]) else "results"
         return sentence.section
 
     def _lower(self, number: int) -> str:

@@ -111,36 +111,38 @@ def read_number(record: Record, group: Group) -> Iterator[Label]:
     listed = next((rule for rule in rules.rules if rule.value == "listed"), None)
     any_number = Numbers(text, text.by_sentence(text.numbers), {})
     counting = Numbers(text, text.by_sentence(text.counts), {})
-    for rule in _allowed(record, rules):
+    for rule, among in _tried(record, rules):
         if rule is listed:
             continue
         if rule.value == "one":
-            count = _single(text, rule)
+            count = _single(text, rule, among)
         else:
-            count = _count(counting if rule.value == "stated" else any_number, rule, listed)
+            count = _count(counting if rule.value == "stated" else any_number, rule, among, listed)
         if count:
             yield _label(rules, rule, count.words, str(count.value), count.value)
             return
 
 
-def _allowed(record: Record, rules: Rules) -> Iterator[Rule]:
-    """The rules whose conditions the record meets."""
+def _tried(record: Record, rules: Rules) -> Iterator[tuple[Rule, Sequence[int]]]:
+    """The rules that are worth trying, each with the numbers of the sentences that hold one of its words."""
     allowed = record.allowed(rules)
-    return (rule for place, rule in enumerate(rules.rules) if allowed(place))
+    return (
+        (rules.rules[place], among) for place, among in record.tried.get(rules.group, ()) if allowed(place)
+    )
 
 
-def _single(text: RecordText, rule: Rule) -> Count | None:
+def _single(text: RecordText, rule: Rule, among: Sequence[int]) -> Count | None:
     """One person whom a rule finds in any sentence."""
     ages = text.by_sentence(text.numbers)
-    everywhere = Numbers(text, {at: ages.get(at, ()) for at in range(len(text.sentences))}, {})
-    for sentence, matches in anchored(everywhere, rule):
+    everywhere = Numbers(text, {at: ages.get(at, ()) for at in among}, {})
+    for sentence, matches in anchored(everywhere, rule, among):
         return Count(1, Words(sentence, *matches[0].span()))
     return None
 
 
-def _count(numbers: Numbers, rule: Rule, listed: Rule | None) -> Count | None:
+def _count(numbers: Numbers, rule: Rule, among: Sequence[int], listed: Rule | None) -> Count | None:
     """The first count that a rule fits."""
-    for sentence, matches in anchored(numbers, rule):
+    for sentence, matches in anchored(numbers, rule, among):
         if rule.value == "sum":
             count = _summed(sentence, matches)
         elif rule.value == "whole":
@@ -248,19 +250,20 @@ class Numbers(NamedTuple):
         return self.found[key]
 
 
-def anchored(numbers: Numbers, rule: Rule) -> Iterator[tuple[Sentence, list[re.Match[str]]]]:
-    """Each sentence with these numbers in which a rule has matches: its pattern is tried at them and at its words."""
+def anchored(
+    numbers: Numbers, rule: Rule, among: Iterable[int]
+) -> Iterator[tuple[Sentence, list[re.Match[str]]]]:
+    """Of the sentences ``among``, those with numbers in which a rule has matches: it is tried at them and its words."""
     text = numbers.text
-    for at, places in numbers.places.items():
-        sentence = text.sentences[at]
-        if sentence.part in rule.bases and sentence.section in rule.sections:
+    for at in among:
+        sentence, places = text.sentences[at], numbers.places.get(at)
+        if places is not None and sentence.part in rule.bases and sentence.section in rule.sections:
             small = text.small[at]
-            if not rule.begun.isdisjoint(text.begun[at]) and any(word in small for word in rule.terms):
-                starts = places if _begins_with_number(rule) else {*places, *_all_places(small, rule.terms)}
-                matches = numbers.matches(rule, at, starts)
-                own = small if rule.small else sentence.text
-                if matches and not (rule.exception and rule.exception.search(own)):
-                    yield sentence, matches
+            starts = places if _begins_with_number(rule) else {*places, *_all_places(small, rule.terms)}
+            matches = numbers.matches(rule, at, starts)
+            own = small if rule.small else sentence.text
+            if matches and not (rule.exception and rule.exception.search(own)):
+                yield sentence, matches
 
 
 def _all_places(text: str, words: Iterable[str]) -> Iterator[int]:
@@ -380,8 +383,8 @@ def read_duration(record: Record, group: Group) -> Iterator[Label]:
         return
     found = [
         (_days(match), -place, rule, words, match)
-        for place, rule in enumerate(_allowed(record, rules))
-        for words, match in _times(timed, rule)
+        for place, (rule, among) in enumerate(_tried(record, rules))
+        for words, match in _times(timed, rule, among)
     ]
     if found:
         days, _, rule, words, match = max(found, key=lambda one: one[:2])
@@ -410,9 +413,9 @@ def _timed(text: RecordText) -> list[int]:
     return found
 
 
-def _times(numbers: Numbers, rule: Rule) -> Iterator[tuple[Words, re.Match[str]]]:
+def _times(numbers: Numbers, rule: Rule, among: Iterable[int]) -> Iterator[tuple[Words, re.Match[str]]]:
     """The durations in the matches of a rule, where they are no ages, no past and no interval."""
-    for sentence, matches in anchored(numbers, rule):
+    for sentence, matches in anchored(numbers, rule, among):
         for match in matches:
             for time in _DURATION.finditer(sentence.text, match.start()):
                 if time.start() >= match.end():

@@ -19,7 +19,7 @@ import yaml
 from tracker import topic
 from tracker.reading.labels import Basis, Confidence, groups
 from tracker.reading.sections import Section
-from tracker.reading.text import beginning, lower, words_in
+from tracker.reading.text import lower, words_in
 from tracker.topic.shapes import RuleEntry, RuleFile, Values, WordLists
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ TEXTS: dict[str, tuple[Basis, ...]] = {
     "affiliation": ("affiliation",),
     "grant": ("grant",),
 }
+_FIELDS = frozenset(FIELDS.values())
+_OTHER_TEXTS = frozenset(("conflict of interest", "affiliation", "grant"))
 Conditions = tuple[tuple[str, frozenset[str]], ...]
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _EVERYWHERE: frozenset[Section] = frozenset(
@@ -88,14 +90,6 @@ class Rule:
     not_examples: tuple[str, ...] = ()
 
     @property
-    def begun(self) -> frozenset[str]:
-        """The first letters of its terms' first words, as ``RecordText.begun`` has those of sentences."""
-        known = _BEGUN.get(id(self))
-        if known is None:
-            known = _BEGUN[id(self)] = (self, frozenset(map(beginning, self.terms)))
-        return known[1]
-
-    @property
     def of_texts(self) -> bool:
         """Whether it looks at title or abstract."""
         return bool(self.bases) and self.bases[0] in ("title", "abstract")
@@ -105,23 +99,6 @@ class Rule:
         text = (lower(text) if small is None else small) if self.small else text
         found = self.pattern.search(text) if self.pattern else None
         return None if found and self.exception and self.exception.search(text) else found
-
-
-# By the identity of the rules, which are kept with them.
-_BEGUN: dict[int, tuple[Rule, frozenset[str]]] = {}
-Places = tuple[int, ...]
-
-
-class Index(NamedTuple):
-    """Rules of a group by what they ask for, so that those are found quickly that a record gives reason to try.
-
-    ``terms`` are the places of rules by term, for each field; ``texts`` is whether any of them looks at title or
-    abstract, ``others`` those that look at other texts, or at other groups.
-    """
-
-    terms: Mapping[Basis, Mapping[str, Places]]
-    texts: bool
-    others: Places
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,14 +111,11 @@ class Rules:
     whole: bool = False
 
     @cached_property
-    def strong(self) -> Index:
-        """The rules that count by themselves."""
-        return _index(self.rules, weak=False)
-
-    @cached_property
-    def weak(self) -> Index:
-        """Those that count only where weights agree."""
-        return _index(self.rules, weak=True)
+    def others(self) -> tuple[int, ...]:
+        """The places of rules that look at texts beside title and abstract."""
+        return tuple(
+            place for place, rule in enumerate(self.rules) if rule.bases and rule.bases[0] in _OTHER_TEXTS
+        )
 
     @cached_property
     def any_weak(self) -> bool:
@@ -159,68 +133,95 @@ class Rules:
         return tuple(frozenset.intersection(*(frozenset(rule.needs) for rule in self.rules)))
 
 
-def _index(rules: Sequence[Rule], *, weak: bool) -> Index:
-    terms: dict[Basis, dict[str, Places]] = {}
-    texts, others = False, []
-    for place, rule in enumerate(rules):
-        if rule.weak == weak:
-            basis = rule.bases[0] if rule.bases else None
-            if basis is not None and basis in FIELDS.values():
-                words = terms.setdefault(basis, {})
-                for term in rule.terms:
-                    words[term] = (*words.get(term, ()), place)
-            elif rule.of_texts:
-                texts = True
-            else:
-                others.append(place)
-    return Index(terms, texts, tuple(others))
-
-
 class Term(NamedTuple):
-    """A word that rules ask for, with the numbers of the rules: those of titles, and those of abstracts.
-
-    ``several`` is whether it is more than the beginning of one word, and must be looked for as it stands.
-    """
+    """A word, or words, that rules ask for, with the numbers of the rules: those of titles, and those of abstracts."""
 
     text: str
-    several: bool
     titles: tuple[int, ...]
     abstracts: tuple[int, ...]
 
 
+class Asked(NamedTuple):
+    """What a word of a text makes worth trying: rules of titles and of abstracts by their numbers.
+
+    ``terms`` are those of which it is only a part: the text has to hold them as well.
+    """
+
+    titles: frozenset[int]
+    abstracts: frozenset[int]
+    terms: tuple[Term, ...]
+
+
 class Book:
-    """The rules of all groups, and the words that those about texts ask for. ``numbered`` are all rules in one row."""
+    """The rules of all groups, and all that they ask for, so that those are found quickly that are worth trying.
+
+    ``numbered`` are the rules in one row, each with its group and its place there; ``fields`` are the numbers of rules
+    by the terms of each field, ``taken`` those that take over a value of another group.
+    """
 
     def __init__(self, groups: Mapping[str, Rules]) -> None:
         self.groups = groups
         self.numbered = [
             (name, place, rule) for name, own in groups.items() for place, rule in enumerate(own.rules)
         ]
-        # By their beginning those of one word, and by their first word the others.
-        self._single: dict[str, list[Term]] = {}
-        self._several: dict[str, list[Term]] = {}
+        self.fields = _by_field(self.numbered)
+        self.taken = _by_taken(self.numbered)
+        # Terms by the longest of their words: those that a text's word may go on from, and those that it must equal.
+        self._begun: dict[str, list[Term]] = {}
+        self._held: dict[str, list[Term]] = {}
         for term in _asked_terms(self.numbered):
-            first, *rest = words_in(term.text)
-            (self._several if rest else self._single).setdefault(first, []).append(term)
-        self._longest = max(map(len, self._single), default=0)
-        self._known: dict[str, tuple[Term, ...]] = {}
+            *whole, last = words_in(term.text)
+            longest = max((*whole, last), key=len)
+            begins = longest == last and term.text[-1].isalnum()
+            (self._begun if begins else self._held).setdefault(longest, []).append(term)
+        self._longest = max(map(len, self._begun), default=0)
+        self._seen: set[str] = set()
+        self._asking: dict[str, Asked] = {}
 
-    def asked_by(self, words: Iterable[str]) -> Iterator[Term]:
-        """The terms that words of a text begin with, or that may begin with them; most words occur again and again."""
-        known = self._known
-        for word in words:
-            terms = known.get(word)
-            if terms is None:
-                if len(known) >= _MOST_WORDS:
-                    known.clear()
-                terms = known[word] = tuple(self._terms_of(word))
-            if terms:
-                yield from terms
+    def asked_by(self, words: frozenset[str]) -> Iterator[Asked]:
+        """What the words of a text make worth trying. Most words come again and again: each is looked up once."""
+        for word in words - self._seen:
+            self._look_up(word)
+        asking = self._asking
+        return map(asking.__getitem__, words & asking.keys())
 
-    def _terms_of(self, word: str) -> Iterator[Term]:
-        for length in range(1, min(len(word), self._longest) + 1):
-            yield from self._single.get(word[:length], ())
-        yield from self._several.get(word, ())
+    def _look_up(self, word: str) -> None:
+        if len(self._seen) >= _MOST_WORDS:
+            self._seen.clear()
+            self._asking.clear()
+        self._seen.add(word)
+        lengths = range(1, min(len(word), self._longest) + 1)
+        begun = [term for length in lengths for term in self._begun.get(word[:length], ())]
+        terms = [*begun, *self._held.get(word, ())]
+        if terms:
+            alone = [term for term in begun if word.startswith(term.text)]
+            self._asking[word] = Asked(
+                frozenset(number for term in alone for number in term.titles),
+                frozenset(number for term in alone for number in term.abstracts),
+                tuple(term for term in terms if term not in alone),
+            )
+
+
+def _by_field(numbered: Iterable[tuple[str, int, Rule]]) -> Mapping[Basis, Mapping[str, tuple[int, ...]]]:
+    fields: dict[Basis, dict[str, tuple[int, ...]]] = {}
+    for number, (_, _, rule) in enumerate(numbered):
+        if rule.bases and rule.bases[0] in _FIELDS:
+            terms = fields.setdefault(rule.bases[0], {})
+            for term in rule.terms:
+                terms[term] = (*terms.get(term, ()), number)
+    return fields
+
+
+def _by_taken(
+    numbered: Iterable[tuple[str, int, Rule]],
+) -> Mapping[str, tuple[tuple[int, frozenset[str]], ...]]:
+    """By the name of a group the rules that take over its values, and which."""
+    taken: dict[str, tuple[tuple[int, frozenset[str]], ...]] = {}
+    for number, (_, _, rule) in enumerate(numbered):
+        if rule.taken:
+            group, values = rule.taken
+            taken[group] = (*taken.get(group, ()), (number, values))
+    return taken
 
 
 _MOST_WORDS = 200_000
@@ -246,9 +247,8 @@ def _book_of(about: Topic) -> Book:
 
 def _asked_terms(numbered: Sequence[tuple[str, int, Rule]]) -> Iterator[Term]:
     asked: dict[str, tuple[list[int], list[int]]] = {}
-    for number, (group, _, rule) in enumerate(numbered):
-        # Quantities are looked for at numbers (quantities.py).
-        if rule.of_texts and groups()[group].kind in ("one", "many"):
+    for number, (_, _, rule) in enumerate(numbered):
+        if rule.of_texts:
             for term in filter(words_in, rule.terms):
                 titles, abstracts = asked.setdefault(term, ([], []))
                 if "title" in rule.bases:
@@ -256,8 +256,7 @@ def _asked_terms(numbered: Sequence[tuple[str, int, Rule]]) -> Iterator[Term]:
                 if "abstract" in rule.bases:
                     abstracts.append(number)
     for text, (titles, abstracts) in asked.items():
-        several = len(words_in(text)) > 1 or not text[-1].isalnum()
-        yield Term(text, several, tuple(titles), tuple(abstracts))
+        yield Term(text, tuple(titles), tuple(abstracts))
 
 
 def _compiled_for(about: Topic) -> Mapping[str, Rules]:

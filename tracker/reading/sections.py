@@ -28,11 +28,12 @@ _CATEGORIES: dict[str, Section] = {
     "CONCLUSIONS": "conclusions",
 }
 # Behind a full stop a sentence begins with a capital letter, a figure or a bracket; a line ends one, too.
-_STOP = re.compile(r"[.!?][)\]'\"”’»]{0,2}(?=\s+[\"“'(\[«]?[A-Z0-9À-Ý\u0370-\u03ff])|\n")
+# One set of signs comes first, as a pattern that begins with it is looked for twice as fast.
+_STOP = re.compile(r"[.!?\n](?:(?<=\n)|[)\]'\"”’»]{0,2}(?=\s+[\"“'(\[«]?[A-Z0-9À-Ý\u0370-\u03ff]))")
+# A space, a bracket, and the letters.
+_LONGEST_ABBREVIATION = 9
 # How far before a colon its label may begin.
 _LONGEST_LABEL = 56
-# Signs that stand around words, not in them.
-_AROUND = "()[].,;:?!\"'"
 
 
 class Sentence(NamedTuple):
@@ -45,25 +46,37 @@ class Sentence(NamedTuple):
     text: str
 
 
-class Cue(NamedTuple):
-    """What tells a section: any of the words, a phrase that has one of its own words, or a sign anywhere."""
+class Piece(NamedTuple):
+    """A sentence of an abstract by its offsets, and the section that the record labels it with, if it does."""
 
+    start: int
+    end: int
+    labelled: Section | None
+
+
+class Cue(NamedTuple):
+    """What tells a section: any of the words, a phrase that has one of its own words, or signs.
+
+    ``own`` are all these words, and ``signs`` those signs one of which the pattern needs.
+    """
+
+    own: frozenset[str]
     words: frozenset[str]
     phrases: tuple[tuple[frozenset[str], re.Pattern[str]], ...]
-    signs: re.Pattern[str] | None
+    signs: tuple[tuple[str, ...], re.Pattern[str]] | None
 
     def fits(self, text: str, words: frozenset[str]) -> bool:
         """Whether a sentence in lower case, which has these words, tells it."""
-        return (
-            not self.words.isdisjoint(words)
-            or any(not own.isdisjoint(words) and pattern.search(text) for own, pattern in self.phrases)
-            or bool(self.signs and self.signs.search(text))
-        )
-
-
-def sentences_of(abstract: Sequence[AbstractSection]) -> tuple[Sentence, ...]:
-    """The sentences of an abstract in order, without the labels before them."""
-    return tuple(_inferred(list(_labelled(abstract))))
+        if not self.own.isdisjoint(words):
+            if not self.words.isdisjoint(words):
+                return True
+            for own, pattern in self.phrases:
+                if not own.isdisjoint(words) and pattern.search(text):
+                    return True
+        if self.signs is None:
+            return False
+        of, pattern = self.signs
+        return any(sign in text for sign in of) and pattern.search(text) is not None
 
 
 def section_of(label: str) -> Section | None:
@@ -72,75 +85,81 @@ def section_of(label: str) -> Section | None:
     return next((section for beginning, section in _words().labels if words.startswith(beginning)), None)
 
 
-def states_aim(sentence: str) -> bool:
-    """Whether a sentence says what a paper is about to do."""
-    text = sentence.lower()
-    return _words().cues["aim"].fits(text, _words_in(text))
+def states_aim(small: str, words: frozenset[str]) -> bool:
+    """Whether a sentence in lower case, which has these words, says what a paper is about to do."""
+    return _words().cues["aim"].fits(small, words)
 
 
 # -- sentences -----------------------------------------------------------------------------------
 
 
-def _labelled(abstract: Sequence[AbstractSection]) -> Iterator[tuple[Sentence, bool]]:
-    """Each sentence, and whether its section is labelled."""
+def pieces(abstract: Sequence[AbstractSection], text: str) -> Iterator[Piece]:
+    """The sentences of an abstract in order, without the labels before them and without white space around them.
+
+    ``text`` is the abstract as ``Article.abstract_text`` has it.
+    """
     offset = 0
     for section in abstract:
-        text = section.plain
-        printed = len(section.label) + 2 if section.label and text.startswith(f"{section.label}: ") else 0
+        end = offset + len(section.plain)
         labelled = _CATEGORIES.get(section.category or "") or section_of(section.label or "")
-        for start, end, label in _pieces(text, printed):
+        first = offset + (len(section.label) + 2 if section.label else 0)
+        for start, stop, label in _cut(text, min(first, end), end):
             labelled = (section_of(label) if label else None) or labelled
-            if text[start:end].strip():
-                yield _sentence(text, start, end, offset, labelled), labelled is not None
-        offset += len(text) + 1
+            while start < stop and text[start].isspace():
+                start += 1
+            while stop > start and text[stop - 1].isspace():
+                stop -= 1
+            if start < stop:
+                yield Piece(start, stop, labelled)
+        offset = end + 1
 
 
-def _sentence(text: str, start: int, end: int, offset: int, section: Section | None) -> Sentence:
-    """The piece without white space around it."""
-    piece = text[start:end]
-    start += len(piece) - len(piece.lstrip())
-    piece = piece.strip()
-    return Sentence("abstract", offset + start, offset + start + len(piece), section or "background", piece)
-
-
-def _pieces(text: str, printed: int) -> Iterator[tuple[int, int, str | None]]:
-    """Start and end of each sentence behind the printed label, and the label that stands before it in the text."""
-    labels = {end: (start, label) for start, end, label in _labels_in(text, printed)}
+def _cut(text: str, first: int, last: int) -> Iterator[tuple[int, int, str | None]]:
+    """Start and end of each sentence between two places, and the label that stands before it in the running text."""
+    stops = _stops(text, first, last)
+    labels = {end: (start, label) for start, end, label in _labels_in(text, first, last)}
     skipped = {start for start, _ in labels.values()}
-    for start, end in pairwise(sorted({printed, len(text), *labels, *skipped, *_stops(text, printed)})):
+    ends = sorted({*stops, *labels, *skipped} - {first, last}) if labels else stops
+    for start, end in pairwise((first, *ends, last)):
         if start not in skipped:
             yield start, end, labels[start][1] if start in labels else None
 
 
-def _labels_in(text: str, printed: int) -> Iterator[tuple[int, int, str]]:
+def _labels_in(text: str, begin: int, last: int) -> Iterator[tuple[int, int, str]]:
     """Start, end and words of each label inside the running text, its colon and the space behind it included."""
-    colon = text.find(":", printed)
+    colon = text.find(":", begin, last)
     while colon >= 0:
-        first = max(printed, colon - _LONGEST_LABEL)
-        before = text[first:colon] if first > printed else f"\n{text[first:colon]}"
+        first = max(begin, colon - _LONGEST_LABEL)
+        before = text[first:colon] if first > begin else f"\n{text[first:colon]}"
         if text[colon + 1 : colon + 2].isspace() and (match := _words().label.search(before)):
             start = colon - (len(before) - match.start("label"))
-            yield start, colon + 2, match["label"]
-        colon = text.find(":", colon + 1)
+            yield start, min(colon + 2, last), match["label"]
+        colon = text.find(":", colon + 1, last)
 
 
-def _stops(text: str, printed: int) -> Iterator[int]:
-    for match in _STOP.finditer(text, printed):
-        if text[match.start()] != "." or not _is_abbreviated(text, match.start()):
-            yield match.end()
+def _stops(text: str, first: int, last: int) -> list[int]:
+    """Where sentences end between two places, but for the last."""
+    return [
+        match.end()
+        for match in _STOP.finditer(text, first, last)
+        if text[match.start()] != "." or not _is_abbreviated(text, match.start())
+    ]
 
 
 def _is_abbreviated(text: str, stop: int) -> bool:
     """Whether the word before a full stop is an abbreviation, or somebody's initial."""
-    word = text[max(text.rfind(" ", 0, stop), stop - 12, -1) + 1 : stop].lstrip("([")
+    near = text[max(0, stop - _LONGEST_ABBREVIATION) : stop]
+    word = near[max(near.rfind(" "), near.rfind("\n")) + 1 :].lstrip("([")
     return (len(word) == 1 and word.isascii() and word.isalpha()) or word.lower() in _words().abbreviations
 
 
 # -- sections ------------------------------------------------------------------------------------
 
 
-def _inferred(sentences: list[tuple[Sentence, bool]]) -> Iterator[Sentence]:
-    """The sentences with their sections, inferred where no label gives them.
+def sections(
+    sentences: Sequence[Piece], small: Sequence[str], words: Sequence[frozenset[str]]
+) -> Iterator[Section]:
+    """The section of each sentence, inferred where no label gives it; ``small`` is each in lower case.
 
     Without labels an abstract starts with its background; what it aims at, does, reports and concludes is told by its
     verbs, and background does not come back once one of these was met.
@@ -148,20 +167,19 @@ def _inferred(sentences: list[tuple[Sentence, bool]]) -> Iterator[Sentence]:
     met: Section = "background"
     count = len(sentences)
     own_aim = _words().cues["own aim"]
-    for number, (sentence, labelled) in enumerate(sentences):
-        if not labelled:
-            met = _told(sentence.text.lower(), met, last=number >= count - 2 and count > 2)
-            sentence = sentence._replace(section=met)
-        elif sentence.section == "background":
-            text = sentence.text.lower()
-            if own_aim.fits(text, _words_in(text)):
-                sentence = sentence._replace(section="aim")
-        yield sentence
+    for number, sentence in enumerate(sentences):
+        if sentence.labelled is None:
+            met = _told(small[number], words[number], met, last=number >= count - 2 and count > 2)
+            yield met
+        elif sentence.labelled == "background" and own_aim.fits(small[number], words[number]):
+            yield "aim"
+        else:
+            yield sentence.labelled
 
 
-def _told(text: str, before: Section, *, last: bool) -> Section:
+def _told(text: str, words: frozenset[str], before: Section, *, last: bool) -> Section:
     """The section that a sentence tells by its words, after one of the section ``before``."""
-    cues, words = _words().cues, _words_in(text)
+    cues = _words().cues
     if before != "background" or last:
         if cues["conclusions"].fits(text, words):
             return "conclusions"
@@ -174,10 +192,6 @@ def _told(text: str, before: Section, *, last: bool) -> Section:
     if before != "background" and cues["results"].fits(text, words):
         return "results"
     return before
-
-
-def _words_in(text: str) -> frozenset[str]:
-    return frozenset([word.strip(_AROUND) for word in text.split()])
 
 
 # -- the words that tell ---------------------------------------------------------------------------
@@ -208,9 +222,20 @@ def _words() -> _Words:
 
 
 def _cue(entry: dict[str, Any], study: str) -> Cue:
+    given = entry.get("words", ())
+    words = frozenset(word for word in given if word.isalpha())
+    # A word with a hyphen is two of a text's words.
     phrases = tuple(
         (frozenset(phrase["words"]), re.compile(phrase["pattern"].replace("{study}", study)))
-        for phrase in entry.get("phrases", ())
+        for phrase in (
+            *entry.get("phrases", ()),
+            *({"words": word.split("-")[-1:], "pattern": word} for word in given if not word.isalpha()),
+        )
     )
-    signs = re.compile(entry["signs"]) if "signs" in entry else None
-    return Cue(frozenset(entry.get("words", ())), phrases, signs)
+    signs = entry.get("signs")
+    return Cue(
+        words.union(*(own for own, _ in phrases)),
+        words,
+        phrases,
+        (tuple(signs["of"]), re.compile(signs["pattern"])) if signs else None,
+    )
