@@ -232,10 +232,12 @@ def _other_fits(record: Record, rules: Rules) -> Iterator[Fit]:
         rule = rules.rules[place]
         if record.may(rule):
             yield Fit(place, rule, label.basis, label=label)
-    for place in rules.others:
-        rule = rules.rules[place]
-        if record.may(rule):
-            yield from _other_fit(record, place, rule)
+    for basis, places in rules.others.items():
+        texts = record.texts(basis)
+        for place in places if texts else ():
+            rule = rules.rules[place]
+            if record.may(rule) and (quote := _quote_of(rule, texts)):
+                yield Fit(place, rule, basis, quote=quote)
 
 
 _NONE: Mapping[int, Label] = {}
@@ -279,11 +281,17 @@ def words_that_fit(text: RecordText, rule: Rule, numbers: Iterable[int]) -> Iter
         if (
             sentence.part in rule.bases
             and sentence.section in rule.sections
+            and _is_beside(rule, text.small[number])
             and (match := rule.match(sentence.text, text.small[number]))
         ):
             words = _trimmed(Words(sentence, *match.span()))
             if rule.negated or not words.negated:
                 yield words
+
+
+def _is_beside(rule: Rule, small: str) -> bool:
+    """Whether a sentence in lower case holds one of the words that a rule needs beside its own."""
+    return not rule.beside or any(word in small for word in rule.beside)
 
 
 def _trimmed(words: Words) -> Words:
@@ -293,17 +301,18 @@ def _trimmed(words: Words) -> Words:
     return Words(words.sentence, start, start + len(quote.strip()))
 
 
-def _other_fit(record: Record, place: int, rule: Rule) -> Iterator[Fit]:
-    """The fit of a rule that looks at a text beside title and abstract."""
-    basis = rule.bases[0]
-    matches = (_match(rule, *text) for text in record.texts(basis))
+def _quote_of(rule: Rule, texts: Sequence[tuple[str, str]]) -> str | None:
+    """The words of texts beside title and abstract that fit a rule."""
+    matches = (_match(rule, *text) for text in texts)
     found = next(matches, None) if rule.every else next(filter(None, matches), None)
-    if found and (not rule.every or all(matches)):
-        yield Fit(place, rule, basis, quote=found[0].strip())
+    return found[0].strip() if found and (not rule.every or all(matches)) else None
 
 
 def _match(rule: Rule, text: str, small: str) -> re.Match[str] | None:
-    return rule.match(text, small) if any(term in small for term in rule.terms) else None
+    for term in rule.terms:
+        if term in small:
+            return rule.match(text, small)
+    return None
 
 
 def _texts_of(article: Article, basis: Basis) -> Iterator[str]:

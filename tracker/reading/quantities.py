@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.reading.labels import Group, Label
@@ -109,18 +110,32 @@ def read_number(record: Record, group: Group) -> Iterator[Label]:
     rules = record.rules[group.name]
     text = record.text
     listed = next((rule for rule in rules.rules if rule.value == "listed"), None)
-    any_number = Numbers(text, text.by_sentence(text.numbers), {})
-    counting = Numbers(text, text.by_sentence(text.counts), {})
+    any_number = Numbers(text, text.numbers)
+    counting = Numbers(text, partial(_counting, text))
     for rule, among in _tried(record, rules):
         if rule is listed:
             continue
         if rule.value == "one":
-            count = _single(text, rule, among)
+            count = _single(any_number, rule, among)
         else:
             count = _count(counting if rule.value == "stated" else any_number, rule, among, listed)
         if count:
             yield _label(rules, rule, count.words, str(count.value), count.value)
             return
+
+
+# A word follows that is no unit, so that a number may count something.
+_COUNTS = re.compile(
+    r"[0-9a-z][0-9a-z,\u2009\u202f\u2010-]{0,30}[\s\u2010-](?:\([^()]{1,20}\)\s)?"
+    r"(?!mg|m?l\b|kg|mm|cm|g\b|h\b|hours?|mins?\b|minutes?|days?|weeks?|wks?|months?|years?|yrs?|old|to\b|vs|versus|"
+    r"times|points?|fold|per|in |at |were\b(?!.{0,24}random)|had\b)[0-9a-z(]"
+)
+
+
+def _counting(text: RecordText, number: int) -> list[int]:
+    """Where in a sentence numbers begin that may count something."""
+    small = text.small[number]
+    return [place for place in text.numbers(number) if _COUNTS.match(small, place)]
 
 
 def _tried(record: Record, rules: Rules) -> Iterator[tuple[Rule, Sequence[int]]]:
@@ -131,11 +146,9 @@ def _tried(record: Record, rules: Rules) -> Iterator[tuple[Rule, Sequence[int]]]
     )
 
 
-def _single(text: RecordText, rule: Rule, among: Sequence[int]) -> Count | None:
+def _single(numbers: Numbers, rule: Rule, among: Sequence[int]) -> Count | None:
     """One person whom a rule finds in any sentence."""
-    ages = text.by_sentence(text.numbers)
-    everywhere = Numbers(text, {at: ages.get(at, ()) for at in among}, {})
-    for sentence, matches in anchored(everywhere, rule, among):
+    for sentence, matches in anchored(numbers, rule, among, needed=False):
         return Count(1, Words(sentence, *matches[0].span()))
     return None
 
@@ -199,7 +212,7 @@ def _short(sentence: Sentence, match: re.Match[str]) -> Words:
 
 def _list_around(numbers: Numbers, sentence: Sentence, place: int, listed: Rule) -> Count | None:
     """The groups of a list, one of which is at this place, added up; None where it stands alone."""
-    places = numbers.places[numbers.text.sentences.index(sentence)]
+    places = numbers.places(numbers.text.sentences.index(sentence))
     bracketed = _bracketed(sentence.text, place)
     items = [
         match
@@ -235,34 +248,52 @@ def _linked(text: str, one: re.Match[str], other: re.Match[str]) -> bool:
 # -- where anchored patterns are tried -----------------------------------------------------------------
 
 
-class Numbers(NamedTuple):
-    """Numbers of a text that a rule is tried at: by the number of their sentence, their offsets there."""
+class Numbers:
+    """The numbers of a text that rules are tried at: ``places`` gives their offsets in the sentence of a number."""
 
-    text: RecordText
-    places: Mapping[int, Sequence[int]]
-    found: dict[tuple[int, int], list[re.Match[str]]]  # by pattern and sentence
+    def __init__(self, text: RecordText, places: Callable[[int], Sequence[int]]) -> None:
+        self.text = text
+        self._places = places
+        self._known: dict[int, Sequence[int]] = {}
+        self._matches: dict[tuple[int, int], list[re.Match[str]]] = {}
 
-    def matches(self, rule: Rule, at: int, starts: Iterable[int]) -> list[re.Match[str]]:
+    def places(self, at: int) -> Sequence[int]:
+        """Those in the sentence of this number; found out once."""
+        known = self._known.get(at)
+        if known is None:
+            known = self._known[at] = self._places(at)
+        return known
+
+    def matches(self, rule: Rule, at: int) -> list[re.Match[str]]:
         """The matches of a rule in a sentence, looked for once where rules share a pattern."""
         key = (id(rule.pattern), at)
-        if key not in self.found:
-            self.found[key] = _matches(rule, self.text.sentences[at].text, self.text.small[at], starts)
-        return self.found[key]
+        if key not in self._matches:
+            small = self.text.small[at]
+            starts: Iterable[int] = self.places(at)
+            if not _begins_with_number(rule):
+                starts = {*starts, *_all_places(small, rule.terms)}
+            self._matches[key] = _matches(rule, self.text.sentences[at].text, small, starts)
+        return self._matches[key]
 
 
 def anchored(
-    numbers: Numbers, rule: Rule, among: Iterable[int]
+    numbers: Numbers, rule: Rule, among: Iterable[int], *, needed: bool = True
 ) -> Iterator[tuple[Sentence, list[re.Match[str]]]]:
-    """Of the sentences ``among``, those with numbers in which a rule has matches: it is tried at them and its words."""
+    """Of the sentences ``among``, those in which a rule has matches: it is tried at numbers and at its words.
+
+    ``needed`` is whether a sentence without a number is left out.
+    """
     text = numbers.text
     for at in among:
-        sentence, places = text.sentences[at], numbers.places.get(at)
-        if places is not None and sentence.part in rule.bases and sentence.section in rule.sections:
-            small = text.small[at]
-            starts = places if _begins_with_number(rule) else {*places, *_all_places(small, rule.terms)}
-            matches = numbers.matches(rule, at, starts)
-            own = small if rule.small else sentence.text
-            if matches and not (rule.exception and rule.exception.search(own)):
+        sentence = text.sentences[at]
+        if (
+            sentence.part in rule.bases
+            and sentence.section in rule.sections
+            and (numbers.places(at) or not needed)
+            and (matches := numbers.matches(rule, at))
+        ):
+            own = text.small[at] if rule.small else sentence.text
+            if not (rule.exception and rule.exception.search(own)):
                 yield sentence, matches
 
 
@@ -378,9 +409,7 @@ def _said(match: re.Match[str]) -> str:
 def read_duration(record: Record, group: Group) -> Iterator[Label]:
     """The longest duration that any rule of a group finds."""
     rules = record.rules[group.name]
-    timed = Numbers(record.text, record.text.by_sentence(_timed(record.text)), {})
-    if not timed.places:
-        return
+    timed = Numbers(record.text, partial(_timed, record.text))
     found = [
         (_days(match), -place, rule, words, match)
         for place, (rule, among) in enumerate(_tried(record, rules))
@@ -400,16 +429,16 @@ _ONE_UNIT = re.compile(r"one[ \u2010\u2011-](?:hour|day|week|month|year)")
 _UNITS_BEFORE = tuple(f"{unit}{s} " for unit in ("hour", "day", "week", "month", "year") for s in ("", "s"))
 
 
-def _timed(text: RecordText) -> list[int]:
-    """Where in the lower-case text numbers begin behind which a unit of time stands."""
-    lower = text.lower
+def _timed(text: RecordText, number: int) -> list[int]:
+    """Where in a sentence numbers begin that stand with a unit of time."""
+    small = text.small[number]
     found = [
         place
-        for place in text.numbers
-        if _UNIT_BEHIND.match(lower, place) or lower.endswith(_UNITS_BEFORE, max(0, place - 8), place)
+        for place in text.numbers(number)
+        if _UNIT_BEHIND.match(small, place) or small.endswith(_UNITS_BEFORE, max(0, place - 8), place)
     ]
-    if "one" in text.beginnings:
-        found = sorted({*found, *(match.start() for match in _ONE_UNIT.finditer(lower))})
+    if "one" in text.words[number]:
+        found = sorted({*found, *(match.start() for match in _ONE_UNIT.finditer(small))})
     return found
 
 

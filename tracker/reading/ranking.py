@@ -8,7 +8,6 @@ for, where no other rule fits, and never brings a value of its own, so that each
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cache
 from importlib.resources import files
@@ -33,7 +32,6 @@ SAME = {
     "cross-sectional study": "observational study",
     "cohort study": "observational study",
 }
-_WORD = re.compile(r"[a-z]{3,30}")
 
 
 class Weighed(NamedTuple):
@@ -69,9 +67,9 @@ def words_of(text: RecordText, rules: Iterable[str]) -> set[str]:
     """What is weighed: the words of title (``title:word``) and abstract, the rules that fit (``rule:name``), and a
     constant (``*``).
     """
-    behind = len(text.title)
-    words = set(_WORD.findall(text.lower, behind))
-    words.update(["title:" + word for word in _WORD.findall(text.lower, 0, behind)])
+    title, *abstract = text.words
+    words = set().union(*abstract)
+    words.update(["title:" + word for word in title])
     words.update(["rule:" + rule for rule in rules])
     words.add("*")
     return words

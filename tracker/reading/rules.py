@@ -61,7 +61,8 @@ class Rule:
     ``terms`` are a field's UIs and lower-case names, any of which will do, ``also`` those one of which must be there as
     well, ``unless`` those that must be absent. Of a
     text, ``terms`` are the lower-case beginnings of words, one of which every match of ``pattern`` holds: looking for
-    them first keeps patterns, which are slow, off nearly all records. ``exception`` spoils a match in the same
+    them first keeps patterns, which are slow, off nearly all records. Those in ``whole`` are whole words. Where there
+    are some ``beside``, the sentence holds one of these as well. ``exception`` spoils a match in the same
     sentence; so do words before it that deny it, unless ``negated`` says that they may stand there; ``sections`` are
     those whose sentences count. ``every`` is whether each of a record's affiliations or grants must fit. ``needs`` maps
     groups to values, one of which the record must have been read as (any, where there are none); ``taken`` maps values
@@ -74,6 +75,8 @@ class Rule:
     bases: tuple[Basis, ...]
     confidence: Confidence | None = None
     terms: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
+    beside: tuple[str, ...] = ()
     also: frozenset[str] = frozenset()
     unless: frozenset[str] = frozenset()
     pattern: re.Pattern[str] | None = None
@@ -111,11 +114,13 @@ class Rules:
     whole: bool = False
 
     @cached_property
-    def others(self) -> tuple[int, ...]:
+    def others(self) -> Mapping[Basis, tuple[int, ...]]:
         """The places of rules that look at texts beside title and abstract."""
-        return tuple(
-            place for place, rule in enumerate(self.rules) if rule.bases and rule.bases[0] in _OTHER_TEXTS
-        )
+        places: dict[Basis, tuple[int, ...]] = {}
+        for place, rule in enumerate(self.rules):
+            if rule.bases and rule.bases[0] in _OTHER_TEXTS:
+                places[rule.bases[0]] = (*places.get(rule.bases[0], ()), place)
+        return places
 
     @cached_property
     def any_weak(self) -> bool:
@@ -137,6 +142,7 @@ class Term(NamedTuple):
     """A word, or words, that rules ask for, with the numbers of the rules: those of titles, and those of abstracts."""
 
     text: str
+    whole: bool
     titles: tuple[int, ...]
     abstracts: tuple[int, ...]
 
@@ -172,7 +178,7 @@ class Book:
         for term in _asked_terms(self.numbered):
             *whole, last = words_in(term.text)
             longest = max((*whole, last), key=len)
-            begins = longest == last and term.text[-1].isalnum()
+            begins = longest == last and term.text[-1].isalnum() and not term.whole
             (self._begun if begins else self._held).setdefault(longest, []).append(term)
         self._longest = max(map(len, self._begun), default=0)
         self._seen: set[str] = set()
@@ -194,7 +200,9 @@ class Book:
         begun = [term for length in lengths for term in self._begun.get(word[:length], ())]
         terms = [*begun, *self._held.get(word, ())]
         if terms:
-            alone = [term for term in begun if word.startswith(term.text)]
+            alone = [
+                term for term in terms if word == term.text or (word.startswith(term.text) and not term.whole)
+            ]
             self._asking[word] = Asked(
                 frozenset(number for term in alone for number in term.titles),
                 frozenset(number for term in alone for number in term.abstracts),
@@ -246,17 +254,17 @@ def _book_of(about: Topic) -> Book:
 
 
 def _asked_terms(numbered: Sequence[tuple[str, int, Rule]]) -> Iterator[Term]:
-    asked: dict[str, tuple[list[int], list[int]]] = {}
+    asked: dict[tuple[str, bool], tuple[list[int], list[int]]] = {}
     for number, (_, _, rule) in enumerate(numbered):
         if rule.of_texts:
             for term in filter(words_in, rule.terms):
-                titles, abstracts = asked.setdefault(term, ([], []))
+                titles, abstracts = asked.setdefault((term, term in rule.whole), ([], []))
                 if "title" in rule.bases:
                     titles.append(number)
                 if "abstract" in rule.bases:
                     abstracts.append(number)
-    for text, (titles, abstracts) in asked.items():
-        yield Term(text, tuple(titles), tuple(abstracts))
+    for (text, whole), (titles, abstracts) in asked.items():
+        yield Term(text, whole, tuple(titles), tuple(abstracts))
 
 
 def _compiled_for(about: Topic) -> Mapping[str, Rules]:
@@ -330,9 +338,12 @@ def _rule(entry: RuleEntry, words: Mapping[str, tuple[str, ...]], file: RuleFile
     small = not any(
         "(?-i:" in _filled(pattern, words) for pattern in (getattr(entry, field), entry.exception or "")
     )
+    asked = _spread(entry.words or (), words)
     return Rule(
         bases=TEXTS[field],
-        terms=frozenset(_spread(entry.words or (), words)),
+        terms=frozenset(term.lstrip("=") for term in asked),
+        whole=frozenset(term[1:] for term in asked if term.startswith("=")),
+        beside=tuple(filter(None, _spread(entry.beside or (), words))),
         pattern=_compiled(getattr(entry, field), words, re.VERBOSE, small=small),
         exception=_compiled(entry.exception, words, small=small) if entry.exception else None,
         small=small,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache, cached_property
 from typing import NamedTuple
 
@@ -66,7 +66,7 @@ class RecordText:
         self.title = article.title.plain
         self.abstract = article.abstract_text
         self._article = article
-        self._by_sentence: dict[int, tuple[Sequence[int], Mapping[int, Sequence[int]]]] = {}
+        self._numbers: dict[int, Sequence[int]] = {}
 
     @cached_property
     def lower(self) -> str:
@@ -81,8 +81,8 @@ class RecordText:
 
     @cached_property
     def beginnings(self) -> frozenset[str]:
-        """The first letters, four at most, of all its words: what a rule's words are looked up in first."""
-        return frozenset([word[:4] for word in self._parted.split()])
+        """The first letters, four at most, of all its words: what an outcome's words are looked up in first."""
+        return frozenset([word[:4] for words in self.words for word in words])
 
     @cached_property
     def _pieces(self) -> list[Piece]:
@@ -128,36 +128,12 @@ class RecordText:
             ],
         ]
 
-    @cached_property
-    def numbers(self) -> tuple[int, ...]:
-        """Where in ``lower`` numbers begin, in digits or words ("two", not "one"); no parts of names ("DSM-5")."""
-        text = self.lower
-        found = [match.start() for match in _DIGITS.finditer(text)]
-        for word in _number_words(self.beginnings):
-            at = text.find(word)
-            while at >= 0:
-                if _begins_word(text, at) and not text.endswith(_HUNDREDS, max(0, at - 12), at):
-                    found.append(at)
-                at = text.find(word, at + 1)
-        return tuple(sorted(set(found)))
-
-    @cached_property
-    def counts(self) -> tuple[int, ...]:
-        """Where in ``lower`` numbers begin that may count something: a word follows that is no unit."""
-        return tuple(place for place in self.numbers if _COUNTS.match(self.lower, place))
-
-    def by_sentence(self, places: Sequence[int]) -> Mapping[int, Sequence[int]]:
-        """Places of ``lower`` in ascending order: by the number of their sentence, their offsets there."""
-        key = id(places)
-        if key not in self._by_sentence:
-            found: dict[int, list[int]] = {}
-            at, starts = 0, self.starts
-            for place in places:
-                while at + 1 < len(starts) and starts[at + 1] <= place:
-                    at += 1
-                found.setdefault(at, []).append(place - starts[at])
-            self._by_sentence[key] = (places, found)
-        return self._by_sentence[key][1]
+    def numbers(self, number: int) -> Sequence[int]:
+        """Where in a sentence numbers begin, in digits or words ("two", not "one"); no parts of names ("DSM-5")."""
+        places = self._numbers.get(number)
+        if places is None:
+            places = self._numbers[number] = _numbers_in(self.small[number], self.words[number])
+        return places
 
     def start_of(self, number: int) -> int:
         """Where in ``lower`` the sentence of this number starts."""
@@ -221,29 +197,26 @@ _SPACES = re.compile("[\u00a0\u2000-\u200a\u202f\u3000]")
 # Digits that begin a number: 12 in "n=12", not in "DSM-12", "1,012" or "0.12". The first digit comes first, since
 # looking for it is fast; what must not stand before it is looked at then.
 _DIGITS = re.compile(r"[0-9](?<![^\W_][0-9])(?<![0-9][.,][0-9])(?<![^\W\d_][-\u2010\u2011][0-9])[0-9]*")
-_COUNTS = re.compile(
-    r"[0-9a-z][0-9a-z,\u2009\u202f\u2010-]{0,30}[\s\u2010-](?:\([^()]{1,20}\)\s)?"
-    r"(?!mg|m?l\b|kg|mm|cm|g\b|h\b|hours?|mins?\b|minutes?|days?|weeks?|wks?|months?|years?|yrs?|old|to\b|vs|versus|"
-    r"times|points?|fold|per|in |at |were\b(?!.{0,24}random)|had\b)[0-9a-z(]"
+_NUMBER_WORDS = frozenset(
+    "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
+    "nineteen twenty thirty forty fifty sixty seventy eighty ninety".split()
 )
-# By their beginnings: "seven" finds "seventeen" and "seventy" too.
-_NUMBER_WORDS = (
-    "two three four five six seven eight nine ten eleven twelve thirteen fifteen twenty thirty forty fifty "
-    "sixteen sixty"
-).split()
-_NUMBER_BEGINNINGS = {
-    word[:4]: tuple(w for w in _NUMBER_WORDS if w[:4] == word[:4]) for word in _NUMBER_WORDS
-}
 _ONE_HUNDRED = ("one hundred", "a hundred")
 _HUNDREDS = ("hundred and ", "hundred ", "hundred-and-")
 
 
-def _number_words(beginnings: frozenset[str]) -> Iterator[str]:
-    """The words that may begin a number in a text with these beginnings of words."""
-    for beginning in beginnings & _NUMBER_BEGINNINGS.keys():
-        yield from _NUMBER_BEGINNINGS[beginning]
-    if "hund" in beginnings:
-        yield from _ONE_HUNDRED
+def _numbers_in(small: str, words: frozenset[str]) -> list[int]:
+    places = [match.start() for match in _DIGITS.finditer(small)]
+    spelled = [*(words & _NUMBER_WORDS), *(_ONE_HUNDRED if "hundred" in words else ())]
+    if not spelled:
+        return places
+    for word in spelled:
+        at = small.find(word)
+        while at >= 0:
+            if _begins_word(small, at) and not small.endswith(_HUNDREDS, max(0, at - 12), at):
+                places.append(at)
+            at = small.find(word, at + 1)
+    return sorted(set(places))
 
 
 def _begins_word(text: str, place: int) -> bool:

@@ -142,7 +142,11 @@ class RuleEntry(Part):
         default=None, alias="except", description="Pattern that spoils a match in its sentence"
     )
     words: list[Words] | None = Field(
-        default=None, description="Lower-case beginnings of words, one of which every match holds"
+        default=None,
+        description="Lower-case beginnings of words (`=word`: a whole word), one of which every match holds",
+    )
+    beside: list[Words] | None = Field(
+        default=None, description="More of them, one of which a sentence with a match holds as well"
     )
     sections: list[Literal["title", "background", "aim", "methods", "results", "conclusions"]] | None = Field(
         default=None,
