@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple, TypeVar
 
-from tracker.article import Article
+from tracker.article import Article, PublicationType, Substance
 from tracker.reading import notices, ranking
 from tracker.reading.labels import Basis, Group, Label, groups
 from tracker.reading.quantities import read_dose, read_duration, read_number
@@ -43,7 +43,7 @@ class Record:
         #: By group the places of rules that take over a label, with the first that they may take.
         self.taken: dict[str, dict[int, Label]] = {}
         self._values: dict[str, set[str]] = {}
-        self._fields: dict[Basis, dict[str, str]] = {}
+        self._fields: dict[Basis, Mapping[str, str]] = {}
         self._texts: dict[Basis, list[tuple[str, str]]] = {}
 
     @cached_property
@@ -103,11 +103,12 @@ class Record:
 
         return ask
 
-    def field(self, basis: Basis) -> dict[str, str]:
+    def field(self, basis: Basis) -> Mapping[str, str]:
         """Each term of a field, UI or lower-case name, with the name to quote."""
-        if basis not in self._fields:
-            self._fields[basis] = dict(_terms_of(self.article, basis))
-        return self._fields[basis]
+        terms = self._fields.get(basis)
+        if terms is None:
+            terms = self._fields[basis] = _TERMS[basis](self.article)
+        return terms
 
     def texts(self, basis: Basis) -> list[tuple[str, str]]:
         """The texts beside title and abstract that rules look at, each once, and in lower case beside it."""
@@ -247,17 +248,18 @@ def _tried(text: RecordText, book: Book) -> dict[int, list[int]]:
     """The numbers of rules that ask for a word of the text, each with the numbers of the sentences that hold it."""
     tried: dict[int, list[int]] = {}
     for number, words in enumerate(text.words):
-        rules: set[int] = set()
+        small = text.small[number]
         for asked in book.asked_by(words):
-            rules.update(asked.abstracts if number else asked.titles)
+            rules = asked.abstracts if number else asked.titles
             for term in asked.terms:
-                if term.text in text.small[number]:
-                    rules.update(term.abstracts if number else term.titles)
-        for rule in rules:
-            if rule in tried:
-                tried[rule].append(number)
-            else:
-                tried[rule] = [number]
+                if term.text in small:
+                    rules += term.abstracts if number else term.titles
+            for rule in rules:
+                # Sentences come in order.
+                if rule not in tried:
+                    tried[rule] = [number]
+                elif tried[rule][-1] != number:
+                    tried[rule].append(number)
     return tried
 
 
@@ -277,14 +279,13 @@ def _first_words(text: RecordText, rule: Rule, numbers: Sequence[int]) -> Words 
 def words_that_fit(text: RecordText, rule: Rule, numbers: Iterable[int]) -> Iterator[Words]:
     """The words of each of these sentences that fit a rule about texts."""
     for number in numbers:
-        sentence = text.sentences[number]
         if (
-            sentence.part in rule.bases
-            and sentence.section in rule.sections
+            ("abstract" if number else "title") in rule.bases
+            and text.sections[number] in rule.sections
             and _is_beside(rule, text.small[number])
-            and (match := rule.match(sentence.text, text.small[number]))
+            and (match := rule.search(text.small[number] if rule.small else text.as_written(number)))
         ):
-            words = _trimmed(Words(sentence, *match.span()))
+            words = _trimmed(Words(text.sentence(number), *match.span()))
             if rule.negated or not words.negated:
                 yield words
 
@@ -311,7 +312,7 @@ def _quote_of(rule: Rule, texts: Sequence[tuple[str, str]]) -> str | None:
 def _match(rule: Rule, text: str, small: str) -> re.Match[str] | None:
     for term in rule.terms:
         if term in small:
-            return rule.match(text, small)
+            return rule.search(small if rule.small else text)
     return None
 
 
@@ -324,21 +325,22 @@ def _texts_of(article: Article, basis: Basis) -> Iterator[str]:
         yield from (affiliation.text for author in article.authors for affiliation in author.affiliations)
 
 
-def _terms_of(article: Article, basis: Basis) -> Iterator[tuple[str, str]]:
-    if basis == "publication type":
-        yield from ((kind.name.lower(), kind.name) for kind in article.publication_types)
-        yield from ((kind.ui, kind.name) for kind in article.publication_types if kind.ui)
-    elif basis == "MeSH":
-        yield from ((head.ui or head.descriptor.lower(), head.descriptor) for head in article.mesh_headings)
-    elif basis == "link":
-        yield from ((notice.type, notice.type) for notice in article.notices)
-    elif basis == "substance":
-        yield from ((substance.name.lower(), substance.name) for substance in article.substances)
-        yield from ((substance.ui, substance.name) for substance in article.substances if substance.ui)
-    elif basis == "keyword":
-        yield from ((keyword.term.lower(), keyword.term) for keyword in article.keywords)
-    else:
-        yield from ((entry.bank.lower(), entry.bank) for entry in article.registrations)
+def _named(terms: Iterable[PublicationType | Substance]) -> dict[str, str]:
+    return {term.name.lower(): term.name for term in terms} | {
+        term.ui: term.name for term in terms if term.ui
+    }
+
+
+_TERMS: Mapping[Basis, Callable[[Article], Mapping[str, str]]] = {
+    "publication type": lambda article: _named(article.publication_types),
+    "MeSH": lambda article: {
+        head.ui or head.descriptor.lower(): head.descriptor for head in article.mesh_headings
+    },
+    "link": lambda article: {notice.type: notice.type for notice in article.notices},
+    "substance": lambda article: _named(article.substances),
+    "keyword": lambda article: {keyword.term.lower(): keyword.term for keyword in article.keywords},
+    "registration": lambda article: {entry.bank.lower(): entry.bank for entry in article.registrations},
+}
 
 
 def read(article: Article) -> tuple[Label, ...]:

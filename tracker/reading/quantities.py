@@ -212,11 +212,11 @@ def _short(sentence: Sentence, match: re.Match[str]) -> Words:
 
 def _list_around(numbers: Numbers, sentence: Sentence, place: int, listed: Rule) -> Count | None:
     """The groups of a list, one of which is at this place, added up; None where it stands alone."""
-    places = numbers.places(numbers.text.sentences.index(sentence))
+    places = numbers.places(numbers.text.number_of(sentence))
     bracketed = _bracketed(sentence.text, place)
     items = [
         match
-        for match in _matches(listed, sentence.text, lower(sentence.text), places)
+        for match in _matches(listed, lower(sentence.text) if listed.small else sentence.text, places)
         if _bracketed(sentence.text, match.start()) == bracketed
         and not _NO_COUNT.search(sentence.text, max(0, match.start() - 40), match.start())
     ]
@@ -272,7 +272,8 @@ class Numbers:
             starts: Iterable[int] = self.places(at)
             if not _begins_with_number(rule):
                 starts = {*starts, *_all_places(small, rule.terms)}
-            self._matches[key] = _matches(rule, self.text.sentences[at].text, small, starts)
+            own = small if rule.small else self.text.as_written(at)
+            self._matches[key] = _matches(rule, own, starts)
         return self._matches[key]
 
 
@@ -285,16 +286,15 @@ def anchored(
     """
     text = numbers.text
     for at in among:
-        sentence = text.sentences[at]
         if (
-            sentence.part in rule.bases
-            and sentence.section in rule.sections
+            ("abstract" if at else "title") in rule.bases
+            and text.sections[at] in rule.sections
             and (numbers.places(at) or not needed)
             and (matches := numbers.matches(rule, at))
         ):
-            own = text.small[at] if rule.small else sentence.text
+            own = text.small[at] if rule.small else text.as_written(at)
             if not (rule.exception and rule.exception.search(own)):
-                yield sentence, matches
+                yield text.sentence(at), matches
 
 
 def _all_places(text: str, words: Iterable[str]) -> Iterator[int]:
@@ -306,15 +306,17 @@ def _all_places(text: str, words: Iterable[str]) -> Iterator[int]:
             at = text.find(word, at + 1)
 
 
-def _matches(rule: Rule, text: str, small: str, starts: Iterable[int]) -> list[re.Match[str]]:
-    """The matches of a rule that begin at these places of a sentence; none overlaps another."""
-    found, end = [], 0
-    text = small if rule.small else text
+def _matches(rule: Rule, own: str, starts: Iterable[int]) -> list[re.Match[str]]:
+    """The matches of a rule that begin at these places of a sentence; none overlaps another.
+
+    ``own`` is the sentence in lower case where the rule's patterns are for that.
+    """
+    matches, end = [], 0
     for start in sorted(starts):
-        if start >= end and (match := rule.pattern.match(text, start)):  # type: ignore[union-attr]
-            found.append(match)
+        if start >= end and (match := rule.pattern.match(own, start)):  # type: ignore[union-attr]
+            matches.append(match)
             end = match.end()
-    return found
+    return matches
 
 
 def _begins_with_number(rule: Rule) -> bool:
@@ -541,7 +543,7 @@ def read_dose(record: Record, group: Group) -> Iterator[Label]:
     among = sorted({text.sentence_at(place) for place in _all_places(text.lower, _DOSE_UNITS)})
     named = bool(among) and _named_in(text.title, ours, others)
     seen = set()
-    for sentence in (text.sentences[at] for at in among):
+    for sentence in map(text.sentence, among):
         if sentence.section in ours.sections:
             for dose in doses_of(sentence.text, ours, others, named=named):
                 for value in dose.values:

@@ -97,11 +97,14 @@ class Rule:
         """Whether it looks at title or abstract."""
         return bool(self.bases) and self.bases[0] in ("title", "abstract")
 
-    def match(self, text: str, small: str | None = None) -> re.Match[str] | None:
-        """Where a title or sentence fits, whatever its section; ``small`` is the same in lower case, if it is there."""
-        text = (lower(text) if small is None else small) if self.small else text
-        found = self.pattern.search(text) if self.pattern else None
-        return None if found and self.exception and self.exception.search(text) else found
+    def match(self, text: str) -> re.Match[str] | None:
+        """Where a title or sentence fits, whatever its section."""
+        return self.search(lower(text) if self.small else text)
+
+    def search(self, own: str) -> re.Match[str] | None:
+        """The same for a text that is in lower case where the rule's patterns are for that."""
+        match = self.pattern.search(own) if self.pattern else None
+        return None if match and self.exception and self.exception.search(own) else match
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,8 +156,8 @@ class Asked(NamedTuple):
     ``terms`` are those of which it is only a part: the text has to hold them as well.
     """
 
-    titles: frozenset[int]
-    abstracts: frozenset[int]
+    titles: tuple[int, ...]
+    abstracts: tuple[int, ...]
     terms: tuple[Term, ...]
 
 
@@ -184,30 +187,34 @@ class Book:
         self._seen: set[str] = set()
         self._asking: dict[str, Asked] = {}
 
-    def asked_by(self, words: frozenset[str]) -> Iterator[Asked]:
-        """What the words of a text make worth trying. Most words come again and again: each is looked up once."""
-        for word in words - self._seen:
-            self._look_up(word)
+    def asked_by(self, words: frozenset[str]) -> Iterable[Asked]:
+        """What words of a text make worth trying. Most words come again and again: each is looked up once."""
         asking = self._asking
-        return map(asking.__getitem__, words & asking.keys())
+        if not words <= self._seen:
+            if len(self._seen) >= _MOST_WORDS:
+                self._seen.clear()
+                asking.clear()
+            for word in words - self._seen:
+                self._seen.add(word)
+                if asked := self._look_up(word):
+                    asking[word] = asked
+        return [asking[word] for word in words & asking.keys()]
 
-    def _look_up(self, word: str) -> None:
-        if len(self._seen) >= _MOST_WORDS:
-            self._seen.clear()
-            self._asking.clear()
-        self._seen.add(word)
+    def _look_up(self, word: str) -> Asked | None:
         lengths = range(1, min(len(word), self._longest) + 1)
         begun = [term for length in lengths for term in self._begun.get(word[:length], ())]
         terms = [*begun, *self._held.get(word, ())]
-        if terms:
-            alone = [
-                term for term in terms if word == term.text or (word.startswith(term.text) and not term.whole)
-            ]
-            self._asking[word] = Asked(
-                frozenset(number for term in alone for number in term.titles),
-                frozenset(number for term in alone for number in term.abstracts),
+        alone = [
+            term for term in terms if word == term.text or (word.startswith(term.text) and not term.whole)
+        ]
+        return (
+            terms
+            and Asked(
+                tuple({number for term in alone for number in term.titles}),
+                tuple({number for term in alone for number in term.abstracts}),
                 tuple(term for term in terms if term not in alone),
             )
+        ) or None
 
 
 def _by_field(numbered: Iterable[tuple[str, int, Rule]]) -> Mapping[Basis, Mapping[str, tuple[int, ...]]]:

@@ -10,7 +10,7 @@ from functools import cache, cached_property
 from typing import NamedTuple
 
 from tracker.article import Article
-from tracker.reading.sections import Piece, Sentence, pieces, sections
+from tracker.reading.sections import Piece, Section, Sentence, pieces, sections
 
 _NEGATED = re.compile(
     r"\b(?:no|not|non|without|neither|nor|never|cannot|lack(?:s|ed|ing)?(?: of)?|absence of|rather than|instead of|"
@@ -116,17 +116,28 @@ class RecordText:
         ]
 
     @cached_property
+    def sections(self) -> list[Section]:
+        """The section of each sentence."""
+        return ["title", *sections(self._pieces, self.small[1:], self.words[1:])]
+
+    def as_written(self, number: int) -> str:
+        """The sentence of this number."""
+        if not number:
+            return self.title
+        piece = self._pieces[number - 1]
+        return self.abstract[piece.start : piece.end]
+
+    def sentence(self, number: int) -> Sentence:
+        """The sentence of this number: 0 is the title."""
+        if not number:
+            return Sentence("title", 0, len(self.title), "title", self.title)
+        start, end, _ = self._pieces[number - 1]
+        return Sentence("abstract", start, end, self.sections[number], self.abstract[start:end])
+
+    @cached_property
     def sentences(self) -> list[Sentence]:
         """The title, and the sentences of the abstract in order."""
-        abstract, found = self.abstract, self._pieces
-        told = sections(found, self.small[1:], self.words[1:])
-        return [
-            Sentence("title", 0, len(self.title), "title", self.title),
-            *[
-                Sentence("abstract", start, end, section, abstract[start:end])
-                for (start, end, _), section in zip(found, told, strict=True)
-            ],
-        ]
+        return [self.sentence(number) for number in range(len(self.starts))]
 
     def numbers(self, number: int) -> Sequence[int]:
         """Where in a sentence numbers begin, in digits or words ("two", not "one"); no parts of names ("DSM-5")."""
@@ -134,6 +145,10 @@ class RecordText:
         if places is None:
             places = self._numbers[number] = _numbers_in(self.small[number], self.words[number])
         return places
+
+    def number_of(self, sentence: Sentence) -> int:
+        """The number of a sentence."""
+        return self.sentence_at(0 if sentence.part == "title" else len(self.title) + 1 + sentence.start)
 
     def start_of(self, number: int) -> int:
         """Where in ``lower`` the sentence of this number starts."""
