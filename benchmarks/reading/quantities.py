@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from benchmarks.reading import labels, scores, sets
 from tracker.article import AbstractSection, Article, Text
 from tracker.reading import quantities
-from tracker.reading.rules import Rule, all_rules
+from tracker.reading.rules import Pattern, Rule, all_rules
 from tracker.reading.text import RecordText
 
 
@@ -228,7 +228,7 @@ _PSYCHEDELICS = Rule(
     "psychedelic",
     "drug",
     ("title", "abstract"),
-    pattern=re.compile(
+    pattern=Pattern(
         r"(?:ketamine|psilocybin|psilocin|lsd\b|lysergic|mdma|methylenedioxy|ecstasy|dmt\b|dimethyltryptamine|ayahuasca|"
         r"mescaline|ibogaine|salvinorin|comp360|emp.?01)",
         re.IGNORECASE,

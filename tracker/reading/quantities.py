@@ -323,7 +323,7 @@ def _begins_with_number(rule: Rule) -> bool:
     """Whether every match of a rule begins with a number."""
     known = _NUMBER_FIRST.get(id(rule))
     if known is None:
-        pattern = rule.pattern.pattern if rule.pattern else ""
+        pattern = rule.pattern.text if rule.pattern else ""
         first = bool(re.match(r"\(\?P<n>|\(\?:\(\?:\[0-9\]", pattern)) and "\n|" not in pattern
         known = _NUMBER_FIRST[id(rule)] = (rule, first)
     return known[1]

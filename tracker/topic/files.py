@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -10,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel
 
-from tracker.datafile import InvalidFiles, Part, Place, Problem, Reader, schema_of
+from tracker.datafile import FAST_LOADER, InvalidFiles, Part, Place, Problem, Reader, schema_of
 from tracker.topic.shapes import (
     GroupEntry,
     Headings,
@@ -75,7 +76,7 @@ def load_rules(folder: Path) -> dict[str, RuleFile]:
 
     Raises InvalidTopic with all problems of all files.
     """
-    readers = {path.stem: _Rules(path) for path in sorted((folder / "rules").glob("*.yml"))}
+    readers = _rules(folder)
     found = {group: reader.read() for group, reader in readers.items()}
     if problems := [problem for reader in readers.values() for problem in reader.problems]:
         raise InvalidTopic(problems)
@@ -84,11 +85,16 @@ def load_rules(folder: Path) -> dict[str, RuleFile]:
 
 def check(folder: Path) -> list[Problem]:
     """What is to be mended in the files of a topic that can be used."""
-    readers = _readers(folder)
-    for reader in readers.values():
+    readers = [*_readers(folder).values(), *_rules(folder).values()]
+    for reader in readers:
         if (content := reader.read()) is not None:
             reader.look_through(content)
-    return [problem for reader in readers.values() for problem in reader.problems]
+    return [problem for reader in readers for problem in reader.problems]
+
+
+def _rules(folder: Path) -> dict[str, _Rules]:
+    """A reader for each file of rules, by the group that they are for."""
+    return {path.stem: _Rules(path) for path in sorted((folder / "rules").glob("*.yml"))}
 
 
 def json_schemas() -> dict[str, str]:
@@ -166,6 +172,21 @@ class _Words(_Reader):
 class _Rules(_Reader):
     model = RuleFile
     beginning = "version: 1"
+    loader = FAST_LOADER
+
+    def look_through(self, content: RuleFile) -> None:
+        for number, rule in enumerate(content.rules):
+            for name, pattern in rule.patterns.items():
+                try:
+                    # A list of words stands where any word may.
+                    re.compile(re.sub(r"\{[a-z_]+\}", "(?:x)", pattern), re.VERBOSE)
+                except re.error as error:
+                    self.problem(
+                        "T003",
+                        f'the pattern of "{rule.name}" cannot be read: {error}',
+                        ("rules", number, name),
+                        effect="Reading stops at the first record for which the rule is tried.",
+                    )
 
 
 READERS: dict[str, type[_Reader]] = {

@@ -170,6 +170,13 @@ class RuleEntry(Part):
     not_examples: list[Words] = Field(default=[], description="Texts that do not")
     source: Words | None = None
 
+    @property
+    def patterns(self) -> dict[str, str]:
+        """Each pattern by the name of its field."""
+        fields = ("title", "abstract", "text", "conflict", "affiliation", "grant")
+        given = {field: getattr(self, field) for field in fields} | {"except": self.exception}
+        return {field: pattern for field, pattern in given.items() if pattern}
+
 
 class RuleFile(Part):
     """The rules of one group of labels, in order: of a group with one value a record, the first that fits gives it."""
