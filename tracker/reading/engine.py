@@ -44,7 +44,7 @@ class Record:
         self.taken: dict[str, dict[int, Label]] = {}
         self._values: dict[str, set[str]] = {}
         self._fields: dict[Basis, Mapping[str, str]] = {}
-        self._texts: dict[Basis, list[tuple[str, str]]] = {}
+        self._texts: dict[Basis, Sequence[str]] = {}
 
     @cached_property
     def tried(self) -> Mapping[str, Sequence[tuple[int, Sequence[int]]]]:
@@ -110,12 +110,10 @@ class Record:
             terms = self._fields[basis] = _TERMS[basis](self.article)
         return terms
 
-    def texts(self, basis: Basis) -> list[tuple[str, str]]:
-        """The texts beside title and abstract that rules look at, each once, and in lower case beside it."""
+    def texts(self, basis: Basis) -> Sequence[str]:
+        """The texts beside title and abstract that rules look at, each once."""
         if basis not in self._texts:
-            self._texts[basis] = [
-                (text, lower(text)) for text in dict.fromkeys(_texts_of(self.article, basis))
-            ]
+            self._texts[basis] = tuple(dict.fromkeys(_texts_of(self.article, basis)))
         return self._texts[basis]
 
 
@@ -302,14 +300,15 @@ def _trimmed(words: Words) -> Words:
     return Words(words.sentence, start, start + len(quote.strip()))
 
 
-def _quote_of(rule: Rule, texts: Sequence[tuple[str, str]]) -> str | None:
+def _quote_of(rule: Rule, texts: Sequence[str]) -> str | None:
     """The words of texts beside title and abstract that fit a rule."""
-    matches = (_match(rule, *text) for text in texts)
+    matches = (_match(rule, text) for text in texts)
     found = next(matches, None) if rule.every else next(filter(None, matches), None)
     return found[0].strip() if found and (not rule.every or all(matches)) else None
 
 
-def _match(rule: Rule, text: str, small: str) -> re.Match[str] | None:
+def _match(rule: Rule, text: str) -> re.Match[str] | None:
+    small = lower(text)
     for term in rule.terms:
         if term in small:
             return rule.search(small if rule.small else text)

@@ -427,6 +427,10 @@ _UNIT_BEHIND = re.compile(
     r"[0-9a-z.]{1,12}(?:(?:,? (?:to|or|and) |[,/] ?|[ \u2010-\u2015-])[0-9a-z.]{1,8}){0,6}?[ \u2010-\u2015-]{1,2}"
     r"(?:h|hours?|hrs?|days?|d|weeks?|wks?|mo|mos|months?|years?|yrs?)\b|[0-9.]+h\b"
 )
+_TIME_UNITS = frozenset(
+    "h hour hours hr hrs day days d week weeks wk wks mo mos month months year years yr yrs".split()
+)
+_HOURS = re.compile(r"[0-9]h\b")
 _ONE_UNIT = re.compile(r"one[ \u2010\u2011-](?:hour|day|week|month|year)")
 _UNITS_BEFORE = tuple(f"{unit}{s} " for unit in ("hour", "day", "week", "month", "year") for s in ("", "s"))
 
@@ -434,6 +438,8 @@ _UNITS_BEFORE = tuple(f"{unit}{s} " for unit in ("hour", "day", "week", "month",
 def _timed(text: RecordText, number: int) -> list[int]:
     """Where in a sentence numbers begin that stand with a unit of time."""
     small = text.small[number]
+    if text.words[number].isdisjoint(_TIME_UNITS) and not _HOURS.search(small):
+        return []
     found = [
         place
         for place in text.numbers(number)
