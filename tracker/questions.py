@@ -22,7 +22,7 @@ from tracker.article import MAX_PMID, Pmid, given_pmid, parse_pmid
 from tracker.datafile import InvalidFiles, Part, Place, Problem, Reader, line_and_column, schema_of
 from tracker.errors import UsageError
 from tracker.query import lint
-from tracker.reading.brief import Brief, Conditions, DirectnessRule, Evidence, Outcome, Verdict
+from tracker.reading.brief import TREATED, Brief, Conditions, DirectnessRule, Evidence, Outcome, Verdict
 
 SCHEMA = "schema.json"
 SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -131,6 +131,9 @@ class ReadingPart(Part):
     """How records are read for this question: what was found of its outcome, and how directly they bear on it."""
 
     version: int = Field(ge=1, description="Raise it with every change of this part")
+    treated: Prose = Field(
+        default=TREATED, description="What pages call the records that bear on it directly"
+    )
     outcomes: Annotated[dict[LineName, OutcomePart], Field(min_length=1)]
     directness: Annotated[list[DirectnessPart], Field(min_length=1)] = Field(
         description="Rules in order; the first that fits decides"
@@ -280,7 +283,9 @@ def _brief(part: ReadingPart, lines: Mapping[str, str]) -> Brief:
         for name, entry in part.outcomes.items()
     )
     rules = tuple(map(_rule, part.directness))
-    return Brief(version=part.version, outcomes=outcomes, rules=rules, otherwise=part.otherwise)
+    return Brief(
+        version=part.version, outcomes=outcomes, rules=rules, otherwise=part.otherwise, treated=part.treated
+    )
 
 
 def _rule(part: DirectnessPart) -> DirectnessRule:

@@ -11,6 +11,7 @@ from typing import Any
 from tracker.article import ArticleKey
 from tracker.evidence import facets, search
 from tracker.evidence.rows import read_rows
+from tracker.reading.labels import groups
 
 # Enough to see that there are more; a registry number shared by hundreds is not a trial.
 MOST_REPORTS = 6
@@ -84,16 +85,20 @@ def read_entries(
     labels = _by_pmid(read_rows(db, _LABELS, given))
     snippets = search.snippets(db, text, pmids, MARKS) if text else {}
     for article in articles:
-        article["labels"] = {
-            group: [row["value"] for row in of_group]
-            for group, of_group in groupby(
-                labels.get(article["pmid"], []), key=lambda row: row["label_group"]
-            )
-        }
+        article["labels"] = _in_order(labels.get(article["pmid"], []))
         article["snippet"] = snippets.get(article["pmid"])
     _add_trials(db, articles, given)
     _add_preprints(db, articles, given)
     return list(_unfolded(articles)) if fold else articles
+
+
+def _in_order(rows: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+    """The values of each group, in the order of the registry; of other groups after them."""
+    read = {
+        group: [row["value"] for row in of_group]
+        for group, of_group in groupby(rows, key=lambda row: row["label_group"])
+    }
+    return {group: read[group] for group in (*groups(), *read) if group in read}
 
 
 # Placed around what a search matched; no text contains them, as no record may hold control characters.

@@ -20,7 +20,9 @@ from tracker.evidence.questions import has_starter as has_starter_of
 from tracker.evidence.rows import Row, read_rows
 from tracker.evidence.show import show
 from tracker.lists import news
+from tracker.lists.answers import with_answers
 from tracker.lists.entries import read_entries
+from tracker.lists.leading import Leading, leading
 from tracker.lists.selection import (
     NARROW,
     TAGGED_FOR,
@@ -41,10 +43,10 @@ from tracker.lists.selection import (
 )
 from tracker.reading.labels import groups
 from tracker.team import blind, by_article
+from tracker.team.placements import GROUP
 from tracker.team.review import reviews
 
 PAGE, RUNS, RECENT_DAYS = 25, 20, 30
-LEADING, LEADING_APART = 5, 3
 # The designs that answer a question most directly, as rules/design.yml names them.
 REVIEWS = ("meta-analysis", "systematic review", "guideline")
 TRIALS = ("randomised controlled trial",)
@@ -124,7 +126,8 @@ class Screened(NamedTuple):
 class BottomLine:
     """What people concluded, the papers that it rests on, and how many reviews and trials have come since.
 
-    ``missing`` are those of the papers that are not stored, ``withdrawn`` those withdrawn or under concern.
+    ``missing`` are those of the papers that are not stored, ``withdrawn`` those withdrawn or under concern. The numbers
+    are of records that PubMed created since.
     """
 
     text: str
@@ -136,16 +139,7 @@ class BottomLine:
     withdrawn: Sequence[Row]
     newer_reviews: Count
     newer_trials: Count
-
-
-@dataclass(frozen=True, slots=True)
-class Leading:
-    """The newest ``reviews`` or ``trials`` (its name); ``apart`` names the exposure if exposures are kept apart."""
-
-    name: str
-    apart: str | None
-    designs: Sequence[str]
-    articles: Sequence[Row]
+    direct_since: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +169,7 @@ class QuestionList:
     preprints: int
     tags: Sequence[str]
     labelled: Labelled
-    leading: Sequence[Leading]
+    leading: Leading | None
     since: news.Since | None
     listed: ListPage
 
@@ -219,14 +213,20 @@ def question(
     return QuestionList(
         question=question,
         screened=screened(db, slug),
-        bottom_line=_bottom_line(db, slug),
+        bottom_line=_bottom_line(db, slug, viewer),
         preprints=cached(db, ("preprints", slug), lambda: preprints_of_listed(db, slug)),
         tags=tags_in_use(db, slug, viewer),
         labelled=_labelled(db, reader, whole),
-        leading=list(leading(db, slug, whole)) if after == TOP and selection.is_whole else [],
+        leading=leading(db, question.slug, whole, viewer) if after == TOP and selection.is_whole else None,
         since=news.since(db, slug, looked) if looked else None,
-        listed=_list_page(db, reader, after),
+        listed=_answering(db, _list_page(db, reader, after), slug, viewer),
     )
+
+
+def _answering(db: sqlite3.Connection, listed: ListPage, slug: str, viewer: int | None) -> ListPage:
+    """The page with what each of its records says of the question."""
+    with_answers(db, listed.articles, slug, viewer)
+    return listed
 
 
 def _questions(db: sqlite3.Connection, slug: str | None = None) -> Iterator[Question]:
@@ -261,25 +261,6 @@ def _list_page(db: sqlite3.Connection, reader: Reader, after: Key) -> ListPage:
         reader.count(),
         reader.sort,
     )
-
-
-def leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> Iterator[Leading]:
-    """Newest reviews and guidelines, then trials; if exposures were read, each exposure by itself.
-
-    Articles of unknown exposure come last and are not left out.
-    """
-    exposures = [value for value, _ in _apart(whole, "exposure")] if "exposure" in whole else []
-    # With exposures there are three times as many blocks.
-    size = LEADING_APART if exposures else LEADING
-    for exposure in (*exposures, None):
-        for name, designs in (("reviews", REVIEWS), ("trials", TRIALS)):
-            also = ("exposure", exposure) if exposure else None
-            without = "exposure" if exposures and not exposure else None
-            newest = newest_with(db, slug, "design", designs, size, also=also, without=without)
-            articles = read_entries(db, newest, slug)
-            if articles:
-                known = exposure or ("exposure not recognised" if exposures else None)
-                yield Leading(name, known, designs, articles)
 
 
 def screened(db: sqlite3.Connection, slug: str) -> Screened:
@@ -351,7 +332,7 @@ def _choices(
     return choices
 
 
-def _bottom_line(db: sqlite3.Connection, slug: str) -> BottomLine | None:
+def _bottom_line(db: sqlite3.Connection, slug: str, viewer: int | None) -> BottomLine | None:
     values = {"slug": slug}
     (stored,) = db.execute("select bottom_line from questions where slug = :slug", values).fetchone()
     if not stored:
@@ -376,6 +357,9 @@ def _bottom_line(db: sqlite3.Connection, slug: str) -> BottomLine | None:
         ],
         newer_reviews=newer_reviews,
         newer_trials=newer_trials,
+        direct_since=count(
+            db, Selection(slug, {GROUP: ("direct",)}, created_since=line["date"], viewer=viewer)
+        ),
     )
 
 

@@ -8,6 +8,8 @@ from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 Verdict = Literal["direct", "indirect", "off"]
+# What pages call the records that bear on a question directly, where its file has no phrase of its own.
+TREATED = "In people treated"
 Evidence = Literal["any", "studied", "reported", "named", "title", "none"]
 
 
@@ -51,6 +53,7 @@ class Brief:
     outcomes: tuple[Outcome, ...]
     rules: tuple[DirectnessRule, ...]
     otherwise: str
+    treated: str = TREATED
     _hash: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -66,6 +69,7 @@ class Brief:
             "outcomes": [outcome._asdict() for outcome in self.outcomes],
             "rules": [rule._asdict() for rule in self.rules],
             "otherwise": self.otherwise,
+            "treated": self.treated,
         }
         return json.dumps(content, default=sorted, ensure_ascii=False, sort_keys=True)
 
@@ -79,6 +83,7 @@ def brief_of(text: str) -> Brief:
         outcomes=tuple(Outcome(**_tuples(entry)) for entry in content["outcomes"]),
         rules=tuple(_rule_of(entry) for entry in content["rules"]),
         otherwise=content["otherwise"],
+        treated=content.get("treated", TREATED),
     )
 
 

@@ -68,7 +68,7 @@ class Group(NamedTuple):
     ``kind`` is one (a single value a record), many, number, duration or dose. ``filter`` is whether lists can be
     narrowed by it, by ``bands`` where its values are quantities. ``column`` is whether tables have a column for
     it. ``never_summed`` is there where its values are never one total: those that come first, in order.
-    ``chip`` is whether an entry of a list shows it.
+    ``chip`` is whether an entry of a list shows it, or how: words with the value in them.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Group(NamedTuple):
     bands: tuple[Band, ...] = ()
     column: bool = True
     never_summed: tuple[str, ...] | None = None
-    chip: bool = True
+    chip: bool | str = True
 
     @property
     def order(self) -> dict[str, int]:

@@ -192,6 +192,8 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "language_tag": words.language_tag,
         "registry_link": words.registry_link,
         "only": filters.only,
+        "chip": words.chip,
+        "lower_first": words.lower_first,
         "is_ahead": is_ahead,
         "status_date": status_date,
     }

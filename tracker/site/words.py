@@ -19,6 +19,7 @@ from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
 from tracker.directness import Directness
 from tracker.lists.entries import MARKS
 from tracker.pubmed.markup import marked, plain_of
+from tracker.reading.labels import groups
 from tracker.reading.notices import Flags
 from tracker.reading.notices import words as notice_words
 
@@ -186,6 +187,17 @@ def _listed(part: Any) -> str:
 def doi_link(doi: str) -> str:
     """A DOI's address; whatever the DOI contains, we set the scheme and host."""
     return "https://doi.org/" + quote(bare_doi(doi), safe="/:;().-_")
+
+
+def chip(group: str, value: str) -> str:
+    """A label's value as an entry of a list shows it: "n = 802"."""
+    shown = groups()[group].chip if group in groups() else True
+    return shown.format(value) if isinstance(shown, str) else value
+
+
+def lower_first(phrase: str) -> str:
+    """A phrase as it stands within a sentence."""
+    return phrase[:1].lower() + phrase[1:]
 
 
 def highlighted(snippet: str) -> Markup:

@@ -22,6 +22,7 @@ from tracker.evidence.wrongclock import is_ahead
 from tracker.export.formats import FORMATS
 from tracker.export.reference import Reference, references
 from tracker.lists import citations, news, pages, selection
+from tracker.lists.leading import Leading
 from tracker.lists.news import Since, Warned
 from tracker.lists.selection import TOP, Key, Selection, Sort, Tallies
 from tracker.reading.labels import groups
@@ -37,6 +38,8 @@ from tracker.team import by_article
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
+# It follows from the design alone, and reads like a verdict on the study.
+ONLY_IN_EXPORTS = ("evidence_level",)
 # Cookies: when this visit began, and when the previous one did.
 LOOKS = ("seen", "looked")
 SAME_LOOK = timedelta(hours=4)
@@ -103,7 +106,7 @@ class QuestionPage(Page):
     bottom_line: pages.BottomLine | None
     preprints: int
     labelled: pages.Labelled
-    leading: Sequence[pages.Leading]
+    leading: Leading | None
     since: Since | None
     looked: str | None
     listed: pages.ListPage
@@ -306,8 +309,11 @@ def _list_links(chosen: Selection, path: str, following: Key | None) -> ListLink
 
 def _ordered(counted: Tallies) -> list[str]:
     """The groups to filter by: how records bear on the question, labels as the registry has them, PubMed's facts."""
-    known = [group for group in (*ANSWERS, *groups(), *FACTS) if group in counted]
-    return [*known, *sorted(group for group in counted if is_label(group) and group not in known)]
+    known = [
+        group for group in (*ANSWERS, *groups(), *FACTS) if group in counted and group not in ONLY_IN_EXPORTS
+    ]
+    shown = (*known, *ONLY_IN_EXPORTS)
+    return [*known, *sorted(group for group in counted if is_label(group) and group not in shown)]
 
 
 def _choices(group: str, choices: Mapping[str, Mapping[str, int | None]], chosen: Selection) -> ChoiceGroup:

@@ -1,0 +1,119 @@
+"""What records say of a question: how they bear on it, and what their abstracts say of its outcome, in their words."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import NamedTuple
+
+from tracker.article import ArticleKey
+from tracker.evidence.rows import Row, read_rows
+from tracker.reading.brief import TREATED
+from tracker.reading.findings import MEASURED, NOT_MEASURED, NOT_MENTIONED, RESULT
+from tracker.team import placements
+
+# What stands where an abstract has no sentence about the outcome.
+OUTCOME_WORDS: Mapping[str, str] = {
+    RESULT: "result given",
+    MEASURED: "measured, result not in the abstract",
+    NOT_MEASURED: "not measured, it says",
+    NOT_MENTIONED: "not mentioned",
+}
+# Sentences that a list shows; the article's page marks them all.
+MOST_SENTENCES = 2
+
+
+class Sentence(NamedTuple):
+    """What the abstract says, in its own words, and the number of people that it says it is about."""
+
+    text: str
+    about: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``value`` is a directness, as it was read or as ``person`` placed it, and ``reason`` why.
+
+    ``sentences`` are the first findings, ``more`` how many there are besides; without any, ``outcome`` says in words
+    how it stands with the outcome. ``reached`` is the number of people who reached the longest follow-up.
+    """
+
+    value: str
+    person: str | None
+    reason: str
+    outcome: str
+    sentences: Sequence[Sentence]
+    more: int
+    reached: int | None
+
+
+def with_answers(
+    db: sqlite3.Connection, entries: Sequence[Row], slug: str, viewer: int | None
+) -> Sequence[Row]:
+    """The entries of a question's list, each with its ``answer``, or None for a record neither read nor placed."""
+    known = answers(db, slug, [entry["pmid"] for entry in entries], viewer)
+    for entry in entries:
+        entry["answer"] = known.get(entry["pmid"])
+    return entries
+
+
+def answers(
+    db: sqlite3.Connection, slug: str, pmids: Sequence[ArticleKey], viewer: int | None
+) -> dict[int, Answer]:
+    """By PMID what the records say of a question; none for those that were neither read nor placed."""
+    given = {"pmids": json.dumps(list(pmids)), "question": slug}
+    placed = placements.last_of(db, pmids, slug, viewer)
+    read = {row["pmid"]: row for row in read_rows(db, _DIRECTNESS, given)}
+    sentences = {
+        pmid: list(of_article)
+        for pmid, of_article in groupby(read_rows(db, _SENTENCES, given), key=lambda row: int(row["pmid"]))
+    }
+    return {
+        pmid: _answer(read.get(pmid), placed.get(pmid), sentences.get(pmid, []))
+        for pmid in pmids
+        if pmid in read or pmid in placed
+    }
+
+
+def _answer(read: Row | None, placed: Row | None, rows: Sequence[Row]) -> Answer:
+    last = placed or read or {}
+    found = list(_each_once(rows))
+    return Answer(
+        value=last["value"],
+        person=placed["person"] if placed else None,
+        reason=last["reason"],
+        outcome=OUTCOME_WORDS.get(read["outcome"], "") if read else "",
+        sentences=found[:MOST_SENTENCES],
+        more=max(0, len(found) - MOST_SENTENCES),
+        reached=rows[0]["reached"] if rows else None,
+    )
+
+
+def _each_once(rows: Sequence[Row]) -> Iterator[Sentence]:
+    """A sentence about both sides of an outcome is a finding of each."""
+    seen: set[str] = set()
+    for row in rows:
+        if row["sentence"] not in seen:
+            seen.add(row["sentence"])
+            yield Sentence(row["sentence"], row["about"])
+
+
+def treated(db: sqlite3.Connection, slug: str) -> str:
+    """What pages call the records that bear directly on a question: the phrase of its file."""
+    row = db.execute("select reading from questions where slug = :slug", {"slug": slug}).fetchone()
+    return json.loads(row[0]).get("treated", TREATED) if row and row[0] else TREATED
+
+
+_DIRECTNESS = """
+select pmid, value, reason, outcome from directness
+where question = :question and pmid in (select value from json_each(:pmids))
+"""
+_SENTENCES = """
+select f.pmid, s.sentence, f.about, f.reached
+from findings f join finding_sentences s on s.question = f.question and s.pmid = f.pmid and s.position = f.position
+where f.question = :question and f.pmid in (select value from json_each(:pmids))
+order by f.pmid, f.position
+"""
