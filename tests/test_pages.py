@@ -60,7 +60,8 @@ def label(desk: Desk, group: str, values: dict[int, str]) -> None:
     change(
         desk,
         *(
-            f"insert into labels values ({pmid}, '{group}', '{value}', 'title', 'words', 'rule', 1, 'high')"
+            "insert into labels (pmid, label_group, value, basis, quote, rule, rule_version, confidence) "
+            f"values ({pmid}, '{group}', '{value}', 'title', 'words', 'rule', 1, 'high')"
             for pmid, value in values.items()
         ),
     )
@@ -245,8 +246,8 @@ def test_filters_combine_and_each_can_be_taken_off(site: Site, library: Desk) ->
     chips = page.xpath('//ul[@class="chips"]//a')
     assert [text(chip).partition(" ×")[0] for chip in chips] == [
         "“ketamine”",
-        f"Design: {both[0]}",
-        f"Design: {both[1]}",
+        f"Study design: {both[0]}",
+        f"Study design: {both[1]}",
         "Language: English",
         "from 2000",
         "to 2030",
