@@ -56,9 +56,10 @@ def change(desk: Desk, *statements: str) -> None:
 
 
 def label(desk: Desk, group: str, values: dict[int, str]) -> None:
-    """As a later reader of records would: a group that no page has heard of."""
+    """As if only these records were read to have a value of the group."""
     change(
         desk,
+        f"delete from labels where label_group = '{group}'",
         *(
             "insert into labels (pmid, label_group, value, basis, quote, rule, rule_version, confidence) "
             f"values ({pmid}, '{group}', '{value}', 'title', 'words', 'rule', 1, 'high')"
@@ -389,7 +390,10 @@ def test_no_record_is_hidden_by_what_it_belongs_with(site: Site, library: Desk, 
                 (preprint, 900 + n, article),
             )
             db.execute(
-                "insert or ignore into labels values (?, 'publication', 'preprint', 'x', 'x', 'x', 1, 'high')",
+                """
+                insert or ignore into labels (pmid, label_group, value, basis, quote, rule, rule_version, confidence)
+                values (?, 'publication', 'preprint', 'x', 'x', 'x', 1, 'high')
+                """,
                 (preprint,),
             )
         rows = read_entries(db, [Pmid(pmid) for pmid in pmids], "cystitis")
