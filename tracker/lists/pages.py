@@ -21,6 +21,7 @@ from tracker.evidence.rows import Row, read_rows
 from tracker.evidence.show import show
 from tracker.lists import news
 from tracker.lists.answers import with_answers
+from tracker.lists.cited import Cited, cited
 from tracker.lists.entries import read_entries
 from tracker.lists.leading import Leading, leading
 from tracker.lists.selection import (
@@ -170,6 +171,7 @@ class QuestionList:
     tags: Sequence[str]
     labelled: Labelled
     leading: Leading | None
+    cited: Cited | None
     since: news.Since | None
     listed: ListPage
 
@@ -218,6 +220,7 @@ def question(
         tags=tags_in_use(db, slug, viewer),
         labelled=_labelled(db, reader, whole),
         leading=leading(db, question.slug, whole, viewer) if after == TOP and selection.is_whole else None,
+        cited=cited(db, slug, viewer) if after == TOP and selection.is_whole else None,
         since=news.since(db, slug, looked) if looked else None,
         listed=_answering(db, _list_page(db, reader, after), slug, viewer),
     )

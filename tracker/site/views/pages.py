@@ -22,6 +22,7 @@ from tracker.evidence.wrongclock import is_ahead
 from tracker.export.formats import FORMATS
 from tracker.export.reference import Reference, references
 from tracker.lists import citations, news, pages, selection
+from tracker.lists.cited import Cited
 from tracker.lists.leading import Leading
 from tracker.lists.news import Since, Warned
 from tracker.lists.selection import TOP, Key, Selection, Sort, Tallies
@@ -107,6 +108,7 @@ class QuestionPage(Page):
     preprints: int
     labelled: pages.Labelled
     leading: Leading | None
+    cited: Cited | None
     since: Since | None
     looked: str | None
     listed: pages.ListPage
@@ -151,6 +153,7 @@ def _question_page(db: sqlite3.Connection, request: Request, slug: str, path: st
         preprints=shown.preprints,
         labelled=shown.labelled,
         leading=shown.leading,
+        cited=shown.cited,
         since=shown.since,
         looked=looked,
         listed=shown.listed,
