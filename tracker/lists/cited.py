@@ -18,7 +18,7 @@ from tracker.lists.selection import Selection, page
 from tracker.reading.searched import Searched, searched
 from tracker.team.placements import GROUP
 
-REVIEWS = ("meta-analysis", "systematic review", "umbrella review")
+REVIEWS = ("meta-analysis", "systematic review")
 TRIALS = ("randomised controlled trial", "controlled trial", "clinical trial", "open-label trial")
 # The newest of each are looked at.
 MOST_REVIEWS, MOST_TRIALS = 100, 200
