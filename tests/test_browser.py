@@ -167,7 +167,7 @@ def test_a_filter_works_at_once_and_its_address_says_no_more_than_it_must(
             page.get_by_label("from").press("Enter")
         assert page.url == f"{address}/questions/cystitis?design=case+report&from=2015#records"
         with page.expect_navigation():
-            page.get_by_role("link", name="Design: case report").click()
+            page.get_by_role("link", name="Study design: case report").click()
         assert page.url == f"{address}/questions/cystitis?from=2015"
 
 

@@ -21,7 +21,7 @@ from sqlite_utils import Database
 from docs import generate
 from tests.conftest import QUERIES, program
 from tracker.cli import main
-from tracker.evidence import schema
+from tracker.evidence import derived, schema
 from tracker.questions import load_questions
 
 ROOT = Path(__file__).parents[1]
@@ -118,6 +118,7 @@ def test_every_table_and_column_is_described() -> None:
 def test_the_dictionary_tells_of_what_a_new_database_holds() -> None:
     db = sqlite3.connect(":memory:")
     schema.migrations.apply(Database(db, execute_plugins=False))
+    derived.make(db)
     names = [name for (name,) in db.execute("select name from sqlite_master where type = 'table'")]
     made = {
         name: [column for _, column, *_ in db.execute(f"pragma table_info({name})")]

@@ -101,7 +101,7 @@ def test_filters_and_years(desk: Desk) -> None:
     [
         (("nothing", "--format", "ris"), "Choose one of: cognition, tolerance, cystitis, psychotherapy"),
         (("cystitis", "--format", "ris", "--filter", "design=unheard of"), "cohort study"),
-        (("cystitis", "--format", "ris", "--filter", "colour=red"), "Choose one of: design"),
+        (("cystitis", "--format", "ris", "--filter", "colour=red"), "Choose one of: comparator, design"),
         (("cystitis", "--format", "ris", "--filter", "design"), "GROUP=VALUE"),
         (("cystitis", "--format", "ris", "--years", "last"), "2015-2020"),
         (("cystitis", "--format", "word"), "csl-json"),

@@ -103,7 +103,7 @@ def test_at_most_so_many_values_of_a_group_count_and_the_page_says_so(
     one, two = map(quote_plus, html.fromstring(site.page("/questions/cystitis")).xpath(boxes)[:2])
     monkeypatch.setattr("tracker.site.parts.filters.MOST_VALUES", 1)
     page = site.page(f"/questions/cystitis?design={one}&design={two}")
-    assert "Design: only the first 1 of 2 values count." in page
+    assert "Study design: only the first 1 of 2 values count." in page
     assert articles_on(page) == articles_on(site.page(f"/questions/cystitis?design={one}")) != []
     assert site.get(f"/questions/cystitis.ris?design={one}&design={two}").status_code == 400
 

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import FIXTURES, Desk, tiled
-from tests.helpers_directness import read_as
 from tracker.article import Pmid
 from tracker.evidence import derived, schema, search
 from tracker.lists import pages, selection
@@ -27,8 +26,8 @@ from tracker.team.decisions import UNDECIDED
 def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
     """Some three hundred articles, with dates unknown, dates of entry apart, tags and decisions among them.
 
-    Of most it was read how directly they bear on the questions; Ada and Ben moved some, and Ben's of cognition are
-    sealed but for a few.
+    How directly they bear on the questions was read, but for tolerance; Ada and Ben moved some, and Ben's of cognition
+    are sealed but for a few.
     """
     home = tmp_path_factory.mktemp("lists")
     desk = Desk(home, "http://127.0.0.1:9/")
@@ -38,9 +37,7 @@ def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]
     desk.change("update question_articles set entered = '2026-0' || (1 + pmid % 5) || '-01T00:00:00Z'")
     desk.change("update question_articles set matching = 0, left_at = entered where pmid % 11 = 0")
     desk.annotate()
-    values = ("off", "indirect", "direct", "off", None)
-    for slug in ("cystitis", "cognition"):
-        read_as(desk, slug, {pmid: value for pmid in desk.matching(slug) if (value := values[pmid % 5])})
+    desk.change("update questions set reading = null where slug = 'tolerance'")
     with closing(sqlite3.connect(desk.db)) as found:
         derived.fill(found)
         found.commit()

@@ -56,11 +56,13 @@ def change(desk: Desk, *statements: str) -> None:
 
 
 def label(desk: Desk, group: str, values: dict[int, str]) -> None:
-    """As a later reader of records would: a group that no page has heard of."""
+    """As if only these records were read to have a value of the group."""
     change(
         desk,
+        f"delete from labels where label_group = '{group}'",
         *(
-            f"insert into labels values ({pmid}, '{group}', '{value}', 'title', 'words', 'rule', 1, 'high')"
+            "insert into labels (pmid, label_group, value, basis, quote, rule, rule_version, confidence) "
+            f"values ({pmid}, '{group}', '{value}', 'title', 'words', 'rule', 1, 'high')"
             for pmid, value in values.items()
         ),
     )
@@ -245,8 +247,8 @@ def test_filters_combine_and_each_can_be_taken_off(site: Site, library: Desk) ->
     chips = page.xpath('//ul[@class="chips"]//a')
     assert [text(chip).partition(" ×")[0] for chip in chips] == [
         "“ketamine”",
-        f"Design: {both[0]}",
-        f"Design: {both[1]}",
+        f"Study design: {both[0]}",
+        f"Study design: {both[1]}",
         "Language: English",
         "from 2000",
         "to 2030",
@@ -388,7 +390,10 @@ def test_no_record_is_hidden_by_what_it_belongs_with(site: Site, library: Desk, 
                 (preprint, 900 + n, article),
             )
             db.execute(
-                "insert or ignore into labels values (?, 'publication', 'preprint', 'x', 'x', 'x', 1, 'high')",
+                """
+                insert or ignore into labels (pmid, label_group, value, basis, quote, rule, rule_version, confidence)
+                values (?, 'publication', 'preprint', 'x', 'x', 'x', 1, 'high')
+                """,
                 (preprint,),
             )
         rows = read_entries(db, [Pmid(pmid) for pmid in pmids], "cystitis")

@@ -9,7 +9,7 @@ from typing import Any
 
 from tracker.article import Article, ArticleKey, Author, Book, Identifier, Investigator, Journal
 from tracker.citation import bare_doi
-from tracker.evidence import fulltext
+from tracker.evidence import facets, fulltext
 from tracker.evidence.fulltext import SEARCHED
 from tracker.evidence.schema import DERIVED
 from tracker.superscript import forms, has_forms
@@ -318,6 +318,7 @@ def forget_parts(db: sqlite3.Connection, pmids: set[ArticleKey]) -> None:
 def forget(db: sqlite3.Connection, pmids: set[ArticleKey]) -> None:
     """Remove these articles from every derived table except those of questions, and from the full-text index."""
     fulltext.unindex(db, pmids)
+    facets.clear(db, pmids)
     forget_parts(db, pmids)
     db.executemany("delete from articles where pmid = ?", [(pmid,) for pmid in pmids])
 

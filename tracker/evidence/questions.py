@@ -39,45 +39,57 @@ def describe(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
     """
     for question in questions:
         before = _reading(db, question.slug)
-        db.execute(
-            """
-            insert into questions (slug, position, title, question, claim, pico, recheck_days, bottom_line,
-              harms, dual, reasons, reading)
-            values (:slug, :position, :title, :question, :claim, :pico, :recheck_days, :bottom_line,
-              :harms, :dual, :reasons, :reading)
-            on conflict (slug) do update set position = excluded.position, title = excluded.title,
-              question = excluded.question, claim = excluded.claim, pico = excluded.pico,
-              recheck_days = excluded.recheck_days, bottom_line = excluded.bottom_line,
-              harms = excluded.harms, dual = excluded.dual, reasons = excluded.reasons, reading = excluded.reading
-            """,
-            {
-                "slug": question.slug,
-                "position": question.order,
-                "title": question.title,
-                "question": question.question,
-                "claim": question.claim,
-                "pico": json.dumps(dict(question.pico), ensure_ascii=False),
-                "recheck_days": question.recheck_days,
-                "bottom_line": question.bottom_line and question.bottom_line.model_dump_json(),
-                "harms": question.harms,
-                "dual": question.review.dual,
-                "reasons": json.dumps(question.review.reasons, ensure_ascii=False),
-                "reading": question.brief and str(question.brief),
-            },
-        )
-        db.execute(
-            "delete from seeds where question = :slug and pmid not in (select value from json_each(:seeds))",
-            {"slug": question.slug, "seeds": json.dumps(list(question.all_seeds))},
-        )
-        db.executemany(
-            """
-            insert into seeds (question, pmid, title) values (?, ?, ?)
-            on conflict (question, pmid) do update set title = excluded.title
-            """,
-            [(question.slug, pmid, title) for pmid, title in question.all_seeds.items()],
-        )
-        if (question.brief and str(question.brief)) != before:
+        _store(db, question)
+        if _reading(db, question.slug) != before:
             _answer_anew(db, question.slug)
+
+
+def describe_again(db: sqlite3.Connection, questions: Iterable[Question]) -> None:
+    """Store what the files now say of questions that are there; the caller reads all records again afterwards."""
+    known = {slug for (slug,) in db.execute("select slug from questions")}
+    for question in questions:
+        if question.slug in known:
+            _store(db, question)
+
+
+def _store(db: sqlite3.Connection, question: Question) -> None:
+    db.execute(
+        """
+        insert into questions (slug, position, title, question, claim, pico, recheck_days, bottom_line,
+          harms, dual, reasons, reading)
+        values (:slug, :position, :title, :question, :claim, :pico, :recheck_days, :bottom_line,
+          :harms, :dual, :reasons, :reading)
+        on conflict (slug) do update set position = excluded.position, title = excluded.title,
+          question = excluded.question, claim = excluded.claim, pico = excluded.pico,
+          recheck_days = excluded.recheck_days, bottom_line = excluded.bottom_line,
+          harms = excluded.harms, dual = excluded.dual, reasons = excluded.reasons, reading = excluded.reading
+        """,
+        {
+            "slug": question.slug,
+            "position": question.order,
+            "title": question.title,
+            "question": question.question,
+            "claim": question.claim,
+            "pico": json.dumps(dict(question.pico), ensure_ascii=False),
+            "recheck_days": question.recheck_days,
+            "bottom_line": question.bottom_line and question.bottom_line.model_dump_json(),
+            "harms": question.harms,
+            "dual": question.review.dual,
+            "reasons": json.dumps(question.review.reasons, ensure_ascii=False),
+            "reading": question.brief and str(question.brief),
+        },
+    )
+    db.execute(
+        "delete from seeds where question = :slug and pmid not in (select value from json_each(:seeds))",
+        {"slug": question.slug, "seeds": json.dumps(list(question.all_seeds))},
+    )
+    db.executemany(
+        """
+        insert into seeds (question, pmid, title) values (?, ?, ?)
+        on conflict (question, pmid) do update set title = excluded.title
+        """,
+        [(question.slug, pmid, title) for pmid, title in question.all_seeds.items()],
+    )
 
 
 def _reading(db: sqlite3.Connection, slug: str) -> str | None:

@@ -464,12 +464,12 @@ HISTORY = (
             "recheck_days": ("integer not null", "Each record is requested again about this often"),
             "bottom_line": ("text", "What people concluded: text, author, date, pmids (JSON)"),
             "harms": ("integer not null default 0", "1 where it asks for harms, which abstracts often omit"),
-            "reading": ("text", "By which rules records are read for it: outcome and directness (JSON)"),
             "dual": (
                 "integer not null default 0",
                 "1 where two people decide on every record, blind to each other",
             ),
             "reasons": ("text not null default '[]'", "Reasons for excluding a record (JSON list)"),
+            "reading": ("text", "By which rules records are read for it: outcome and directness (JSON)"),
         },
     ),
     Table(

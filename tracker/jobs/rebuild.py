@@ -6,43 +6,55 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from tracker import __version__
 from tracker.clock import now
 from tracker.errors import RecordError
 from tracker.evidence import articles, connect, derived, records, runs, schema
+from tracker.evidence import questions as store
 from tracker.jobs import ingest
 from tracker.jobs.console import Console
 from tracker.jobs.lock import writing_job
 from tracker.jobs.workers import Parsed, Workers, batches, packed
+from tracker.questions import Question, load_questions
 from tracker.settings import Settings
 
 
 def rebuild(settings: Settings, console: Console) -> dict[str, Any]:
-    """Rebuild every derived table from the raw records, in one transaction.
+    """Rebuild every derived table from the raw records and the question files, in one transaction.
 
     Returns the report that ``tracker rebuild --json`` prints: how many records, how many of them show another version
-    now, how many could not be read (they have no rows until they can be).
+    now, how many could not be read (they have no rows until they can be). Raises InvalidQuestions if a file is wrong.
     """
+    questions = _questions(settings.queries)
     with writing_job(settings.db_dir):
         connect.open_for_reading(settings.evidence_db, schema.migrations).close()
         db = connect.open_for_writing(settings.evidence_db, schema.migrations, "NORMAL")
         try:
-            return _derive(db, settings, console)
+            return _derive(db, settings, questions, console)
         except sqlite3.DatabaseError as error:
             raise connect.plain_error(settings.evidence_db, error) from None
         finally:
             db.close()
 
 
-def _derive(db: sqlite3.Connection, settings: Settings, console: Console) -> dict[str, Any]:
+def _questions(folder: Path) -> Sequence[Question]:
+    """The questions of the folder; none where there are no files, since records alone can be read again, too."""
+    return load_questions(folder) if any(folder.glob("*.y*ml")) else ()
+
+
+def _derive(
+    db: sqlite3.Connection, settings: Settings, questions: Sequence[Question], console: Console
+) -> dict[str, Any]:
     count = changed = refused = 0
     reader = connect.open_for_reading(settings.evidence_db, schema.migrations)
     try:
         run, when = runs.start(db, "rebuild", __version__, {}), now()
         total = reader.execute("select count(*) from record_state where raw is not null").fetchone()[0]
         with connect.transaction(db), Workers() as workers, console.progress("records", total) as advance:
+            store.describe_again(db, questions)
             articles.forget_all(db)
             jobs = ((batch, when[:10]) for batch in batches(records.all_versions(reader)))
             for (batch, _), parsed in workers.parsed(_parse_versions, jobs):
