@@ -103,9 +103,44 @@ def test_a_card_shows_the_newest_review_and_trial_and_a_picture_of_the_years(
             )
             assert [int(link.rsplit("/", 1)[1]) for link in shown] == newest
         total = library.column(
-            f"select sum(n) from question_counts where question = '{slug}' and label_group = 'all' and year <> ''"
+            f"select sum(iif(label_group = 'all', n, -n)) from question_counts where question = '{slug}' "
+            "and year <> '' and (label_group = 'all' or (label_group, value) = ('design', 'notice'))"
         )
         assert f"{total[0]} in all" in card.xpath("string(.//*[local-name()='svg']/*[local-name()='title'])")
+
+
+def test_a_notice_is_counted_as_evidence_nowhere(tmp_path: Path) -> None:
+    """Told by its title alone, with the old abstract reprinted below it."""
+    title = "Ketamine for depression and cystitis: a randomised controlled trial"
+    abstract = (
+        "We randomised 40 patients with depression to ketamine. Results: Cystitis was found in 2 of 20."
+    )
+    notices = ("Erratum: {}", "{}: Corrigendum", "Retraction notice to: {}", "Expression of concern: {}")
+    types = ["Journal Article", "Randomized Controlled Trial"]
+    texts = [title, *(notice.format(title) for notice in notices)]
+    records = [record(90020000 + n, text, abstract, types=types) for n, text in enumerate(texts)]
+    (tmp_path / "records.xml").write_text(document(*records), encoding="utf-8")
+    desk = Desk(tmp_path, "http://127.0.0.1:9/")
+    assert desk.run("load", "--match", "cystitis", str(tmp_path / "records.xml")).code == 0
+    site = Site(desk)
+    (card,) = tree(site, "/").xpath('//article[.//a[@href="/questions/cystitis"]]')
+    assert "Records by year: 1 in 2020" in card.xpath(
+        "string(.//*[local-name()='svg']/*[local-name()='title'])"
+    )
+    page = tree(site, "/questions/cystitis")
+    (chart,) = page.xpath('//table[contains(@class, "by-year")]')
+    assert [text(cell) for cell in chart.xpath(".//tfoot//td")] == ["1"]
+    for query in (
+        {"design": "randomised controlled trial"},
+        {"outcome": "result given"},
+        {"directness": "direct"},
+    ):
+        assert listed(site, "cystitis", **query) == {90020000}, query
+    for n in range(1, 5):
+        labels = text(
+            tree(site, f"/articles/{90020000 + n}").xpath('//section[@aria-labelledby="labels"]')[0]
+        )
+        assert "notice" in labels and "randomised controlled trial" not in labels.replace(title, "")
 
 
 def test_what_is_new_in_thirty_days_goes_by_the_day_of_creation_in_pubmed(desk: Desk) -> None:
@@ -169,7 +204,7 @@ def test_the_chart_and_its_table_have_the_numbers_of_the_database(site: Site, li
     assert dict(zip(names, totals, strict=True)) == dict(
         library.sql(
             "select value, sum(n) from question_counts "
-            "where question = 'tolerance' and label_group = 'design' group by 1"
+            "where question = 'tolerance' and label_group = 'design' and value <> 'notice' group by 1"
         )
     )
     assert page.xpath('//*[local-name()="svg"][@role="img"]/*[local-name()="title"]')

@@ -32,6 +32,8 @@ class Task(NamedTuple):
     scored: list[str] | None = None
     drop: list[str] | None = None
     implied: dict[str, dict[str, list[str]]] = {}  # noqa: RUF012 -- never changed
+    also: dict[str, dict[str, list[str]]] = {}  # noqa: RUF012 -- never changed
+    unless: dict[str, dict[str, list[str]]] = {}  # noqa: RUF012 -- never changed
     measure: str = "weighted"
 
 
@@ -68,21 +70,28 @@ def _theirs(task: Task, gold: dict[str, Any]) -> frozenset[str]:
 
 
 def _ours(task: Task, labels: Sequence[Label]) -> frozenset[str]:
-    values = [label.value for label in labels if label.group == task.group]
-    foreign = task.set not in sets.OURS
+    values = [
+        label.value
+        for label in labels
+        if label.group == task.group and not _any(task.unless.get(label.value, {}), labels)
+    ]
+    too = {name for name, groups in task.also.items() if _any(groups, labels)}
     if not values:
-        return _scored(task, _implied(task, labels))
+        return _scored(task, too or _implied(task, labels))
+    foreign = task.set not in sets.OURS
     renamed = [task.ours.get(value, (task.rest if foreign else None) or value) for value in values]
     names = {name for each in renamed for name in ([each] if isinstance(each, str) else each)}
-    return _scored(task, (names - {""}) or _rest(task))
+    return _scored(task, (names - {""}) | too or _rest(task))
 
 
 def _implied(task: Task, labels: Sequence[Label]) -> set[str]:
     """What labels of other groups come to by a set's broader sense of a value; else the rest."""
-    for name, groups in task.implied.items():
-        if any(label.value in groups.get(label.group, ()) for label in labels):
-            return {name}
-    return _rest(task)
+    return next(({name} for name, groups in task.implied.items() if _any(groups, labels)), _rest(task))
+
+
+def _any(groups: dict[str, list[str]], labels: Sequence[Label]) -> bool:
+    """Whether a record has one of these labels of other groups."""
+    return any(label.value in groups.get(label.group, ()) for label in labels)
 
 
 def _rest(task: Task) -> set[str]:

@@ -230,7 +230,7 @@ _PSYCHEDELICS = Rule(
     ("title", "abstract"),
     pattern=Pattern(
         r"(?:ketamine|psilocybin|psilocin|lsd\b|lysergic|mdma|methylenedioxy|ecstasy|dmt\b|dimethyltryptamine|ayahuasca|"
-        r"mescaline|ibogaine|salvinorin|comp360|emp.?01)",
+        r"mescaline|peyote|iboga|salvia\b|salvinorin|mushroom|truffle|hoasca|2c-b|\bmd[ae]a?\b|comp360|emp.?01)",
         re.IGNORECASE,
     ),
 )
@@ -294,8 +294,17 @@ def _dose_values(record: sets.Read) -> tuple[set[str], set[str]]:
 
 
 def _dose_spans(record: sets.Read) -> tuple[set[str], set[str]]:
-    theirs = {_bare(span["dose"]) for span in record.gold["dose"]}
-    return theirs, {_bare(text[dose.start : dose.end]) for text, dose in _found(record)}
+    theirs = {_bare(amount) for span in record.gold["dose"] for amount in _amounts(span["dose"])}
+    return theirs, {
+        _bare(amount) for text, dose in _found(record) for amount in _amounts(text[dose.start : dose.end])
+    }
+
+
+def _amounts(span: str) -> list[str]:
+    """The amounts of a span: "56 mg or 84 mg" is marked now as one span, now as two."""
+    return [
+        amount for amount in re.split(r",(?! ?[0-9]{3}\b)|\b(?:and|or|versus|vs)\b", span) if amount.strip()
+    ]
 
 
 def _joined(span: str) -> str:

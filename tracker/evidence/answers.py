@@ -19,6 +19,7 @@ from tracker.reading.engine import Record
 from tracker.reading.findings import Count, Finding, findings
 from tracker.reading.labels import Label
 
+NOTICE = frozenset({"notice"})
 _GIVEN = "pmid in (select value from json_each(:pmids))"
 
 
@@ -41,7 +42,9 @@ def fill(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
         for slug in asked[pmid]:
             found = findings(record, briefs[slug])
             answer = directness(record, found, briefs[slug])
-            answers.append((slug, pmid, *answer, found.state))
+            # What a notice reprints is the paper's that it is about.
+            state = "" if record.has("design", NOTICE) else found.state
+            answers.append((slug, pmid, *answer, state))
             sentences += [
                 (slug, pmid, position, *_row(finding, found.reached))
                 for position, finding in enumerate(found.sentences, 1)

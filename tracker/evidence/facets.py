@@ -90,7 +90,7 @@ _FACETS = (
 )
 _OF_QUESTIONS = (
     Facet("'directness'", "x.value", table="directness", of_questions=True),
-    Facet("'outcome'", "x.outcome", table="directness", of_questions=True),
+    Facet("'outcome'", "x.outcome", "x.outcome <> ''", table="directness", of_questions=True),
 )
 # Groups of facts that PubMed states, with their titles; every other group was read by machine.
 FACTS = {

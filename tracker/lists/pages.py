@@ -51,6 +51,8 @@ PAGE, RUNS, RECENT_DAYS = 25, 20, 30
 # The designs that answer a question most directly, as rules/design.yml names them.
 REVIEWS = ("meta-analysis", "systematic review", "guideline")
 TRIALS = ("randomised controlled trial",)
+# Not a design: a record about another paper, which counts as that paper's.
+NOTICE = "notice"
 # Maximum number of records in a question for which every choice shows its number.
 COUNTED_AGAIN = 10_000
 
@@ -187,11 +189,18 @@ def _card(db: sqlite3.Connection, question: Question) -> Card:
     review, trial = (next(iter(read_entries(db, newest, slug)), None) for newest in by_design)
     return Card(
         question,
-        by_year(tallies_of(db, slug, facets.EVERYTHING).get("", {})),
+        _evidence_by_year(db, slug),
         review,
         trial,
         [] if review or trial else read_entries(db, page(db, Selection(slug), size=2).pmids, slug),
     )
+
+
+def _evidence_by_year(db: sqlite3.Connection, slug: str) -> dict[int, int]:
+    """How many records each year has; notices about other papers are no evidence."""
+    records = by_year(tallies_of(db, slug, facets.EVERYTHING).get("", {}))
+    notices = by_year(tallies_of(db, slug, "design").get(NOTICE, {}))
+    return {year: n - notices.get(year, 0) for year, n in records.items() if n > notices.get(year, 0)}
 
 
 def question(
@@ -249,7 +258,7 @@ def _labelled(db: sqlite3.Connection, reader: Reader, whole: Tallies) -> Labelle
     return Labelled(
         groups=whole,
         choices=_choices(db, reader.selection, counted, whole),
-        designs=counted.get("design", {}),
+        designs={design: years for design, years in counted.get("design", {}).items() if design != NOTICE},
         levels=[(level, sum(years.values())) for level, years in by_level],
         apart=[(group, _apart(whole, group)) for group in never_summed() if group in whole],
         is_of_list=narrowed is not None,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tracker.reading.engine import Fit
 
 # A weak rule counts from this chance of its design on; a review's needs more, since any paper may hold its words.
-LEAST = 0.4
+LEAST = 0.3
 LEAST_OF = {"narrative review": 0.5}
 
 # What is none of the designs that the model knows.
