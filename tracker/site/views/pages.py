@@ -22,6 +22,7 @@ from tracker.evidence.wrongclock import is_ahead
 from tracker.export.formats import FORMATS
 from tracker.export.reference import Reference, references
 from tracker.lists import citations, news, pages, selection
+from tracker.lists import methods as of_methods
 from tracker.lists.news import Since, Warned
 from tracker.lists.selection import TOP, Key, Selection, Sort, Tallies
 from tracker.reading.labels import groups
@@ -268,13 +269,13 @@ async def article(request: Request, datasette: Datasette) -> Response:
 @dataclass(frozen=True, slots=True)
 class MethodsPage(Page):
     template = "tracker_methods.html"
-    methods: Sequence[pages.Method]
+    methods: Sequence[of_methods.Method]
     runs: Sequence[Row]
     starter: bool
 
 
 async def methods(request: Request, datasette: Datasette) -> Response:
-    shown: pages.Methods = await read(datasette, pages.methods)
+    shown: of_methods.Methods = await read(datasette, of_methods.methods)
     return await render(datasette, request, MethodsPage(shown.methods, shown.runs, shown.starter))
 
 
