@@ -18,6 +18,7 @@ from tracker.citation import bare_doi
 from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
 from tracker.directness import Directness
 from tracker.lists.entries import MARKS
+from tracker.lists.methods import SeedState
 from tracker.pubmed.markup import marked, plain_of
 from tracker.reading.notices import Flags
 from tracker.reading.notices import words as notice_words
@@ -36,6 +37,14 @@ REASONS = {
     "first search": "found by the first search",
 }
 
+# What became of a paper that a search must find.
+SEED_WORDS: dict[SeedState, str] = {
+    "found": "found",
+    "not found": "not found",
+    "listed": "here, and matched",
+    "stored": "here, but not matched",
+    "not stored": "not here",
+}
 
 # How directly a record bears on a question, for a reader: "direct" sounds like strong, "off" like withdrawn.
 DIRECTNESS_WORDS: dict[Directness, str] = {

@@ -25,7 +25,8 @@ from tracker.lists import citations, news, pages, selection
 from tracker.lists import methods as of_methods
 from tracker.lists.news import Since, Warned
 from tracker.lists.selection import TOP, Key, Selection, Sort, Tallies
-from tracker.reading.labels import groups
+from tracker.reading.labels import Answer, Group, answers, groups
+from tracker.site import words
 from tracker.site.parts import charts, filters, panels
 from tracker.site.parts.page import Page, render
 from tracker.site.parts.panels import Forms, SaidOfArticle
@@ -270,13 +271,20 @@ async def article(request: Request, datasette: Datasette) -> Response:
 class MethodsPage(Page):
     template = "tracker_methods.html"
     methods: Sequence[of_methods.Method]
+    seed_words: Mapping[of_methods.SeedState, str]
+    readings: Sequence[Group | Answer]
     runs: Sequence[Row]
     starter: bool
 
 
 async def methods(request: Request, datasette: Datasette) -> Response:
     shown: of_methods.Methods = await read(datasette, of_methods.methods)
-    return await render(datasette, request, MethodsPage(shown.methods, shown.runs, shown.starter))
+    readings: tuple[Group | Answer, ...] = (*groups().values(), *answers())
+    return await render(
+        datasette,
+        request,
+        MethodsPage(shown.methods, words.SEED_WORDS, readings, shown.runs, shown.starter),
+    )
 
 
 async def databases(request: Request, datasette: Datasette) -> Response:
