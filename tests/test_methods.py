@@ -166,6 +166,6 @@ def test_every_group_says_what_a_wrong_label_looks_like(searched: Desk) -> None:
     page = methods(searched)
     for reading in (*groups().values(), *answers()):
         (term,) = page.xpath(f'//dt[@id="label-{reading.name}"]')
-        assert text(term.getnext()).endswith(f"A wrong one would be: {reading.wrong}.")
+        assert text(term.getnext()).endswith(f"What a wrong one would look like: {reading.wrong}.")
         # One sentence, to which the page adds its full stop.
         assert reading.wrong and not reading.wrong.rstrip('"').endswith(".")

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 import nh3
@@ -35,6 +35,34 @@ REASONS = {
     "loaded from a file": "loaded from a file",
     "strategy changed": "found because the search strategy changed",
     "first search": "found by the first search",
+}
+
+
+class NoticeWords(NamedTuple):
+    """What happened to a paper, and what that means, a sentence each."""
+
+    told: str
+    means: str
+
+
+# By the field of a record that says so.
+NOTICES = {
+    "retracted": NoticeWords(
+        "This paper has been retracted.",
+        "Its journal or its authors have taken it back, and nobody should rely on what it reports.",
+    ),
+    "withdrawn": NoticeWords(
+        "This paper has been withdrawn, by its title.",
+        "Cochrane withdraws reviews that are out of date, publishers withdraw papers that should not have appeared.",
+    ),
+    "expression_of_concern": NoticeWords(
+        "An expression of concern about this paper was published.",
+        "Its journal has doubts about the paper that are not settled, so read it with caution.",
+    ),
+    "corrected": NoticeWords(
+        "A correction of this paper was published.",
+        "Something in it was wrong, which may be a name or a result; the correction says what.",
+    ),
 }
 
 # What became of a paper that a search must find.
