@@ -105,6 +105,7 @@ ROW = """  blinding:
     title: Blinding
     kind: one
     about: Who did not know which treatment was given
+    wrong: A blind shown for an open study that reviews blind ones
 """
 RULES = r"""version: 1
 sources:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lxml import html
+from lxml import etree, html
 
 from tests.conftest import FIXTURES, QUESTIONS, Desk, expected
 from tests.eutils_server import StandIn
 from tests.helpers_load import document, open_evidence, record
 from tests.helpers_site import CONCERN, HOSTILE, RETRACTED, Site
+from tracker.clock import now
 from tracker.lists import news, selection
 from tracker.lists.news import NEWS, Field
 from tracker.lists.selection import Count
+from tracker.reading.notices import words as notice_words
 from tracker.site.views.news import said
+from tracker.site.words import NOTICES
 
 CORRECTED, CHANGED, RETITLED, DELETED, INDEXED = 90000101, 90000305, 90000204, 90000106, 90000513
 DAY_1, DAY_2 = "2026-06-01", "2026-06-02"
@@ -112,7 +115,8 @@ def test_what_entered_is_told_by_question_and_reason_newest_first(db: sqlite3.Co
 
 def test_a_first_search_is_a_number_and_no_flood(db: sqlite3.Connection, site: Site) -> None:
     first = day(db, DAY_1)
-    assert {entry.question: entry.reasons for entry in first.entered} == {
+    assert first.entered == []
+    assert {entry.question: entry.reasons for entry in first.added} == {
         slug: {"first search": Count(len(expected(slug)))} for slug in QUESTIONS
     }
     assert first.shown == 0
@@ -126,10 +130,10 @@ def test_a_retraction_a_concern_and_a_correction_are_told_the_next_day(db: sqlit
     assert {(notice.paper.pmid, notice.field) for notice in told.withdrawn} == {
         (RETRACTED, "retracted"),
         (CONCERN, "expression_of_concern"),
-        (CORRECTED, "corrected"),
     }
-    assert told.withdrawn_number == Count(3)
-    for notice in told.withdrawn:
+    assert [(notice.paper.pmid, notice.field) for notice in told.corrected] == [(CORRECTED, "corrected")]
+    assert (told.withdrawn_number, told.corrected_number) == (Count(2), Count(1))
+    for notice in (*told.withdrawn, *told.corrected):
         assert (notice.before, notice.after, notice.noticed) == ("0", "1", AT_2)
     (retracted,) = [notice.paper for notice in told.withdrawn if notice.field == "retracted"]
     assert (retracted.retracted, retracted.expression_of_concern, retracted.questions) == (1, 0, ["cystitis"])
@@ -196,7 +200,7 @@ def test_a_database_without_news_has_none(tmp_path: Path) -> None:
 
 # -- filters and pages -----------------------------------------------------------------------------
 
-PARTS = {"new": "entered", "changed": "changed", "withdrawn": "withdrawn", "left": "left"}
+PARTS = {kind: "entered" if kind == "new" else kind for kind in NEWS}
 
 
 @pytest.mark.parametrize("kind", NEWS)
@@ -205,7 +209,7 @@ def test_a_kind_shows_the_same_as_without_a_filter_and_nothing_else(
 ) -> None:
     whole = {each.day: each for each in news.days(db).days}
     found = news.days(db, kind=kind).days
-    assert [each.day for each in found] == ([DAY_2, DAY_1] if kind == "new" else [DAY_2])
+    assert [each.day for each in found] == ([DAY_1] if kind == "added" else [DAY_2])
     for each in found:
         for name, part in PARTS.items():
             assert getattr(each, part) == (getattr(whole[each.day], part) if name == kind else [])
@@ -216,7 +220,7 @@ def test_a_question_shows_only_its_own(db: sqlite3.Connection, slug: str) -> Non
     whole, mine = day(db, DAY_2), day(db, DAY_2, question=slug)
     for part in ("entered", "left"):
         assert getattr(mine, part) == [entry for entry in getattr(whole, part) if entry.question == slug]
-    for part in ("changed", "withdrawn"):
+    for part in ("changed", "withdrawn", "corrected"):
         entries = getattr(whole, part)
         assert getattr(mine, part) == [entry for entry in entries if slug in entry.paper.questions]
 
@@ -237,7 +241,10 @@ _HAPPENED = {
     "new": "select entered, question from question_articles",
     "left": "select left_at, question from question_articles where left_at is not null",
     "withdrawn": f"select noticed, question from changes join question_articles using (pmid) "
-    f"where field in ({news.STANDING}) and after = '1'",
+    f"where field in ({news.STANDING}) and field <> 'corrected' and after = '1'",
+    "corrected": "select noticed, question from changes join question_articles using (pmid) "
+    "where field = 'corrected' and after = '1'",
+    "added": "select null, null where 0",
     "changed": "select noticed, question from changes c join question_articles using (pmid) where not exists ("
     f"select 1 from changes o where o.pmid = c.pmid and o.field in ({news.STANDING}))",
 }
@@ -337,9 +344,10 @@ def test_an_edit_of_a_strategy_floods_neither_page_nor_feed(copy: sqlite3.Connec
         (LATER,),
     )
     copy.execute("update articles set pmid = 96000000 where pmid = 95000001")
-    told = day(copy, LATER[:10]).entered[0]
-    assert told.newest[0].pmid == 96000000
-    assert len(told.newest) == news.SHOWN
+    told = day(copy, LATER[:10])
+    assert pmids(told.entered[0].newest) == [96000000]
+    assert told.entered[0].reasons == {"newly published": Count(1, exact=False)}
+    assert len(told.added[0].newest) == news.SHOWN
     assert [pmid for pmid in news.feed(copy) if pmid > 95000000] == [96000000]
 
 
@@ -363,10 +371,10 @@ def test_where_others_change_in_numbers_a_questions_own_changes_are_still_found(
             "from articles where pmid > 95000000"
         )
     mine, whole = day(copy, DAY_2, question="cognition"), day(copy, DAY_2)
-    assert {notice.paper.pmid for notice in mine.withdrawn} == {CONCERN, CORRECTED}
+    assert (pmids(mine.withdrawn), pmids(mine.corrected)) == ([CONCERN], [CORRECTED])
     assert mine.changed_number.exact and mine.withdrawn_number.exact
-    assert not whole.changed_number.exact and not whole.withdrawn_number.exact
-    assert len(whole.withdrawn) == news.SHOWN_WITHDRAWN and whole.changed_number.n >= 100
+    assert not whole.changed_number.exact and not whole.corrected_number.exact
+    assert len(whole.corrected) == news.SHOWN_WITHDRAWN and whole.changed_number.n >= 100
     assert news.since(copy, "cystitis", DAY_2).changed == Count(100, exact=False)
     # In a question too large to go through, the page owns up to it.
     monkeypatch.setattr(news, "FEW", 1)
@@ -402,6 +410,7 @@ def test_no_query_walks_through_a_table_that_grows(copy: sqlite3.Connection, ana
     for question, kind in product((None, "cognition", "cystitis"), (None, *NEWS)):
         news.days(copy, question=question, kind=kind)
         news.days(copy, LATER, question, kind)
+        news.month(copy, question)
     for slug in QUESTIONS:
         news.since(copy, slug, DAY_1)
         news.feed(copy, slug)
@@ -483,7 +492,119 @@ def test_the_feed_begins_with_the_newest_news(copy: sqlite3.Connection) -> None:
     assert news.feed(copy)[0] == 32212278
 
 
+# -- this month ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def this_month(copy: sqlite3.Connection) -> sqlite3.Connection:
+    """Both days of the library in this month: a first search, and the day after it."""
+    for at, hour in ((AT_1, 1), (AT_2, 2)):
+        moment = f"{now()[:7]}-01T00:00:0{hour}Z"
+        copy.execute("update question_articles set entered = ? where entered = ?", (moment, at))
+        copy.execute("update changes set noticed = ? where noticed = ?", (moment, at))
+    return copy
+
+
+def summary(site: Site, path: str = "/changes") -> Any:
+    (found,) = html.fromstring(site.page(path)).xpath('//p[starts-with(normalize-space(), "This month:")]')
+    return found
+
+
+def new_ones(slugs: Iterable[str]) -> set[int]:
+    return set[int]().union(*(expected(slug, 2) - expected(slug, 1) for slug in slugs))
+
+
+def test_the_page_opens_with_what_this_month_brought(
+    this_month: sqlite3.Connection, library: Desk, tmp_path: Path
+) -> None:
+    site = site_over(this_month, library, tmp_path / "site")
+    new = len(new_ones(QUESTIONS))
+    told = summary(site)
+    assert text(told) == f"This month: {new} new, 1 withdrawn, 1 under concern, 1 corrected."
+    # Each number leads to the papers that it counts.
+    papers = {}
+    for link in told.xpath("./a"):
+        page = html.fromstring(site.page(link.get("href")))
+        papers[link.text] = set(page.xpath('//section//p[@class="title"]/a/@href'))
+    withdrawn = {f"/articles/{RETRACTED}", f"/articles/{CONCERN}"}
+    assert papers == {
+        f"{new} new": {f"/articles/{pmid}" for pmid in new_ones(QUESTIONS)},
+        "1 withdrawn": withdrawn,
+        "1 under concern": withdrawn,
+        "1 corrected": {f"/articles/{CORRECTED}"},
+    }
+    feed = etree.fromstring(site.get("/changes.atom").content)
+    (subtitle,) = feed.xpath("//*[local-name()='subtitle']/text()")
+    assert subtitle == text(told)
+
+
+def test_the_month_of_a_question_is_its_own(
+    this_month: sqlite3.Connection, library: Desk, tmp_path: Path
+) -> None:
+    site = site_over(this_month, library, tmp_path / "site")
+    told = summary(site, "/changes?question=cystitis&kind=left")
+    assert text(told) == f"This month: {len(new_ones(['cystitis']))} new, 1 withdrawn, 0 corrected."
+    assert [link.get("href") for link in told.xpath("./a")] == [
+        f"/changes?question=cystitis&kind={kind}" for kind in ("new", "withdrawn", "corrected")
+    ]
+
+
+def test_nothing_of_an_earlier_month_is_counted(
+    copy: sqlite3.Connection, library: Desk, tmp_path: Path
+) -> None:
+    copy.execute("update question_articles set entered = '2025-01-31T23:59:59Z'")
+    copy.execute("update changes set noticed = '2025-01-31T23:59:59Z'")
+    site = site_over(copy, library, tmp_path / "site")
+    assert text(summary(site)) == "This month: 0 new, 0 withdrawn, 0 corrected."
+    assert "This month" not in site.page("/changes?before=2025-02-01")
+
+
+def test_a_notice_that_was_taken_back_within_the_month_is_not_counted(this_month: sqlite3.Connection) -> None:
+    assert news.month(this_month).withdrawn == Count(1)
+    this_month.execute(
+        "insert into changes (pmid, field, before, after, noticed) values (?, 'retracted', '1', '0', ?)",
+        (RETRACTED, f"{now()[:7]}-01T00:00:03Z"),
+    )
+    assert news.month(this_month).withdrawn == Count(0)
+
+
+@pytest.mark.parametrize("reason", ["first search", "loaded from a file"])
+def test_however_many_a_search_or_a_file_brought_what_is_new_is_counted_to_the_last(
+    this_month: sqlite3.Connection, reason: str
+) -> None:
+    before = news.month(this_month).new
+    enter_many(this_month, reason=reason, entered=f"{now()[:7]}-01T00:00:09Z")
+    assert news.month(this_month).new == before == Count(len(new_ones(QUESTIONS)))
+
+
+def test_a_month_with_more_new_papers_than_are_counted_says_so(this_month: sqlite3.Connection) -> None:
+    enter_many(this_month, entered=f"{now()[:7]}-01T00:00:09Z")
+    assert news.month(this_month).new == Count(selection.NARROW, exact=False)
+
+
 # -- the page --------------------------------------------------------------------------------------
+
+
+def test_every_notice_shows_its_date_where_it_was_published_and_what_it_means(
+    site: Site, library: Desk
+) -> None:
+    told = section(site.page("/changes"), DAY_2)
+    for pmid, field in (
+        (RETRACTED, "retracted"),
+        (CONCERN, "expression_of_concern"),
+        (CORRECTED, "corrected"),
+    ):
+        (notice,) = told.xpath(f'.//li[p[@class="title"]/a[@href="/articles/{pmid}"]][.//time]')
+        assert f"{NOTICES[field].told} {NOTICES[field].means}" in text(notice)
+        assert notice.xpath(".//time/@datetime") == [AT_2]
+        assert "Noticed 2 June 2026." in text(notice)
+        links = library.sql(
+            f"select type, citation from notices where pmid = {pmid} and type in "
+            "('RetractionIn', 'ExpressionOfConcernIn', 'ErratumIn') and citation is not null"
+        )
+        assert links
+        for type, citation in links:
+            assert f"{notice_words(type)} {citation.strip().rstrip('.')}" in text(notice)
 
 
 def test_the_page_tells_each_kind_in_plain_words_with_links(site: Site) -> None:
@@ -607,7 +728,7 @@ def test_a_change_is_put_in_words(fields: list[Field], words: str) -> None:
     assert said(fields) == words
 
 
-def test_a_paper_loaded_from_a_file_is_news_with_that_reason(tmp_path: Path) -> None:
+def test_a_paper_loaded_from_a_file_is_news_with_that_reason_and_not_new(tmp_path: Path) -> None:
     desk = Desk(tmp_path, "http://127.0.0.1:9/")
     file = tmp_path / "one.xml"
     file.write_text(
@@ -615,8 +736,14 @@ def test_a_paper_loaded_from_a_file_is_news_with_that_reason(tmp_path: Path) -> 
     )
     assert desk.run("load", "--match", "cystitis", str(file)).code == 0
     with closing(sqlite3.connect(desk.db)) as db:
-        (told,) = news.days(db).days[0].entered
+        (today,) = news.days(db).days
+        assert today.entered == []
+        (told,) = today.added
         assert (told.question, told.reasons, pmids(told.newest)) == (
             "cystitis", {"loaded from a file": Count(1)}, [7],
         )  # fmt: skip
         assert news.feed(db) == [7]
+    site = Site(desk)
+    assert "This month: 0 new, 0 withdrawn, 0 corrected." in text(html.fromstring(site.page("/changes")))
+    assert "Nothing of this kind" in site.page("/changes?kind=new")
+    assert "1 record loaded from a file" in text(html.fromstring(site.page("/changes?kind=added")))

@@ -90,7 +90,7 @@ def report(*, develop: bool, group: str | None, errors: bool) -> Iterator[tuple[
                     if not one.right and (one.theirs or one.ours):
                         _show(one, task.group)
     if group in (None, "dose"):
-        _report_doses(develop=develop, errors=errors)
+        yield from _report_doses(develop=develop, errors=errors)
 
 
 def _entry(task: Task, found: Sequence[Compared]) -> dict[str, Any]:
@@ -236,8 +236,9 @@ _PSYCHEDELICS = Rule(
 )
 
 
-def _report_doses(*, develop: bool, errors: bool) -> None:
-    """Distinct normalised doses of each record, and distinct spans, spaces aside."""
+def _report_doses(*, develop: bool, errors: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Distinct normalised doses of each record, and distinct spans, spaces aside; the spans are only printed."""
+    yield from _report_our_doses(develop=develop, errors=errors)
     for name, read in (("values", _dose_values), ("spans", _dose_spans)):
         pairs = [
             (record, *read(record)) for record in sets.load("psynamic_dose") if record.develop == develop
@@ -246,22 +247,24 @@ def _report_doses(*, develop: bool, errors: bool) -> None:
             print("dose, PsyNamic: the set is not here")
             return
         both = sum(len(theirs & ours) for _, theirs, ours in pairs)
+        read_by_us, given = sum(len(ours) for *_, ours in pairs), sum(len(theirs) for _, theirs, _ in pairs)
         print(
-            f"\ndose, PsyNamic's {name} (records {len(pairs)}): precision "
-            f"{_figure(both, sum(len(ours) for *_, ours in pairs))}, recall "
-            f"{_figure(both, sum(len(theirs) for _, theirs, _ in pairs))}"
+            f"\ndose, PsyNamic's {name} (records {len(pairs)}): precision {_figure(both, read_by_us)}, "
+            f"recall {_figure(both, given)}"
         )
+        if name == "values":
+            yield from _dose_entries("PsyNamic's values", len(pairs), both, read_by_us, given)
         if errors:
             for record, theirs, ours in pairs:
                 if theirs != ours:
                     print(f"  {record.id} missed {sorted(theirs - ours)} too many {sorted(ours - theirs)}")
-    _report_our_doses(develop=develop, errors=errors)
 
 
-def _report_our_doses(*, develop: bool, errors: bool) -> None:
-    both = given = read = 0
+def _report_our_doses(*, develop: bool, errors: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    both = given = read = records = 0
     for record in sets.load("ketamine_gold"):
         if record.develop == develop:
+            records += 1
             theirs = {
                 value
                 for dose in record.gold["dose"]
@@ -273,6 +276,15 @@ def _report_our_doses(*, develop: bool, errors: bool) -> None:
             if errors and theirs != ours:
                 print(f"  {record.id} missed {sorted(theirs - ours)} too many {sorted(ours - theirs)}")
     print(f"\ndose, ketamine: precision {_figure(both, read)}, recall {_figure(both, given)}")
+    if records:
+        yield from _dose_entries("ketamine", records, both, read, given)
+
+
+def _dose_entries(
+    set: str, records: int, both: int, read: int, given: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for measure, whole in (("precision", read), ("recall", given)):
+        yield "dose", scores.entry(set, records, measure, scores.share(both, whole))
 
 
 def _found(record: sets.Read) -> Iterator[tuple[str, quantities.Dose]]:

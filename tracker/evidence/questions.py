@@ -116,16 +116,19 @@ def completeness(db: sqlite3.Connection, slug: str) -> Completeness:
 
 
 def keep_strategy(db: sqlite3.Connection, question: Question, when: str) -> None:
+    """Store this version of a question's strategy; one that is known keeps its day, and gets the file's names."""
     db.execute(
         """
-        insert into strategies (hash, question, strategy, first_run) values (:hash, :slug, :strategy, :when)
-        on conflict (hash) do nothing
+        insert into strategies (hash, question, strategy, first_run, lines)
+        values (:hash, :slug, :strategy, :when, :lines)
+        on conflict (hash) do update set lines = excluded.lines
         """,
         {
             "hash": question.strategy_hash,
             "slug": question.slug,
             "strategy": question.strategy,
             "when": when,
+            "lines": json.dumps({**dict(question.search), "combine": question.combine}, ensure_ascii=False),
         },
     )
 

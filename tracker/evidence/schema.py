@@ -481,6 +481,10 @@ HISTORY = (
             "question": ("text not null", "Question's slug"),
             "strategy": ("text not null", "The strategy as sent to PubMed"),
             "first_run": ("text not null", "When it was first run (UTC)"),
+            "lines": (
+                "text",
+                "Its lines by name, and how they are combined (JSON); empty where it was stored without them",
+            ),
         },
     ),
     Table(

@@ -1,4 +1,4 @@
-"""What is news: papers that entered a question, left it, were withdrawn or corrected, or changed, day by day.
+"""What is news: papers that are new in a question, left it, were withdrawn or corrected, or changed, day by day.
 
 Everything is read newest first along an index, and no further than ``LOOKED`` rows: if there is more, the number
 says so. Starter citations are never news.
@@ -13,16 +13,22 @@ from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
+from tracker import article
 from tracker.article import ArticleKey
+from tracker.clock import now
 from tracker.evidence.questions import STARTER
 from tracker.evidence.schema import STANDING
 from tracker.lists.selection import NARROW, Count
+from tracker.reading import notices
 
-News = Literal["new", "changed", "withdrawn", "left"]
-NEWS: tuple[News, ...] = ("new", "changed", "withdrawn", "left")
+News = Literal["new", "withdrawn", "corrected", "added", "left", "changed"]
+NEWS: tuple[News, ...] = ("new", "withdrawn", "corrected", "added", "left", "changed")
 # Why an article enters, reasons that make it news first; of a first search's finds only the number is shown.
 FIRST_SEARCH = "first search"
-REASONS = ("newly published", "newly indexed", "loaded from a file", "strategy changed", FIRST_SEARCH)
+LOADED = "loaded from a file"
+# The others are added: they were in PubMed before, and nobody had looked.
+NEW = ("newly published", "newly indexed")
+REASONS = (*NEW, LOADED, "strategy changed", FIRST_SEARCH)
 # An edit of a strategy must not flood feeds.
 FED = REASONS[:3]
 
@@ -38,6 +44,15 @@ _OF_NOTICES = frozenset({"notices", "publication_types", "revised"})
 # For these fields the direction of the change matters; their values are short.
 _TURNING = f"{STANDING}, 'record', 'updated', 'commented', 'republished', 'is_notice'"
 _STANDING_FIELDS = frozenset({"retracted", "withdrawn", "expression_of_concern", "corrected"})
+CORRECTED = "corrected"
+_WITHDRAWN = ("retracted", "withdrawn", "expression_of_concern")
+# PubMed's links that say so of a paper; a withdrawal is said by the title alone.
+_LINKS = {
+    "retracted": notices.RETRACTED,
+    "withdrawn": frozenset[str](),
+    "expression_of_concern": notices.CONCERN,
+    CORRECTED: notices.CORRECTED,
+}
 
 
 class Paper(NamedTuple):
@@ -85,14 +100,26 @@ class Left(NamedTuple):
     newest: Sequence[Paper]
 
 
+class Published(NamedTuple):
+    """Where a notice was published, in words; its PMID and its date if we have the notice's own record."""
+
+    words: str
+    pmid: ArticleKey | None
+    date: str | None
+
+
 class Notice(NamedTuple):
-    """``field`` (retracted, withdrawn, expression_of_concern or corrected) turned to 1; ``noticed`` is when."""
+    """``field`` (retracted, withdrawn, expression_of_concern or corrected) turned to 1; ``noticed`` is when.
+
+    ``published`` are the notices themselves, as PubMed's links name them.
+    """
 
     paper: Paper
     noticed: str
     field: str
     before: str | None
     after: str | None
+    published: Sequence[Published] = ()
 
 
 class Field(NamedTuple):
@@ -111,27 +138,46 @@ class Changed(NamedTuple):
 
 
 class Day(NamedTuple):
-    """What happened on a day (UTC); long lists hold only the first entries and the number of all."""
+    """What happened on a day (UTC); long lists hold only the first entries and the number of all.
+
+    ``entered`` is what is new, ``added`` what entered for another reason: by a first search, from a file, or because
+    the strategy changed. ``withdrawn`` are retractions, withdrawals and expressions of concern.
+    """
 
     day: str
     entered: Sequence[Entered]
+    added: Sequence[Entered]
     left: Sequence[Left]
     withdrawn: Sequence[Notice]
     withdrawn_number: Count
+    corrected: Sequence[Notice]
+    corrected_number: Count
     changed: Sequence[Changed]
     changed_number: Count
 
     @property
     def is_empty(self) -> bool:
         # If not all rows were read, finding nothing does not mean that there is nothing.
-        numbers = (self.withdrawn_number, self.changed_number)
-        return not (self.entered or self.left or any(number.n or not number.exact for number in numbers))
+        numbers = (self.withdrawn_number, self.corrected_number, self.changed_number)
+        entered = self.entered or self.added or self.left
+        return not (entered or any(number.n or not number.exact for number in numbers))
 
     @property
     def shown(self) -> int:
         """How many papers are named."""
-        lists = [*(entry.newest for entry in self.entered), *(entry.newest for entry in self.left)]
-        return sum(map(len, lists)) + len(self.withdrawn) + len(self.changed)
+        entered = sum(len(entry.newest) for entry in (*self.entered, *self.added))
+        left = sum(len(entry.newest) for entry in self.left)
+        return entered + left + len(self.withdrawn) + len(self.corrected) + len(self.changed)
+
+
+class Month(NamedTuple):
+    """How many papers are new, withdrawn (retracted included), under concern and corrected since the day ``begins``."""
+
+    begins: str
+    new: Count
+    withdrawn: Count
+    under_concern: Count
+    corrected: Count
 
 
 class Days(NamedTuple):
@@ -223,7 +269,8 @@ def days(
 def since(db: sqlite3.Connection, slug: str, moment: str) -> Since:
     """What happened in a question after a moment, or since a day."""
     span = _Span(moment, _EVER.before)
-    entered, reasons = _entered(db, slug, span, matching=True)
+    found = _entered(db, slug, span, matching=True)
+    entered = found.told()
     notices, number = _withdrawn(db, slug, span)
     noticed: dict[ArticleKey, str] = {}
     for pmid, when, *_ in notices:
@@ -233,13 +280,58 @@ def since(db: sqlite3.Connection, slug: str, moment: str) -> Since:
     papers = _papers(db, [*entered[:SINCE], *standing])
     return Since(
         moment,
-        reasons,
+        found.reasons(),
         _papers_of(papers, entered[:SINCE]),
         _capped(_left(db, slug, _moments_left(db, span))),
         [_warned(paper, noticed[paper.pmid]) for paper in _papers_of(papers, standing)],
         number,
         Count(min(changed.n, SINCE_CHANGED), changed.exact and changed.n <= SINCE_CHANGED),
     )
+
+
+def month(db: sqlite3.Connection, question: str | None = None) -> Month:
+    """What this calendar month (UTC) brought to the question, or to all of them; a paper in several counts once."""
+    begins = f"{now()[:7]}-01"
+    span = _Span(begins, _EVER.before)
+    rows, exact = _noticed(db, _NOTICES, question, span)
+    turned: dict[tuple[ArticleKey, str], str] = {}
+    for pmid, _, field, _, after in rows[:LOOKED]:
+        # Newest first: what was taken back again within the month is no notice.
+        turned.setdefault((pmid, field), after)
+
+    def number(*fields: str) -> Count:
+        pmids = {pmid for (pmid, field), after in turned.items() if field in fields and after == "1"}
+        return Count(len(pmids), exact)
+
+    return Month(
+        begins,
+        _new(db, titles(db, question), span),
+        number("retracted", "withdrawn"),
+        number("expression_of_concern"),
+        number(CORRECTED),
+    )
+
+
+def _new(db: sqlite3.Connection, slugs: Iterable[str], span: _Span) -> Count:
+    """How many papers are new in any of these questions."""
+    pmids: set[ArticleKey] = set()
+    exact = True
+    for slug in slugs:
+        given = {"question": slug, **span._asdict(), "looked": LOOKED}
+        moments = db.execute(_MOMENTS_ENTERED, given).fetchall()
+        # A search or a file that brings a hundred thousand is one moment, and nothing of it is new.
+        eventful = [moment for moment, reason in moments if reason not in (FIRST_SEARCH, LOADED, STARTER)]
+        exact = exact and len(moments) < LOOKED
+        left = NARROW + 1
+        for moment in eventful:
+            at_once = {"question": slug, "moment": moment, "most": left}
+            rows = db.execute(_ENTERED_AT, at_once).fetchall()
+            pmids.update(pmid for pmid, reason in rows if reason in NEW)
+            left -= len(rows)
+            if left <= 0:
+                exact = False
+                break
+    return Count(min(len(pmids), NARROW), exact and len(pmids) <= NARROW)
 
 
 def standing(db: sqlite3.Connection, most: int = 5) -> list[Warned]:
@@ -285,7 +377,7 @@ def _latest(db: sqlite3.Connection, before: str, slugs: Collection[str], kind: N
     """The last moment before ``before`` at which something of the kind may have happened: one step in each index."""
     queries: list[tuple[str, str | None]] = []
     only = next(iter(slugs)) if len(slugs) == 1 else None
-    if kind in (None, "new"):
+    if kind in (None, "new", "added"):
         query = "select max(entered) from question_articles where question = :question and entered < :before"
         queries += [(query, slug) for slug in slugs]
     if kind in (None, "left"):
@@ -295,7 +387,7 @@ def _latest(db: sqlite3.Connection, before: str, slugs: Collection[str], kind: N
             queries.append((_LATEST_OF_FEW, only))
         else:
             queries.append(("select max(noticed) from changes where noticed < :before", None))
-    if kind == "withdrawn":
+    if kind in ("withdrawn", "corrected"):
         queries.append((_LATEST_STANDING, None))
     moments = [
         db.execute(query, {"before": before, "question": question}).fetchone()[0]
@@ -308,34 +400,68 @@ def _day(
     db: sqlite3.Connection, day: str, asked: Mapping[str, str], question: str | None, kind: News | None
 ) -> Day:
     span = _Span(day, f"{day}~")
-    entered = {slug: _entered(db, slug, span) for slug in asked if kind in (None, "new")}
+    entering = kind in (None, "new", "added")
+    found = {slug: _entered(db, slug, span) for slug in asked} if entering else {}
+    entered = {slug: each.only(NEW) for slug, each in found.items() if kind != "added"}
+    added = {slug: each.without(NEW) for slug, each in found.items() if kind != "new"}
     moments = _moments_left(db, span) if kind in (None, "left") else []
     left = {slug: _left(db, slug, moments) for slug in asked if moments}
-    notices, withdrawn = _withdrawn(db, question, span) if kind in (None, "withdrawn") else ([], Count(0))
+    asks_for_notices = kind in (None, "withdrawn", "corrected")
+    standing = _withdrawn(db, question, span) if asks_for_notices else _Noticed([], Count(0))
+    withdrawn = _of_fields(standing, _WITHDRAWN if kind != "corrected" else ())
+    corrected = _of_fields(standing, (CORRECTED,) if kind != "withdrawn" else ())
     records = _records(db, question, span) if kind in (None, "changed") else ([], True)
     changed, changed_number = _changed(*records)
-    notices, changed = notices[:SHOWN_WITHDRAWN], changed[:SHOWN_CHANGED]
-    wanted = [pmid for pmids, _ in entered.values() for pmid in pmids[:SHOWN]]
+    changed = changed[:SHOWN_CHANGED]
+    told = [*withdrawn.rows[:SHOWN_WITHDRAWN], *corrected.rows[:SHOWN_WITHDRAWN]]
+    wanted = [pmid for each in (*entered.values(), *added.values()) for pmid in each.told()[:SHOWN]]
     wanted += [pmid for pmids in left.values() for pmid in pmids[:SHOWN]]
-    wanted += [pmid for pmid, *_ in notices] + [record.pmid for record in changed]
+    wanted += [pmid for pmid, *_ in told] + [record.pmid for record in changed]
     papers = _papers(db, wanted)
+    published = _published(db, {pmid for pmid, *_ in told})
     return Day(
         day,
-        [
-            Entered(slug, asked[slug], reasons, _papers_of(papers, pmids[:SHOWN]))
-            for slug, (pmids, reasons) in entered.items()
-            if reasons
-        ],
+        _entries(entered, asked, papers),
+        _entries(added, asked, papers),
         [
             Left(slug, asked[slug], _capped(pmids), _papers_of(papers, pmids[:SHOWN]))
             for slug, pmids in left.items()
             if pmids
         ],
-        [Notice(papers[pmid], *rest) for pmid, *rest in notices if pmid in papers],
-        withdrawn,
+        _told(withdrawn, papers, published),
+        withdrawn.number,
+        _told(corrected, papers, published),
+        corrected.number,
         [Changed(papers[r.pmid], r.fields, r.noticed) for r in changed if r.pmid in papers],
         changed_number,
     )
+
+
+def _entries(
+    entered: Mapping[str, _ByReason], asked: Mapping[str, str], papers: Mapping[ArticleKey, Paper]
+) -> list[Entered]:
+    return [
+        Entered(slug, asked[slug], reasons, _papers_of(papers, each.told()[:SHOWN]))
+        for slug, each in entered.items()
+        if (reasons := each.reasons())
+    ]
+
+
+def _of_fields(noticed: _Noticed, fields: Collection[str]) -> _Noticed:
+    rows = [row for row in noticed.rows if row[2] in fields]
+    return _Noticed(rows, Count(len(rows), noticed.number.exact))
+
+
+def _told(
+    noticed: _Noticed,
+    papers: Mapping[ArticleKey, Paper],
+    published: Mapping[tuple[ArticleKey, str], Sequence[Published]],
+) -> list[Notice]:
+    return [
+        Notice(papers[pmid], when, field, before, after, published.get((pmid, field), ()))
+        for pmid, when, field, before, after in noticed.rows[:SHOWN_WITHDRAWN]
+        if pmid in papers
+    ]
 
 
 # -- what entered and what left --------------------------------------------------------------------
@@ -345,7 +471,25 @@ select pmid, entered, reason, matching from question_articles
 where question = :question and entered > :after and entered < :before
 order by entered desc, pmid desc limit :most
 """
-# Step by step from each moment to the one before, however many articles left at each.
+# Step by step from each moment to the one before, however many articles entered at each.
+_MOMENTS_ENTERED = """
+with recursive moments (moment) as (
+  select max(entered) from question_articles
+  where question = :question and entered > :after and entered < :before
+  union all
+  select (
+    select max(entered) from question_articles
+    where question = :question and entered > :after and entered < moment)
+  from moments where moment is not null
+)
+select moment, (select reason from question_articles where question = :question and entered = moment limit 1)
+from moments where moment is not null limit :looked
+"""
+_ENTERED_AT = """
+select pmid, reason from question_articles where question = :question and entered = :moment
+order by pmid desc limit :most
+"""
+# The same of what left.
 _MOMENTS_LEFT = """
 with recursive moments (moment) as (
   select max(left_at) from question_articles where left_at > :after and left_at < :before
@@ -361,10 +505,28 @@ where left_at = :moment and question = :question and reason <> :starter order by
 """
 
 
-def _entered(
-    db: sqlite3.Connection, slug: str, span: _Span, *, matching: bool = False
-) -> tuple[list[ArticleKey], dict[str, Count]]:
-    """What entered and is news, by reason, newest first; and how many entered for each reason."""
+class _ByReason(NamedTuple):
+    """What entered a question, by reason, newest first; ``exact`` if that is all."""
+
+    pmids: Mapping[str, list[ArticleKey]]
+    exact: bool
+
+    def only(self, reasons: Collection[str]) -> _ByReason:
+        return _ByReason({name: pmids for name, pmids in self.pmids.items() if name in reasons}, self.exact)
+
+    def without(self, reasons: Collection[str]) -> _ByReason:
+        return self.only(self.pmids.keys() - set(reasons))
+
+    def told(self) -> list[ArticleKey]:
+        """What is named and not only counted."""
+        return [pmid for name, pmids in self.pmids.items() if name != FIRST_SEARCH for pmid in pmids]
+
+    def reasons(self) -> dict[str, Count]:
+        return {name: Count(len(pmids), self.exact) for name, pmids in self.pmids.items()}
+
+
+def _entered(db: sqlite3.Connection, slug: str, span: _Span, *, matching: bool = False) -> _ByReason:
+    """What entered, by reason, those that make it news first."""
     given = {"question": slug, **span._asdict(), "most": NARROW + 1}
     rows = db.execute(_ENTERED, given).fetchall()
     exact = len(rows) <= NARROW
@@ -373,8 +535,7 @@ def _entered(
         if reason != STARTER and (still or not matching):
             by_reason.setdefault(reason, []).append(pmid)
     reasons = sorted(by_reason, key=lambda reason: (*REASONS, reason).index(reason))
-    told = [pmid for reason in reasons if reason != FIRST_SEARCH for pmid in by_reason[reason]]
-    return told, {reason: Count(len(by_reason[reason]), exact) for reason in reasons}
+    return _ByReason({reason: by_reason[reason] for reason in reasons}, exact)
 
 
 def _moments_left(db: sqlite3.Connection, span: _Span) -> list[str]:
@@ -501,11 +662,39 @@ def _says_standing(field: Field) -> bool:
     return field.name in _STANDING_FIELDS and field.turned == "1"
 
 
-def _withdrawn(db: sqlite3.Connection, question: str | None, span: _Span) -> tuple[list[Any], Count]:
+class _Noticed(NamedTuple):
     """(pmid, noticed, field, before, after) for papers noticed as withdrawn or corrected; and their number."""
+
+    rows: list[Any]
+    number: Count
+
+
+def _withdrawn(db: sqlite3.Connection, question: str | None, span: _Span) -> _Noticed:
     rows, exact = _noticed(db, _NOTICES, question, span)
     turned = [row for row in rows[:LOOKED] if row[-1] == "1"]
-    return turned, Count(len(turned), exact)
+    return _Noticed(turned, Count(len(turned), exact))
+
+
+_PUBLISHED = """
+select n.pmid, n.type, n.other_pmid, n.citation, n.note, a.published
+from json_each(:pmids) given
+cross join notices n on n.pmid = given.value
+left join articles a on a.pmid = n.other_pmid
+where n.type <> 'Cites' order by n.pmid, n.position
+"""
+
+
+def _published(
+    db: sqlite3.Connection, pmids: Collection[ArticleKey]
+) -> dict[tuple[ArticleKey, str], list[Published]]:
+    """The notices that PubMed links to these papers, by paper and by the field that they set."""
+    rows = db.execute(_PUBLISHED, {"pmids": json.dumps(sorted(pmids))})
+    found: dict[tuple[ArticleKey, str], list[Published]] = {}
+    for pmid, type, other, citation, note, date in rows:
+        words = notices.describe(article.Notice(type, other, citation, note))
+        for field in (field for field, of_field in _LINKS.items() if type in of_field):
+            found.setdefault((pmid, field), []).append(Published(words, other if date else None, date))
+    return found
 
 
 def _is_small(db: sqlite3.Connection, slug: str) -> bool:

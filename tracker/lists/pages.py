@@ -47,7 +47,7 @@ from tracker.team import blind, by_article
 from tracker.team.placements import GROUP
 from tracker.team.review import reviews
 
-PAGE, RUNS, RECENT_DAYS = 25, 20, 30
+PAGE, RECENT_DAYS = 25, 30
 # The designs that answer a question most directly, as rules/design.yml names them.
 REVIEWS = ("meta-analysis", "systematic review", "guideline")
 TRIALS = ("randomised controlled trial",)
@@ -477,54 +477,6 @@ def _within(db: sqlite3.Connection, reader: Reader | None) -> list[Within]:
     titles = news.titles(db)
     counts = reader.counts_within(titles) if reader else None
     return [Within(slug, title, counts[slug] if counts else None) for slug, title in titles.items()]
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """A question's latest search as it was run, if any, and its seed papers."""
-
-    question: Question
-    searches: Sequence[Row]
-    seeds: Sequence[Row]
-
-
-@dataclass(frozen=True, slots=True)
-class Methods:
-    """``runs`` are the latest runs over all questions."""
-
-    methods: Sequence[Method]
-    runs: Sequence[Row]
-    starter: bool
-
-
-def methods(db: sqlite3.Connection) -> Methods:
-    """Each question's latest search as it was run, with its seed papers; and the latest runs."""
-    runs = read_rows(
-        db,
-        "select id, command, started, finished, outcome, reason from runs order by id desc limit :runs",
-        {"runs": RUNS},
-    )
-    return Methods([_method(db, question) for question in _questions(db)], runs, has_starter(db))
-
-
-def _method(db: sqlite3.Connection, question: Question) -> Method:
-    searches = read_rows(
-        db,
-        """
-        select query, translation, errors, warnings, count, entered, left_count, kept, reconciled, reason,
-          started, seconds, run
-        from searches where question = :slug and purpose = 'strategy' order by id desc limit 1
-        """,
-        {"slug": question.slug},
-    )
-    for run in searches:
-        run["remarks"] = json.loads(run["errors"]) + json.loads(run["warnings"])
-    seeds = read_rows(
-        db,
-        "select pmid, title, found, record_title from seeds where question = :slug order by pmid",
-        {"slug": question.slug},
-    )
-    return Method(question, searches, seeds)
 
 
 def has_starter(db: sqlite3.Connection) -> bool:

@@ -68,13 +68,15 @@ class Group(NamedTuple):
     ``kind`` is one (a single value a record), many, number, duration or dose. ``filter`` is whether lists can be
     narrowed by it, by ``bands`` where its values are quantities. ``column`` is whether tables have a column for
     it. ``never_summed`` is there where its values are never one total: those that come first, in order.
-    ``chip`` is whether an entry of a list shows it, or how: words with the value in them.
+    ``chip`` is whether an entry of a list shows it, or how: words with the value in them. ``wrong`` says what a wrong
+    label looks like.
     """
 
     name: str
     title: str
     kind: Kind
     about: str
+    wrong: str
     filter: bool = True
     bands: tuple[Band, ...] = ()
     column: bool = True
@@ -88,11 +90,31 @@ class Group(NamedTuple):
         return {name: place for place, name in enumerate(names)}
 
 
+class Answer(NamedTuple):
+    """Something else that is read, for each question, and measured like a group of labels."""
+
+    name: str
+    title: str
+    about: str
+    wrong: str
+
+
 @cache
 def groups() -> Mapping[str, Group]:
     """Every group of ``labels.yml`` in order, by its name. Later groups may be read from earlier ones."""
-    data = yaml.safe_load(files(__package__).joinpath("labels.yml").read_text("utf-8"))
-    return {name: _group(name, entry) for name, entry in data["groups"].items()}
+    return {name: _group(name, dict(entry)) for name, entry in _registry()["groups"].items()}
+
+
+@cache
+def answers() -> tuple[Answer, ...]:
+    """What is read for each question, as ``labels.yml`` has it."""
+    return tuple(Answer(name, **entry) for name, entry in _registry()["answers"].items())
+
+
+@cache
+def _registry() -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("labels.yml").read_text("utf-8"))
+    return data
 
 
 def _group(name: str, entry: dict[str, Any]) -> Group:

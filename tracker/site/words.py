@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.parse import quote
 
 import nh3
@@ -18,6 +18,7 @@ from tracker.citation import bare_doi
 from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
 from tracker.directness import Directness
 from tracker.lists.entries import MARKS
+from tracker.lists.methods import SeedState
 from tracker.pubmed.markup import marked, plain_of
 from tracker.reading.labels import groups
 from tracker.reading.notices import Flags
@@ -37,6 +38,42 @@ REASONS = {
     "first search": "found by the first search",
 }
 
+
+class NoticeWords(NamedTuple):
+    """What happened to a paper, and what that means, a sentence each."""
+
+    told: str
+    means: str
+
+
+# By the field of a record that says so.
+NOTICES = {
+    "retracted": NoticeWords(
+        "This paper has been retracted.",
+        "Its journal or its authors have taken it back, and nobody should rely on what it reports.",
+    ),
+    "withdrawn": NoticeWords(
+        "This paper has been withdrawn, by its title.",
+        "Cochrane withdraws reviews that are out of date, publishers withdraw papers that should not have appeared.",
+    ),
+    "expression_of_concern": NoticeWords(
+        "An expression of concern about this paper was published.",
+        "Its journal has doubts about the paper that are not settled, so read it with caution.",
+    ),
+    "corrected": NoticeWords(
+        "A correction of this paper was published.",
+        "Something in it was wrong, which may be a name or a result; the correction says what.",
+    ),
+}
+
+# What became of a paper that a search must find.
+SEED_WORDS: dict[SeedState, str] = {
+    "found": "found",
+    "not found": "not found",
+    "listed": "here, and matched",
+    "stored": "here, but not matched",
+    "not stored": "not here",
+}
 
 # How directly a record bears on a question, for a reader: "direct" sounds like strong, "off" like withdrawn.
 DIRECTNESS_WORDS: dict[Directness, str] = {

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
 from tracker.export.files import NEVER
@@ -17,6 +17,8 @@ from tracker.export.formats import FORMATS, Citation, Listing
 from tracker.lists import citations, news
 from tracker.lists.news import Field, News
 from tracker.lists.pages import has_starter
+from tracker.lists.selection import Count
+from tracker.site import words
 from tracker.site.parts.page import Page, render
 from tracker.site.server import address
 from tracker.site.server.compat import NotFound, Request, Response
@@ -28,15 +30,11 @@ if TYPE_CHECKING:
 PATH = "/changes"
 NEWS_WORDS: dict[News, str] = {
     "new": "New in a question",
-    "withdrawn": "Retracted, withdrawn, under concern or corrected",
+    "withdrawn": "Retracted, withdrawn or under concern",
+    "corrected": "Corrected",
+    "added": "Added, but not new",
     "left": "No longer found by the search",
     "changed": "Other changes of records",
-}
-NOTICES = {
-    "retracted": "This paper has been retracted.",
-    "withdrawn": "This paper has been withdrawn, by its title.",
-    "expression_of_concern": "An expression of concern about this paper was published.",
-    "corrected": "A correction of this paper was published.",
 }
 # Names for fields whose own name is not clear, and the meaning of each flag's change.
 _NAMES = {
@@ -72,9 +70,16 @@ _TURNED = {
 _QUIET = frozenset({"revised", "published_raw"})
 
 
+class MonthPart(NamedTuple):
+    """A number of this month in words, and the address that shows what it counts."""
+
+    words: str
+    path: str
+
+
 @dataclass(frozen=True, slots=True)
 class ChangesPage(Page):
-    """``said`` describes in words what changed in a record."""
+    """``said`` describes in words what changed in a record; ``month`` is there on the first page."""
 
     template = "tracker_changes.html"
     days: Sequence[news.Day]
@@ -82,7 +87,9 @@ class ChangesPage(Page):
     question: str | None
     kind: News | None
     kinds: Mapping[News, str]
-    notices: Mapping[str, str]
+    notices: Mapping[str, words.NoticeWords]
+    month: Sequence[MonthPart]
+    month_begins: str
     said: Callable[[Sequence[Field]], str]
     latest_path: str | None
     earlier_path: str | None
@@ -99,13 +106,16 @@ async def changes(request: Request, datasette: Datasette) -> Response:
 
     def query(db: sqlite3.Connection) -> ChangesPage:
         days, earlier = news.days(db, before, slug, kind)
+        month = news.month(db, slug)
         return ChangesPage(
             days=days,
             questions=news.titles(db),
             question=slug,
             kind=kind,
             kinds=NEWS_WORDS,
-            notices=NOTICES,
+            notices=words.NOTICES,
+            month=[] if before else _month_parts(month, slug),
+            month_begins=month.begins,
             said=said,
             latest_path=PATH + _query(question=slug, kind=kind) if before else None,
             earlier_path=PATH + _query(question=slug, kind=kind, before=earlier) if earlier else None,
@@ -134,7 +144,13 @@ async def feed(request: Request, datasette: Datasette) -> Response:
         moments = [moment for each in cited for moment in (each.entered, each.changed) if moment]
         title = f"What changed: {titles[slug]}" if slug else "What changed"
         home = address.absolute(datasette, request, datasette.urls.path(PATH + _query(question=slug)))
-        return Listing(f"changes/{slug or ''}", title, max(moments, default=NEVER), home=home), cited
+        return Listing(
+            f"changes/{slug or ''}",
+            title,
+            max(moments, default=NEVER),
+            remarks=(_month_words(news.month(db, slug)),),
+            home=home,
+        ), cited
 
     listed = await read(datasette, query)
     if listed is None:
@@ -144,6 +160,27 @@ async def feed(request: Request, datasette: Datasette) -> Response:
     atom = FORMATS["atom"]
     await asyncio.to_thread(atom.write, about, cited, out)
     return Response(out.getvalue(), 200, content_type=atom.media_type)
+
+
+def _month_parts(month: news.Month, slug: str | None) -> list[MonthPart]:
+    """The numbers of the month, each with its address; those under concern only where there are some."""
+    parts: list[tuple[Count, str, News]] = [
+        (month.new, "new", "new"),
+        (month.withdrawn, "withdrawn", "withdrawn"),
+        (month.under_concern, "under concern", "withdrawn"),
+        (month.corrected, "corrected", "corrected"),
+    ]
+    return [
+        MonthPart(
+            f"{number.n:,}{'' if number.exact else '+'} {text}", PATH + _query(question=slug, kind=kind)
+        )
+        for number, text, kind in parts
+        if number is not month.under_concern or number.n
+    ]
+
+
+def _month_words(month: news.Month) -> str:
+    return f"This month: {', '.join(part.words for part in _month_parts(month, None))}."
 
 
 def said(fields: Sequence[Field]) -> str:

@@ -22,11 +22,13 @@ from tracker.evidence.wrongclock import is_ahead
 from tracker.export.formats import FORMATS
 from tracker.export.reference import Reference, references
 from tracker.lists import citations, news, pages, selection
+from tracker.lists import methods as of_methods
 from tracker.lists.cited import Cited
 from tracker.lists.leading import Leading
 from tracker.lists.news import Since, Warned
 from tracker.lists.selection import TOP, Key, Selection, Sort, Tallies
-from tracker.reading.labels import groups
+from tracker.reading.labels import Answer, Group, answers, groups
+from tracker.site import words
 from tracker.site.parts import charts, filters, panels
 from tracker.site.parts.page import Page, render
 from tracker.site.parts.panels import Forms, SaidOfArticle
@@ -274,14 +276,21 @@ async def article(request: Request, datasette: Datasette) -> Response:
 @dataclass(frozen=True, slots=True)
 class MethodsPage(Page):
     template = "tracker_methods.html"
-    methods: Sequence[pages.Method]
+    methods: Sequence[of_methods.Method]
+    seed_words: Mapping[of_methods.SeedState, str]
+    readings: Sequence[Group | Answer]
     runs: Sequence[Row]
     starter: bool
 
 
 async def methods(request: Request, datasette: Datasette) -> Response:
-    shown: pages.Methods = await read(datasette, pages.methods)
-    return await render(datasette, request, MethodsPage(shown.methods, shown.runs, shown.starter))
+    shown: of_methods.Methods = await read(datasette, of_methods.methods)
+    readings: tuple[Group | Answer, ...] = (*groups().values(), *answers())
+    return await render(
+        datasette,
+        request,
+        MethodsPage(shown.methods, words.SEED_WORDS, readings, shown.runs, shown.starter),
+    )
 
 
 async def databases(request: Request, datasette: Datasette) -> Response:
