@@ -22,6 +22,7 @@ from tracker.evidence.wrongclock import is_ahead
 from tracker.export.formats import FORMATS
 from tracker.export.reference import Reference, references
 from tracker.lists import citations, news, pages, selection
+from tracker.lists.article import read_article
 from tracker.lists.news import Since, Warned
 from tracker.lists.selection import TOP, Key, Selection, Sort, Tallies
 from tracker.reading.labels import groups
@@ -242,7 +243,7 @@ async def article(request: Request, datasette: Datasette) -> Response:
     pmid = ArticleKey(number)
 
     def query(db: sqlite3.Connection) -> ArticlePage | None:
-        shown = pages.article(db, pmid)
+        shown = read_article(db, pmid)
         if shown is None:
             return None
         (cited,) = citations.of_articles(db, [pmid])
