@@ -27,13 +27,17 @@ from tracker.lists.news import Since, Warned
 from tracker.lists.selection import TOP, Key, Selection, Sort, Tallies
 from tracker.reading.labels import groups
 from tracker.site.parts import charts, filters, panels
+from tracker.site.parts.marks import Marked
 from tracker.site.parts.page import Page, render
 from tracker.site.parts.panels import Forms, SaidOfArticle
-from tracker.site.server import access
+from tracker.site.parts.readings import Answer, Readings, answers_to, in_order, marked_in, readings
+from tracker.site.parts.scholarly import scholarly_article
+from tracker.site.server import access, address
 from tracker.site.server.compat import NotFound, Request, Response
 from tracker.site.server.reader import read
 from tracker.site.server.security import HIDDEN
 from tracker.team import by_article
+from tracker.team.placements import Bearing
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -229,7 +233,14 @@ class ArticlePage(Page):
     article: Row
     entry: Row
     is_preprint: bool
+    is_review: bool
+    fallen: Sequence[Row]
     stored_here: set[ArticleKey]
+    bearings: Mapping[str, Bearing]
+    answers: Mapping[str, Answer]
+    readings: Readings
+    marked: Marked
+    described: Mapping[str, Any]
     references: Sequence[Reference]
     people: SaidOfArticle
     forms: Forms
@@ -241,21 +252,33 @@ class ArticlePage(Page):
 async def article(request: Request, datasette: Datasette) -> Response:
     number = int(request.url_vars["pmid"])
     pmid = ArticleKey(number)
+    canonical = address.absolute(datasette, request, datasette.urls.path(request.path))
 
     def query(db: sqlite3.Connection) -> ArticlePage | None:
         shown = read_article(db, pmid)
         if shown is None:
             return None
         (cited,) = citations.of_articles(db, [pmid])
+        people, titles = panels.said_of(db, request, pmid), news.titles(db)
+        bearings = in_order(people.bearings, people.came)
+        answers = answers_to(bearings, shown.outcomes, titles)
+        read = readings(shown.record["labels"], people.labels.reviews)
         return ArticlePage(
             article=shown.record,
             entry=shown.entry,
             is_preprint=shown.is_preprint,
+            is_review=shown.is_review,
+            fallen=shown.fallen,
             stored_here=shown.stored_here,
+            bearings=bearings,
+            answers=answers,
+            readings=read,
+            marked=marked_in(shown.record, read, answers),
+            described=scholarly_article(shown.record, canonical),
             references=references(cited),
-            people=panels.said_of(db, request, pmid),
+            people=people,
             forms=panels.forms(db, access.viewer(request)),
-            titles=news.titles(db),
+            titles=titles,
             beside=_beside(request, db, pmid),
             starter=shown.starter,
         )
