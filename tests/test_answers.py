@@ -52,10 +52,12 @@ def paper(
         for cited in cites
     )
     listed = f"<ReferenceList>{references}</ReferenceList>" if cites else ""
-    history = f'<History><PubMedPubDate PubStatus="entrez"><Year>{year}</Year><Month>6</Month><Day>1</Day></PubMedPubDate></History>'
+    day = f"<Year>{year}</Year><Month>6</Month><Day>1</Day>"
+    history = f'<History><PubMedPubDate PubStatus="entrez">{day}</PubMedPubDate></History>'
     return f"""<PubmedArticle><MedlineCitation Status="MEDLINE" Owner="NLM"><PMID Version="1">{pmid}</PMID>
 <Article PubModel="Print"><Journal>
-<JournalIssue><PubDate><Year>{year}</Year><Month>Jun</Month></PubDate></JournalIssue><Title>J</Title></Journal><ArticleTitle>{title}</ArticleTitle><Abstract>{abstract}</Abstract>
+<JournalIssue><PubDate><Year>{year}</Year><Month>Jun</Month></PubDate></JournalIssue><Title>J</Title>
+</Journal><ArticleTitle>{title}</ArticleTitle><Abstract>{abstract}</Abstract>
 {banks}<PublicationTypeList>{kinds}</PublicationTypeList></Article>{notices}</MedlineCitation>
 <PubmedData>{history}<PublicationStatus>ppublish</PublicationStatus>{listed}</PubmedData></PubmedArticle>"""
 

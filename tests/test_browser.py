@@ -221,13 +221,28 @@ def test_the_first_tab_reaches_the_way_past_the_navigation(
 def test_the_basis_of_a_label_can_be_reached_by_keyboard(chromium: Browser, address: str) -> None:
     with visiting(chromium) as visit:
         page = visit.to(f"{address}/articles/{RETRACTED}").page
-        summary = page.get_by_text("from the title").first
-        for _ in range(40):
+        summary = page.locator("#read-design summary")
+        for _ in range(80):
             page.keyboard.press("Tab")
             if summary.evaluate("(each) => each === document.activeElement"):
                 break
         page.keyboard.press("Enter")
-        assert page.get_by_text("rule cross-sectional-title").is_visible()
+        assert page.get_by_text("rule cross-sectional-title").first.is_visible()
+
+
+def test_words_that_were_read_are_told_by_more_than_colour(chromium: Browser, address: str) -> None:
+    with visiting(chromium, java_script_enabled=False) as visit:
+        page = visit.page
+        page.goto(f"{address}/articles/{RETRACTED}")
+        mark = page.locator("mark.read").first
+        assert mark.evaluate("(each) => getComputedStyle(each).borderBottomStyle") == "dashed"
+        letter = page.locator("[data-sign]").first
+        drawn = letter.evaluate("(each) => getComputedStyle(each, '::after').content")
+        assert drawn == f'"{letter.get_attribute("data-sign")}"'
+        page.locator("#read-design a").first.click()
+        page.wait_for_url("**#words-*")
+        (name,) = page.url.split("#")[1:]
+        assert page.locator(f"mark#{name}").evaluate("(each) => each.matches(':target')")
 
 
 def test_a_formula_is_drawn_as_one(chromium: Browser, address: str) -> None:

@@ -219,10 +219,10 @@ def test_an_article_is_tagged_decided_on_and_corrected_on_its_own_page(
         place.get_by_role("button", name="Include").click()
         told(page, "Included")
         assert "included" in place.locator(".saying").inner_text()
-        design = page.locator("ul.labels li", has_text="design: case report")
+        design = page.locator("#read-design", has_text="case report")
         design.get_by_placeholder("It should be").fill("case series")
         design.get_by_role("button", name="Correct", exact=True).click()
-        assert "case series Ann" in page.locator("ul.labels").inner_text().replace("\n", " ")
+        assert "case series Ann" in page.locator("table.labels").inner_text().replace("\n", " ")
         assert visit.complaints == []
 
 

@@ -163,11 +163,11 @@ def test_the_words_that_a_label_was_read_from_are_marked_in_the_abstract(tmp_pat
     body = record(1, "Ketamine", "WORDS").replace("WORDS", abstract)
     (desk.home / "one.xml").write_text(body.replace("<AbstractText>", '<AbstractText Label="METHODS">'))
     assert desk.run("load", "one.xml").code == 0
-    page = Site(desk).page("/articles/1")
+    page = re.sub(r'<sup class="sign">.*?</sup>', "", Site(desk).page("/articles/1"))
     assert (
-        "Cells &amp; more.<mark> We did a randomized controlled trial of 10</mark><sup><mark>6</mark></sup>"
+        "Cells &amp; more. <mark>We did a randomized controlled trial of 10</mark><sup><mark>6</mark></sup>"
         "<mark> cells.</mark> They grew."
-    ) in page.replace(" <mark>We", "<mark> We")
+    ) in re.sub("<mark [^>]*>", "<mark>", page)
 
 
 def test_a_retraction_comes_before_the_title_with_its_notice_and_the_day_it_was_noticed(site: Site) -> None:
@@ -692,7 +692,10 @@ def test_our_pages_allow_no_inline_script_or_style_and_have_none(site: Site, pat
     assert "nonce" not in policy
     assert "unsafe" not in policy
     tree = html.fromstring(answer.text)
-    assert not tree.xpath("//script[not(@src)] | //style | //*[@style] | //@*[starts-with(name(), 'on')]")
+    # JSON-LD is data, which no browser runs.
+    scripts = tree.xpath("//script[not(@src)]")
+    assert {(script.get("type"), *script.attrib) for script in scripts} <= {("application/ld+json", "type")}
+    assert not tree.xpath("//style | //*[@style] | //@*[starts-with(name(), 'on')]")
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.read or route.write], ids=example)

@@ -316,9 +316,9 @@ def test_a_corrected_label_stands_beside_the_machines(team: tuple[Desk, str], an
     fields = {"label_group": "design", "machine_value": machine}
     assert send(ann, f"/articles/{pmid}/label", verdict="correct", value=other, **fields).status_code == 303
     page = httpx.get(f"{address}/articles/{pmid}").text
-    (labels,) = html.fromstring(page).xpath('//ul[@class="labels"]')
-    text = " ".join(labels.text_content().split())
-    assert f"design: {machine}" in text and f"{other} Ann Surname" in text
+    (design,) = html.fromstring(page).xpath('//tr[@id="read-design"]')
+    text = " ".join(design.text_content().split())
+    assert machine in text and f"{other} Ann Surname" in text
     assert send(ann, f"/articles/{pmid}/label", verdict="withdraw", **fields).status_code == 303
     assert rows(desk, "select count(*) from label_reviews where pmid = ?", pmid) == [(0,)]
 

@@ -18,7 +18,6 @@ from tracker.evidence.identifiers import Named
 from tracker.evidence.questions import STARTER
 from tracker.evidence.questions import has_starter as has_starter_of
 from tracker.evidence.rows import Row, read_rows
-from tracker.evidence.show import show
 from tracker.lists import news
 from tracker.lists.answers import with_answers
 from tracker.lists.cited import Cited, cited
@@ -388,42 +387,6 @@ def _apart(whole: Tallies, group: str) -> list[tuple[str, int]]:
     known = [value for value in order if value in totals]
     others = sorted(totals.keys() - set(known), key=lambda value: (-totals[value], value))
     return [(value, totals[value]) for value in (*known, *others)]
-
-
-@dataclass(frozen=True, slots=True)
-class ArticleRecord:
-    """All that is stored about a record (see ``show``), with each author's affiliations beside the name.
-
-    ``entry`` is what a list shows of it; ``stored_here`` are the records named by its notices that are stored.
-    """
-
-    record: Row
-    entry: Row
-    is_preprint: bool
-    stored_here: set[ArticleKey]
-    starter: bool
-
-
-def article(db: sqlite3.Connection, pmid: ArticleKey) -> ArticleRecord | None:
-    record = show(db, pmid)
-    if record is None:
-        return None
-    for position, author in enumerate(record["authors"], 1):
-        author["affiliations"] = [
-            affiliation["affiliation"]
-            for affiliation in record["affiliations"]
-            if affiliation["author"] == position
-        ]
-    (entry,) = read_entries(db, [pmid])
-    return ArticleRecord(
-        record,
-        entry,
-        is_preprint="preprint" in entry["labels"].get("publication", []),
-        stored_here=present(
-            db, [notice["other_pmid"] for notice in record["notices"] if notice["other_pmid"]]
-        ),
-        starter=(record["state"] or {}).get("source") == "starter",
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape, unescape
-from itertools import groupby
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import NamedTuple
 
 from lxml import etree
@@ -175,23 +176,44 @@ def marked(html: str, spans: Iterable[tuple[int, int]]) -> str:
 
     No mark holds a tag, entities and formulas are marked whole, and without the marks the HTML is unchanged.
     """
-    places = plain_of(html).places
-    chosen = {place for start, end in spans for place in places[start:end]}
-    return "".join(
-        f"<mark>{''.join(text for text, _ in pieces)}</mark>"
-        if is_chosen
-        else "".join(text for text, _ in pieces)
-        for is_chosen, pieces in groupby(_marks(html, chosen), key=lambda piece: piece[1])
-    )
+    return "".join(f"<mark>{text}</mark>" if inside else text for text, inside in cut(html, tuple(spans)))
 
 
-def _marks(html: str, chosen: set[int]) -> Iterator[tuple[str, bool]]:
-    """The HTML in its smallest pieces, and whether each is to be marked."""
+def cut(html: str, spans: Sequence[tuple[int, int]]) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The HTML in pieces, each with the numbers of those spans of its plain text that it came from.
+
+    A piece of any span holds no tag; entities and formulas stay whole; together the pieces are the HTML.
+    """
+    edges = _edges(plain_of(html).places, spans)
+    for numbers, same in groupby(_undivided(html, edges), key=itemgetter(1)):
+        yield "".join(piece for piece, _ in same), tuple(sorted(numbers))
+
+
+def _undivided(html: str, edges: list[tuple[int, int]]) -> Iterator[tuple[str, frozenset[int]]]:
+    """Pieces of the HTML within which no edge lies, each with the spans that it is in."""
+    inside = frozenset[int]()
     for piece in _PIECE.finditer(html):
-        if piece["formula"] or piece["entity"]:
-            yield piece[0], piece.start() in chosen
-        elif piece["tag"]:
-            yield piece[0], False
-        else:
-            for place, sign in enumerate(piece[0], piece.start()):
-                yield sign, place in chosen
+        at, end = piece.span()
+        is_text = not (piece["formula"] or piece["tag"] or piece["entity"])
+        while at < end:
+            while edges and edges[-1][0] <= at:
+                inside ^= {edges.pop()[1]}
+            until = min(edges[-1][0], end) if edges and is_text else end
+            yield html[at:until], frozenset() if piece["tag"] or _UNSEEN in inside else inside
+            at = until
+
+
+# The number of what is in no span, as the plain text leaves it out.
+_UNSEEN = -1
+
+
+def _edges(places: Sequence[int], spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Where in the HTML each span, by its number, starts and where it has ended; the last edge first."""
+    edges = []
+    for number, (start, end) in enumerate(spans):
+        if inside := places[max(start, 0) : end]:
+            edges += [(inside[0], number), (inside[-1] + 1, number)]
+    if edges and not isinstance(places, range):
+        gaps = ((place + 1, after) for place, after in pairwise((-1, *places)) if after > place + 1)
+        edges += [(edge, _UNSEEN) for gap in gaps for edge in gap]
+    return sorted(edges, reverse=True)

@@ -22,6 +22,7 @@ from tracker.reading.labels import groups
 from tracker.reading.notices import words as notice_words
 from tracker.site import routes, words
 from tracker.site.parts import filters
+from tracker.site.parts.readings import LEFT_OUT
 from tracker.site.server import access, actors, assets, sandbox, sandbox_child
 from tracker.site.server.access import View
 from tracker.site.server.below import below
@@ -181,13 +182,13 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "stage_words": words.stage_words,
         "decision_words": words.decision_words,
         "directness_words": words.directness_words,
+        "outcome_words": words.outcome_words,
         "action_words": words.action_words,
         "markdown": words.markdown,
         "changed": words.changed,
         "doi_link": words.doi_link,
         "notice_words": notice_words,
         "highlighted": words.highlighted,
-        "quoted": words.quoted,
         "reason_words": words.reason_words,
         "language_tag": words.language_tag,
         "registry_link": words.registry_link,
@@ -204,6 +205,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "topic": topic.current,
         "label_groups_known": groups,
         "accuracy": accuracy,
+        "LEFT_OUT_GROUPS": LEFT_OUT,
     }
     env.template_class = TurnsTemplate
     if env.loader is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
@@ -17,9 +17,9 @@ from markupsafe import Markup, escape
 from tracker.citation import bare_doi
 from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
 from tracker.directness import Directness
+from tracker.lists.answers import OUTCOME_WORDS
 from tracker.lists.entries import MARKS
 from tracker.lists.methods import SeedState
-from tracker.pubmed.markup import marked, plain_of
 from tracker.reading.labels import groups
 from tracker.reading.notices import Flags
 from tracker.reading.notices import words as notice_words
@@ -85,6 +85,13 @@ DIRECTNESS_WORDS: dict[Directness, str] = {
 
 def directness_words(value: str) -> str:
     return DIRECTNESS_WORDS.get(cast(Directness, value), value)
+
+
+# What an abstract says of a question's outcome where it has no sentence to show.
+
+
+def outcome_words(state: str) -> str:
+    return OUTCOME_WORDS.get(state, state)
 
 
 def stage_words(stage: str) -> str:
@@ -241,14 +248,6 @@ def highlighted(snippet: str) -> Markup:
     """A snippet of a record in which the words that a search matched are marked."""
     before, after = MARKS
     return Markup(str(escape(snippet)).replace(before, "<mark>").replace(after, "</mark>"))  # noqa: S704 - escaped
-
-
-def quoted(section: Mapping[str, Any], quotes: Iterable[str]) -> Markup:
-    """A paragraph of an abstract as HTML, with the words that labels quote marked; a quote may include the heading."""
-    html, heading = section["html"], f"{section['label']}: "
-    text = plain_of(html).text
-    places = ((text.find(words), len(words)) for words in (quote.removeprefix(heading) for quote in quotes))
-    return Markup(marked(html, [(at, at + length) for at, length in places if at >= 0]))  # noqa: S704 - HTML of ours
 
 
 def registry_link(trial: Mapping[str, str]) -> str:

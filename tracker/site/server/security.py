@@ -22,7 +22,8 @@ EVIDENCE, SITE, ANNOTATIONS = "evidence", "_site", "annotations"
 # Used by our own pages only; readers' SQL never reaches a connection that can see annotations.
 HIDDEN = frozenset((SITE, ANNOTATIONS))
 
-_INLINE = re.compile(r"<(script)(?![^>]*\s(?:src|nonce)=)([^>]*)>")
+# A script of JSON is data: browsers never run it, and no policy asks for its nonce.
+_INLINE = re.compile(r"<(script)(?![^>]*\s(?:(?:src|nonce)=|type=\"application/(?:ld\+)?json\"))([^>]*)>")
 # Bytes of a form; a longer body is not read to its end, whether or not the sender is signed in.
 LONGEST_BODY = 256 * 1024
 # Length of path and query. Pages repeat parts of their address in links, so a long one makes a much longer page.

@@ -23,26 +23,30 @@ from tracker.export.formats import FORMATS
 from tracker.export.reference import Reference, references
 from tracker.lists import citations, news, pages, selection
 from tracker.lists import methods as of_methods
+from tracker.lists.article import read_article
 from tracker.lists.cited import Cited
 from tracker.lists.leading import Leading
 from tracker.lists.news import Since, Warned
 from tracker.lists.selection import TOP, Key, Selection, Sort, Tallies
-from tracker.reading.labels import Answer, Group, answers, groups
+from tracker.reading import labels as registry
+from tracker.reading.labels import Group, groups
 from tracker.site import words
 from tracker.site.parts import charts, filters, panels
+from tracker.site.parts.marks import Marked
 from tracker.site.parts.page import Page, render
 from tracker.site.parts.panels import Forms, SaidOfArticle
-from tracker.site.server import access
+from tracker.site.parts.readings import LEFT_OUT, Answer, Readings, answers_to, in_order, marked_in, readings
+from tracker.site.parts.scholarly import scholarly_article
+from tracker.site.server import access, address
 from tracker.site.server.compat import NotFound, Request, Response
 from tracker.site.server.reader import read
 from tracker.site.server.security import HIDDEN
 from tracker.team import by_article
+from tracker.team.placements import Bearing
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
-# It follows from the design alone, and reads like a verdict on the study.
-ONLY_IN_EXPORTS = ("evidence_level",)
 # Cookies: when this visit began, and when the previous one did.
 LOOKS = ("seen", "looked")
 SAME_LOOK = timedelta(hours=4)
@@ -236,7 +240,14 @@ class ArticlePage(Page):
     article: Row
     entry: Row
     is_preprint: bool
+    is_review: bool
+    fallen: Sequence[Row]
     stored_here: set[ArticleKey]
+    bearings: Mapping[str, Bearing]
+    answers: Mapping[str, Answer]
+    readings: Readings
+    marked: Marked
+    described: Mapping[str, Any]
     references: Sequence[Reference]
     people: SaidOfArticle
     forms: Forms
@@ -248,21 +259,33 @@ class ArticlePage(Page):
 async def article(request: Request, datasette: Datasette) -> Response:
     number = int(request.url_vars["pmid"])
     pmid = ArticleKey(number)
+    canonical = address.absolute(datasette, request, datasette.urls.path(request.path))
 
     def query(db: sqlite3.Connection) -> ArticlePage | None:
-        shown = pages.article(db, pmid)
+        shown = read_article(db, pmid)
         if shown is None:
             return None
         (cited,) = citations.of_articles(db, [pmid])
+        people, titles = panels.said_of(db, request, pmid), news.titles(db)
+        bearings = in_order(people.bearings, people.came)
+        answers = answers_to(bearings, shown.outcomes, titles)
+        read = readings(shown.record["labels"], people.labels.reviews)
         return ArticlePage(
             article=shown.record,
             entry=shown.entry,
             is_preprint=shown.is_preprint,
+            is_review=shown.is_review,
+            fallen=shown.fallen,
             stored_here=shown.stored_here,
+            bearings=bearings,
+            answers=answers,
+            readings=read,
+            marked=marked_in(shown.record, read, answers),
+            described=scholarly_article(shown.record, canonical),
             references=references(cited),
-            people=panels.said_of(db, request, pmid),
+            people=people,
             forms=panels.forms(db, access.viewer(request)),
-            titles=news.titles(db),
+            titles=titles,
             beside=_beside(request, db, pmid),
             starter=shown.starter,
         )
@@ -278,14 +301,14 @@ class MethodsPage(Page):
     template = "tracker_methods.html"
     methods: Sequence[of_methods.Method]
     seed_words: Mapping[of_methods.SeedState, str]
-    readings: Sequence[Group | Answer]
+    readings: Sequence[Group | registry.Answer]
     runs: Sequence[Row]
     starter: bool
 
 
 async def methods(request: Request, datasette: Datasette) -> Response:
     shown: of_methods.Methods = await read(datasette, of_methods.methods)
-    readings: tuple[Group | Answer, ...] = (*groups().values(), *answers())
+    readings: tuple[Group | registry.Answer, ...] = (*groups().values(), *registry.answers())
     return await render(
         datasette,
         request,
@@ -321,10 +344,8 @@ def _list_links(chosen: Selection, path: str, following: Key | None) -> ListLink
 
 def _ordered(counted: Tallies) -> list[str]:
     """The groups to filter by: how records bear on the question, labels as the registry has them, PubMed's facts."""
-    known = [
-        group for group in (*ANSWERS, *groups(), *FACTS) if group in counted and group not in ONLY_IN_EXPORTS
-    ]
-    shown = (*known, *ONLY_IN_EXPORTS)
+    known = [group for group in (*ANSWERS, *groups(), *FACTS) if group in counted and group not in LEFT_OUT]
+    shown = (*known, *LEFT_OUT)
     return [*known, *sorted(group for group in counted if is_label(group) and group not in shown)]
 
 
