@@ -192,6 +192,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "language_tag": words.language_tag,
         "registry_link": words.registry_link,
         "only": filters.only,
+        "with_text": filters.with_text,
         "is_ahead": is_ahead,
         "status_date": status_date,
     }
