@@ -24,7 +24,7 @@ from tracker.team.placements import GROUP
 # So many searches with one word less are counted, each by one intersection in the index.
 MOST_SHORTER = 6
 MOST_QUESTIONS = 5
-# Words that part what a title names: "Bladder and urinary tract".
+# Words that part what a title names: "Salt and the heart".
 _BETWEEN = frozenset(
     "a after an and are as at before by can do does during for from how in is it its of on or than that the to under "
     "what when whether which who with without".split()
@@ -80,7 +80,7 @@ class Unfound(NamedTuple):
 def asked(db: sqlite3.Connection, text: str, viewer: int | None = None) -> list[Asked]:
     """The questions whose title or outcome a search names; none if it consists of papers' identifiers.
 
-    Words that the question's file excepts, as they mean something else ("urinary catheter"), count only if the search
+    Words that the question's file excepts, as they mean something else ("salt of the earth"), count only if the search
     names no question otherwise.
     """
     if not text or identifiers.identifiers(text):
@@ -130,7 +130,7 @@ def _in_title(texts: Sequence[str], title: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _pieces(title: str) -> tuple[str, ...]:
-    """What a title names, folded: "Bladder and urinary tract" names "bladder" and "urinary tract"."""
+    """What a title names, folded: "Salt and the heart" names "salt" and "heart"."""
     parted = groupby(fold_words(title).split(), key=_BETWEEN.__contains__)
     return tuple(" ".join(words) for is_between, words in parted if not is_between)
 
