@@ -8,7 +8,7 @@ from contextlib import closing
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 import click
@@ -29,6 +29,10 @@ from tracker.errors import UsageError
 from tracker.harmless import harmless
 from tracker.settings import Settings
 
+if TYPE_CHECKING:
+    from tracker.lists.finding import Asked, Instead
+    from tracker.lists.selection import Count
+
 
 @main.command()
 @click.argument("text", nargs=-1, required=True)
@@ -40,17 +44,22 @@ from tracker.settings import Settings
 def search(settings: Settings, text: Sequence[str], limit: int, as_json: bool) -> None:
     """Search the stored articles for TEXT: every word, "phrases", a word's beginning*. Newest first.
 
-    One or more PMIDs, PMCIDs, DOIs or NCT numbers find their papers.
+    One or more PMIDs, PMCIDs, DOIs or NCT numbers find their papers. Questions that TEXT names come first; where
+    nothing holds all of it, searches with one word less follow.
     """
     from tracker.evidence import identifiers
     from tracker.evidence import search as store
+    from tracker.lists import finding
+    from tracker.lists.selection import Selection
 
     words = " ".join(text)
     if not identifiers.identifiers(words):
         words = " ".join(f'"{part}"' if _is_phrase(part) else part for part in text)
     store.check(words)
-    with closing(open_evidence(settings)) as db:
+    with closing(evidence_with_annotations(settings)) as db:
         hits, count = store.search(db, words, limit), store.count(db, words)
+        asked = finding.asked(db, words)
+        instead = finding.unfound(db, Selection(text=words)) if not count else None
         named = identifiers.named(db, words) or identifiers.identifiers(words)
     for identifier in named:
         if not identifier.pmids:
@@ -67,11 +76,49 @@ def search(settings: Settings, text: Sequence[str], limit: int, as_json: bool) -
             err=True,
         )
     if as_json:
-        print_json({"count": min(count, 1000), "more": count > 1000, "hits": [hit._asdict() for hit in hits]})
+        print_json(
+            {
+                "count": min(count, 1000),
+                "more": count > 1000,
+                "questions": [question._asdict() for question in asked],
+                "hits": [hit._asdict() for hit in hits],
+                "instead": [_other(each) for each in instead.searches] if instead else [],
+            }
+        )
         return
+    for question in asked:
+        click.echo(harmless(_question_line(question)))
     for hit in hits:
         _print_hit(hit._asdict())
     click.echo(f"{'1,000+' if count > 1000 else f'{count:,}'} found, {len(hits)} shown", err=True)
+    if instead:
+        click.echo(instead.says, err=True)
+        for each in instead.searches:
+            what = f"without {each.without}" if each.without else "with the words of each phrase apart"
+            click.echo(harmless(f"{_number(each.number)} found {what}: {each.text}"), err=True)
+
+
+def _question_line(question: Asked) -> str:
+    from tracker.site.words import directness_words
+
+    numbers = (f"{n:,} {directness_words(value).lower()}" for value, n in question.directness.items())
+    matching = f"{question.matching:,} record{'' if question.matching == 1 else 's'}"
+    told = ", ".join(numbers)
+    return f"Question {question.slug}, {question.title}: {matching}{'; sorted by machine: ' if told else ''}{told}\n"
+
+
+def _other(each: Instead) -> dict[str, Any]:
+    """Another search as JSON."""
+    return {
+        "text": each.text,
+        "without": each.without or None,
+        "count": each.number.n,
+        "more": not each.number.exact,
+    }
+
+
+def _number(count: Count) -> str:
+    return f"{count.n:,}{'' if count.exact else '+'}"
 
 
 def _is_phrase(part: str) -> bool:

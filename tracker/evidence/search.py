@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import yaml
 
@@ -158,6 +158,37 @@ def _without_borrowed(text: str) -> str:
     )
 
 
+def parts(text: str) -> list[str]:
+    """The words, "phrases" and beginnings* of a text as typed, each once; without PubMed's own signs."""
+    typed = (match[0] for match in _PART.finditer(_without_borrowed(text)) if _WORD.search(match[0]))
+    return list({part.casefold(): part for part in typed}.values())
+
+
+def apart(text: str) -> str | None:
+    """The same search with the words of each phrase by themselves; None where nothing is looked for as a phrase.
+
+    Words that have synonyms together, such as ``major depression``, are looked for as a phrase, too.
+    """
+    single: list[str] = []
+    has_phrase = False
+    for kind, words in _stretches(text):
+        runs = [run for run, _ in _runs(words)]
+        has_phrase |= len(words) > 1 if kind != "words" else any(len(run) > 1 for run in runs)
+        for run in runs:
+            # In quotes they are no longer looked for together.
+            single += [_quoted([word]) for word in run] if len(run) > 1 else run
+        if kind == "beginning":
+            single[-1] = single[-1].strip('"') + "*"
+    return " ".join(dict.fromkeys(single)) if has_phrase else None
+
+
+def synonyms(text: str) -> list[str]:
+    """What a search for the text finds as well, for those of its words that have synonyms."""
+    words = (words for kind, words in _stretches(text) if kind == "words")
+    found = (" ".join(phrase) for each in words for _, group in _runs(each) for phrase in group)
+    return list(dict.fromkeys(found))
+
+
 def expression(db: sqlite3.Connection, text: str = "", facets: Iterable[Collection[str]] = ()) -> str:
     """An FTS5 query for the whole text and one word of each collection of ``facets.word``; empty if both are."""
     parts = [f"facets : ({' OR '.join(words)})" for words in facets]
@@ -244,21 +275,31 @@ def fts_query(text: str, db: sqlite3.Connection | None = None) -> str:
     entries under them (on a million articles up to five seconds, where the words take milliseconds).
     """
     terms: list[str] = []
+    # Beginnings are looked up once each.
+    begun: set[tuple[str, ...]] = set()
+    for kind, words in _stretches(text):
+        if kind == "words":
+            terms += _with_synonyms(words)
+        elif kind == "phrase":
+            terms.append(_quoted(words))
+        elif (beginning := tuple(word.casefold() for word in words)) not in begun:
+            begun.add(beginning)
+            terms.append(_begun(words, db))
+    return " AND ".join({term.casefold(): term for term in terms}.values())
+
+
+def _stretches(text: str) -> Iterator[tuple[Literal["words", "phrase", "beginning"], list[str]]]:
+    """What a text asks for in its order: words side by side, a "phrase", words of which the last ends in *."""
     words: list[str] = []
-    begun: set[str] = set()
     for phrase, word in _PART.findall(flat(_without_borrowed(text))):
         if word and not word.endswith("*"):
             words += _WORD.findall(word)
             continue
-        # Prefixes are looked up once each.
-        if word and word.casefold() in begun:
-            continue
-        begun.add(word.casefold())
-        terms += _with_synonyms(words)
+        yield "words", words
         words = []
-        if parts := _WORD.findall(phrase or word):
-            terms.append(_begun(parts, db) if word else _quoted(parts))
-    return " AND ".join({term.casefold(): term for term in terms + _with_synonyms(words)}.values())
+        if held := _WORD.findall(phrase or word):
+            yield "beginning" if word else "phrase", held
+    yield "words", words
 
 
 def _begun(words: list[str], db: sqlite3.Connection | None) -> str:
@@ -302,19 +343,23 @@ def _stems(scratch: sqlite3.Connection, texts: Sequence[str]) -> list[list[str]]
 
 def _with_synonyms(words: list[str]) -> list[str]:
     """Each run of words that has synonyms as one group, every other word by itself."""
+    return [
+        "(" + " OR ".join(map(_quoted, group)) + ")" if group else _quoted(run) for run, group in _runs(words)
+    ]
+
+
+def _runs(words: list[str]) -> Iterator[tuple[list[str], Sequence[Words]]]:
+    """The longest runs of words that have synonyms, each with all that find one another; other words one by one."""
     groups, longest = _synonyms(topic.current())
-    terms, at = [], 0
+    at = 0
     while at < len(words):
         for length in range(min(longest, len(words) - at), 0, -1):
-            key = tuple(word.casefold() for word in words[at : at + length])
-            if group := groups.get(key):
-                terms.append("(" + " OR ".join(map(_quoted, group)) + ")")
+            run = words[at : at + length]
+            group = groups.get(tuple(word.casefold() for word in run), ())
+            if group or length == 1:
+                yield run, group
                 at += length
                 break
-        else:
-            terms.append(_quoted([words[at]]))
-            at += 1
-    return terms
 
 
 def _quoted(words: list[str] | Words) -> str:

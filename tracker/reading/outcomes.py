@@ -158,7 +158,8 @@ _NOWHERE = Mentions({}, None)
 class Matcher:
     """One side of an outcome, compiled once: what ``mentions`` of a record name it."""
 
-    def __init__(self, outcome: Outcome, tree: MeshTree) -> None:
+    def __init__(self, outcome: Outcome, tree: MeshTree | None) -> None:
+        """Without a tree no heading of a record names the outcome, only its words do."""
         self.outcome = outcome
         self._lines = [node for query in outcome.queries if (node := _parsed(query))]
         # By the place of the term in its line: a node of a query is slow to look up.
@@ -167,7 +168,7 @@ class Matcher:
         }
         self._words = phrases(outcome.words)
         self._exceptions = phrases(outcome.exceptions)
-        self._headings = self._exploded(tree)
+        self._headings = self._exploded(tree) if tree else frozenset()
         self._named_by: dict[str, bool] = {}
         self._only_or = all(map(_is_only_or, self._lines))
         self._index: dict[str, list[Phrase]] = defaultdict(list)
@@ -186,6 +187,17 @@ class Matcher:
         hits = self._hits(text)
         if not hits:
             return _NOWHERE if heading is None else Mentions({}, heading)
+        found = self._without_exceptions(self._fitting(hits), text)
+        _add(found, list(_abbreviated(found, text)))
+        return Mentions(found, heading)
+
+    def named_in(self, text: RecordText, *, exceptions: bool) -> bool:
+        """Whether a text's words name the outcome; without ``exceptions`` also where they mean something else."""
+        found = self._fitting(self._hits(text))
+        return bool(self._without_exceptions(found, text) if exceptions else found)
+
+    def _fitting(self, hits: Hits) -> Spans:
+        """Where words stand that fit a line or are further words, whatever they mean there."""
         found: Spans = defaultdict(list)
         if self._only_or:
             _add(found, (hit for each in hits.values() for hit in each))
@@ -193,9 +205,7 @@ class Matcher:
             for line in self._lines:
                 _add(found, _flat(self._evaluated(line, hits) or {}))
             _add(found, (hit for phrase in self._words for hit in hits.get(phrase, ())))
-        found = self._without_exceptions(found, text)
-        _add(found, list(_abbreviated(found, text)))
-        return Mentions(found, heading)
+        return found
 
     def _hits(self, text: RecordText) -> Hits:
         """Each phrase that stands in the text, with where it stands."""

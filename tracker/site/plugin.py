@@ -195,6 +195,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "only": filters.only,
         "chip": words.chip,
         "lower_first": words.lower_first,
+        "with_text": filters.with_text,
         "is_ahead": is_ahead,
         "status_date": status_date,
     }

@@ -157,6 +157,11 @@ def only(chosen: Selection, group: str, *values: str) -> str:
     return query(Selection(chosen.question, {group: values}))
 
 
+def with_text(chosen: Selection, text: str) -> str:
+    """The query string of the list with another text in its place."""
+    return query(chosen._replace(text=text))
+
+
 def chips(chosen: Selection, path: str) -> list[Chip]:
     """Every active filter."""
     return [Chip(text, path + query(without)) for text, without in _parts(chosen)]

@@ -21,7 +21,7 @@ from tracker.evidence.rows import Row
 from tracker.evidence.wrongclock import is_ahead
 from tracker.export.formats import FORMATS
 from tracker.export.reference import Reference, references
-from tracker.lists import citations, news, pages, selection
+from tracker.lists import citations, finding, news, pages, selection
 from tracker.lists import methods as of_methods
 from tracker.lists.article import read_article
 from tracker.lists.cited import Cited
@@ -183,7 +183,7 @@ def _question_page(db: sqlite3.Connection, request: Request, slug: str, path: st
 
 @dataclass(frozen=True, slots=True)
 class SearchPage(Page):
-    """``hits`` and ``links`` are None if nothing was searched for."""
+    """``hits`` and ``links`` are None if nothing was searched for, ``instead`` unless nothing was found."""
 
     template = "tracker_search.html"
     chosen: Selection
@@ -191,6 +191,8 @@ class SearchPage(Page):
     ignored: Sequence[str]
     questions: Sequence[pages.Within]
     hits: pages.Hits | None
+    asked: Sequence[finding.Asked]
+    instead: finding.Unfound | None
     links: ListLinks | None
     at_pubmed: str
     said: Mapping[int, Mapping[str, Any]]
@@ -213,6 +215,8 @@ async def search(request: Request, datasette: Datasette) -> Response:
             ignored=filters.ignored(request, choices),
             questions=shown.questions,
             hits=shown.hits,
+            asked=finding.asked(db, chosen.text, viewer),
+            instead=finding.unfound(db, chosen) if shown.hits and not shown.hits.listed.count.n else None,
             links=_list_links(chosen, path, shown.hits.listed.next) if shown.hits else None,
             at_pubmed=f"{PUBMED}?term={quote(chosen.text, safe='')}",
             said=by_article.of_articles(db, pmids, None, viewer),
