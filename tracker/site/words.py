@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from tracker.citation import bare_doi
 from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
-from tracker.directness import Directness
+from tracker.directness import directness_words
 from tracker.lists.entries import MARKS
 from tracker.pubmed.markup import marked, plain_of
 from tracker.reading.notices import Flags
@@ -35,18 +35,6 @@ REASONS = {
     "strategy changed": "found because the search strategy changed",
     "first search": "found by the first search",
 }
-
-
-# How directly a record bears on a question, for a reader: "direct" sounds like strong, "off" like withdrawn.
-DIRECTNESS_WORDS: dict[Directness, str] = {
-    "direct": "In people treated",
-    "indirect": "In other people or animals",
-    "off": "Not about this",
-}
-
-
-def directness_words(value: str) -> str:
-    return DIRECTNESS_WORDS.get(cast(Directness, value), value)
 
 
 def stage_words(stage: str) -> str:
