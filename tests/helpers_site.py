@@ -32,8 +32,8 @@ from tracker.team.people import Person
 QUESTIONS = ("cognition", "tolerance", "cystitis", "psychotherapy")
 RETRACTED, CONCERN, MARKUP, MATHML, HOSTILE = 90000303, 90000102, 90000657, 90000658, 90000663
 HASH = "pbkdf2_sha256$260000$NOWHEREELSE"
-# What stands in addresses for the parts that routes have.
-PARTS = {"slug": "cystitis", "pmid": str(RETRACTED), "extension": "ris", "block": "1800", "format": ".json"}
+# What stands in addresses for the parts that routes have: of formats one that lists and tables have.
+PARTS = {"slug": "cystitis", "pmid": str(RETRACTED), "extension": "csv", "block": "1800", "format": ".json"}
 # Other addresses at which these show something of their own, the fullest last.
 MORE = {
     pages.question: (

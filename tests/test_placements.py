@@ -137,6 +137,16 @@ def test_a_moved_record_leaves_one_list_and_joins_the_other(
     assert desk.db.read_bytes() == before
 
 
+def test_a_record_joins_others_in_the_list_on_the_page(team: tuple[Desk, str], ann: httpx.Client) -> None:
+    desk, address = team
+    direct = set(read_direct(desk))
+    joining = min(desk.matching(OPEN) - direct)
+    move(ann, joining, "direct")
+    page = httpx.get(f"{address}/questions/{OPEN}?directness=direct")
+    assert page.status_code == 200
+    assert joining in articles_on(page.text)
+
+
 def test_numbers_beside_filters_follow(team: tuple[Desk, str], ann: httpx.Client) -> None:
     desk, address = team
     direct = read_direct(desk)

@@ -99,7 +99,7 @@ def search(settings: Settings, text: Sequence[str], limit: int, as_json: bool) -
 
 
 def _question_line(question: Asked) -> str:
-    from tracker.site.words import directness_words
+    from tracker.directness import directness_words
 
     numbers = (f"{n:,} {directness_words(value).lower()}" for value, n in question.directness.items())
     matching = f"{question.matching:,} record{'' if question.matching == 1 else 's'}"

@@ -40,7 +40,7 @@ def export(
             count += 1
             yield citation
 
-    with _one_moment(db):
+    with one_moment(db):
         about = listing(db, selection)
         check_filters(db, selection)
         FORMATS[format].write(about, counted(), out)
@@ -145,7 +145,7 @@ def _newest_run(db: sqlite3.Connection) -> str:
 
 
 @contextmanager
-def _one_moment(db: sqlite3.Connection) -> Iterator[None]:
+def one_moment(db: sqlite3.Connection) -> Iterator[None]:
     """A refresh that runs meanwhile does not change what is read inside."""
     db.execute("begin")
     try:

@@ -104,11 +104,17 @@ def _of_group(c: Citation, group: str) -> tuple[str, str]:
 
 
 def write_csv(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:
+    cells = (_for_csv(row(citation, listing.label_groups)) for citation in citations)
+    write_rows(header(listing), cells, out)
+
+
+def write_rows(names: Sequence[str], rows: Iterable[Sequence[int | float | str]], out: BinaryIO) -> None:
+    """A table as CSV; ``rows`` hold safe texts, as ``cell`` makes them."""
     text = TextIOWrapper(out, encoding="utf-8-sig", newline="", write_through=True)
     try:
         table = csv.writer(text, quoting=csv.QUOTE_ALL)
-        table.writerow(map(cell, header(listing)))
-        table.writerows(_for_csv(row(citation, listing.label_groups)) for citation in citations)
+        table.writerow(map(cell, names))
+        table.writerows(rows)
     finally:
         text.detach()
 
@@ -123,6 +129,21 @@ def _for_csv(cells: list[int | str]) -> list[int | str]:
 
 def write_xlsx(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> None:
     """Two sheets: the articles, and the remarks on the list. Raises UsageError beyond Excel's rows."""
+    cells = (row(citation, listing.label_groups) for citation in citations)
+    write_workbook("articles", header(listing), cells, listing, out)
+
+
+def write_workbook(
+    name: str,
+    names: Sequence[str],
+    rows: Iterable[Sequence[int | float | str]],
+    listing: Listing,
+    out: BinaryIO,
+) -> None:
+    """A sheet of this name with the rows, whose texts are safe, and one with the remarks on the list.
+
+    Raises UsageError beyond Excel's rows.
+    """
     # In a folder of its own, so that whatever fails leaves neither open files behind nor half a workbook in out.
     with TemporaryDirectory() as folder:
         path = Path(folder) / "list.xlsx"
@@ -130,9 +151,7 @@ def write_xlsx(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -
         with closing(xlsxwriter.Workbook(str(path), options)) as book:
             # Without a fixed date, the file would differ each time it is written.
             book.set_properties({"created": datetime.fromisoformat(listing.updated).replace(tzinfo=None)})
-            _fill_articles(
-                book.add_worksheet("articles"), book.add_format({"bold": True}), listing, citations
-            )
+            _fill_sheet(book.add_worksheet(name), book.add_format({"bold": True}), names, rows)
             about = book.add_worksheet("about")
             for number, text in enumerate((listing.title, f"Updated {listing.updated}", *listing.remarks)):
                 about.write_string(number, 0, _short(cell(text)))
@@ -140,17 +159,19 @@ def write_xlsx(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -
             copyfileobj(file, out)
 
 
-def _fill_articles(sheet: Any, bold: Any, listing: Listing, citations: Iterable[Citation]) -> None:
-    for column, name in enumerate(header(listing)):
+def _fill_sheet(
+    sheet: Any, bold: Any, names: Sequence[str], rows: Iterable[Sequence[int | float | str]]
+) -> None:
+    for column, name in enumerate(names):
         sheet.write_string(0, column, _short(cell(name)), bold)
     sheet.freeze_panes(1, 1)
-    for number, citation in enumerate(citations, 1):
+    for number, cells in enumerate(rows, 1):
         if number >= ROW_LIMIT:
             raise UsageError(
                 f"an Excel sheet holds at most {ROW_LIMIT - 1:,} articles. Export as CSV instead."
             )
-        for column, value in enumerate(row(citation, listing.label_groups)):
-            if isinstance(value, int):
+        for column, value in enumerate(cells):
+            if isinstance(value, int | float):
                 sheet.write_number(number, column, value)
             elif value:
                 # Never write(), which would turn texts into formulas and links.

@@ -256,7 +256,7 @@ def _labelled(db: sqlite3.Connection, reader: Reader, whole: Tallies) -> Labelle
     by_level = sorted(counted.get("evidence_level", {}).items())
     return Labelled(
         groups=whole,
-        choices=_choices(db, reader.selection, counted, whole),
+        choices=choices(db, reader.selection, counted, whole),
         designs={design: years for design, years in counted.get("design", {}).items() if design != NOTICE},
         levels=[(level, sum(years.values())) for level, years in by_level],
         apart=[(group, _apart(whole, group)) for group in never_summed() if group in whole],
@@ -320,7 +320,7 @@ def by_year(counts: Mapping[str, int]) -> dict[int, int]:
     return {int(year): n for year, n in counts.items() if year}
 
 
-def _choices(
+def choices(
     db: sqlite3.Connection, selection: Selection, narrowed: Tallies, whole: Tallies
 ) -> dict[str, dict[str, int | None]]:
     """The values of each group that the list can be narrowed to, with how many records remain; None if not counted.
@@ -328,7 +328,7 @@ def _choices(
     A group with a chosen value is counted without that choice, as another value would add records; in a large
     question that takes longer than a reader should wait.
     """
-    choices: dict[str, dict[str, int | None]] = {
+    counted: dict[str, dict[str, int | None]] = {
         group: {value: sum(years.values()) for value, years in values.items()}
         for group, values in narrowed.items()
     }
@@ -337,10 +337,10 @@ def _choices(
         labels = {name: values for name, values in selection.labels.items() if name != group}
         others = None if is_large else tallies(db, selection._replace(labels=labels))
         if others is not None:
-            choices[group] = {value: sum(years.values()) for value, years in others.get(group, {}).items()}
+            counted[group] = {value: sum(years.values()) for value, years in others.get(group, {}).items()}
         elif is_large:
-            choices[group] = dict.fromkeys(whole.get(group, {})) | choices.get(group, {})
-    return choices
+            counted[group] = dict.fromkeys(whole.get(group, {})) | counted.get(group, {})
+    return counted
 
 
 def _bottom_line(db: sqlite3.Connection, slug: str, viewer: int | None) -> BottomLine | None:

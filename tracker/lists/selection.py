@@ -351,7 +351,7 @@ class Reader:
             f"select {self._column}, q.pmid {self._source} and {beyond} order by {ordered} limit :limit",
             self._values | {"after_key": after[0], "after_pmid": after[1], "limit": limit},
         )
-        # The site's connection gives rows that cannot be sorted.
+        # As tuples, which sort among those that join: Datasette's connections have rows of another kind.
         return [(key, pmid) for key, pmid in rows]
 
     def key_of(self, pmid: ArticleKey) -> Key | None:

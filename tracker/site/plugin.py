@@ -14,6 +14,7 @@ from markupsafe import Markup
 from tracker import topic
 from tracker.citation import status_date
 from tracker.decision import DECISION_WORDS, STAGE_WORDS
+from tracker.directness import DIRECTNESS_WORDS, directness_words
 from tracker.evidence.connect import Mode, reading_uri
 from tracker.evidence.schema import TABLES, VIEWS
 from tracker.evidence.wrongclock import is_ahead
@@ -181,7 +182,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "moments": words.moments,
         "stage_words": words.stage_words,
         "decision_words": words.decision_words,
-        "directness_words": words.directness_words,
+        "directness_words": directness_words,
         "outcome_words": words.outcome_words,
         "action_words": words.action_words,
         "markdown": words.markdown,
@@ -201,7 +202,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
     }
     env.globals |= {
         "DECISION_WORDS": DECISION_WORDS,
-        "DIRECTNESS_WORDS": words.DIRECTNESS_WORDS,
+        "DIRECTNESS_WORDS": DIRECTNESS_WORDS,
         "STAGE_WORDS": STAGE_WORDS,
         "topic": topic.current,
         "label_groups_known": groups,

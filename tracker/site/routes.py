@@ -16,7 +16,7 @@ from tracker.site.server import access, etag
 from tracker.site.server.access import View
 from tracker.site.server.compat import Request, Response
 from tracker.site.server.security import EVIDENCE, Policy
-from tracker.site.views import exports, indexes, news, pages, review, signin, tagging, team
+from tracker.site.views import exports, indexes, news, pages, report, review, signin, tagging, team
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -61,6 +61,8 @@ ROUTES = (
     Route(_QUESTION + "$", pages.question, by_state=True),
     # A file has its own tag, which changes with its content.
     Route(_QUESTION + exports.ENDING, exports.question),
+    Route(_QUESTION + "/table$", report.evidence_table, by_state=True),
+    Route(_QUESTION + "/table" + report.ENDING, report.evidence_table_file),
     Route(_ARTICLE + "$", pages.article, by_state=True),
     Route(r"^/changes$", news.changes, by_state=True),
     Route(r"^/changes\.atom$", news.feed, by_state=True),

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from tracker.citation import bare_doi
 from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
-from tracker.directness import Directness
+from tracker.directness import directness_words
 from tracker.lists.answers import OUTCOME_WORDS
 from tracker.lists.entries import MARKS
 from tracker.lists.methods import SeedState
@@ -74,20 +74,6 @@ SEED_WORDS: dict[SeedState, str] = {
     "stored": "here, but not matched",
     "not stored": "not here",
 }
-
-# How directly a record bears on a question, for a reader: "direct" sounds like strong, "off" like withdrawn.
-DIRECTNESS_WORDS: dict[Directness, str] = {
-    "direct": "In people treated",
-    "indirect": "In other people or animals",
-    "off": "Not about this",
-}
-
-
-def directness_words(value: str) -> str:
-    return DIRECTNESS_WORDS.get(cast(Directness, value), value)
-
-
-# What an abstract says of a question's outcome where it has no sentence to show.
 
 
 def outcome_words(state: str) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlencode
 
 from tracker.decision import DECISION_WORDS, STAGE_WORDS
+from tracker.directness import directness_words
 from tracker.errors import UsageError, either
 from tracker.evidence import search
 from tracker.evidence.facets import ANSWERS, FACTS
@@ -16,7 +17,6 @@ from tracker.lists.selection import TOP, Key, Selection, Sort
 from tracker.reading.labels import groups
 from tracker.site.server import access
 from tracker.site.server.compat import BadRequest, Request
-from tracker.site.words import directness_words
 from tracker.team import placements
 from tracker.team.decisions import TODO, TODO_FULL, UNDECIDED
 
@@ -162,9 +162,10 @@ def with_text(chosen: Selection, text: str) -> str:
     return query(chosen._replace(text=text))
 
 
-def chips(chosen: Selection, path: str) -> list[Chip]:
-    """Every active filter."""
-    return [Chip(text, path + query(without)) for text, without in _parts(chosen)]
+def chips(chosen: Selection, path: str, to_query: Callable[[Selection], str] | None = None) -> list[Chip]:
+    """Every active filter; ``to_query`` makes the query string of the list without it, if ``query`` does not."""
+    as_query = to_query or query
+    return [Chip(text, path + as_query(without)) for text, without in _parts(chosen)]
 
 
 def _parts(chosen: Selection) -> Iterator[tuple[str, Selection]]:

@@ -15,11 +15,12 @@ import sqlite3
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from shutil import copyfileobj
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol, cast
 
 from tracker.article import MAX_PMID, ArticleKey
 from tracker.errors import UsageError
@@ -87,35 +88,96 @@ async def _list(datasette: Datasette, request: Request, slug: str | None) -> Res
             request, slug, citations.label_choices(db, slug, access.viewer(request)), strict=True
         )
 
-    format = EXTENSIONS[request.url_vars["extension"]]
-    return await _stream(datasette, request, slug, choose, format, int(newest) if newest else None)
+    format = FORMATS[EXTENSIONS[request.url_vars["extension"]]]
+    most = int(newest) if newest else None
+    return await stream(datasette, request, _ListFile(slug, format, choose, most))
 
 
-async def _stream(
-    datasette: Datasette, request: Request, slug: str | None, choose: Choose, format: str, newest: int | None
-) -> Response:
-    about = FORMATS[format]
+class File(Protocol):
+    """What is written for a reader: ``format`` is how, ``name`` what the file is called, without its ending.
+
+    ``check`` raises what stands against writing it, and ``write`` writes it; both raise NotFound and UsageError.
+    ``is_short`` is whether it is as quick as a page.
+    """
+
+    @property
+    def format(self) -> AnyFormat: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def is_short(self) -> bool: ...
+
+    def check(self, db: sqlite3.Connection) -> None: ...
+
+    def write(self, db: sqlite3.Connection, out: BinaryIO) -> None: ...
+
+
+class AnyFormat(Protocol):
+    """What a file's headers say of its format."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def media_type(self) -> str: ...
+
+    @property
+    def extension(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _ListFile:
+    """A list of articles, all of it or its first ``newest``."""
+
+    slug: str | None
+    format: Format
+    choose: Choose
+    newest: int | None
+
+    @property
+    def name(self) -> str:
+        return self.slug or "search"
+
+    @property
+    def is_short(self) -> bool:
+        return self.newest is not None and self.newest <= FEW
+
+    def check(self, db: sqlite3.Connection) -> None:
+        selection = self.choose(db)
+        check_question(db, selection.question)
+        listing(db, selection)
+        check_filters(db, selection)
+
+    def write(self, db: sqlite3.Connection, out: BinaryIO) -> None:
+        selection = self.choose(db)
+        check_question(db, selection.question)
+        export(db, selection, self.format.name, out, self.newest)
+
+
+async def stream(datasette: Datasette, request: Request, file: File) -> Response:
+    """The file, sent while it is written. Raises NotFound and BadRequest before its first byte."""
+    about = file.format
     # Before anything is read: see ``state_tag``.
     tag = etag.state_tag(datasette, request)
-    headers = {"ETag": tag, "Cache-Control": etag.CACHE_CONTROL, **_headers(about, slug or "search")}
+    headers = {"ETag": tag, "Cache-Control": etag.CACHE_CONTROL, **_headers(about, file.name)}
     if etag.not_modified(request, tag):
         return Response("", 304, headers, about.media_type)
-    if newest is not None and newest <= FEW and request.method == "GET":
-        body = await _at_once(datasette, choose, format, newest)
+    if file.is_short and request.method == "GET":
+        body = await _at_once(datasette, file)
         return Response(body, 200, headers, content_type=about.media_type)
     pipe = _Pipe(asyncio.get_running_loop())
     work = _Work(
         datasette.get_database(EVIDENCE),
         datasette.databases.get(ANNOTATIONS),
-        choose,
-        format,
-        newest,
+        file,
         only_checks=request.method == "HEAD",
         # HTTP/1.0, which nginx uses with us by default, has no chunks: only the length tells a cut-off file from a
         # complete one.
         measured=request.scope.get("http_version") == "1.0",
     )
-    if not _begin(work, pipe, f"export {slug} {format}"):
+    if not _begin(work, pipe, f"export {file.name} {about.name}"):
         return _busy()
     watching = asyncio.ensure_future(_watch(request, pipe))
     try:
@@ -146,26 +208,25 @@ def _begin(work: _Work, pipe: _Pipe, name: str) -> bool:
     return True
 
 
-async def _at_once(datasette: Datasette, choose: Choose, format: str, newest: int) -> bytes:
+async def _at_once(datasette: Datasette, file: File) -> bytes:
     """A file of few articles, such as a feed, in one piece: as quick as a page, it takes no large export's place."""
 
     def written(db: sqlite3.Connection) -> bytes | UsageError:
-        selection = choose(db)
-        _check_question(db, selection.question)
         out = io.BytesIO()
         try:
-            export(db, selection, format, out, newest)
+            file.write(db, out)
         except UsageError as error:
             return error
         return out.getvalue()
 
-    file = await read(datasette, written)
-    if isinstance(file, UsageError):
-        raise BadRequest(_sentence(file))
-    return bytes(file)
+    content = await read(datasette, written)
+    if isinstance(content, UsageError):
+        raise BadRequest(_sentence(content))
+    return bytes(content)
 
 
-def _check_question(db: sqlite3.Connection, slug: str | None) -> None:
+def check_question(db: sqlite3.Connection, slug: str | None) -> None:
+    """Raises NotFound for a question that is not there."""
     if (
         slug is not None
         and not db.execute("select 1 from questions where slug = :slug", {"slug": slug}).fetchone()
@@ -173,7 +234,7 @@ def _check_question(db: sqlite3.Connection, slug: str | None) -> None:
         raise NotFound(f"Unknown question {slug!r}.")
 
 
-def _headers(format: Format, name: str) -> dict[str, str]:
+def _headers(format: AnyFormat, name: str) -> dict[str, str]:
     if format.name == "atom":
         return {}
     headers = {"X-Robots-Tag": "noindex"}
@@ -351,9 +412,7 @@ async def _watch(request: Request, pipe: _Pipe) -> None:
 class _Work(NamedTuple):
     evidence: Database
     annotations: Database | None
-    choose: Choose
-    format: str
-    newest: int | None
+    file: File
     only_checks: bool
     measured: bool
 
@@ -383,13 +442,10 @@ def _read(work: _Work, pipe: _Pipe, out: BinaryIO) -> None:
         db.set_progress_handler(lambda: pipe.is_left, STEPS)
         if work.annotations:
             db.execute("attach database ? as annotations", (_uri(work.annotations),))
-        selection = work.choose(db)
-        _check_question(db, selection.question)
         if work.only_checks:
-            listing(db, selection)
-            check_filters(db, selection)
+            work.file.check(db)
         else:
-            export(db, selection, work.format, out, work.newest)
+            work.file.write(db, out)
 
 
 def _connect(database: Database) -> sqlite3.Connection:

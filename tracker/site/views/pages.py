@@ -15,7 +15,6 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from tracker.article import MAX_PMID, ArticleKey
-from tracker.evidence.facets import ANSWERS, FACTS, is_label
 from tracker.evidence.identifiers import PUBMED
 from tracker.evidence.rows import Row
 from tracker.evidence.wrongclock import is_ahead
@@ -27,15 +26,16 @@ from tracker.lists.article import read_article
 from tracker.lists.cited import Cited
 from tracker.lists.leading import Leading
 from tracker.lists.news import Since, Warned
-from tracker.lists.selection import TOP, Key, Selection, Sort, Tallies
+from tracker.lists.selection import TOP, Key, Selection, Sort
 from tracker.reading import labels as registry
 from tracker.reading.labels import Group, groups
 from tracker.site import words
 from tracker.site.parts import charts, filters, panels
+from tracker.site.parts.choices import ChoiceGroup, choice_groups
 from tracker.site.parts.marks import Marked
 from tracker.site.parts.page import Page, render
 from tracker.site.parts.panels import Forms, SaidOfArticle
-from tracker.site.parts.readings import LEFT_OUT, Answer, Readings, answers_to, in_order, marked_in, readings
+from tracker.site.parts.readings import Answer, Readings, answers_to, in_order, marked_in, readings
 from tracker.site.parts.scholarly import scholarly_article
 from tracker.site.server import access, address
 from tracker.site.server.compat import NotFound, Request, Response
@@ -82,22 +82,6 @@ class ListLinks(NamedTuple):
     next_query: str | None
     sorts: Mapping[Sort, tuple[str, str]]
     formats: Sequence[tuple[str, str]]
-
-
-class Choice(NamedTuple):
-    """A value to filter by; ``n`` is how many records that leaves, None if not counted."""
-
-    value: str
-    title: str
-    n: int | None
-    on: bool
-
-
-class ChoiceGroup(NamedTuple):
-    name: str
-    title: str
-    is_label: bool
-    choices: Sequence[Choice]
 
 
 class Chart(NamedTuple):
@@ -172,7 +156,7 @@ def _question_page(db: sqlite3.Connection, request: Request, slug: str, path: st
         whole=chosen.is_whole,
         links=_list_links(chosen, path, shown.listed.next),
         feed=path + ".atom" + filters.query(chosen._replace(sort="entered"), newest="50"),
-        groups=[_choices(group, shown.labelled.choices, chosen) for group in _ordered(shown.labelled.groups)],
+        groups=choice_groups(shown.labelled.groups, shown.labelled.choices, chosen),
         tags=shown.tags,
         decisions=filters.DECISION_FILTERS | (filters.MY_FILTERS if viewer else {}),
         ignored=filters.ignored(request, choices),
@@ -344,33 +328,6 @@ def _list_links(chosen: Selection, path: str, following: Key | None) -> ListLink
             (format.title, f"{path}.{format.extension}{filters.query(chosen)}") for format in FORMATS.values()
         ],
     )
-
-
-def _ordered(counted: Tallies) -> list[str]:
-    """The groups to filter by: how records bear on the question, labels as the registry has them, PubMed's facts."""
-    known = [group for group in (*ANSWERS, *groups(), *FACTS) if group in counted and group not in LEFT_OUT]
-    shown = (*known, *LEFT_OUT)
-    return [*known, *sorted(group for group in counted if is_label(group) and group not in shown)]
-
-
-def _choices(group: str, choices: Mapping[str, Mapping[str, int | None]], chosen: Selection) -> ChoiceGroup:
-    """A group with the values that match records or are active, each with its number, the most frequent first."""
-    picked = chosen.labels.get(group, ())
-    totals: dict[str, int | None] = {**dict.fromkeys(picked, 0), **choices.get(group, {})}
-    order = sorted(totals, key=lambda value: (_place(group, value), -(totals[value] or 0), value))
-    return ChoiceGroup(
-        group,
-        filters.group_title(group),
-        is_label(group),
-        [Choice(value, filters.value_title(group, value), totals[value], value in picked) for value in order],
-    )
-
-
-def _place(group: str, value: str) -> int | str:
-    """Where a value stands before all numbers: bands have an order of their own, and levels begin with their number."""
-    if group == "evidence_level":
-        return value
-    return groups()[group].order.get(value, 0) if group in groups() and groups()[group].bands else 0
 
 
 def _chart(designs: Mapping[str, Mapping[str, int]]) -> Chart:

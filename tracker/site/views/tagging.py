@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tracker.article import MAX_PMID, ArticleKey
 from tracker.decision import DECISIONS
+from tracker.directness import directness_words
 from tracker.errors import NotThere, Refused, UsageError, either
 from tracker.lists import citations, news, selection
 from tracker.lists.selection import Selection
@@ -180,7 +181,7 @@ async def move(request: Request, datasette: Datasette, writer: Writer, form: For
         seal = decisions.seal_for(act.db, place.held, place.pmid, slug)
         if on:
             placements.place(act, place.pmid, slug, value, reason, seal)
-            return Done.by(act, f"Moved: {words.directness_words(value)}.", place.pmid)
+            return Done.by(act, f"Moved: {directness_words(value)}.", place.pmid)
         placements.withdraw(act, place.pmid, slug, seal)
         return Done.by(act, "Took the move back.", place.pmid)
 
