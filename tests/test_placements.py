@@ -121,6 +121,18 @@ def test_a_moved_record_leaves_one_list_and_joins_the_other(
     assert desk.db.read_bytes() == before
 
 
+def test_a_page_shows_what_was_moved_there_among_what_was_read_so(
+    team: tuple[Desk, str], ann: httpx.Client
+) -> None:
+    desk, address = team
+    direct = read_direct(desk)
+    off = sorted(desk.matching(OPEN) - set(direct))
+    move(ann, off[0], "direct")
+    page = httpx.get(f"{address}/questions/{OPEN}?directness=direct")
+    assert page.status_code == 200
+    assert sorted(articles_on(page.text)) == sorted([*direct, off[0]])
+
+
 def test_numbers_beside_filters_follow(team: tuple[Desk, str], ann: httpx.Client) -> None:
     desk, address = team
     direct = read_direct(desk)

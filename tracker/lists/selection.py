@@ -347,10 +347,12 @@ class Reader:
         else:
             beyond = f"({self._column}, q.pmid) {sign} (:after_key, :after_pmid)"
             ordered = f"{self._column} {order}, q.pmid {order}"
-        return self._db.execute(
+        rows = self._db.execute(
             f"select {self._column}, q.pmid {self._source} and {beyond} order by {ordered} limit :limit",
             self._values | {"after_key": after[0], "after_pmid": after[1], "limit": limit},
-        ).fetchall()
+        )
+        # Datasette's connections give rows that cannot be sorted among keys.
+        return [(key, pmid) for key, pmid in rows]
 
     def key_of(self, pmid: ArticleKey) -> Key | None:
         """The article's own key; None where it is not in the list."""
