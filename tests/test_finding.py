@@ -13,7 +13,7 @@ from lxml import html
 from tests.conftest import Desk
 from tests.helpers_load import document, record
 from tests.helpers_site import Site, articles_on
-from tracker.site.words import DIRECTNESS_WORDS
+from tracker.directness import DIRECTNESS_WORDS
 
 TREATED = "Patients with treatment resistant depression were given esketamine nasal spray."
 PAPERS = {

@@ -7,21 +7,28 @@ import random
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from benchmarks.processes import ROOT
-from benchmarks.site.corpus import FIRST_SEARCH, SEED, SHARES, TAG, Made, Maker
-from tracker.evidence import connect, derived, questions, schema
+from benchmarks.site import copies as multiplied
+from benchmarks.site import references
+from benchmarks.site.corpus import FIRST_SEARCH, SEED, SHARES, TAG, Asked, Made, Maker
+from tracker.directness import DIRECTNESS
+from tracker.evidence import connect, facets, fulltext, questions, schema
 from tracker.evidence.articles import write
 from tracker.questions import Question, load_questions
 from tracker.team.acts import open_annotations
 
 BATCH = 2_500
+# Articles that differ from each other, at least; and how often each is there, at most.
+DIFFERENT, MOST_COPIES = 50_000, 20
 # Nothing is lost with a database that is made in vain, and each of these saves time.
 PRAGMAS = ("journal_mode = off", "synchronous = off", "cache_size = -1500000", "temp_store = memory")
 TAGGED = "2026-01-01T09:00:00Z"
+# Records of a question that people placed, at most; of a smaller one, every tenth.
+MOST_PLACED = 3_000
 
 
 def say(text: str) -> None:
@@ -33,29 +40,63 @@ def asked_questions() -> list[Question]:
 
 
 def build(folder: Path, articles: int) -> None:
-    with closing(connect.open_for_writing(folder / "evidence.db", schema.migrations, "NORMAL")) as db:
-        for pragma in PRAGMAS:
-            db.execute(f"pragma {pragma}")
+    """Articles that differ from each other first; then, in a database of its own, all of them."""
+    different = max(-(-articles // MOST_COPIES), min(articles, DIFFERENT))
+    copies = articles // different
+    few = folder / "evidence-few.db"
+    with _database(few) as db, connect.transaction(db):
+        _fill(db, different, copies)
+    with _database(folder / "evidence.db") as db:
+        say(f"  {copies} of each ...")
         with connect.transaction(db):
-            _fill(db, articles)
+            multiplied.fill(db, few, copies)
+            say("  the full-text index ...")
+            fulltext.rebuild(db)
+            _close_history(db, asked_questions())
         db.execute("pragma analysis_limit = 1000")
-        db.execute("analyze")
+        db.execute("analyze main")
+        db.execute("detach few")
         db.execute("pragma journal_mode = wal")
         connect.tidy(db, say)
         _fill_annotations(folder / "annotations.db", db)
+    few.unlink()
 
 
-def _fill(db: sqlite3.Connection, articles: int) -> None:
+@contextmanager
+def _database(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(connect.open_for_writing(path, schema.migrations, "NORMAL")) as db:
+        for pragma in PRAGMAS:
+            db.execute(f"pragma {pragma}")
+        yield db
+
+
+def _fill(db: sqlite3.Connection, articles: int, copies: int) -> None:
     asked = asked_questions()
     today = datetime.now(UTC).date()
-    maker = Maker(articles, today, {question.slug: question.strategy_hash for question in asked})
+    maker = Maker(articles, copies, today, _as_asked(asked))
     _fill_history(db, asked, today)
     for start, batch in _made_elsewhere(maker, articles):
         _store(db, batch)
         _progress(start + BATCH, articles)
-    say("  facets and the full-text index ...")
-    derived.fill(db)
-    _close_history(db, asked)
+    say("  lists of references, facets ...")
+    references.fill(db)
+    # Not by derived.fill, which would have every record read by the questions' rules.
+    facets.fill_all(db)
+
+
+def _as_asked(asked: Sequence[Question]) -> dict[str, Asked]:
+    return {
+        question.slug: Asked(question.strategy_hash, question.brief) for question in asked if question.brief
+    }
+
+
+def describe(db: sqlite3.Connection, asked: Sequence[Question]) -> None:
+    """Store what the question files say now, and keep the answers, which are made up and not read by their rules."""
+    db.executemany(
+        "update questions set reading = ? where slug = ?",
+        [(question.brief and str(question.brief), question.slug) for question in asked],
+    )
+    questions.describe(db, asked)
 
 
 def _made_elsewhere(maker: Maker, articles: int) -> Iterator[tuple[int, list[Made]]]:
@@ -88,10 +129,22 @@ def _store(db: sqlite3.Connection, batch: Sequence[Made]) -> None:
     )
     db.executemany(
         """
-        insert into question_articles (question, pmid, published, entered, reason, strategy, left_at, matching)
-        values (?, ?, ?, ?, ?, ?, ?, ?)
+        insert into question_articles
+          (question, pmid, published, created, entered, reason, strategy, left_at, matching)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?)
         """,
         [place for made in batch for place in made.places],
+    )
+    db.executemany(
+        "insert into directness values (?, ?, ?, ?, ?, ?, ?)",
+        [answer for made in batch for answer in made.directness],
+    )
+    db.executemany(
+        """
+        insert into findings (question, pmid, position, side, part, start, "end", section, cue)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """,
+        [finding for made in batch for finding in made.findings],
     )
     db.executemany(
         "insert into changes (pmid, field, before, after, noticed, run) values (?, ?, ?, ?, ?, ?)",
@@ -141,7 +194,8 @@ def _close_history(db: sqlite3.Connection, asked: Sequence[Question]) -> None:
 
 
 def _fill_annotations(path: Path, evidence: sqlite3.Connection) -> None:
-    """Three people, 450 taggings, 600 decisions: on newer and older articles of each question."""
+    """Three people, 450 taggings, 600 decisions, some thousand placements: on newer and older articles of each
+    question."""
     rng = random.Random(SEED)
     with closing(open_annotations(path)) as db, connect.transaction(db):
         _add_people(db)
@@ -151,6 +205,7 @@ def _fill_annotations(path: Path, evidence: sqlite3.Connection) -> None:
             )
             pmids = [pmid for (pmid,) in found]
             _judge(db, slug, rng.sample(pmids, min(150, len(pmids))), rng)
+            _place(db, slug, rng.sample(pmids, min(MOST_PLACED, len(pmids) // 10)), rng)
 
 
 def _add_people(db: sqlite3.Connection) -> None:
@@ -178,5 +233,17 @@ def _judge(db: sqlite3.Connection, slug: str, pmids: Sequence[int], rng: random.
         [
             (pmid, slug, at % 3 + 1, rng.choice(("include", "exclude", "exclude", "unsure")), TAGGED)
             for at, pmid in enumerate(pmids)
+        ],
+    )
+
+
+def _place(db: sqlite3.Connection, slug: str, pmids: Sequence[int], rng: random.Random) -> None:
+    """A placement of each, mostly elsewhere than the rules did; of every fifth, a second by somebody else."""
+    db.executemany(
+        "insert into placements (pmid, question, person, value, reason, placed) values (?, ?, ?, ?, ?, ?)",
+        [
+            (pmid, slug, (at + more) % 3 + 1, rng.choice(DIRECTNESS), "what its full text says", TAGGED)
+            for at, pmid in enumerate(pmids)
+            for more in range(1 if at % 5 else 2)
         ],
     )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
-from functools import cache
 from typing import NamedTuple
 
+from benchmarks.site.answers import Answers
+from benchmarks.site.labels import Labels, label
 from benchmarks.site.material import Author, Material, Term, parts
 from tracker.evidence.articles import TABLES, Row, Rows
+from tracker.reading.brief import Brief
 
 SEED = 20_000
 SHARES = {"cognition": 0.3, "tolerance": 0.03, "cystitis": 0.003, "psychotherapy": 0.0003}
@@ -62,12 +64,21 @@ Sections = list[tuple[str, str]]
 
 
 class Made(NamedTuple):
-    """One article: its rows, its standing, its places in questions, and its changes."""
+    """One article: its rows, its standing, its places in questions and what these make of it, and its changes."""
 
     rows: Rows
     state: Row
     places: list[Row]
+    directness: list[Row]
+    findings: list[Row]
     changes: list[Row]
+
+
+class Asked(NamedTuple):
+    """A question as far as articles are made for it: the hash of its strategy, and how it is answered."""
+
+    strategy: str
+    brief: Brief
 
 
 class Maker:
@@ -76,10 +87,13 @@ class Maker:
     All is drawn from one source of chance: what is drawn in another order makes other articles.
     """
 
-    def __init__(self, articles: int, today: date, strategies: dict[str, str]) -> None:
+    def __init__(self, articles: int, copies: int, today: date, asked: Mapping[str, Asked]) -> None:
         self.rng = random.Random(SEED)
         self.material = Material(self.rng)
-        self.articles, self.strategies = articles, strategies
+        self.labels = Labels()
+        self.articles, self.copies = articles, copies
+        self.strategies = {slug: question.strategy for slug, question in asked.items()}
+        self.answers = {slug: Answers(slug, question.brief) for slug, question in asked.items()}
         self.days = [(FIRST_DAY + timedelta(day)).isoformat() for day in range((today - FIRST_DAY).days + 1)]
         #: Trials that more reports are to come of: number, how many, the questions that they are in.
         self.trials: list[tuple[str, int, list[str]]] = []
@@ -87,7 +101,8 @@ class Maker:
         self.checked = f"{today.isoformat()}T03:00:00Z"
 
     def make(self, n: int) -> Made:
-        pmid = 2_000_000 + 38 * n + self.rng.randrange(38)
+        # The PMIDs after it are left to its copies.
+        pmid = 2_000_000 + self.copies * (38 * n + self.rng.randrange(38))
         day = self._day(n)
         slugs = [slug for slug, share in SHARES.items() if self.rng.random() < share]
         design = self.material.designs.draw(self.rng)
@@ -95,11 +110,12 @@ class Maker:
         registrations, slugs = self._registrations(n, slugs)
         flags, notices, changes = self._notices(pmid, n, day)
         if design == "narrative review" and self.rng.random() < 0.05:
-            labels.append(_label("publication", "preprint"))
+            labels.append(label("publication", "preprint"))
         sections = self._sections()
         authors = self._authors()
         headings, keywords = self._headings(design), self._keywords()
-        published = self._published(day)
+        published, created = self._published(day), self.days[day]
+        abstract = _abstract(sections)
         ids = self._identifiers(pmid, n)
         article = {
             "pmid": pmid,
@@ -109,7 +125,7 @@ class Maker:
             **ALIKE,
             **flags,
             **_publication(published),
-            **_abstract(sections),
+            **abstract,
             **self._journal(pmid, day),
             **self._title(),
             **self._dates(day),
@@ -130,21 +146,25 @@ class Maker:
             rows["abstract_sections"] = _numbered(
                 pmid, [(label, label, text, text) for label, text in sections]
             )
-        return Made(rows, self._state(pmid), [self._place(slug, pmid, day) for slug in slugs], changes)
+        answers = [self.answers[slug].draw(self.rng, pmid, abstract["abstract"]) for slug in slugs]
+        return Made(
+            rows,
+            self._state(pmid),
+            places=[self._place(slug, pmid, day, published, created) for slug in slugs],
+            directness=[answer.directness for answer in answers],
+            findings=[finding for answer in answers for finding in answer.findings],
+            changes=changes,
+        )
 
     def _day(self, n: int) -> int:
         """When it was created: PubMed has grown ever faster."""
         return int((len(self.days) - 1) * ((n + 1) / self.articles) ** 0.6)
 
     def _labels(self, design: str) -> list[Row]:
-        rng = self.rng
-        labels = [_label("design", design)] if rng.random() < 0.95 else []
+        labels = [label("design", design)] if self.rng.random() < 0.95 else []
         if labels and design in LEVELS:
-            labels.append(_label("evidence_level", LEVELS[design]))
-        for group, (values, part) in self.material.groups.items():
-            if rng.random() < part:
-                labels.append(_label(group, values.draw(rng)))
-        return labels
+            labels.append(label("evidence_level", LEVELS[design]))
+        return labels + self.labels.draw(self.rng)
 
     def _registrations(self, n: int, slugs: list[str]) -> tuple[list[Row], list[str]]:
         """A trial's number for one in twenty, and where that trial is listed: most have one report, some up to four."""
@@ -262,7 +282,7 @@ class Maker:
     def _state(self, pmid: int) -> Row:
         return pmid, f"{pmid:064x}", self.checked, self.checked, self.checked, "pubmed"
 
-    def _place(self, slug: str, pmid: int, day: int) -> Row:
+    def _place(self, slug: str, pmid: int, day: int, published: str, created: str) -> Row:
         """All that was there before the first search entered by it; the others on the night after they were created."""
         first = len(self.days) - 1 - FIRST_SEARCH
         late = self.rng.random() < 0.01
@@ -272,15 +292,7 @@ class Maker:
         reason = "newly indexed" if late else "first search" if entered == first else "newly published"
         when = f"{self.days[entered]}T03:00:00Z"
         left = f"{self.days[-1 - self.rng.randrange(60)]}T03:00:00Z" if self.rng.random() < 0.005 else None
-        return slug, pmid, "", when, reason, self.strategies[slug], left, int(not left)
-
-
-@cache
-def _label(group: str, value: str) -> Row:
-    return parts(
-        "labels", label_group=group, value=value, basis="title", quote=value, rule=f"{group}-bench",
-        rule_version=1, confidence="high",
-    )  # fmt: skip
+        return slug, pmid, published, created, when, reason, self.strategies[slug], left, int(not left)
 
 
 def _numbered(pmid: int, rows: Iterable[Row]) -> list[Row]:

@@ -15,12 +15,6 @@ DESIGNS = {
     "in vitro study": 6, "cross-sectional study": 5, "comment": 4, "letter": 3, "systematic review": 3,
     "meta-analysis": 2, "open-label trial": 2, "case series": 2, "protocol": 1, "scoping review": 0.3,
 }  # fmt: skip
-# Groups beside design and level: the values, their weights, and the part of the articles that has one.
-GROUPS = {
-    "drug": ({"racemic ketamine": 70, "esketamine": 27, "arketamine": 3}, 0.6),
-    "exposure": ({"therapeutic": 85, "recreational": 15}, 0.5),
-    "route": ({"intravenous": 60, "intranasal": 20, "intramuscular": 10, "oral": 8, "subcutaneous": 2}, 0.4),
-}
 LANGUAGES = {"eng": 92, "chi": 2, "ger": 1.5, "fre": 1.5, "spa": 1, "jpn": 1, "eng,spa": 0.5, "por": 0.5}
 
 COMMON_WORDS = (
@@ -88,7 +82,6 @@ class Material:
         )
         self.designs = Pool(DESIGNS, DESIGNS.values())
         self.languages = Pool(LANGUAGES, LANGUAGES.values())
-        self.groups = {name: (Pool(values, values.values()), part) for name, (values, part) in GROUPS.items()}
         self.types = {
             "randomised controlled trial": _type("Randomized Controlled Trial", "D016449"),
             "case report": _type("Case Reports", "D002363"),

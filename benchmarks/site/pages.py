@@ -10,14 +10,22 @@ from typing import NamedTuple
 from urllib.parse import quote, quote_plus, urlencode
 
 from benchmarks.site.corpus import ALMOST_ALL, HUNDREDTH, PHRASE, RARE, REVIEWS, SHARES, TAG, TENTH
+from tracker.reading.findings import RESULT
 
 # Datasette's tables, and how the newest are asked of it.
 TABLE, LISTED = "/evidence/articles", "/evidence/question_articles"
 NEWEST = "_sort_desc=published"
 
+LARGE, LONG = ["101 to 500", "more than 500"], ["3 to 12 months", "more than a year"]
+QUANTITIES = {"participants": "101 to 500", "follow_up": "more than a year"}
+SEVEN = {
+    "directness": "direct", "outcome": RESULT, "species": "humans", "drug": "ketamine", "route": "IV",
+    "exposure": "therapeutic", "population": "depression",
+}  # fmt: skip
+
 # The largest question, in ours and in Datasette.
 BIG, WHOLE = "/questions/cognition", f"{LISTED}?question=cognition"
-FACET = "/evidence/question_labels?question=cognition&label_group=design&value="
+FACETS = "/evidence/question_labels?question=cognition"
 
 SEARCHES = {
     "rare word": RARE,
@@ -62,8 +70,8 @@ def pages(db: sqlite3.Connection, page: Callable[[str], str]) -> Iterator[Page]:
 def _filters(db: sqlite3.Connection) -> Iterator[Page]:
     (month,) = db.execute("select date(max(created), '-30 days') from articles").fetchone()
     for name, form, rival in (
-        ("one label", {"design": "cohort study"}, f"{FACET}cohort+study&{NEWEST}"),
-        ("one rare label", {"design": "scoping review"}, f"{FACET}scoping+review&{NEWEST}"),
+        ("one label", {"design": "cohort study"}, _facet("design", "cohort study")),
+        ("one rare label", {"design": "scoping review"}, _facet("design", "scoping review")),
         ("two of a group", {"design": ["meta-analysis", "systematic review"]}, None),
         ("two labels", {"design": "cohort study", "route": "oral"}, None),
         ("three, no match", {"design": "animal study", "evidence_level": REVIEWS, "route": "oral"}, None),
@@ -74,13 +82,34 @@ def _filters(db: sqlite3.Connection) -> Iterator[Page]:
             {"design": "cohort study", "language": "eng", "from": 2015, "to": 2020},
             None,
         ),
+        ("direct", {"directness": "direct"}, _facet("directness", "direct")),
+        ("direct or indirect", {"directness": ["direct", "indirect"]}, None),
+        ("outcome", {"outcome": RESULT}, _facet("outcome", RESULT)),
+        ("participants", {"participants": "101 to 500"}, _facet("participants", "101 to 500")),
+        ("follow-up", {"follow_up": "more than a year"}, _facet("follow_up", "more than a year")),
+        ("two bands of each quantity", {"participants": LARGE, "follow_up": LONG}, None),
+        ("population, comparator", {"population": "depression", "comparator": "active placebo"}, None),
+        ("direct, label", {"directness": "direct", "design": "randomised controlled trial"}, None),
+        ("direct, outcome", {"directness": "direct", "outcome": RESULT}, None),
+        ("direct, outcome, bands", {"directness": "direct", "outcome": RESULT} | QUANTITIES, None),
+        ("direct, years", {"directness": "direct", "from": 2015, "to": 2020}, None),
+        ("direct, sort by entered", {"directness": "direct", "sort": "entered"}, None),
+        ("seven groups", SEVEN, None),
         ("created since", {"new": month}, None),
+        ("created since, direct", {"new": month, "directness": "direct"}, None),
         ("tag", {"tag": TAG}, None),
         ("judged relevant", {"decision": "include"}, None),
         ("not looked at", {"decision": "none"}, None),
         ("sort by entered", {"sort": "entered"}, f"{WHOLE}&_sort_desc=entered"),
     ):
         yield Page(f"cognition, {name}", f"{BIG}?{urlencode(form, doseq=True)}", rival)
+    for slug in SHARES:
+        if slug != "cognition":
+            yield Page(f"{slug}, direct", f"/questions/{slug}?directness=direct")
+
+
+def _facet(group: str, value: str) -> str:
+    return f"{FACETS}&{urlencode({'label_group': group, 'value': value})}&{NEWEST}"
 
 
 def _deeper(db: sqlite3.Connection, page: Callable[[str], str]) -> Iterator[Page]:
@@ -110,8 +139,16 @@ def _searches() -> Iterator[Page]:
         yield Page(f"cognition, search {name}", f"{BIG}?q={quote_plus(text)}")
     for name, text in SEARCHES.items():
         yield Page(f"all, search {name}", f"/search?q={quote_plus(text)}", _match(text))
-    narrowed = urlencode({"q": TENTH, "design": "cohort study", "from": 2015})
-    yield Page("cognition, search 10 %, label, years", f"{BIG}?{narrowed}")
+    for name, form in (
+        ("10 %, label, years", {"q": TENTH, "design": "cohort study", "from": 2015}),
+        ("10 %, direct", {"q": TENTH, "directness": "direct"}),
+        ("10 %, direct, band", {"q": TENTH, "directness": "direct", "participants": "101 to 500"}),
+        ("1 %, direct, years", {"q": HUNDREDTH, "directness": "direct", "from": 2015}),
+        ("99 %, direct", {"q": ALMOST_ALL, "directness": "direct"}),
+        ("99 %, outcome, bands", {"q": ALMOST_ALL, "outcome": RESULT} | QUANTITIES),
+        ("phrase, direct", {"q": PHRASE, "directness": "direct"}),
+    ):
+        yield Page(f"cognition, search {name}", f"{BIG}?{urlencode(form, doseq=True)}")
 
 
 def _match(text: str) -> str:
@@ -126,12 +163,17 @@ def _articles(db: sqlite3.Connection) -> Iterator[Page]:
     """
     in_search = f"""a.pmid in (select rowid from articles_fts where articles_fts match '{HUNDREDTH}')
       and a.pmid in (select pmid from labels where label_group = 'design' and value = 'cohort study')"""
+    directly = """exists (
+      select 1 from directness d where d.question = 'cognition' and d.pmid = q.pmid and d.value = 'direct')"""
     for name, condition, rest in (
         ("plain", "not a.corrected", ""),
         ("retracted", "a.retracted", ""),
         ("registered trial", "exists (select 1 from registrations r where r.pmid = q.pmid)", ""),
+        ("references", "exists (select 1 from cited_references r where r.pmid = q.pmid)", ""),
+        ("finding", "exists (select 1 from findings f where f.pmid = q.pmid)", ""),
         ("in cognition", "a.pmcid is not null", "?in=cognition"),
         ("in a search", in_search, f"?in=cognition&q={HUNDREDTH}&design=cohort+study"),
+        ("in those direct", directly, "?in=cognition&directness=direct"),
     ):
         found = db.execute(f"{one} and {condition} order by q.pmid limit 1").fetchone()
         if found:
@@ -141,6 +183,8 @@ def _articles(db: sqlite3.Connection) -> Iterator[Page]:
 def _exports() -> Iterator[Page]:
     for name, slug in (("psychotherapy.ris", "psychotherapy"), ("cystitis.csv", "cystitis")):
         yield Page(name, f"/questions/{name}", f"{LISTED}.csv?question={slug}&_stream=on", streams=True)
+    yield Page("cystitis.csv, direct", "/questions/cystitis.csv?directness=direct", streams=True)
+    yield Page("cognition.atom, 50, direct", "/questions/cognition.atom?newest=50&directness=direct")
     for slug in ("cognition", "psychotherapy"):
         rival = f"{LISTED}.json?question={slug}&_size=50&{NEWEST}"
         yield Page(f"{slug}.atom, 50", f"/questions/{slug}.atom?newest=50", rival)
