@@ -167,7 +167,7 @@ def test_the_labels_are_one_table_with_a_row_to_link_to_for_each_group(site: Sit
         "randomised controlled trial",
         "from the title",
         "rule rct-title",
-        "not measured",
+        "F1",
     ):
         assert part in said, said
     assert words(page.xpath('//tr[@id="read-route"]/td')[0]) == "intranasal"
