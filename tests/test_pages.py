@@ -96,7 +96,8 @@ def test_a_card_shows_the_newest_review_and_trial_and_a_picture_of_the_years(
         ):
             newest = library.column(
                 f"select pmid from question_labels where question = '{slug}' and label_group = 'design' "
-                f"and value in ({designs}) order by published desc, pmid desc limit 1"
+                f"and value in ({designs}) and pmid in (select pmid from directness where question = '{slug}' "
+                "and value = 'direct') order by published desc, pmid desc limit 1"
             )
             shown = card.xpath(
                 f'.//h3[starts-with(., "{heading}")]/following-sibling::ul[1]/li/p[@class="title"]/a/@href'

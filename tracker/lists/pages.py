@@ -91,7 +91,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """A question on the home page: its newest review and trial, or else its ``newest`` articles of any kind."""
+    """A question on the home page: its newest review and trial, or else its ``newest`` articles of any kind.
+
+    Where a question's file says how records bear on it, only a review or trial that bears on it directly leads.
+    """
 
     question: Question
     by_year: Mapping[int, int]
@@ -184,7 +187,8 @@ def home(db: sqlite3.Connection) -> Home:
 
 def _card(db: sqlite3.Connection, question: Question) -> Card:
     slug = question.slug
-    by_design = (newest_with(db, slug, "design", designs, 1) for designs in (REVIEWS, TRIALS))
+    direct = (GROUP, "direct") if tallies_of(db, slug, GROUP) else None
+    by_design = (newest_with(db, slug, "design", designs, 1, also=direct) for designs in (REVIEWS, TRIALS))
     review, trial = (next(iter(read_entries(db, newest, slug)), None) for newest in by_design)
     return Card(
         question,
