@@ -223,7 +223,7 @@ def question(
         preprints=cached(db, ("preprints", slug), lambda: preprints_of_listed(db, slug)),
         tags=tags_in_use(db, slug, viewer),
         labelled=_labelled(db, reader, whole),
-        leading=list(leading(db, slug, whole)) if after == TOP and selection.is_whole else [],
+        leading=_leading(db, slug, whole) if after == TOP and selection.is_whole else [],
         since=news.since(db, slug, looked) if looked else None,
         listed=_list_page(db, reader, after),
     )
@@ -261,6 +261,11 @@ def _list_page(db: sqlite3.Connection, reader: Reader, after: Key) -> ListPage:
         reader.count(),
         reader.sort,
     )
+
+
+def _leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> list[Leading]:
+    # With every exposure there are sixteen blocks, half of the work for the page; people's words change none of them.
+    return cached(db, ("leading", slug), lambda: list(leading(db, slug, whole)))
 
 
 def leading(db: sqlite3.Connection, slug: str, whole: Tallies) -> Iterator[Leading]:
@@ -343,7 +348,7 @@ def _choices(
     is_large = sum(whole.get(facets.EVERYTHING, {}).get("", {}).values()) > COUNTED_AGAIN
     for group in selection.labels:
         labels = {name: values for name, values in selection.labels.items() if name != group}
-        others = None if is_large else tallies(db, selection._replace(labels=labels))
+        others = None if is_large else tallies(db, selection._replace(labels=labels), group)
         if others is not None:
             choices[group] = {value: sum(years.values()) for value, years in others.get(group, {}).items()}
         elif is_large:
