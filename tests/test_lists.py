@@ -193,7 +193,7 @@ def sort_key(db: sqlite3.Connection, chosen: Selection, sort: str, pmid: int) ->
 def test_a_list_is_what_its_filters_say_in_its_order(db: sqlite3.Connection, narrow: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selection, "NARROW", narrow)
-        patch.setattr(selection, "RARE", 5 * narrow)
+        patch.setattr(selection, "RARE", narrow // 20)
         compare(db)
 
 

@@ -33,7 +33,8 @@ def fill(db: sqlite3.Connection, few: Path, copies: int) -> None:
     db.executemany("insert into temp.copies values (?)", [(copy,) for copy in range(copies)])
     with _filled_in_bulk(db):
         for table in schema.TABLES:
-            db.execute(f"insert into main.{table.name} {_copied(table)}", {"copies": copies})
+            columns = ", ".join(f'"{name}"' for name in table.columns)
+            db.execute(f"insert into main.{table.name} ({columns}) {_copied(table)}", {"copies": copies})
 
 
 def _copied(table: schema.Table) -> str:

@@ -106,6 +106,14 @@ def _filters(db: sqlite3.Connection) -> Iterator[Page]:
     for slug in SHARES:
         if slug != "cognition":
             yield Page(f"{slug}, direct", f"/questions/{slug}?directness=direct")
+    # Of 3,000 records: small enough that the numbers beside each group in use are counted without it.
+    for name, form in (
+        ("one label", {"species": "humans"}),
+        ("direct, outcome", {"directness": "direct", "outcome": RESULT}),
+        ("three groups", {"directness": "direct", "species": "humans", "drug": "ketamine"}),
+        ("seven groups", SEVEN),
+    ):
+        yield Page(f"cystitis, {name}", f"/questions/cystitis?{urlencode(form, doseq=True)}")
 
 
 def _facet(group: str, value: str) -> str:

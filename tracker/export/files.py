@@ -97,6 +97,8 @@ def parse_years(text: str | None) -> tuple[int | None, int | None]:
 
 def check_filters(db: sqlite3.Connection, selection: Selection) -> None:
     """Raises UsageError, with the choices, for a label that no article of the question has."""
+    if not selection.labels:
+        return
     choices = citations.label_choices(db, selection.question, selection.viewer)
     where = selection.question or "the database"
     for group, values in selection.labels.items():

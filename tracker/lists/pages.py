@@ -339,7 +339,7 @@ def choices(
     is_large = sum(whole.get(facets.EVERYTHING, {}).get("", {}).values()) > COUNTED_AGAIN
     for group in selection.labels:
         labels = {name: values for name, values in selection.labels.items() if name != group}
-        others = None if is_large else tallies(db, selection._replace(labels=labels))
+        others = None if is_large else tallies(db, selection._replace(labels=labels), group)
         if others is not None:
             counted[group] = {value: sum(years.values()) for value, years in others.get(group, {}).items()}
         elif is_large:

@@ -29,8 +29,8 @@ Sort = Literal["published", "entered", "pmid"]
 Key = tuple[str, int]
 TOP: Key = ("~", 2**62)
 NARROW = 1000
-# So many that have a text are looked through sooner than a thousand are asked for it one by one (20 ms).
-RARE = 100_000
+# While one article is asked whether it has a text, so many that have it are looked through (20 µs).
+RARE = 100
 FIRST_BATCH = 25
 # PubMed's oldest records are from 1781.
 FIRST_YEAR = 1780
@@ -193,6 +193,17 @@ where question = :slug and label_group not in {_BY_YEAR} group by label_group, v
 _EACH_FACET = """
 select json_group_array(o.facet) from json_each(:pmids) given cross join facets_of o on o.pmid = given.value
 """
+# One group is looked up facet by facet, without a look at all others that an article has.
+_ONE_GROUP = """
+select f.label_group, f.value, '', counted.n
+from (
+  select o.facet, count(*) as n
+  from json_each(:pmids) given
+  cross join facets_of o on o.pmid = given.value
+  where o.facet in (select id from facets where question = :slug and label_group = :group)
+  group by 1) counted
+join facets f on f.id = counted.facet
+"""
 _NAMES = f"""
 select id, label_group, value from facets where question = :slug and label_group not in {_BY_YEAR}
 """
@@ -218,12 +229,12 @@ def tallies_of(db: sqlite3.Connection, slug: str, group: str) -> dict[str, dict[
     return _tallied(rows).get(group, {})
 
 
-def tallies(db: sqlite3.Connection, selection: Selection) -> Tallies | None:
-    """Numbers of articles of a question's list.
+def tallies(db: sqlite3.Connection, selection: Selection, group: str | None = None) -> Tallies | None:
+    """Numbers of articles of a question's list, by all groups or by one.
 
     None if the list is neither the whole question nor short enough to be counted while a reader waits.
     """
-    return Reader(db, selection).tallies()
+    return Reader(db, selection).tallies(group)
 
 
 def tallies_as_read(db: sqlite3.Connection, slug: str) -> Tallies:
@@ -259,9 +270,13 @@ def with_moved(
     return others | {placements.GROUP: placed} if placed else others
 
 
-def _tallies(db: sqlite3.Connection, slug: str, pmids: Sequence[int]) -> list[tuple[str, str, str, int]]:
-    """Rows of group, value, year and number, for articles of the question."""
-    given = {"pmids": json.dumps(pmids), "slug": slug}
+def _tallies(
+    db: sqlite3.Connection, slug: str, pmids: Sequence[int], group: str | None
+) -> Iterable[tuple[str, str, str, int]]:
+    """Rows of group, value, year and number, for articles of the question; of one group without years."""
+    given = {"pmids": json.dumps(pmids), "slug": slug, "group": group}
+    if group:
+        return db.execute(_ONE_GROUP, given)
     numbers = Counter(json.loads(db.execute(_EACH_FACET, given).fetchone()[0]))
     named = [
         (group, value, "", numbers[id]) for id, group, value in db.execute(_NAMES, given) if id in numbers
@@ -339,14 +354,15 @@ class Reader:
         by_question = dict(rows.fetchall())
         return {slug: Count(by_question.get(slug, 0)) for slug in slugs}
 
-    def tallies(self) -> Tallies | None:
+    def tallies(self, group: str | None = None) -> Tallies | None:
         slug, viewer = self.selection.question or "", self.selection.viewer
         if self.selection.is_whole:
-            return with_moved(self._db, tallies_as_read(self._db, slug), slug, viewer)
+            read = {group: tallies_of(self._db, slug, group)} if group else tallies_as_read(self._db, slug)
+            return with_moved(self._db, read, slug, viewer)
         pmids = [] if self._is_long else self._pmids(NARROW + 1)
         if self._is_long or len(pmids) > NARROW:
             return None
-        return with_moved(self._db, _tallied(_tallies(self._db, slug, pmids)), slug, viewer, pmids)
+        return with_moved(self._db, _tallied(_tallies(self._db, slug, pmids, group)), slug, viewer, pmids)
 
     def rows(self, after: Key, limit: int, *, upwards: bool = False) -> list[Key]:
         """Keys and PMIDs below the key or, nearest first, above it."""
@@ -384,10 +400,19 @@ class Reader:
         if self._few is not None:
             return next((key for key in self._all if key[1] == pmid), None)
         row = self._db.execute(
-            f"select {self._column}, q.pmid {self._source} and q.pmid = :pmid",
-            self._values | {"pmid": pmid},
+            f"select {self._column}, q.pmid {self._source} and q.pmid = :pmid {self._dated}",
+            self._values | {"pmid": pmid, "question": self.selection.question},
         ).fetchone()
         return (row[0], row[1]) if row else None
+
+    @property
+    def _dated(self) -> str:
+        """The date of the article ``:pmid``, by which it is found in a facet of hundreds of thousands at once."""
+        if self.sort != "published":
+            return ""
+        return """
+            and q.published = (
+              select d.published from question_articles d where d.question = :question and d.pmid = :pmid)"""
 
     def whatever_directness(self, among: Collection[int]) -> list[Key]:
         """Those of these articles that meet all conditions but the directness and the text, in the list's order."""
@@ -533,7 +558,8 @@ class _Joining:
             self._keep({pmid for identifier in list.named for pmid in identifier.pmids})
         elif self._text and not search.fts_query(self._text):
             self._keep(())
-        elif self._text:
+        elif self._text and list._few is not None:
+            # Of a long list a reader sees one page, for which a few are asked.
             self._look_up(chosen.question or "")
 
     def rows(self, after: Key, until: Key | None, limit: int, *, upwards: bool) -> list[Key]:
@@ -563,14 +589,15 @@ class _Joining:
     def _look_up(self, question: str) -> None:
         """Where the words are rare in the question, all that have them are found at once."""
         words = search.expression(self._db, self._text, _words(self._db, Selection(question)))
+        rare = RARE * len(self.keys)
         seen, found = self._db.execute(
             f"""
             select count(*), json_group_array(pmid) filter (where pmid in (select value from json_each(:few)))
             from ({_BY_WORDS} limit :most)
             """,
-            {"words": words, "most": RARE + 1, "few": json.dumps([pmid for _, pmid in self.keys])},
+            {"words": words, "most": rare + 1, "few": json.dumps([pmid for _, pmid in self.keys])},
         ).fetchone()
-        if seen <= RARE:
+        if seen <= rare:
             self._keep(set(json.loads(found)))
             self._text = ""
 
