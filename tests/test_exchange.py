@@ -190,7 +190,9 @@ def test_a_third_decision_finds_no_place_in_a_dual_review(desk: Desk) -> None:
     fill(desk.annotations)
     line = b'"decision","3","psychotherapy","title-abstract","cy","","","","unsure","","","2026-02-05T00:00:00Z",'
     data = (
-        exported(desk, "all.csv").splitlines(keepends=True)[0] + line + b'"psychotherapy/title-abstract","",""\r\n'
+        exported(desk, "all.csv").splitlines(keepends=True)[0]
+        + line
+        + b'"psychotherapy/title-abstract","",""\r\n'
     )
     (desk.home / "third.csv").write_bytes(data)
     done = desk.run("tag", "import", "third.csv")
