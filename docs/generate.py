@@ -32,7 +32,12 @@ ABOUT_ANNOTATIONS = {
     "tag_groups": "Groups of tags",
     "tags": "The vocabulary that people tag with",
     "taggings": "Who tagged which article with what, for which question",
-    "decisions": "Include, exclude or unsure: one per person, article, question and stage",
+    "decisions": (
+        "Include, exclude or unsure: one per person, article, question and stage. `basis` is what it was taken from by "
+        "title and abstract (`title` where the abstract was not on screen), `labels` whether the machine's were "
+        "`shown` or `hidden` then; each is empty where nobody knows"
+    ),
+    "label_displays": "Whether a person has labels shown or hidden while they screen a question; else its file decides",
     "label_reviews": "What a person says about a label that was read by machine",
     "notes": "Notes on articles",
     "placements": "Where a person moves a record of a question: one a person, article and question",
@@ -167,7 +172,14 @@ def annotation_tables() -> dict[str, list[tuple[str, str]]]:
 
 
 def _annotation_section(name: str) -> Iterator[str]:
-    yield from (f"### {name}", "", f"{ABOUT_ANNOTATIONS[name]}.", "", "| column | type |", "|---|---|")
+    yield from (
+        f"### {name}",
+        "",
+        *_wrapped(f"{ABOUT_ANNOTATIONS[name]}."),
+        "",
+        "| column | type |",
+        "|---|---|",
+    )
     for column, type in annotation_tables()[name]:
         yield f"| {column} | {type} |"
     yield ""

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import FIXTURES, Desk
 from tracker.article import given_pmid
+from tracker.decision import Seen
 from tracker.exchange import asreview, matching, ours, rayyan
 from tracker.export.clean import cell, guarded, printable, unguarded
 from tracker.team import decisions, people, tagging, vocabulary
@@ -89,7 +90,9 @@ def fill(path: Path, texts: tuple[str, ...] = HOSTILE) -> None:
             tagging.review_label(ada, pmid, "design", "case report", text.split("\n")[0][:50].strip())
         tagging.review_label(ada, 1, "design", "", "cohort study")
         tagging.review_label(ada, 1, "design", "case report", "")
-        decisions.decide(ada, SINGLE, 1, "title-abstract", "exclude", "animal study")
+        seen = Seen("title", "hidden")
+        decisions.decide(ada, SINGLE, 1, "title-abstract", "exclude", "animal study", seen=seen)
+        decisions.decide(ben, SINGLE, 1, "title-abstract", "include", seen=Seen(None, "shown"))
         # One has decided: what she says is sealed. Two have: it is not, and a lead settles.
         decisions.decide(ada, DUAL, 2, "title-abstract", "include")
         tagging.tag(ada, 2, None, vocabulary.named(db, "harm"), None, DUAL.seal("title-abstract"))
@@ -165,7 +168,7 @@ def test_a_dry_run_says_it_and_does_nothing(desk: Desk, tmp_path: Path) -> None:
     other = Desk(tmp_path / "other", desk.url)
     other.home.mkdir()
     done = other.run("tag", "import", "--dry-run", "--json", str(desk.home / "all.csv"))
-    assert done.json["written"]["decision"] == 4
+    assert done.json["written"]["decision"] == 5
     assert rows(other.annotations, "select count(*) from people") == [(0,)]
 
 
@@ -187,7 +190,9 @@ def test_a_third_decision_finds_no_place_in_a_dual_review(desk: Desk) -> None:
     fill(desk.annotations)
     line = b'"decision","3","psychotherapy","title-abstract","cy","","","","unsure","","","2026-02-05T00:00:00Z",'
     data = (
-        exported(desk, "all.csv").splitlines(keepends=True)[0] + line + b'"psychotherapy/title-abstract"\r\n'
+        exported(desk, "all.csv").splitlines(keepends=True)[0]
+        + line
+        + b'"psychotherapy/title-abstract","",""\r\n'
     )
     (desk.home / "third.csv").write_bytes(data)
     done = desk.run("tag", "import", "third.csv")
@@ -205,7 +210,8 @@ def test_events_say_where_it_came_from(desk: Desk) -> None:
     assert origins == [("tracker tag import all.csv",)]
 
 
-HEADER = ",".join(ours.COLUMNS)
+# As files have it that older versions exported.
+HEADER = ",".join(name for name in ours.COLUMNS if name not in ours.LATER)
 GOOD = "note,1,,,ada,,,,,,words,2026-01-01T00:00:00Z,"
 
 
@@ -240,6 +246,36 @@ def test_a_bad_line_refuses_the_whole_file(desk: Desk, line: str, words: str) ->
     assert "bad.csv: line 3: " in done.err
     assert words in done.err
     assert rows(desk.annotations, "select count(*) from notes") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("stage", "basis", "labels", "words"),
+    [
+        ("title-abstract", "cover", "", "basis: 'cover' is unknown. Use title or abstract"),
+        ("title-abstract", "", "seen", "labels: 'seen' is unknown. Use shown or hidden"),
+        ("full-text", "title", "", "basis: a decision by full-text has none"),
+    ],
+)
+def test_what_a_decision_was_taken_from_has_words_of_its_own(
+    desk: Desk, stage: str, basis: str, labels: str, words: str
+) -> None:
+    line = f"decision,1,cystitis,{stage},ada,,,,include,,,2026-01-01T00:00:00Z,,{basis},{labels}"
+    (desk.home / "bad.csv").write_text("\n".join((",".join(ours.COLUMNS), line, "")))
+    done = desk.run("tag", "import", "bad.csv")
+    assert (done.code, words in done.err) == (2, True), done.err
+
+
+def test_a_decision_of_an_older_file_is_the_same_one_as_ours(desk: Desk) -> None:
+    fill(desk.annotations)
+    text = exported(desk, "all.csv").decode("utf-8-sig")
+    (here,) = [row for row in csv.DictReader(io.StringIO(text, newline="")) if row["basis"]]
+    older = {name: cell for name, cell in here.items() if name not in ours.LATER}
+    (desk.home / "older.csv").write_text("\n".join((HEADER, ",".join(older.values()), "")))
+    done = desk.run("tag", "import", "older.csv", "--json")
+    assert (done.code, done.json["unchanged"], done.json["conflicts"]) == (0, 1, [])
+    assert rows(desk.annotations, "select basis, labels from decisions where basis is not null") == [
+        ("title", "hidden")
+    ]
 
 
 @pytest.mark.parametrize(

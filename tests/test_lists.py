@@ -106,7 +106,7 @@ SELECTIONS = st.builds(
     tag=st.none() | st.just("bladder"),
     decision=st.sampled_from([None, None, "include", "exclude", UNDECIDED]),
     viewer=st.sampled_from([None, 1, 2]),
-    sort=st.sampled_from(["published", "entered"]),
+    sort=st.sampled_from(["published", "entered", "pmid"]),
 )
 
 

@@ -57,6 +57,8 @@ def test_a_tag_is_put_on_and_taken_off(desk: Desk) -> None:
         "text": "=1, as they say",
         "when": "",
         "sealed": None,
+        "basis": None,
+        "labels": None,
     }
     again = desk.run("tag", "add", PMID, "harm", "--as", "ada", "--question", "cystitis")
     assert "already tagged" in again.err

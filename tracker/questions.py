@@ -60,6 +60,10 @@ class Review(Part):
     peer_reviewed: bool = False
     dual: bool = False
     reasons: list[Prose] = Field(default=[], description="Reasons for excluding a record")
+    hide_labels: bool = Field(
+        default=False,
+        description="Whether labels, directness and findings are hidden from those who screen, until they show them",
+    )
 
 
 class BottomLine(Part):

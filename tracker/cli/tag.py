@@ -24,7 +24,7 @@ from tracker.cli.base import (
     print_json,
     read_people,
 )
-from tracker.decision import STAGES, Stage
+from tracker.decision import STAGES, Stage, seen_words
 from tracker.directness import DIRECTNESS
 from tracker.errors import UsageError
 from tracker.harmless import harmless
@@ -166,7 +166,15 @@ def tag_list(
             print_json([row._asdict() for row in rows])
         else:
             for row in rows:
-                what = (row.tag, row.group, row.machine_value, row.value, row.reason, row.text)
+                what = (
+                    row.tag,
+                    row.group,
+                    row.machine_value,
+                    row.value,
+                    row.reason,
+                    row.text,
+                    seen_words(row.basis, row.labels),
+                )
                 wording = " | ".join(" ".join(part.split()) for part in what if part)
                 where = "/".join(part for part in (row.question, row.stage) if part)
                 parts = (row.when, str(row.pmid), row.person, row.kind, where, wording)

@@ -56,13 +56,14 @@ def _store(db: sqlite3.Connection, question: Question) -> None:
     db.execute(
         """
         insert into questions (slug, position, title, question, claim, pico, recheck_days, bottom_line,
-          harms, dual, reasons, reading)
+          harms, dual, reasons, reading, hide_labels)
         values (:slug, :position, :title, :question, :claim, :pico, :recheck_days, :bottom_line,
-          :harms, :dual, :reasons, :reading)
+          :harms, :dual, :reasons, :reading, :hide_labels)
         on conflict (slug) do update set position = excluded.position, title = excluded.title,
           question = excluded.question, claim = excluded.claim, pico = excluded.pico,
           recheck_days = excluded.recheck_days, bottom_line = excluded.bottom_line,
-          harms = excluded.harms, dual = excluded.dual, reasons = excluded.reasons, reading = excluded.reading
+          harms = excluded.harms, dual = excluded.dual, reasons = excluded.reasons, reading = excluded.reading,
+          hide_labels = excluded.hide_labels
         """,
         {
             "slug": question.slug,
@@ -77,6 +78,7 @@ def _store(db: sqlite3.Connection, question: Question) -> None:
             "dual": question.review.dual,
             "reasons": json.dumps(question.review.reasons, ensure_ascii=False),
             "reading": question.brief and str(question.brief),
+            "hide_labels": question.review.hide_labels,
         },
     )
     db.execute(

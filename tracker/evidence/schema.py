@@ -470,6 +470,10 @@ HISTORY = (
             ),
             "reasons": ("text not null default '[]'", "Reasons for excluding a record (JSON list)"),
             "reading": ("text", "By which rules records are read for it: outcome and directness (JSON)"),
+            "hide_labels": (
+                "integer not null default 0",
+                "1 where labels are hidden from those who screen, until a person shows them",
+            ),
         },
     ),
     Table(

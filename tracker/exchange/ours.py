@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
 from tracker.article import given_pmid
-from tracker.decision import DECISIONS, STAGES
+from tracker.decision import BASES, DECISIONS, LABELS, STAGES
 from tracker.directness import DIRECTNESS
 from tracker.errors import UnusableInput, UsageError, either
 from tracker.exchange.files import read_text, table
@@ -33,6 +33,8 @@ from tracker.team.statements import Row, rows
 from tracker.team.tagging import LONGEST_NOTE
 
 COLUMNS = Row._fields
+# Files that were exported before there were these are read as well.
+LATER = ("basis", "labels")
 Format = Literal["csv", "jsonl"]
 FORMATS: tuple[Format, ...] = ("csv", "jsonl")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
@@ -47,7 +49,7 @@ class Shape(NamedTuple):
 
 SHAPES = {
     "tagging": Shape(("group", "tag"), ("question", "text", "sealed")),
-    "decision": Shape(("question", "stage", "value"), ("reason", "sealed")),
+    "decision": Shape(("question", "stage", "value"), ("reason", "sealed", *LATER)),
     "settlement": Shape(("question", "stage", "value", "text"), ("reason",)),
     "note": Shape(("text",), ("question", "sealed")),
     # An empty value is a value as well: the machine read nothing, or a person says that nothing of the group holds.
@@ -150,7 +152,8 @@ def _csv(path: Path, text: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _check_names(path: Path, line: int, names: Any) -> None:
-    wrong = [name for name in names if name not in COLUMNS] or [name for name in COLUMNS if name not in names]
+    needed = [name for name in COLUMNS if name not in LATER]
+    wrong = [name for name in names if name not in COLUMNS] or [name for name in needed if name not in names]
     if wrong or len(set(names)) < len(names):
         what = (
             f"{str(wrong[0])[:60]!r} is {'not a column' if wrong[0] not in COLUMNS else 'missing'}"
@@ -165,6 +168,7 @@ def _check_names(path: Path, line: int, names: Any) -> None:
 
 def _row(given: dict[str, Any]) -> Row:
     """Raises ValueError that names the field, what was found and what to do."""
+    given = dict.fromkeys(LATER) | given
     kind = given["kind"]
     if kind not in SHAPES:
         raise ValueError(f"kind: {_short(kind)} is unknown. Use {either(SHAPES)}.")
@@ -204,6 +208,10 @@ def _check_values(given: dict[str, Any], kind: str) -> None:
         )
     if kind == "decision":
         _check_among("value", given["value"], DECISIONS)
+        _check_among("basis", given["basis"], BASES)
+        _check_among("labels", given["labels"], LABELS)
+        if given["basis"] and given["stage"] != "title-abstract":
+            raise ValueError(f"basis: a decision by {given['stage']} has none. Leave it empty.")
     if kind == "settlement":
         _check_among("value", given["value"], ("include", "exclude"))
     if kind == "placement":
@@ -348,7 +356,13 @@ class _Import:
             tag = self._tag(row)
             return of | {"tag": tag.id}, {"note": row.text, "blind": row.sealed}, {"tagged": row.when}
         if row.kind == "decision":
-            says = {"decision": row.value, "reason": row.reason, "blind": row.sealed}
+            says = {
+                "decision": row.value,
+                "reason": row.reason,
+                "blind": row.sealed,
+                "basis": row.basis,
+                "labels": row.labels,
+            }
             return of | {"stage": row.stage}, says, {"decided": row.when}
         if row.kind == "settlement":
             key = {"pmid": row.pmid, "question": row.question, "stage": row.stage}
@@ -456,7 +470,7 @@ class _Import:
 
 
 def _against(there: dict[str, Any], says: dict[str, Any]) -> str | None:
-    """What is there, if it differs; seals and moments are not compared."""
-    if all(there[name] == value for name, value in says.items() if name != "blind"):
+    """What is there, if it differs; seals, moments and what somebody saw are not compared."""
+    if all(there[name] == value for name, value in says.items() if name not in ("blind", *LATER)):
         return None
     return next(str(there[name] or "") for name in ("decision", "value", "note", "text") if name in there)

@@ -182,6 +182,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "moments": words.moments,
         "stage_words": words.stage_words,
         "decision_words": words.decision_words,
+        "seen_words": words.seen_words,
         "directness_words": directness_words,
         "outcome_words": words.outcome_words,
         "action_words": words.action_words,

@@ -99,6 +99,7 @@ ROUTES = (
     Route(r"^/undo$", write=tagging.undo, writers=("tracker-tag", "tracker-decide", "tracker-lead")),
     Route(_QUESTION + "/review$", review.review, by_state=True),
     Route(_QUESTION + r"/review\.json$", review.review_json, by_state=True),
+    Route(_QUESTION + "/labels$", write=review.choose_labels, writers=("tracker-decide",)),
     Route(_QUESTION + "/settle$", write=review.settle, writers=("tracker-lead",)),
     Route(r"^/my-work$", team.my_work, by_state=True, readers=Readers.TEAM),
     Route(r"^/log$", team.log, by_state=True, readers=Readers.TEAM),

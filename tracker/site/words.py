@@ -14,6 +14,7 @@ import nh3
 from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
+from tracker import decision
 from tracker.citation import bare_doi
 from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
 from tracker.directness import directness_words
@@ -88,6 +89,11 @@ def decision_words(decision: str | None) -> str:
     return DECISION_WORDS[cast(Decision, decision)].made if decision else "open"
 
 
+def seen_words(decided: Mapping[str, Any]) -> str:
+    """What somebody had before them when they decided, as far as it is worth a word; from what an act logged, too."""
+    return decision.seen_words(decided.get("basis"), decided.get("labels"))
+
+
 # Names of acts: for the person who has just done one, and for the log.
 ACTIONS = {
     "tag": "Tagged",
@@ -104,6 +110,8 @@ ACTIONS = {
     "place": "Moved a record",
     "take placement back": "Took back a move",
     "see alert": "Marked as seen",
+    "hide labels": "Hid labels",
+    "show labels": "Showed labels",
     "merge tag": "Merged a tag",
 }
 

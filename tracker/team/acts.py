@@ -56,7 +56,10 @@ class Statement(NamedTuple):
 STATEMENTS = {
     "tagging": Statement("taggings", ("pmid", "question", "tag", "person"), ("note", "blind"), "tagged"),
     "decision": Statement(
-        "decisions", ("pmid", "question", "stage", "person"), ("decision", "reason", "blind"), "decided"
+        "decisions",
+        ("pmid", "question", "stage", "person"),
+        ("decision", "reason", "blind", "basis", "labels"),
+        "decided",
     ),
     "settlement": Statement(
         "settlements", ("pmid", "question", "stage"), ("decision", "reason", "why", "person"), "settled"
@@ -200,7 +203,7 @@ def undo(
         of = STATEMENTS[event["kind"]]
         given = {"pmid": event["pmid"], "question": event["question"]} | json.loads(event["subject"])
         key = {name: given[name] for name in of.key}
-        before, after = (event[name] and json.loads(event[name]) for name in ("before", "after"))
+        before, after = (_whole(of, event[name] and json.loads(event[name])) for name in ("before", "after"))
         if current(act.db, event["kind"], key) != after or not may(event):
             changed += 1
             continue
@@ -223,6 +226,11 @@ def next_event(db: sqlite3.Connection) -> int:
     """The id of the next event. Events are never deleted, so it is a unique name."""
     id: int = db.execute("select coalesce(max(id), 0) + 1 from events").fetchone()[0]
     return id
+
+
+def _whole(of: Statement, state: State | None) -> State | None:
+    """A state as the log has it, with the columns that a later step added."""
+    return state and dict.fromkeys(of.says) | state
 
 
 def _says(of: Statement, state: Mapping[str, Any]) -> list[Any]:

@@ -28,7 +28,7 @@ where g.pmid in (select value from json_each(:pmids)) and {{question}} and {visi
 order by g.pmid, u.position, t.name, g.id
 """
 _DECISIONS = f"""
-select d.pmid, d.question, d.stage, d.decision, d.reason, d.decided, p.display_name as person,
+select d.pmid, d.question, d.stage, d.decision, d.reason, d.decided, d.basis, d.labels, p.display_name as person,
   d.person is :viewer as mine
 from annotations.decisions d join annotations.people p on p.id = d.person
 where d.pmid in (select value from json_each(:pmids)) and {{question}} and {visible("d")}

@@ -11,10 +11,10 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Set
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from tracker.article import ArticleKey
-from tracker.decision import DECISIONS, STAGES, Decision, Stage
+from tracker.decision import BASES, DECISIONS, LABELS, STAGES, Basis, Decision, Labels, Seen, Stage
 from tracker.errors import Refused, UsageError, choose_one, either
 from tracker.evidence.cache import Cache
 from tracker.team.acts import Act, current
@@ -29,6 +29,7 @@ class Unsaid(Enum):
 
 
 UNSAID = Unsaid.UNSAID
+NOTHING_KNOWN = Seen()
 
 
 class Outcome(NamedTuple):
@@ -59,17 +60,20 @@ def decide(
     reason: str | None = None,
     *,
     was: str | Unsaid | None = UNSAID,
+    seen: Seen = NOTHING_KNOWN,
 ) -> bool:
     """Record, change or (None) withdraw the acting person's decision; returns whether that changed anything.
 
-    ``was`` is the decision that the person saw when they decided, UNSAID if that is not known.
+    ``was`` is the decision that the person saw when they decided, UNSAID if that is not known; ``seen`` what else was
+    before them. By full text no ``basis`` is kept, as it says that itself.
     Raises UsageError for an invalid decision, and Refused if another has to be made first, if two have decided,
     or if the page was out of date.
     """
     key = {"pmid": pmid, "question": review.question, "stage": stage, "person": act.person}
     mine = current(act.db, "decision", key)
     given = None if decision is None else {"decision": decision, "reason": reason or None}
-    if mine and given and all(mine[name] == value for name, value in given.items()):
+    known = _known(seen, stage)
+    if mine and given and all(mine[name] == value for name, value in (given | known).items()):
         return False
     if was is not UNSAID and (mine or {}).get("decision") != was:
         raise Refused(
@@ -81,11 +85,30 @@ def decide(
     if review.dual:
         _check_dual(act, review, pmid, stage, others, withdrawing=decision is None, mine=bool(mine))
     if given:
+        given |= known
         given["blind"] = (mine or {}).get("blind") or (str(review.seal(stage)) if review.dual else None)
     done = act.put("decide" if given else "withdraw", "decision", key, given)
     if review.dual and given and len(others) + 1 >= REVIEWERS:
         unseal(act, review, pmid, stage)
     return done
+
+
+def _known(seen: Seen, stage: str) -> dict[str, str | None]:
+    """What is known of what the person saw, under the names of its columns."""
+    known = {name: value for name, value in seen._asdict().items() if value is not None}
+    if stage != "title-abstract":
+        known.pop("basis", None)
+    return known
+
+
+def checked_seen(basis: str | None, labels: str | None) -> Seen:
+    """What somebody saw, in the words for it. Raises UsageError for any other word."""
+    given: tuple[tuple[str, str | None, Collection[str]], ...]
+    given = (("basis", basis, BASES), ("labels", labels, LABELS))
+    for name, value, known in given:
+        if value is not None and value not in known:
+            raise UsageError(f"Unknown {name} {value!r}. Use {either(known)}.")
+    return Seen(cast(Basis | None, basis), cast(Labels | None, labels))
 
 
 def check_form(review: Review, stage: str, decision: str | None, reason: str | None) -> None:

@@ -34,11 +34,12 @@ class Seal:
 
 
 class Review(NamedTuple):
-    """How a question's records are screened, according to its file."""
+    """How a question's records are screened, according to its file; ``hide_labels`` until a person shows them."""
 
     question: str
     dual: bool
     reasons: tuple[str, ...]
+    hide_labels: bool = False
 
     @property
     def wanted(self) -> int:
@@ -52,7 +53,8 @@ class Review(NamedTuple):
 
 def reviews(evidence: sqlite3.Connection) -> dict[str, Review]:
     """How each question is screened, from evidence.db."""
-    rows = evidence.execute("select slug, dual, reasons from questions order by position, slug")
+    rows = evidence.execute("select slug, dual, reasons, hide_labels from questions order by position, slug")
     return {
-        slug: Review(slug, bool(dual), tuple(json.loads(reasons or "[]"))) for slug, dual, reasons in rows
+        slug: Review(slug, bool(dual), tuple(json.loads(reasons or "[]")), bool(hide_labels))
+        for slug, dual, reasons, hide_labels in rows
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from tracker.decision import DECISIONS, STAGES, Stage
 from tracker.evidence import facets
 from tracker.evidence.rows import read_rows
 from tracker.team import agreement, by_article, decisions
+from tracker.team.acts import State
 from tracker.team.agreement import Agreement
 from tracker.team.decisions import Outcome
 from tracker.team.review import REVIEWERS, Review, reviews
@@ -63,14 +64,30 @@ class Progress(NamedTuple):
     to_do: dict[Stage, int]
 
 
+class Before(NamedTuple):
+    """What two people had before them when they decided on the same records.
+
+    Of how many records the machine's labels were ``hidden`` from both, ``shown`` to both, hidden from one of them
+    (``mixed``), or nobody knows of at least one (``unknown``); how many each decided on ``by_title`` alone.
+    """
+
+    hidden: int
+    shown: int
+    mixed: int
+    unknown: int
+    by_title: tuple[int, int]
+
+
 class Pair(NamedTuple):
-    """How far two people agree at a stage: on whether to exclude, and on all three decisions."""
+    """How far two people agree at a stage: on whether to exclude, and on all three decisions; and what they had
+    before them."""
 
     stage: Stage
     first: str
     second: str
     excluded_or_not: Agreement
     all_three: Agreement
+    before: Before
 
 
 class ReviewState(NamedTuple):
@@ -107,11 +124,12 @@ def pairs(db: sqlite3.Connection, review: Review) -> list[Pair]:
     names = _names(db)
     compared = []
     for stage in STAGES:
-        by_pair: dict[tuple[int, int], list[tuple[str, str]]] = {}
+        by_pair: dict[tuple[int, int], list[tuple[State, State]]] = {}
         for said in _first_decisions(db, review, stage):
             (first, first_said), (second, second_said) = sorted(said.items())
             by_pair.setdefault((first, second), []).append((first_said, second_said))
-        for (first, second), decided in sorted(by_pair.items()):
+        for (first, second), states in sorted(by_pair.items()):
+            decided = [(one["decision"], other["decision"]) for one, other in states]
             apart = [(agreement.excluded_or_not(a), agreement.excluded_or_not(b)) for a, b in decided]
             compared.append(
                 Pair(
@@ -120,12 +138,24 @@ def pairs(db: sqlite3.Connection, review: Review) -> list[Pair]:
                     names[second],
                     agreement.of_pairs(apart, agreement.EXCLUDED_OR_NOT),
                     agreement.of_pairs(decided, DECISIONS),
+                    _before(states),
                 )
             )
     return compared
 
 
-def _first_decisions(db: sqlite3.Connection, review: Review, stage: Stage) -> Iterator[dict[int, str]]:
+def _before(states: Sequence[tuple[State, State]]) -> Before:
+    labels = [(one.get("labels"), other.get("labels")) for one, other in states]
+    hidden, shown, unknown = (
+        labels.count(("hidden", "hidden")),
+        labels.count(("shown", "shown")),
+        sum(None in both for both in labels),
+    )
+    first, second = (sum(both[n].get("basis") == "title" for both in states) for n in (0, 1))
+    return Before(hidden, shown, len(labels) - hidden - shown - unknown, unknown, (first, second))
+
+
+def _first_decisions(db: sqlite3.Connection, review: Review, stage: Stage) -> Iterator[dict[int, State]]:
     """For each record that two have decided blind: who had decided what, by the log, when the second decided."""
     rows = db.execute(
         """
@@ -136,11 +166,11 @@ def _first_decisions(db: sqlite3.Connection, review: Review, stage: Stage) -> It
         {"review": str(review.seal(stage))},
     )
     for _, events in groupby(rows, key=lambda row: row[0]):
-        said: dict[int, str] = {}
+        said: dict[int, State] = {}
         for _, person, after in events:
             said.pop(person, None)
             if after:
-                said[person] = json.loads(after)["decision"]
+                said[person] = json.loads(after)
             if len(said) == REVIEWERS:
                 yield said
                 break
@@ -174,7 +204,8 @@ _PAPERS = """
 select pmid, title, title_html from articles where pmid in (select value from json_each(:pmids))
 """
 _DECIDED = """
-select d.pmid, d.stage, p.display_name as name, d.decision, d.reason, d.decided, d.person is :viewer as mine
+select d.pmid, d.stage, p.display_name as name, d.decision, d.reason, d.decided, d.basis, d.labels,
+  d.person is :viewer as mine
 from annotations.decisions d join annotations.people p on p.id = d.person
 where d.question = :question and d.pmid in (select value from json_each(:pmids)) order by d.decided, d.id
 """

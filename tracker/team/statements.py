@@ -19,7 +19,7 @@ class Row(NamedTuple):
 
     ``group`` is that of a tag or label; ``value`` a decision, a person's verdict on a label, or where they place the
     record; ``text`` a note, a tag's note, or why something was settled. ``sealed`` names the blind review that hides it
-    until two have decided.
+    until two have decided. ``basis`` and ``labels`` are what was before somebody who decided, where that is known.
     """
 
     kind: str
@@ -35,29 +35,39 @@ class Row(NamedTuple):
     text: str | None
     when: str
     sealed: str | None
+    basis: str | None = None
+    labels: str | None = None
 
 
 # Sorted by content, not by id, so that exporting an import gives the same file. SQLite sorts in a temporary file, so
 # any number of rows will do.
 _ROWS = """
-select kind, w.pmid, question, stage, p.name, label_group, tag, machine_value, value, reason, text, moment, blind
+select kind, w.pmid, question, stage, p.name, label_group, tag, machine_value, value, reason, text, moment, blind,
+  basis, labels
 from (
   select 'tagging' as kind, g.pmid, g.question, null as stage, g.person, u.name as label_group, t.name as tag,
-    null as machine_value, null as value, null as reason, g.note as text, g.tagged as moment, g.blind
+    null as machine_value, null as value, null as reason, g.note as text, g.tagged as moment, g.blind,
+    null as basis, null as labels
   from taggings g join tags t on t.id = g.tag join tag_groups u on u.id = t.tag_group
   union all
-  select 'decision', pmid, question, stage, person, null, null, null, decision, reason, null, decided, blind
+  select 'decision', pmid, question, stage, person, null, null, null, decision, reason, null, decided, blind,
+    basis, labels
   from decisions
   union all
-  select 'settlement', pmid, question, stage, person, null, null, null, decision, reason, why, settled, null
+  select 'settlement', pmid, question, stage, person, null, null, null, decision, reason, why, settled, null,
+    null, null
   from settlements
   union all
-  select 'note', pmid, question, null, person, null, null, null, null, null, text, written, blind from notes
+  select 'note', pmid, question, null, person, null, null, null, null, null, text, written, blind,
+    null, null
+  from notes
   union all
-  select 'label review', pmid, null, null, person, label_group, null, machine_value, value, null, null, reviewed, null
+  select 'label review', pmid, null, null, person, label_group, null, machine_value, value, null, null, reviewed, null,
+    null, null
   from label_reviews
   union all
-  select 'placement', pmid, question, null, person, null, null, null, value, reason, null, placed, blind
+  select 'placement', pmid, question, null, person, null, null, null, value, reason, null, placed, blind,
+    null, null
   from placements) w
 join people p on p.id = w.person
 where (:pmid is null or w.pmid = :pmid) and (:question is null or question = :question)

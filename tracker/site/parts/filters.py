@@ -35,6 +35,7 @@ MY_FILTERS = {
 SORTS: dict[Sort, str] = {
     "published": "date of publication",
     "entered": "date of entry into this list",
+    "pmid": "PMID",
 }
 _KEY = re.compile(r"([0-9TZ:-]{0,20}),(\d{1,10})")
 
@@ -78,6 +79,12 @@ def selection(
         viewer=viewer if tag or question else None,
         sort=sort if question else "published",
     )
+
+
+def without_labels(chosen: Selection) -> Selection:
+    """The list as it is screened with labels hidden: by PMID, filtered by nothing that the machine read."""
+    facts = {group: values for group, values in chosen.labels.items() if group in FACTS}
+    return chosen._replace(labels=facts, sort="pmid")
 
 
 def _text(request: Request) -> str:

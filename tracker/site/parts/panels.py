@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from tracker.article import ArticleKey
+from tracker.decision import Basis, Labels
 from tracker.evidence.facets import is_label
 from tracker.evidence.rows import Row
 from tracker.lists import citations, news
@@ -20,7 +21,7 @@ from tracker.site import words
 from tracker.site.server import access, compat
 from tracker.site.server.compat import Request
 from tracker.site.server.reader import read
-from tracker.team import alerts, by_article, log, placements, vocabulary
+from tracker.team import alerts, by_article, hidden_labels, log, placements, vocabulary
 from tracker.team.alerts import Alert
 from tracker.team.placements import Bearing
 from tracker.team.review import reviews
@@ -38,11 +39,17 @@ PARTS = ("tags", "decisions", "settlements", "notes")
 
 class Forms(NamedTuple):
     """What the forms of panels offer: tags, the question's ``reasons`` for excluding, and the ``abstracts`` to decide
-    by, as sanitised HTML."""
+    by, as sanitised HTML.
+
+    ``labels`` says whether the page shows the machine's, ``basis`` for some papers what a decision there is taken from;
+    where an abstract can be opened, only the browser knows.
+    """
 
     vocabulary: Sequence[Group] = ()
     reasons: Sequence[str] = ()
     abstracts: Mapping[int, str] = {}
+    labels: Labels = "shown"
+    basis: Mapping[int, Basis] = {}
 
 
 class LabelReviews(NamedTuple):
@@ -133,10 +140,10 @@ def _of_articles(
     db: sqlite3.Connection, request: Request, question: str | None, pmids: Sequence[int]
 ) -> dict[int, _Panel]:
     """Papers that the question does not hold are left out."""
-    place, offered = question or "any", forms(db, access.viewer(request))
+    place, viewer = question or "any", access.viewer(request)
     places = {pmid: said_of(db, request, ArticleKey(pmid)).places for pmid in pmids}
     return {
-        pmid: _Panel(said[place], said[place].get("reasons", ()), offered)
+        pmid: _Panel(said[place], said[place].get("reasons", ()), forms_of_article(db, viewer, pmid))
         for pmid, said in places.items()
         if place in said
     }
@@ -150,7 +157,20 @@ def forms(
     reasons = review.reasons if review else ()
     if not viewer:
         return Forms(reasons=reasons)
-    return Forms(vocabulary.groups(db, "annotations"), reasons, _abstracts(db, pmids))
+    abstracts = _abstracts(db, pmids)
+    return Forms(
+        vocabulary.groups(db, "annotations"),
+        reasons,
+        abstracts,
+        hidden_labels.labels(db, review, viewer) if review else "shown",
+        {pmid: "title" for pmid in pmids if pmid not in abstracts},
+    )
+
+
+def forms_of_article(db: sqlite3.Connection, viewer: int | None, pmid: int) -> Forms:
+    """What the forms on a paper's own page offer, where its abstract and its labels are on screen."""
+    basis: Basis = "abstract" if _abstracts(db, [pmid]) else "title"
+    return forms(db, viewer)._replace(basis={pmid: basis})
 
 
 def _abstracts(db: sqlite3.Connection, pmids: Sequence[int]) -> dict[int, str]:

@@ -53,9 +53,20 @@ function decide(value) {
   byKey = false;
 }
 
-function showAbstract() {
-  const here = document.activeElement.closest("ol.articles > li")?.querySelector(".abstract");
-  if (here) here.open = !here.open;
+// Abstracts that a key opened stay open on the pages that follow, for as long as the tab is there.
+const ABSTRACTS_OPEN = "abstracts-open";
+
+function showAbstracts() {
+  const record = document.activeElement.closest("ol.articles > li");
+  const following = [...document.querySelectorAll("ol.articles .abstract")].filter((each) => record?.compareDocumentPosition(each) & Node.DOCUMENT_POSITION_FOLLOWING);
+  if (!following.length) return;
+  const open = !following[0].open;
+  for (const each of following) each.open = open;
+  if (open) sessionStorage.setItem(ABSTRACTS_OPEN, "1"); else sessionStorage.removeItem(ABSTRACTS_OPEN);
+}
+
+if (sessionStorage.getItem(ABSTRACTS_OPEN)) {
+  for (const each of document.querySelectorAll("ol.articles .abstract")) each.open = true;
 }
 
 function writeNote() {
@@ -71,7 +82,7 @@ const KEYS = {
   j: () => move(1),
   k: () => move(-1),
   o: () => document.activeElement?.matches("a.record") && document.activeElement.click(),
-  a: showAbstract,
+  a: showAbstracts,
   t: () => document.querySelector(".panel .acts") && panel()?.querySelector(".tagging input[name=tag]")?.focus(),
   i: () => decide("include"),
   e: () => decide("exclude"),
@@ -139,10 +150,20 @@ function focusAfter(fresh, how, wasByKey) {
   (again ?? link)?.focus();
 }
 
+// What somebody has before them when they decide: no form knows whether its abstract is open, and labels may have been
+// hidden or shown in another tab.
+function addWhatIsSeen(body, here) {
+  const abstract = here.querySelector(":scope > .abstract");
+  if (abstract) body.set("basis", abstract.open ? "abstract" : "title");
+  const labels = here.closest("[data-labels]")?.dataset.labels;
+  if (labels) body.set("labels", labels);
+}
+
 async function send(form, submitter) {
   const wasByKey = byKey;
   const body = new URLSearchParams(new FormData(form, submitter));
   const here = form.closest(".panel");
+  if (submitter?.name === "decision") addWhatIsSeen(body, here);
   const onArticle = !document.querySelector("ol.articles .panel");
   body.set("panel", onArticle ? "article" : "list");
   if (!body.has("question")) body.set("question", document.querySelector(".panel[data-question]")?.dataset.question ?? "");
@@ -161,6 +182,8 @@ async function send(form, submitter) {
   for (const [pmid, html] of Object.entries(answer.panels ?? {})) {
     for (const old of document.querySelectorAll(`.panel[data-pmid="${pmid}"][data-question="${body.get("question")}"]`)) {
       const made = new DOMParser().parseFromString(html, "text/html").querySelector(".panel");
+      const abstract = made.querySelector(":scope > .abstract");
+      if (abstract) abstract.open = old.querySelector(":scope > .abstract")?.open;
       old.replaceWith(made);
       shown += 1;
       if (here === old) focusAfter(made, submitter?.name === "decision" ? "decision" : body.has("text") ? "note" : "tag", wasByKey);

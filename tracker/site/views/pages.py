@@ -15,6 +15,7 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from tracker.article import MAX_PMID, ArticleKey
+from tracker.evidence.facets import FACTS
 from tracker.evidence.identifiers import PUBMED
 from tracker.evidence.rows import Row
 from tracker.evidence.wrongclock import is_ahead
@@ -41,12 +42,14 @@ from tracker.site.server import access, address
 from tracker.site.server.compat import NotFound, Request, Response
 from tracker.site.server.reader import read
 from tracker.site.server.security import HIDDEN
-from tracker.team import by_article
+from tracker.team import by_article, hidden_labels
 from tracker.team.placements import Bearing
+from tracker.team.review import reviews
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
 
+LABELS_HIDDEN = "Labels are hidden, so the list is not filtered by what the machine read."
 # Cookies: when this visit began, and when the previous one did.
 LOOKS = ("seen", "looked")
 SAME_LOOK = timedelta(hours=4)
@@ -91,6 +94,9 @@ class Chart(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class QuestionPage(Page):
+    """``labels_hidden`` from somebody who screens: then nothing that the machine read is shown, or filtered by.
+    ``asked`` is the address of the list, whether they are hidden or not."""
+
     template = "tracker_question.html"
     question: pages.Question
     screened: pages.Screened
@@ -104,8 +110,10 @@ class QuestionPage(Page):
     listed: pages.ListPage
     said: Mapping[int, Mapping[str, Any]]
     forms: Forms
+    labels_hidden: bool
     titles: Mapping[str, str]
     chosen: Selection
+    asked: str
     path: str
     first_page: bool
     whole: bool
@@ -122,16 +130,23 @@ class QuestionPage(Page):
 async def question(request: Request, datasette: Datasette) -> Response:
     slug = request.url_vars["slug"]
     path = datasette.urls.path(f"/questions/{slug}")
-    page: QuestionPage | None = await read(datasette, lambda db: _question_page(db, request, slug, path))
+    screens = await access.may(datasette, request, "tracker-decide")
+    page: QuestionPage | None = await read(
+        datasette, lambda db: _question_page(db, request, slug, path, screens=screens)
+    )
     if page is None:
         raise NotFound(f"Unknown question {slug!r}.")
     return await render(datasette, request, page)
 
 
-def _question_page(db: sqlite3.Connection, request: Request, slug: str, path: str) -> QuestionPage | None:
+def _question_page(
+    db: sqlite3.Connection, request: Request, slug: str, path: str, *, screens: bool
+) -> QuestionPage | None:
     choices = citations.label_choices(db, slug, access.viewer(request))
-    chosen, after = filters.selection(request, slug, choices), filters.after(request)
+    asked, after = filters.selection(request, slug, choices), filters.after(request)
     looked, viewer = _looked(request, slug), access.viewer(request)
+    hidden = screens and _are_labels_hidden(db, slug, viewer)
+    chosen = filters.without_labels(asked) if hidden else asked
     shown = pages.question(db, chosen, after, looked, viewer)
     if shown is None:
         return None
@@ -139,30 +154,42 @@ def _question_page(db: sqlite3.Connection, request: Request, slug: str, path: st
     return QuestionPage(
         question=shown.question,
         screened=shown.screened,
-        bottom_line=shown.bottom_line,
+        bottom_line=None if hidden else shown.bottom_line,
         preprints=shown.preprints,
         labelled=shown.labelled,
-        leading=shown.leading,
-        cited=shown.cited,
+        leading=None if hidden else shown.leading,
+        cited=None if hidden else shown.cited,
         since=shown.since,
         looked=looked,
         listed=shown.listed,
         said=by_article.of_articles(db, pmids, slug, viewer),
         forms=panels.forms(db, viewer, slug, pmids),
+        labels_hidden=hidden,
         titles=news.titles(db),
         chosen=chosen,
+        asked=path + filters.query(asked._replace(sort="published") if asked.sort == "pmid" else asked),
         path=path,
         first_page=after == TOP,
         whole=chosen.is_whole,
         links=_list_links(chosen, path, shown.listed.next),
         feed=path + ".atom" + filters.query(chosen._replace(sort="entered"), newest="50"),
-        groups=choice_groups(shown.labelled.groups, shown.labelled.choices, chosen),
+        groups=[
+            group
+            for group in choice_groups(shown.labelled.groups, shown.labelled.choices, chosen)
+            if group.name in FACTS or not hidden
+        ],
         tags=shown.tags,
         decisions=filters.DECISION_FILTERS | (filters.MY_FILTERS if viewer else {}),
-        ignored=filters.ignored(request, choices),
-        chart=_chart(shown.labelled.designs),
+        ignored=filters.ignored(request, choices)
+        + ([LABELS_HIDDEN] if hidden and chosen.labels != asked.labels else []),
+        chart=Chart() if hidden else _chart(shown.labelled.designs),
         starter=shown.question.numbers.starter,
     )
+
+
+def _are_labels_hidden(db: sqlite3.Connection, slug: str, viewer: int | None) -> bool:
+    review = reviews(db).get(slug)
+    return review is not None and hidden_labels.labels(db, review, viewer) == "hidden"
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +299,7 @@ async def article(request: Request, datasette: Datasette) -> Response:
             described=scholarly_article(shown.record, canonical),
             references=references(cited),
             people=people,
-            forms=panels.forms(db, access.viewer(request)),
+            forms=panels.forms_of_article(db, access.viewer(request), pmid),
             titles=titles,
             beside=_beside(request, db, pmid),
             starter=shown.starter,

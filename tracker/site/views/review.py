@@ -1,5 +1,5 @@
 """A question's review: the status of its records (for everybody); progress, conflicts and reviewers' agreement (for
-the team); and the form in which a lead settles conflicts.
+the team); the form in which a lead settles conflicts; and whether somebody has labels hidden while they screen.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tracker.site.server.compat import NotFound, Request, Response
 from tracker.site.server.errors import wants_json
 from tracker.site.server.reader import read
 from tracker.site.views.tagging import Done, with_done
-from tracker.team import decisions, screening
+from tracker.team import decisions, hidden_labels, screening
 from tracker.team.acts import Act
 from tracker.team.review import Review, reviews
 from tracker.team.screening import Flow, Pair, Progress, ReviewState
@@ -116,6 +116,23 @@ async def settle(request: Request, datasette: Datasette, writer: Writer, form: F
     return Response.redirect(with_done(access.local_path(back), done), status=303)
 
 
+async def choose_labels(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
+    """Whether the writer has labels ``shown`` or ``hidden`` (``labels``) while they screen the question."""
+    slug, labels = request.url_vars["slug"], form.get("labels")
+    if slug not in await read(datasette, reviews):
+        raise NotThere(f"Unknown question {slug!r}.")
+
+    def what(act: Act) -> Done:
+        hidden_labels.choose(act, slug, labels)
+        return Done.by(act, "Labels are hidden." if labels == "hidden" else "Labels are shown.")
+
+    done = await write(datasette, writer, what)
+    if wants_json(request):
+        return Response.json({"ok": True, **done._asdict()})
+    back = form.get("back") or datasette.urls.path(f"/questions/{slug}")
+    return Response.redirect(with_done(access.local_path(back), done), status=303)
+
+
 def _holding(db: sqlite3.Connection, slug: str, pmid: ArticleKey) -> Review:
     """The review of a question that holds the record. Raises NotThere."""
     review = reviews(db).get(slug)
@@ -145,4 +162,5 @@ async def _shown(request: Request, datasette: Datasette) -> Shown:
 
 
 def _pair(pair: Pair) -> dict[str, Any]:
-    return pair._asdict() | {name: getattr(pair, name)._asdict() for name in ("excluded_or_not", "all_three")}
+    parts = ("excluded_or_not", "all_three", "before")
+    return pair._asdict() | {name: getattr(pair, name)._asdict() for name in parts}

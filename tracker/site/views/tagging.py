@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from tracker.article import MAX_PMID, ArticleKey
-from tracker.decision import DECISIONS
+from tracker.decision import DECISIONS, Labels
 from tracker.directness import directness_words
 from tracker.errors import NotThere, Refused, UsageError, either
 from tracker.lists import citations, news, selection
@@ -28,7 +28,7 @@ from tracker.site.server.access import Form, Writer, write
 from tracker.site.server.compat import Forbidden, NotFound, Request, Response
 from tracker.site.server.errors import wants_json
 from tracker.site.server.reader import read
-from tracker.team import decisions, placements, tagging, vocabulary
+from tracker.team import decisions, hidden_labels, placements, tagging, vocabulary
 from tracker.team.acts import Act
 from tracker.team.acts import undo as undo_batch
 from tracker.team.review import Review, reviews
@@ -100,10 +100,11 @@ async def decide(request: Request, datasette: Datasette, writer: Writer, form: F
         # The list of reasons is shown beside all three buttons.
         reason = None
     was = (form.get("was") or None) if form.has("was") else decisions.UNSAID
+    seen = decisions.checked_seen(form.get("basis") or None, form.get("labels") or None)
 
     def what(act: Act) -> Done:
         stage = form.get("stage") or decisions.stage_of(act.db, review, place.pmid)
-        decisions.decide(act, review, place.pmid, stage, decision, reason, was=was)
+        decisions.decide(act, review, place.pmid, stage, decision, reason, was=was, seen=seen)
         said = words.decision_words(decision).capitalize() if decision else "Withdrawn"
         return Done.by(act, f"{said}, by {words.stage_words(stage)}.", place.pmid)
 
@@ -254,6 +255,7 @@ class BulkPage(Page):
     which: str
     most: int
     review: Review
+    labels: Labels
     groups: Sequence[vocabulary.Group]
 
 
@@ -267,6 +269,7 @@ async def show_bulk(request: Request, datasette: Datasette) -> Response:
     def query(db: sqlite3.Connection) -> BulkPage:
         chosen = _chosen(request, db, slug)
         pmids = _first(db, chosen)
+        review = reviews(db)[slug]
         return BulkPage(
             title=news.titles(db)[slug],
             path=path,
@@ -275,7 +278,8 @@ async def show_bulk(request: Request, datasette: Datasette) -> Response:
             count=len(pmids),
             which=_which(pmids),
             most=tagging.MOST_AT_ONCE,
-            review=reviews(db)[slug],
+            review=review,
+            labels=hidden_labels.labels(db, review, access.viewer(request)),
             groups=vocabulary.groups(db, "annotations"),
         )
 
@@ -350,12 +354,13 @@ def _decide_all(act: Act, form: Form, bulk: _Bulk) -> tagging.Bulk:
     action, stage = form.get("action"), form.get("stage")
     decision = None if action == "withdraw" else action
     reason = (form.get("reason") or None) if action == "exclude" else None
+    seen = decisions.checked_seen(form.get("basis") or None, form.get("labels") or None)
     if stage:
         decisions.check_form(bulk.review, stage, decision, reason)
 
     def put(pmid: ArticleKey) -> bool:
         at = stage or decisions.stage_of(act.db, bulk.review, pmid)
-        return decisions.decide(act, bulk.review, pmid, at, decision, reason)
+        return decisions.decide(act, bulk.review, pmid, at, decision, reason, seen=seen)
 
     return tagging.in_bulk(act, bulk.pmids, put)
 
