@@ -190,6 +190,40 @@ def test_the_page_remembers_when_the_reader_looked(chromium: Browser, address: s
         assert kept["seen-cystitis"] > "2026"
 
 
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800)])
+def test_the_first_screen_has_the_question_its_numbers_and_the_first_finding(
+    chromium: Browser, address: str, width: int, height: int, script: bool
+) -> None:
+    viewport = {"width": width, "height": height}
+    with visiting(chromium, viewport=viewport, java_script_enabled=script) as visit:
+        page = visit.to(f"{address}/questions/cystitis").page
+        header = page.locator("header.site").bounding_box()
+        assert header and header["height"] <= 56
+        for part in (
+            "h1",
+            ".lead",
+            ".complete",
+            ".matched",
+            ".cautions summary",
+            ".leading .finding >> nth=0",
+        ):
+            box = page.locator(part).bounding_box()
+            assert box and box["y"] + box["height"] <= height, part
+        assert page.locator(".brand").is_visible()
+
+
+def test_a_phone_has_the_ways_through_the_site_behind_two_buttons(chromium: Browser, address: str) -> None:
+    with visiting(chromium, viewport=PHONE, java_script_enabled=False) as visit:
+        page = visit.to(address + "/questions/cystitis").page
+        assert not page.get_by_role("link", name="Methods", exact=True).is_visible()
+        page.get_by_text("Menu", exact=True).click()
+        page.get_by_role("link", name="Methods", exact=True).click()
+        assert page.url.endswith("/methods")
+        page.locator("header.site").get_by_role("link", name="Search", exact=True).click()
+        assert page.url.endswith("/search")
+
+
 @pytest.mark.parametrize("path", ["/questions/cystitis", "/questions/tolerance"])
 def test_an_answer_page_goes_on_two_sheets_of_paper(chromium: Browser, address: str, path: str) -> None:
     with visiting(chromium) as visit:
