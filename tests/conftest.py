@@ -336,7 +336,8 @@ FOLLOWING = {
         union select question, 'directness', d.value, coalesce(a.published, ''), pmid
         from question_articles join directness d using (question, pmid) join articles a using (pmid) where matching
         union select question, 'outcome', d.outcome, coalesce(a.published, ''), pmid
-        from question_articles join directness d using (question, pmid) join articles a using (pmid) where matching
+        from question_articles join directness d using (question, pmid) join articles a using (pmid)
+        where matching and d.outcome <> ''
         union select question, 'all', '', coalesce(a.published, ''), pmid {_MATCHING}
         union select question, 'full_text', 'free in PubMed Central', coalesce(a.published, ''), pmid {_MATCHING}
           and pmcid is not null

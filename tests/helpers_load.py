@@ -45,12 +45,12 @@ def record(
         _element("DataBankList", *(_bank(bank, number) for bank, number in registered)),
         _element("PublicationTypeList", kinds),
     )
+    listed = f'<KeywordList Owner="NOTNLM">{words}</KeywordList>'
     links = _element("CommentsCorrectionsList", *(_notice(type, other) for type, other in notices))
     return f"""<PubmedArticle><MedlineCitation Status="MEDLINE" Owner="NLM"><PMID Version="{version}">{pmid}</PMID>
 <DateRevised>{day}</DateRevised><Article PubModel="Print"><Journal><JournalIssue><PubDate><Year>{year}</Year></PubDate>
 </JournalIssue><Title>J</Title></Journal><ArticleTitle>{escape(title)}</ArticleTitle>
-<Abstract><AbstractText>{escape(abstract)}</AbstractText></Abstract>{"".join(parts)}</Article>{links}
-<KeywordList Owner="NOTNLM">{words}</KeywordList>
+<Abstract><AbstractText>{escape(abstract)}</AbstractText></Abstract>{"".join(parts)}</Article>{links}{listed}
 </MedlineCitation></PubmedArticle>"""
 
 

@@ -484,9 +484,9 @@ def test_more_rows_than_a_word_table_holds_are_refused_in_one_sentence(
     assert many.run(*table, "csv", "-o", str(tmp_path / "many.csv")).code == 0
     assert len(as_rows((tmp_path / "many.csv").read_bytes())) == 2001
     with served(many) as url:
-        assert httpx.get(f"{url}{TABLE}.docx?directness=any").status_code == 400
+        assert httpx.get(f"{url}{TABLE}.docx?directness=any", timeout=60).status_code == 400
         # Beyond a thousand, only an index has the order; the pages go through all of it.
-        answer = httpx.get(f"{url}{TABLE}?directness=any&by=participants")
+        answer = httpx.get(f"{url}{TABLE}?directness=any&by=participants", timeout=60)
         assert "can only be sorted by date" in answer.text
         seen: list[int] = []
         for _ in range(3):

@@ -205,7 +205,7 @@ def test_head_has_the_headers_and_writes_nothing(
         ("/questions/cystitis.ris?design=astrology", 400, "Choose one of: "),
         ("/questions/cystitis.ris?from=early", 400, "is not a year"),
         ("/questions/cystitis.ris?newest=all", 400, "is not a number of articles"),
-        ("/questions/cystitis.ris?sort=pmid", 400, "Unknown sort order"),
+        ("/questions/cystitis.ris?sort=colour", 400, "Unknown sort order"),
         ("/search.ris?design=%3Cscript%3E", 400, "design=&lt;script&gt;"),
         ("/questions/cystitis.docx", 404, "Not found"),
         ("/questions/cystitis.ris.ris", 404, "Not found"),

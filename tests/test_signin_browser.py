@@ -35,6 +35,7 @@ def test_somebody_signs_in_looks_after_the_account_and_signs_out_on_a_phone(
     with visiting(chromium, viewport=PHONE, java_script_enabled=script) as visit:
         page = visit.page
         page.goto(f"{address}/articles/{RETRACTED}")
+        page.get_by_text("Menu", exact=True).click()
         page.get_by_role("link", name="Sign in").click()
         page.locator("input[name=name]:focus").wait_for()
         page.keyboard.type(name)
@@ -43,6 +44,7 @@ def test_somebody_signs_in_looks_after_the_account_and_signs_out_on_a_phone(
         page.keyboard.press("Enter")
         # Back to where the link was.
         page.wait_for_url(f"{address}/articles/{RETRACTED}")
+        page.get_by_text("Menu", exact=True).click()
         page.get_by_role("link", name="Account").click()
         page.get_by_label("What the new token is for").fill("x" * 100)
         page.get_by_label("tag and write notes").check()
@@ -50,8 +52,10 @@ def test_somebody_signs_in_looks_after_the_account_and_signs_out_on_a_phone(
         assert page.locator("code.token").inner_text().startswith("ett_")
         (width,) = {size["width"] for size in (page.locator("html").bounding_box(), PHONE) if size}
         assert width == PHONE["width"]
+        page.get_by_text("Menu", exact=True).click()
         page.get_by_role("button", name="Sign out", exact=True).click()
         page.wait_for_url(f"{address}/")
+        page.get_by_text("Menu", exact=True).click()
         assert page.get_by_role("link", name="Sign in").is_visible()
         assert [text for text in visit.complaints if "status of 40" not in text] == []
 

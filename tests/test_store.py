@@ -134,7 +134,7 @@ def test_a_file_that_another_makes_while_it_is_looked_at_is_ours(tmp_path: Path,
 
 def test_a_transaction_that_fails_leaves_nothing(db: sqlite3.Connection) -> None:
     with pytest.raises(ZeroDivisionError), connect.transaction(db):
-        db.execute("insert into strategies values ('h', 'q', 's', ?)", (WHEN,))
+        db.execute("insert into strategies values ('h', 'q', 's', ?, null)", (WHEN,))
         raise ZeroDivisionError
     assert db.execute("select count(*) from strategies").fetchone() == (0,)
 
@@ -165,7 +165,7 @@ def test_a_reader_sees_one_state_while_another_writes(tmp_path: Path) -> None:
         closing(connect.open_for_reading(tmp_path / "evidence.db", schema.migrations)) as reader,
         connect.transaction(writer),
     ):
-        writer.execute("insert into strategies values ('h', 'q', 's', ?)", (WHEN,))
+        writer.execute("insert into strategies values ('h', 'q', 's', ?, null)", (WHEN,))
         assert reader.execute("select count(*) from strategies").fetchone() == (0,)
 
 

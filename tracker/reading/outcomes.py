@@ -189,7 +189,8 @@ class Matcher:
             return _NOWHERE if heading is None else Mentions({}, heading)
         found = self._without_exceptions(self._fitting(hits), text)
         _add(found, list(_abbreviated(found, text)))
-        return Mentions(found, heading)
+        # Words were looked for in no particular order.
+        return Mentions({number: sorted(found[number]) for number in sorted(found)}, heading)
 
     def named_in(self, text: RecordText, *, exceptions: bool) -> bool:
         """Whether a text's words name the outcome; without ``exceptions`` also where they mean something else."""
