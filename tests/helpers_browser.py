@@ -55,6 +55,7 @@ class Visit:
     hosts: set[str] = field(default_factory=set)
 
     def to(self, url: str) -> Visit:
+        """Go there and wait for the picture; never comes back where scripts are off."""
         self.page.goto(url)
         self.page.evaluate("new Promise(requestAnimationFrame)")
         return self

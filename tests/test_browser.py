@@ -197,7 +197,8 @@ def test_the_first_screen_has_the_question_its_numbers_and_the_first_finding(
 ) -> None:
     viewport = {"width": width, "height": height}
     with visiting(chromium, viewport=viewport, java_script_enabled=script) as visit:
-        page = visit.to(f"{address}/questions/cystitis").page
+        page = visit.page
+        page.goto(f"{address}/questions/cystitis")
         header = page.locator("header.site").bounding_box()
         assert header and header["height"] <= 56
         for part in (
@@ -215,7 +216,8 @@ def test_the_first_screen_has_the_question_its_numbers_and_the_first_finding(
 
 def test_a_phone_has_the_ways_through_the_site_behind_two_buttons(chromium: Browser, address: str) -> None:
     with visiting(chromium, viewport=PHONE, java_script_enabled=False) as visit:
-        page = visit.to(address + "/questions/cystitis").page
+        page = visit.page
+        page.goto(f"{address}/questions/cystitis")
         assert not page.get_by_role("link", name="Methods", exact=True).is_visible()
         page.get_by_text("Menu", exact=True).click()
         page.get_by_role("link", name="Methods", exact=True).click()
