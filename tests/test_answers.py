@@ -78,6 +78,7 @@ OLD_TRIAL, NEW_TRIAL, REPORT, LATE_TRIAL = 90010001, 90010002, 90010003, 9001000
 LISTED, UNLISTED = 90010011, 90010012
 SILENT, PROTOCOL, USERS, SHIVERING, RETRACTED = 90010021, 90010022, 90010023, 90010024, 90010025
 NONE_SEEN = "There was no case of interstitial cystitis."
+LOOKED_FOR = "Bladder symptoms were assessed by questionnaire at every visit."
 PAPERS = (
     paper(
         OLD_TRIAL,
@@ -92,6 +93,7 @@ PAPERS = (
         NEW_TRIAL,
         "Ketamine for depression: urinary symptoms",
         RANDOMISED,
+        ("METHODS", LOOKED_FOR),
         finding(NONE_SEEN),
         types=TRIAL,
         year=2018,
@@ -249,7 +251,7 @@ def test_the_rest_is_counted_and_one_click_away(desk: Desk, page: Any) -> None:
 
 def test_a_row_has_the_finding_in_the_abstracts_words_and_each_value_leads_to_its_quote(page: Any) -> None:
     trial = row(page, OLD_TRIAL)
-    assert [each.text for each in trial.cssselect(".finding q")] == [
+    assert [text(each) for each in trial.cssselect(".finding q")] == [
         "Bladder pain was reported by 3 of 40 patients."
     ]
     assert [text(each) for each in trial.cssselect(".finding .about")] == ["about 40 people"]
@@ -261,7 +263,11 @@ def test_a_row_has_the_finding_in_the_abstracts_words_and_each_value_leads_to_it
 
 
 def test_what_was_not_seen_is_told_in_the_abstracts_words_and_what_is_not_told_is_said(page: Any) -> None:
-    assert [each.text for each in row(page, NEW_TRIAL).cssselect(".finding q")] == [NONE_SEEN]
+    assert [text(each) for each in row(page, NEW_TRIAL).cssselect(".finding q")] == [NONE_SEEN]
+    assert text(row(page, NEW_TRIAL).cssselect(".looked-for")[0]) == f"How this was looked for: {LOOKED_FOR}"
+    late = row(page, LATE_TRIAL).cssselect(".looked-for")[0]
+    assert text(late) == "How this was looked for: the abstract does not say."
+    assert not row(page, OLD_TRIAL).cssselect(".looked-for")
     silent = row(page, SILENT)
     assert not silent.cssselect("q")
     assert text(silent.cssselect(".finding")[0]) == "Measured, result not in the abstract"

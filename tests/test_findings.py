@@ -198,6 +198,31 @@ def test_a_finding_carries_its_place_its_cue_and_its_side() -> None:
     assert record.text.abstract[second.start : second.end] == "Tachyphylaxis was rare."
 
 
+def test_no_change_and_no_case_are_told_with_how_they_were_looked_for() -> None:
+    record = Record(
+        article(
+            "Ketamine",
+            METHODS="Doses were repeated. Memory was assessed with the N-back task. Memory was rated again later.",
+            RESULTS="Memory did not change. Memory complaints were reported by two. Cognition improved.",
+        )
+    )
+    unchanged, *others = findings(record, BRIEFS["cognition"]).sentences
+    assert unchanged.is_null and unchanged.looked_for
+    assert record.text.abstract[slice(*unchanged.looked_for)] == "Memory was assessed with the N-back task."
+    assert [(each.is_null, each.looked_for) for each in others] == [(False, None), (False, None)]
+
+
+@pytest.mark.parametrize(
+    "methods",
+    ["People with memory complaints were excluded.", "Mood was assessed weekly.", "Memory matters to many."],
+)
+def test_what_does_not_say_how_it_was_looked_for_is_not_taken_for_it(methods: str) -> None:
+    (finding,) = findings(
+        Record(article("Ketamine", METHODS=methods, RESULTS="No memory decline was seen.")), BRIEFS["cognition"]
+    ).sentences
+    assert finding.is_null and finding.looked_for is None
+
+
 # -- the four states -------------------------------------------------------------------------------
 
 

@@ -50,7 +50,7 @@ def fill(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
                 for position, finding in enumerate(found.sentences, 1)
             ]
     db.executemany("insert into directness values (?, ?, ?, ?, ?, ?, ?)", answers)
-    db.executemany("insert into findings values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", sentences)
+    db.executemany(f"insert into findings values ({', '.join('?' * 18)})", sentences)
 
 
 def fill_all(db: sqlite3.Connection, batch: int = 2_000) -> None:
@@ -71,7 +71,8 @@ def _briefs(db: sqlite3.Connection) -> dict[str, Brief]:
 
 def _row(finding: Finding, reached: Count | None) -> tuple[Any, ...]:
     place = (finding.side, finding.part, finding.start, finding.end, finding.section, finding.cue)
-    return (*place, *_counted(finding.about), *_counted(reached))
+    looked_for = finding.looked_for or (None, None)
+    return (*place, *_counted(finding.about), finding.is_null, *looked_for, *_counted(reached))
 
 
 def _counted(count: Count | None) -> tuple[int | None, int | None, int | None]:

@@ -34,7 +34,8 @@ end""",
 _SENTENCES = """
 create view finding_sentences as
 select f.question, f.pmid, f.position,
-  substr(iif(f.part = 'title', a.title, a.abstract), f.start + 1, f."end" - f.start) as sentence
+  substr(iif(f.part = 'title', a.title, a.abstract), f.start + 1, f."end" - f.start) as sentence,
+  substr(a.abstract, f.looked_for_start + 1, f.looked_for_end - f.looked_for_start) as looked_for
 from findings f join articles a on a.pmid = f.pmid
 """
 _DATES = """

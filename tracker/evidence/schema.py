@@ -348,6 +348,12 @@ DERIVED = (
             "about": ("integer", "The number of people that the finding is about, where it is stated"),
             "about_start": ("integer", "Where that number stands"),
             "about_end": ("integer", "Where it ends"),
+            "is_null": ("integer not null", "1 where it reports no difference, no change or no case"),
+            "looked_for_start": (
+                "integer",
+                "Where the abstract's sentence starts that says how that was looked for, where one does",
+            ),
+            "looked_for_end": ("integer", "Where it ends, exclusive"),
             "reached": (
                 "integer",
                 "The number of people who reached the longest follow-up, where it is stated",
@@ -620,6 +626,10 @@ VIEWS = (
             "pmid": ("integer not null", "PMID"),
             "position": ("integer not null", "Which comes first, from 1"),
             "sentence": ("text not null", "The sentence"),
+            "looked_for": (
+                "text",
+                "For one that reports no difference, change or case: the sentence that says how it was looked for",
+            ),
         },
     ),
 )

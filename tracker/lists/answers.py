@@ -27,10 +27,26 @@ MOST_SENTENCES = 2
 
 
 class Sentence(NamedTuple):
-    """What the abstract says, in its own words, and the number of people that it says it is about."""
+    """What the abstract says, in its own words, and the number of people that it says it is about.
+
+    ``is_null`` tells that it reports no difference, no change or no case; ``looked_for`` is then the abstract's sentence
+    about how that was looked for, if it has one.
+    """
 
     text: str
     about: int | None
+    is_null: bool
+    looked_for: str | None
+
+
+class Said(NamedTuple):
+    """All that an abstract says of a question's outcome, and the number of people who reached the longest follow-up."""
+
+    sentences: Sequence[Sentence] = ()
+    reached: int | None = None
+
+
+_NOTHING = Said()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +83,34 @@ def answers(
     given = {"pmids": json.dumps(list(pmids)), "question": slug}
     placed = placements.last_of(db, pmids, slug, viewer)
     read = {row["pmid"]: row for row in read_rows(db, _DIRECTNESS, given)}
-    sentences = {
-        pmid: list(of_article)
-        for pmid, of_article in groupby(read_rows(db, _SENTENCES, given), key=lambda row: int(row["pmid"]))
-    }
+    found = said(db, slug, pmids)
     return {
-        pmid: _answer(read.get(pmid), placed.get(pmid), sentences.get(pmid, []))
+        pmid: _answer(read.get(pmid), placed.get(pmid), found.get(pmid, _NOTHING))
         for pmid in pmids
         if pmid in read or pmid in placed
     }
 
 
-def _answer(read: Row | None, placed: Row | None, rows: Sequence[Row]) -> Answer:
+def said(db: sqlite3.Connection, slug: str, pmids: Sequence[ArticleKey]) -> dict[ArticleKey, Said]:
+    """By PMID what abstracts say of a question's outcome; none for those that say nothing of it."""
+    rows = read_rows(db, _SENTENCES, {"pmids": json.dumps(list(pmids)), "question": slug})
+    return {
+        pmid: Said(tuple(_each_once(found)), found[0]["reached"])
+        for pmid, of_article in groupby(rows, key=lambda row: ArticleKey(row["pmid"]))
+        if (found := list(of_article))
+    }
+
+
+def _answer(read: Row | None, placed: Row | None, found: Said) -> Answer:
     last = placed or read or {}
-    found = list(_each_once(rows))
     return Answer(
         value=last["value"],
         person=placed["person"] if placed else None,
         reason=last["reason"],
         outcome=OUTCOME_WORDS.get(read["outcome"], "") if read else "",
-        sentences=found[:MOST_SENTENCES],
-        more=max(0, len(found) - MOST_SENTENCES),
-        reached=rows[0]["reached"] if rows else None,
+        sentences=found.sentences[:MOST_SENTENCES],
+        more=max(0, len(found.sentences) - MOST_SENTENCES),
+        reached=found.reached,
     )
 
 
@@ -98,7 +120,7 @@ def _each_once(rows: Sequence[Row]) -> Iterator[Sentence]:
     for row in rows:
         if row["sentence"] not in seen:
             seen.add(row["sentence"])
-            yield Sentence(row["sentence"], row["about"])
+            yield Sentence(row["sentence"], row["about"], bool(row["is_null"]), row["looked_for"])
 
 
 def treated(db: sqlite3.Connection, slug: str) -> str:
@@ -112,7 +134,7 @@ select pmid, value, reason, outcome from directness
 where question = :question and pmid in (select value from json_each(:pmids))
 """
 _SENTENCES = """
-select f.pmid, s.sentence, f.about, f.reached
+select f.pmid, s.sentence, f.about, f.is_null, s.looked_for, f.reached
 from findings f join finding_sentences s on s.question = f.question and s.pmid = f.pmid and s.position = f.position
 where f.question = :question and f.pmid in (select value from json_each(:pmids))
 order by f.pmid, f.position

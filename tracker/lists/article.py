@@ -32,13 +32,16 @@ class Place(NamedTuple):
 class Sentence(NamedTuple):
     """A sentence about a question's outcome, in the record's own words.
 
-    ``about`` is the number of people that it says it is about, and ``counted`` where that number stands.
+    ``about`` is the number of people that it says it is about, and ``counted`` where that number stands. ``is_null`` and
+    ``looked_for`` are as in ``answers.Sentence``.
     """
 
     text: str
     place: Place
     about: int | None
     counted: Place | None
+    is_null: bool
+    looked_for: str | None
 
 
 class Outcome(NamedTuple):
@@ -122,7 +125,7 @@ def _sentence(row: Row) -> Sentence:
     place = Place(row["part"], row["start"], row["end"])
     about = row["about"]
     counted = Place(row["part"], row["about_start"], row["about_end"]) if about is not None else None
-    return Sentence(row["sentence"], place, about, counted)
+    return Sentence(row["sentence"], place, about, counted, bool(row["is_null"]), row["looked_for"])
 
 
 def _fallen(db: sqlite3.Connection, pmid: ArticleKey) -> list[Row]:
@@ -136,7 +139,7 @@ where m.pmid = :pmid and m.matching
 """
 _SENTENCES = """
 select f.question, f.part, f.start, f."end", f.about, f.about_start, f.about_end, f.reached, f.reached_start,
-  f.reached_end, s.sentence
+  f.reached_end, f.is_null, s.sentence, s.looked_for
 from question_articles m
 join findings f on f.question = m.question and f.pmid = m.pmid
 join finding_sentences s on s.question = f.question and s.pmid = f.pmid and s.position = f.position

@@ -41,11 +41,20 @@ class Count(NamedTuple):
     part: Part = "abstract"
 
 
+class Span(NamedTuple):
+    """Offsets of words in a plain text: code points, end exclusive."""
+
+    start: int
+    end: int
+
+
 class Finding(NamedTuple):
     """A sentence about a question's outcome, by its offsets (code points, end exclusive) in its part's plain text.
 
     ``cue`` is the words for which it was taken; ``side`` is the side of the outcome that it is about, and ``about`` the
-    number of people that it says it is about.
+    number of people that it says it is about. ``is_null`` tells that it reports no difference, no change or no case;
+    ``looked_for`` is then the place, in the plain text of the abstract, of the sentence that says how that was looked
+    for, where one does.
     """
 
     part: Part
@@ -55,6 +64,8 @@ class Finding(NamedTuple):
     cue: str
     side: str
     about: Count | None = None
+    is_null: bool = False
+    looked_for: Span | None = None
 
 
 class Side(NamedTuple):
@@ -438,8 +449,18 @@ class _Account:
     def _original(self, number: int, span: tuple[int, int]) -> str:
         return self._text.sentences[number].text[slice(*span)]
 
+    @cached_property
+    def _how_looked_for(self) -> Span | None:
+        """Where the methods say how the outcome was looked at: in the first sentence that names it and says so."""
+        for number in self._own:
+            if self._section(number) == "methods" and _LOOKED_AT.search(self._lower(number)):
+                sentence = self._text.sentences[number]
+                return Span(sentence.start, sentence.end) if sentence.part == "abstract" else None
+        return None
+
     def _finding(self, number: int, cue: str) -> Finding:
         sentence = self._text.sentences[number]
+        is_null = bool(_NULL.search(self._lower(number)))
         return Finding(
             sentence.part,
             sentence.start,
@@ -448,6 +469,8 @@ class _Account:
             cue,
             self._outcome.name,
             _about(sentence),
+            is_null,
+            self._how_looked_for if is_null else None,
         )
 
 

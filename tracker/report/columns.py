@@ -97,6 +97,9 @@ _COLUMNS: Mapping[str, Callable[[Line], Cell]] = {
     "outcome": lambda line: line.report.outcome,
     "findings": lambda line: " | ".join(sentence.text for sentence in line.report.sentences),
     "findings_about": lambda line: _joined(each.about or "not stated" for each in line.report.sentences),
+    "looked_for": lambda line: " | ".join(
+        dict.fromkeys(each.looked_for for each in line.report.sentences if each.looked_for)
+    ),
     "reached_end": lambda line: line.report.reached,
     "directness": lambda line: line.report.directness,
     "directness (read by machine)": lambda line: (

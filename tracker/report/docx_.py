@@ -133,6 +133,10 @@ def _outcome(report: Report) -> Iterator[str]:
     shown = report.sentences[:MOST_SENTENCES]
     for sentence in shown:
         yield f"“{sentence.text}”{f' (about {sentence.about:,} people)' if sentence.about else ''}"
+    if any(sentence.is_null for sentence in shown):
+        how = dict.fromkeys(each.looked_for for each in shown if each.looked_for)
+        words = " ".join(f"“{sentence}”" for sentence in how) or "the abstract does not say."
+        yield f"How this was looked for: {words}"
     if not shown:
         yield report.outcome[:1].upper() + report.outcome[1:] or NOT_STATED
     if report.reached is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
@@ -13,8 +13,8 @@ from tracker.article import ArticleKey
 from tracker.citation import Citation, CitedPlacement
 from tracker.directness import directness_words
 from tracker.evidence.rows import Row, read_rows
-from tracker.lists import citations
-from tracker.lists.answers import OUTCOME_WORDS, Sentence
+from tracker.lists import answers, citations
+from tracker.lists.answers import OUTCOME_WORDS, Said, Sentence
 from tracker.lists.entries import read_entries
 from tracker.report.trials import Registration, pooled
 from tracker.team import placements
@@ -48,15 +48,13 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``entry`` is what lists show of the record. ``reached`` is the number of people who reached the longest
-    follow-up. ``sharing`` are reports that are possibly about the same people. ``placement`` is where a person moved
+    """``entry`` is what lists show of the record, ``said`` what its abstract says of the outcome. ``sharing`` are reports that are possibly about the same people. ``placement`` is where a person moved
     it, as far as the reader may see that."""
 
     cited: Citation
     entry: Row
     readings: Mapping[str, Sequence[Reading]]
-    sentences: Sequence[Sentence]
-    reached: int | None
+    said: Said
     registrations: Sequence[Registration]
     sharing: Sequence[ArticleKey]
     placement: CitedPlacement | None
@@ -64,6 +62,14 @@ class Report:
     @property
     def pmid(self) -> ArticleKey:
         return self.cited.pmid
+
+    @property
+    def sentences(self) -> Sequence[Sentence]:
+        return self.said.sentences
+
+    @property
+    def reached(self) -> int | None:
+        return self.said.reached
 
     @property
     def pooled(self) -> int:
@@ -103,7 +109,7 @@ def read_reports(
 ) -> list[Report]:
     """The reports of these records, in this order; all are held in memory."""
     readings = _readings(db, pmids)
-    sentences = _sentences(db, slug, pmids)
+    found = answers.said(db, slug, pmids)
     entries = {entry["pmid"]: entry for entry in read_entries(db, pmids, slug, fold=False)}
     placed = placements.last_of(db, pmids, slug, viewer) if _has_people(db) else {}
     return [
@@ -111,8 +117,7 @@ def read_reports(
             cited=cited,
             entry=entries[cited.pmid],
             readings=readings.get(cited.pmid, {}),
-            sentences=sentences[cited.pmid][0] if cited.pmid in sentences else (),
-            reached=sentences[cited.pmid][1] if cited.pmid in sentences else None,
+            said=found.get(cited.pmid, Said()),
             registrations=registered.get(cited.pmid, ()),
             sharing=sharing.get(cited.pmid, ()),
             placement=_placement(placed.get(cited.pmid)),
@@ -142,35 +147,8 @@ def _readings(
     }
 
 
-def _sentences(
-    db: sqlite3.Connection, slug: str, pmids: Collection[ArticleKey]
-) -> dict[ArticleKey, tuple[tuple[Sentence, ...], int | None]]:
-    """The sentences of each article, and the number who reached the end."""
-    rows = read_rows(db, _SENTENCES, {"pmids": json.dumps(list(pmids)), "question": slug})
-    return {
-        pmid: (tuple(_each_once(found)), found[0]["reached"])
-        for pmid, of_article in groupby(rows, key=lambda row: ArticleKey(row["pmid"]))
-        if (found := list(of_article))
-    }
-
-
-def _each_once(rows: Sequence[Row]) -> Iterator[Sentence]:
-    """A sentence about both sides of an outcome is a finding of each."""
-    seen: set[str] = set()
-    for row in rows:
-        if row["sentence"] not in seen:
-            seen.add(row["sentence"])
-            yield Sentence(row["sentence"], row["about"])
-
-
 _LABELS = """
 select pmid, label_group, value, quote, basis, rule, rule_version as version, confidence, number from labels
 where pmid in (select value from json_each(:pmids)) and label_group in (select value from json_each(:groups))
 order by pmid, label_group, value
-"""
-_SENTENCES = """
-select f.pmid, s.sentence, f.about, f.reached
-from findings f join finding_sentences s on s.question = f.question and s.pmid = f.pmid and s.position = f.position
-where f.question = :question and f.pmid in (select value from json_each(:pmids))
-order by f.pmid, f.position
 """
