@@ -150,6 +150,31 @@ def test_each_person_shows_and_hides_them_for_themselves(
     assert send(ann, "/undo").status_code == 409
 
 
+def test_the_page_of_an_article_hides_them_until_its_reader_has_decided(
+    team: tuple[Desk, str], by: Callable[[str], httpx.Client]
+) -> None:
+    desk, address = team
+    ann = by("ann")
+    pmid = articles_on(ann.get(f"/questions/{HIDDEN}").text)[0]
+
+    def page_for(client: httpx.Client) -> html.HtmlElement:
+        return html.fromstring(client.get(f"/articles/{pmid}").text)
+
+    def shows_what_was_read(page: html.HtmlElement) -> bool:
+        return bool(page.cssselect(".machine, mark, #labels, #directness, .finding, .legend"))
+
+    page = page_for(ann)
+    assert not shows_what_was_read(page)
+    assert "are hidden until you decide" in page.text_content()
+    assert page.cssselect("#abstract")
+    with httpx.Client(base_url=address) as anonymous:
+        assert shows_what_was_read(page_for(anonymous))
+    assert shows_what_was_read(page_for(by("rex")))
+    assert send(ann, f"/articles/{pmid}/decide", question=HIDDEN, decision="unsure").status_code == 303
+    page = page_for(ann)
+    assert shows_what_was_read(page) and "are hidden" not in page.text_content()
+
+
 def test_hidden_labels_do_not_narrow_a_list_and_the_page_says_so(by: Callable[[str], httpx.Client]) -> None:
     ann = by("ann")
     whole = articles_on(ann.get(f"/questions/{HIDDEN}").text)
@@ -355,7 +380,7 @@ def test_a_decision_says_what_its_own_page_shows(
 ) -> None:
     desk, address = team
     page = visit.to(f"{address}/questions/{HIDDEN}").page
-    first, second, *_ = are_open(visit)
+    first, second, third, *_ = are_open(visit)
     # In another window she shows the labels; this one still hides them, also in the panel that comes back.
     choose(by("ann"), HIDDEN, "shown")
     for decision in ("Include", "Unsure"):
@@ -370,3 +395,9 @@ def test_a_decision_says_what_its_own_page_shows(
     page.locator(f"#r-{second}").get_by_role("button", name="Include").click()
     told(visit, "Included")
     assert decided(desk)[1] == (second, "include", "abstract", "shown")
+    # The page of an article has its abstract on the screen.
+    choose(by("ann"), HIDDEN, "hidden")
+    page = visit.to(f"{address}/articles/{third}?in={HIDDEN}").page
+    page.locator(f"#r-{third}").get_by_role("button", name="Include").click()
+    told(visit, "Included")
+    assert decided(desk)[2] == (third, "include", "abstract", "hidden")

@@ -6,7 +6,9 @@ The question's file says so for everybody, and each person can choose otherwise 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
+from tracker.article import ArticleKey
 from tracker.decision import LABELS, Labels
 from tracker.errors import UsageError, either
 from tracker.team.acts import Act
@@ -21,6 +23,27 @@ def labels(db: sqlite3.Connection, review: Review, person: int | None) -> Labels
     ).fetchone()
     chosen: Labels = row[0] if row else ("hidden" if review.hide_labels else "shown")
     return chosen
+
+
+def hidden_for(
+    db: sqlite3.Connection, holding: Iterable[Review], pmid: ArticleKey, person: int | None
+) -> list[str]:
+    """The questions for which a record's labels are hidden from the person: those that they have yet to decide for.
+
+    ``holding`` are the reviews of the questions that hold the record.
+    """
+    decided = {
+        question
+        for (question,) in db.execute(
+            "select question from annotations.decisions where pmid = :pmid and person = :person",
+            {"pmid": pmid, "person": person},
+        )
+    }
+    return [
+        review.question
+        for review in holding
+        if review.question not in decided and labels(db, review, person) == "hidden"
+    ]
 
 
 def choose(act: Act, question: str, labels: str) -> bool:

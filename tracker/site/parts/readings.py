@@ -62,6 +62,9 @@ class Readings(NamedTuple):
                     yield Mark(reading.place, group.sign)
 
 
+NOTHING_READ = Readings((), ())
+
+
 def readings(labels: Sequence[Row], reviews: Reviews) -> Readings:
     """A record's labels (rows of ``labels``) and people's reviews of them, in the order of the registry."""
     names = {label["label_group"] for label in labels if label["label_group"] not in LEFT_OUT}

@@ -154,7 +154,8 @@ function focusAfter(fresh, how, wasByKey) {
 // hidden or shown in another tab.
 function addWhatIsSeen(body, here) {
   const abstract = here.querySelector(":scope > .abstract");
-  if (abstract) body.set("basis", abstract.open ? "abstract" : "title");
+  const basis = abstract ? (abstract.open ? "abstract" : "title") : here.closest("[data-basis]")?.dataset.basis;
+  if (basis) body.set("basis", basis);
   const labels = here.closest("[data-labels]")?.dataset.labels;
   if (labels) body.set("labels", labels);
 }

@@ -36,7 +36,7 @@ from tracker.site.parts.choices import ChoiceGroup, choice_groups
 from tracker.site.parts.marks import Marked
 from tracker.site.parts.page import Page, render
 from tracker.site.parts.panels import Forms, SaidOfArticle
-from tracker.site.parts.readings import Answer, Readings, answers_to, in_order, marked_in, readings
+from tracker.site.parts.readings import NOTHING_READ, Answer, Readings, answers_to, in_order, marked_in, readings
 from tracker.site.parts.scholarly import scholarly_article
 from tracker.site.server import access, address
 from tracker.site.server.compat import NotFound, Request, Response
@@ -251,6 +251,9 @@ class Beside(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ArticlePage(Page):
+    """``labels_hidden_for`` are questions that the reader has yet to decide for, with the machine's reading hidden: then
+    nothing of it is here."""
+
     template = "tracker_article.html"
     article: Row
     entry: Row
@@ -260,6 +263,7 @@ class ArticlePage(Page):
     stored_here: set[ArticleKey]
     bearings: Mapping[str, Bearing]
     answers: Mapping[str, Answer]
+    labels_hidden_for: Sequence[str]
     readings: Readings
     marked: Marked
     described: Mapping[str, Any]
@@ -275,6 +279,7 @@ async def article(request: Request, datasette: Datasette) -> Response:
     number = int(request.url_vars["pmid"])
     pmid = ArticleKey(number)
     canonical = address.absolute(datasette, request, datasette.urls.path(request.path))
+    screens = await access.may(datasette, request, "tracker-decide")
 
     def query(db: sqlite3.Connection) -> ArticlePage | None:
         shown = read_article(db, pmid)
@@ -282,9 +287,11 @@ async def article(request: Request, datasette: Datasette) -> Response:
             return None
         (cited,) = citations.of_articles(db, [pmid])
         people, titles = panels.said_of(db, request, pmid), news.titles(db)
-        bearings = in_order(people.bearings, people.came)
+        holding = [review for slug, review in reviews(db).items() if slug in people.places]
+        hidden = hidden_labels.hidden_for(db, holding, pmid, access.viewer(request)) if screens else []
+        bearings = {} if hidden else in_order(people.bearings, people.came)
         answers = answers_to(bearings, shown.outcomes, titles)
-        read = readings(shown.record["labels"], people.labels.reviews)
+        read = NOTHING_READ if hidden else readings(shown.record["labels"], people.labels.reviews)
         return ArticlePage(
             article=shown.record,
             entry=shown.entry,
@@ -294,6 +301,7 @@ async def article(request: Request, datasette: Datasette) -> Response:
             stored_here=shown.stored_here,
             bearings=bearings,
             answers=answers,
+            labels_hidden_for=hidden,
             readings=read,
             marked=marked_in(shown.record, read, answers),
             described=scholarly_article(shown.record, canonical),
