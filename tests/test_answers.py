@@ -270,6 +270,7 @@ def test_what_was_not_seen_is_told_in_the_abstracts_words_and_what_is_not_told_i
     assert not row(page, OLD_TRIAL).cssselect(".looked-for")
     silent = row(page, SILENT)
     assert not silent.cssselect("q")
+    assert text(row(page, PROTOCOL).cssselect(".finding")[0]) == "To be measured"
     assert text(silent.cssselect(".finding")[0]) == "Measured, result not in the abstract"
 
 

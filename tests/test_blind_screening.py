@@ -153,7 +153,7 @@ def test_each_person_shows_and_hides_them_for_themselves(
 def test_the_page_of_an_article_hides_them_until_its_reader_has_decided(
     team: tuple[Desk, str], by: Callable[[str], httpx.Client]
 ) -> None:
-    desk, address = team
+    _, address = team
     ann = by("ann")
     pmid = articles_on(ann.get(f"/questions/{HIDDEN}").text)[0]
 

@@ -218,7 +218,8 @@ def test_no_change_and_no_case_are_told_with_how_they_were_looked_for() -> None:
 )
 def test_what_does_not_say_how_it_was_looked_for_is_not_taken_for_it(methods: str) -> None:
     (finding,) = findings(
-        Record(article("Ketamine", METHODS=methods, RESULTS="No memory decline was seen.")), BRIEFS["cognition"]
+        Record(article("Ketamine", METHODS=methods, RESULTS="No memory decline was seen.")),
+        BRIEFS["cognition"],
     ).sentences
     assert finding.is_null and finding.looked_for is None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
@@ -16,12 +16,13 @@ from tracker.reading.findings import MEASURED, NOT_MEASURED, NOT_MENTIONED, RESU
 from tracker.team import placements
 
 # What stands where an abstract has no sentence about the outcome.
-OUTCOME_WORDS: Mapping[str, str] = {
+_OUTCOME_WORDS: Mapping[str, str] = {
     RESULT: "result given",
     MEASURED: "measured, result not in the abstract",
     NOT_MEASURED: "not measured, it says",
     NOT_MENTIONED: "not mentioned",
 }
+PROTOCOL = "protocol"
 # Sentences that a list shows; the article's page marks them all.
 MOST_SENTENCES = 2
 
@@ -29,8 +30,8 @@ MOST_SENTENCES = 2
 class Sentence(NamedTuple):
     """What the abstract says, in its own words, and the number of people that it says it is about.
 
-    ``is_null`` tells that it reports no difference, no change or no case; ``looked_for`` is then the abstract's sentence
-    about how that was looked for, if it has one.
+    ``is_null`` tells that it reports no difference, no change or no case; ``looked_for`` is then the abstract's
+    sentence about how that was looked for, if it has one.
     """
 
     text: str
@@ -64,6 +65,14 @@ class Answer:
     sentences: Sequence[Sentence]
     more: int
     reached: int | None
+
+
+def outcome_words(state: str, designs: Collection[str]) -> str:
+    """What pages say of a state of ``reading.findings``, of a record of these designs: a protocol has measured nothing
+    yet. Other words are left as they are."""
+    if state == MEASURED and PROTOCOL in designs:
+        return "to be measured"
+    return _OUTCOME_WORDS.get(state, state)
 
 
 def with_answers(
@@ -107,7 +116,7 @@ def _answer(read: Row | None, placed: Row | None, found: Said) -> Answer:
         value=last["value"],
         person=placed["person"] if placed else None,
         reason=last["reason"],
-        outcome=OUTCOME_WORDS.get(read["outcome"], "") if read else "",
+        outcome=outcome_words(read["outcome"], json.loads(read["designs"])) if read else "",
         sentences=found.sentences[:MOST_SENTENCES],
         more=max(0, len(found.sentences) - MOST_SENTENCES),
         reached=found.reached,
@@ -130,8 +139,10 @@ def treated(db: sqlite3.Connection, slug: str) -> str:
 
 
 _DIRECTNESS = """
-select pmid, value, reason, outcome from directness
-where question = :question and pmid in (select value from json_each(:pmids))
+select d.pmid, d.value, d.reason, d.outcome,
+  (select json_group_array(l.value) from labels l where l.pmid = d.pmid and l.label_group = 'design') as designs
+from directness d
+where d.question = :question and d.pmid in (select value from json_each(:pmids))
 """
 _SENTENCES = """
 select f.pmid, s.sentence, f.about, f.is_null, s.looked_for, f.reached

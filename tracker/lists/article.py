@@ -32,8 +32,8 @@ class Place(NamedTuple):
 class Sentence(NamedTuple):
     """A sentence about a question's outcome, in the record's own words.
 
-    ``about`` is the number of people that it says it is about, and ``counted`` where that number stands. ``is_null`` and
-    ``looked_for`` are as in ``answers.Sentence``.
+    ``about`` is the number of people that it says it is about, and ``counted`` where that number stands. ``is_null``
+    and ``looked_for`` are as in ``answers.Sentence``.
     """
 
     text: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tracker.evidence.facets import EVERYTHING
 from tracker.evidence.rows import Row
-from tracker.lists.answers import treated, with_answers
+from tracker.lists.answers import PROTOCOL, treated, with_answers
 from tracker.lists.entries import read_entries
 from tracker.lists.selection import Count, Selection, Tallies, count, page
 from tracker.reading.findings import MEASURED, NOT_MEASURED, NOT_MENTIONED, RESULT
@@ -17,7 +17,7 @@ from tracker.team.placements import GROUP
 OUTCOME = "outcome"
 # The designs that answer a question most directly, as rules/design.yml names them; what is still to be done.
 FIRST = ("meta-analysis", "systematic review", "guideline", "randomised controlled trial")
-PROTOCOLS = ("protocol",)
+PROTOCOLS = (PROTOCOL,)
 MOST_RESULTS, MOST_OTHERS = 8, 3
 _DIRECT = ("direct",)
 _WITHOUT = (MEASURED, NOT_MEASURED, NOT_MENTIONED)

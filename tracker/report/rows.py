@@ -14,7 +14,7 @@ from tracker.citation import Citation, CitedPlacement
 from tracker.directness import directness_words
 from tracker.evidence.rows import Row, read_rows
 from tracker.lists import answers, citations
-from tracker.lists.answers import OUTCOME_WORDS, Said, Sentence
+from tracker.lists.answers import Said, Sentence, outcome_words
 from tracker.lists.entries import read_entries
 from tracker.report.trials import Registration, pooled
 from tracker.team import placements
@@ -48,8 +48,9 @@ class Reading(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """``entry`` is what lists show of the record, ``said`` what its abstract says of the outcome. ``sharing`` are reports that are possibly about the same people. ``placement`` is where a person moved
-    it, as far as the reader may see that."""
+    """``entry`` is what lists show of the record, ``said`` what its abstract says of the outcome. ``sharing`` are
+    reports that are possibly about the same people. ``placement`` is where a person moved it, as far as the reader may
+    see that."""
 
     cited: Citation
     entry: Row
@@ -86,7 +87,8 @@ class Report:
     def outcome(self) -> str:
         """What the abstract says of the outcome, in a few words; empty where nothing was read."""
         read = self.cited.directness
-        return OUTCOME_WORDS.get(read.outcome, read.outcome) if read else ""
+        designs = [reading.value for reading in self.readings.get("design", ())]
+        return outcome_words(read.outcome, designs) if read else ""
 
     @property
     def directness(self) -> str:

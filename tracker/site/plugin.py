@@ -18,6 +18,7 @@ from tracker.directness import DIRECTNESS_WORDS, directness_words
 from tracker.evidence.connect import Mode, reading_uri
 from tracker.evidence.schema import TABLES, VIEWS
 from tracker.evidence.wrongclock import is_ahead
+from tracker.lists.answers import outcome_words
 from tracker.reading.accuracy import accuracy
 from tracker.reading.labels import groups
 from tracker.reading.notices import words as notice_words
@@ -184,7 +185,7 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "decision_words": words.decision_words,
         "seen_words": words.seen_words,
         "directness_words": directness_words,
-        "outcome_words": words.outcome_words,
+        "outcome_words": outcome_words,
         "action_words": words.action_words,
         "markdown": words.markdown,
         "changed": words.changed,

@@ -18,7 +18,6 @@ from tracker import decision
 from tracker.citation import bare_doi
 from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
 from tracker.directness import directness_words
-from tracker.lists.answers import OUTCOME_WORDS
 from tracker.lists.entries import MARKS
 from tracker.lists.methods import SeedState
 from tracker.reading.labels import groups
@@ -75,10 +74,6 @@ SEED_WORDS: dict[SeedState, str] = {
     "stored": "here, but not matched",
     "not stored": "not here",
 }
-
-
-def outcome_words(state: str) -> str:
-    return OUTCOME_WORDS.get(state, state)
 
 
 def stage_words(stage: str) -> str:

@@ -36,7 +36,15 @@ from tracker.site.parts.choices import ChoiceGroup, choice_groups
 from tracker.site.parts.marks import Marked
 from tracker.site.parts.page import Page, render
 from tracker.site.parts.panels import Forms, SaidOfArticle
-from tracker.site.parts.readings import NOTHING_READ, Answer, Readings, answers_to, in_order, marked_in, readings
+from tracker.site.parts.readings import (
+    NOTHING_READ,
+    Answer,
+    Readings,
+    answers_to,
+    in_order,
+    marked_in,
+    readings,
+)
 from tracker.site.parts.scholarly import scholarly_article
 from tracker.site.server import access, address
 from tracker.site.server.compat import NotFound, Request, Response
@@ -251,7 +259,7 @@ class Beside(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ArticlePage(Page):
-    """``labels_hidden_for`` are questions that the reader has yet to decide for, with the machine's reading hidden: then
+    """``labels_hidden_for`` are questions that the reader, who hides what the machine read, has yet to decide for: then
     nothing of it is here."""
 
     template = "tracker_article.html"
