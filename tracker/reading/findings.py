@@ -201,6 +201,15 @@ _LOOKED_AT = _sign(
     r"\bthis (?:\w+ ){0,2}(?:review|paper|article|study|chapter|protocol) (?:\w+ )?(?:aims?|will|examine|discuss|"
     r"review|describe|summari|explore|present|provide|focus|investigate|evaluate|highlight)",
 )
+# By which means it was looked at; to investigate something is an aim.
+_MEANS = _sign(
+    "assess|measur|evaluat|tested|monitor|administ|record|rated|screened|determined|track|quantif|batter|scale|"
+    "questionnaire|inventor|interview|task",
+    r"\b(?:was|were|is|are|be|been|being) (?:[\w-]+ ){0,2}(?:assessed|measured|evaluated|tested|monitored|administered|"
+    r"recorded|rated|screened|determined|tracked|quantified)\b",
+    r"\bwe (?:\w+ )?(?:assessed|measured|evaluated|tested|monitored|administered|recorded|rated|screened|tracked)\b",
+    r"\b(?:batter(?:y|ies)|scales?|questionnaires?|inventor(?:y|ies)|interviews?|tasks?)\b",
+)
 # The same, whatever else the sentence says.
 _DISCUSSED = _sign(
     "discussed|described|presented|reviewed|summari|outlined|highlighted|considered|addressed|achieved|ed to|order to|"
@@ -453,7 +462,7 @@ class _Account:
     def _how_looked_for(self) -> Span | None:
         """Where the methods say how the outcome was looked at: in the first sentence that names it and says so."""
         for number in self._own:
-            if self._section(number) == "methods" and _LOOKED_AT.search(self._lower(number)):
+            if self._section(number) == "methods" and _MEANS.search(self._lower(number)):
                 sentence = self._text.sentences[number]
                 return Span(sentence.start, sentence.end) if sentence.part == "abstract" else None
         return None
