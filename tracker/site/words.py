@@ -225,7 +225,8 @@ def doi_link(doi: str) -> str:
 def chip(group: str, value: str) -> str:
     """A label's value as an entry of a list shows it: "n = 802"."""
     shown = groups()[group].chip if group in groups() else True
-    return shown.format(value) if isinstance(shown, str) else value
+    number = f"{int(value):,}" if value.isdecimal() else value
+    return shown.format(number) if isinstance(shown, str) else value
 
 
 def lower_first(phrase: str) -> str:
