@@ -13,65 +13,11 @@ from lxml import html
 
 from tests.conftest import QUERIES, Desk
 from tests.helpers_load import document
+from tests.helpers_papers import RANDOMISED, REVIEW, TRIAL, finding, paper
 from tests.helpers_site import Site
 from tracker.reading.searched import searched
 
 PHRASE = "In people treated at a clinic"
-
-
-def paper(
-    pmid: int,
-    title: str,
-    *sections: tuple[str, str],
-    types: tuple[str, ...] = (),
-    year: int = 2020,
-    cites: tuple[int, ...] = (),
-    trial: str = "",
-    notice: tuple[str, int] | None = None,
-) -> str:
-    """A record with a structured abstract, a reference list, a registration and a notice."""
-    abstract = "".join(
-        f'<AbstractText Label="{label}" NlmCategory="{label}">{text}</AbstractText>'
-        for label, text in sections
-    )
-    kinds = "".join(f"<PublicationType>{kind}</PublicationType>" for kind in types or ("Journal Article",))
-    banks = (
-        f"<DataBankList><DataBank><DataBankName>ClinicalTrials.gov</DataBankName><AccessionNumberList>"
-        f"<AccessionNumber>{trial}</AccessionNumber></AccessionNumberList></DataBank></DataBankList>"
-        if trial
-        else ""
-    )
-    notices = (
-        f'<CommentsCorrectionsList><CommentsCorrections RefType="{notice[0]}"><RefSource>J</RefSource>'
-        f"<PMID>{notice[1]}</PMID></CommentsCorrections></CommentsCorrectionsList>"
-        if notice
-        else ""
-    )
-    references = "".join(
-        f'<Reference><ArticleIdList><ArticleId IdType="pubmed">{cited}</ArticleId></ArticleIdList></Reference>'
-        for cited in cites
-    )
-    listed = f"<ReferenceList>{references}</ReferenceList>" if cites else ""
-    day = f"<Year>{year}</Year><Month>6</Month><Day>1</Day>"
-    history = f'<History><PubMedPubDate PubStatus="entrez">{day}</PubMedPubDate></History>'
-    return f"""<PubmedArticle><MedlineCitation Status="MEDLINE" Owner="NLM"><PMID Version="1">{pmid}</PMID>
-<Article PubModel="Print"><Journal>
-<JournalIssue><PubDate><Year>{year}</Year><Month>Jun</Month></PubDate></JournalIssue><Title>J</Title>
-</Journal><ArticleTitle>{title}</ArticleTitle><Abstract>{abstract}</Abstract>
-{banks}<PublicationTypeList>{kinds}</PublicationTypeList></Article>{notices}</MedlineCitation>
-<PubmedData>{history}<PublicationStatus>ppublish</PublicationStatus>{listed}</PubmedData></PubmedArticle>"""
-
-
-TRIAL = ("Randomized Controlled Trial", "Journal Article")
-REVIEW = ("Systematic Review", "Review", "Journal Article")
-RANDOMISED = (
-    "METHODS",
-    "Eighty patients with depression were randomised to ketamine 0.5 mg/kg intravenously or placebo for 4 weeks.",
-)
-
-
-def finding(text: str) -> tuple[str, str]:
-    return ("RESULTS", text)
 
 
 OLD_TRIAL, NEW_TRIAL, REPORT, LATE_TRIAL = 90010001, 90010002, 90010003, 90010004

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from math import sqrt
 from typing import Any, NamedTuple
+
+from tracker.lists.recall import Share
 
 # Under so many positives a figure says too little to be shown.
 TOO_FEW = 30
@@ -67,10 +68,7 @@ def share(part: int, whole: int) -> Figure:
     """Part of a whole, with Wilson's interval (Wilson 1927, doi:10.1080/01621459.1927.10502953)."""
     if not whole:
         return Figure(0, 0, 1, 0)
-    z, p = 1.959964, part / whole
-    middle, width = p + z * z / (2 * whole), z * sqrt(p * (1 - p) / whole + z * z / (4 * whole * whole))
-    scale = 1 + z * z / whole
-    return Figure(p, (middle - width) / scale, (middle + width) / scale, whole)
+    return Figure(part / whole, *Share(part, whole).interval, whole)
 
 
 def by_value(pairs: Sequence[Pair]) -> list[Score]:

@@ -38,7 +38,7 @@ def fill(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
             asked.setdefault(row["pmid"], []).append(row["question"])
     answers: list[tuple[Any, ...]] = []
     sentences: list[tuple[Any, ...]] = []
-    for pmid, record in _records(db, list(asked)):
+    for pmid, record in records(db, list(asked)):
         for slug in asked[pmid]:
             found = findings(record, briefs[slug])
             answer = directness(record, found, briefs[slug])
@@ -64,6 +64,11 @@ def fill_all(db: sqlite3.Connection, batch: int = 2_000) -> None:
         after = rows[-1][0]
 
 
+def brief_of_question(db: sqlite3.Connection, slug: str) -> Brief | None:
+    """How records are read for a question; None where its file does not say, or where there is no such question."""
+    return _briefs(db).get(slug)
+
+
 def _briefs(db: sqlite3.Connection) -> dict[str, Brief]:
     rows = db.execute("select slug, reading from questions where reading is not null")
     return {slug: brief_of(text) for slug, text in rows}
@@ -79,8 +84,8 @@ def _counted(count: Count | None) -> tuple[int | None, int | None, int | None]:
     return (count.number, count.start, count.end) if count else (None, None, None)
 
 
-def _records(db: sqlite3.Connection, pmids: Collection[int]) -> Iterator[tuple[int, Record]]:
-    """Each article as far as answers are read from it: title, abstract, headings, and its labels."""
+def records(db: sqlite3.Connection, pmids: Collection[int]) -> Iterator[tuple[int, Record]]:
+    """Each stored article as far as answers are read from it: title, abstract, headings, and its labels."""
     given = {"pmids": json.dumps(list(pmids))}
     sections = _by_article(
         db, f"select * from abstract_sections where {_GIVEN} order by pmid, position", given

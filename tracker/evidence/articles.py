@@ -23,7 +23,7 @@ Rows = dict[str, list[Row]]
 # Of the derived tables, those that hold rows of one article alone; the others follow from question_articles, too.
 _ELSEWHERE = (
     *("question_counts", "facets", "article_facets", "facets_of"),
-    *("directness", "findings"),
+    *("directness", "findings", "known_item_sets", "known_items"),
 )
 TABLES = {table.name: table for table in DERIVED if table.name not in _ELSEWHERE}
 _CHILDREN = tuple(name for name in TABLES if name != "articles")

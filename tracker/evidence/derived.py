@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Collection
 
 from tracker.article import ArticleKey
-from tracker.evidence import answers, facets, fulltext
+from tracker.evidence import answers, facets, fulltext, known_items
 from tracker.evidence.steps import fingerprint
 
 _COUNTS = (
@@ -75,6 +75,7 @@ def fill(db: sqlite3.Connection) -> None:
     """Rebuild facets, their counts and the full-text index from what is stored."""
     db.execute(_DATES)
     answers.fill_all(db)
+    known_items.fill_all(db)
     facets.fill_all(db)
     fulltext.rebuild(db)
 

@@ -372,6 +372,33 @@ DERIVED = (
         },
     ),
     Table(
+        "known_item_sets",
+        "derived",
+        "How many papers the direct reviews of a question cite",
+        {
+            "question": ("text primary key", "Question's slug"),
+            "reviews": ("integer not null", "Its direct reviews, the newest 100"),
+            "with_references": ("integer not null", "Those with a reference list in PubMed"),
+            "cited": ("integer not null", "Papers with a PMID that these cite"),
+            "judged": ("integer not null", "Those that are stored here, or cited with a title"),
+        },
+    ),
+    Table(
+        "known_items",
+        "derived",
+        "Papers that the direct reviews of a question cite and that are about it, by the rules of its file",
+        {
+            "question": ("text not null", "Question's slug"),
+            "pmid": ("integer not null", "PMID of the paper that is cited"),
+            "reviews": ("integer not null", "How many of the reviews cite it"),
+            "words": ("text not null", "A citation of it, as a reference list has it"),
+            "fits": (
+                "integer not null",
+                "1 where its words fit the search: those of its record, or of its citation",
+            ),
+        },
+    ),
+    Table(
         "facets",
         "derived",
         "What lists can be narrowed by, by number: one for a label, and one for each question and label",

@@ -16,7 +16,7 @@ from tracker import __version__, query
 from tracker.article import Article, Pmid
 from tracker.clock import now
 from tracker.errors import RecordError, UnusableInput
-from tracker.evidence import articles, connect, records, runs, schema, wrongclock
+from tracker.evidence import articles, connect, known_items, records, runs, schema, wrongclock
 from tracker.evidence import questions as store
 from tracker.jobs import ingest
 from tracker.jobs.console import Console
@@ -119,6 +119,9 @@ def load(
             except BaseException as error:
                 _close(db, run, runs.FAILED, str(error) or type(error).__name__, tally)
                 raise
+            with connect.transaction(db):
+                for slug in tally.matched:
+                    known_items.fill(db, slug)
             _close(db, run, runs.INCOMPLETE if tally.refused else runs.COMPLETE, tally.reason, tally)
             connect.tidy(db, console.say)
             return {"run": run, "reason": tally.reason, **tally.report()}

@@ -22,7 +22,7 @@ from tracker import __version__
 from tracker.article import ArticleKey, Pmid
 from tracker.clock import now
 from tracker.errors import RecordError, ServiceError, UsageError
-from tracker.evidence import articles, connect, records, runs, schema, starter, wrongclock
+from tracker.evidence import articles, connect, known_items, records, runs, schema, starter, wrongclock
 from tracker.evidence import questions as store
 from tracker.jobs import ingest
 from tracker.jobs.console import Console
@@ -595,6 +595,8 @@ def close(job: Refresh) -> None:
                 _check_seeds(job, progress)
             else:
                 store.incomplete(db, progress.slug, job.started, "; ".join(progress.reasons))
+            if progress.entered or job.totals["new"] or job.totals["changed"]:
+                known_items.fill(db, progress.slug)
         report = job.report()
         runs.finish(db, job.run, report["outcome"], job.reason, report)
     connect.tidy(job.db, job.console.say)

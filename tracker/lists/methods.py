@@ -13,6 +13,7 @@ from tracker.article import ArticleKey
 from tracker.evidence.questions import same_title
 from tracker.evidence.rows import Row, read_rows
 from tracker.lists.pages import has_starter
+from tracker.lists.recall import Recall, recall
 
 RUNS = 20
 
@@ -73,6 +74,7 @@ class Method:
     combine: str | None
     searches: Sequence[Row]
     seeds: Sequence[Seed]
+    recall: Recall | None
 
     @property
     def seeds_there(self) -> int:
@@ -119,7 +121,12 @@ def _method(db: sqlite3.Connection, question: Row) -> Method:
     lines = json.loads(question["lines"] or "{}") if is_of_search else {}
     combine = lines.pop("combine", None)
     return Method(
-        question, list(starmap(Line, lines.items())), combine, searches, _seeds(db, question["slug"])
+        question,
+        list(starmap(Line, lines.items())),
+        combine,
+        searches,
+        _seeds(db, question["slug"]),
+        recall(db, question["slug"]),
     )
 
 
