@@ -196,7 +196,8 @@ def accuracy_page() -> str:
                 "writes. It compares our labels with those that people gave, on records that no rule was written with "
                 "([How records are read](reading.md)). The interval is that of 95 % confidence; exact is the share of "
                 "records with something to read in which all values agree; coverage is the share in which we read "
-                f"anything. Of a value that under {TOO_FEW} records have, there is too little to say."
+                f"anything. Of a value that under {TOO_FEW} records have, there is too little to say. "
+                "Where a set names questions, nothing was measured of the others."
             ),
             "",
             "| group | set | records | measure | interval | exact | coverage |",

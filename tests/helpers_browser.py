@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import resources
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -71,3 +72,21 @@ def visiting(browser: Browser, **options: Any) -> Iterator[Visit]:
         visit.page.on("dialog", lambda dialog: (visit.complaints.append(dialog.message), dialog.dismiss()))
         visit.page.on("request", lambda request: visit.hosts.add(urlsplit(request.url).netloc))
         yield visit
+
+
+# What axe is asked; in the dark nothing differs but the colours.
+RULES = {
+    "light": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+    "dark": ["color-contrast"],
+}
+
+
+def objections(page: Page, scheme: str) -> list[tuple[str, list[str]]]:
+    """What axe objects to on a page: each rule, with the elements that break it.
+
+    axe is no part of the page, so the browser has to let it in (``bypass_csp``).
+    """
+    page.evaluate(resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8"))
+    found = page.evaluate("(rules) => axe.run({runOnly: rules})", RULES[scheme])
+    assert found["passes"]
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]

@@ -84,6 +84,27 @@ def filled(home: Path) -> Desk:
     return desk
 
 
+GROUPED_SITE = """\
+title: Salt
+groups:
+  - {name: sides, title: Two sides}
+  - {name: empty, title: Nothing here}
+  - {name: first, title: First of all, cards: true}
+"""
+GROUPS = {"tolerance": "sides", "cystitis": "sides", "psychotherapy": "first"}
+
+
+def grouped(home: Path, site: str = GROUPED_SITE, groups: dict[str, str] = GROUPS) -> Desk:
+    """A site on which two questions are rows, one is a card, and one is of no group."""
+    desk = Desk(home, "http://127.0.0.1:9/")
+    queries = desk.own_queries()
+    (queries / "topic" / "site.yml").write_text(site, encoding="utf-8")
+    for slug, group in groups.items():
+        file = queries / f"{slug}.yml"
+        file.write_text(f"group: {group}\n{file.read_text(encoding='utf-8')}", encoding="utf-8")
+    return desk
+
+
 class Site:
     """The site in this process, for one GET at a time."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -12,9 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser
 
-from tests.conftest import Desk
-from tests.helpers_browser import PHONE, visiting
-from tests.helpers_site import HOSTILE, MARKUP, MATHML, PAGES, RETRACTED, examples, filled, served
+from tests.conftest import FIXTURES, Desk
+from tests.helpers_browser import DESK, PHONE, RULES, objections, visiting
+from tests.helpers_site import HOSTILE, MARKUP, MATHML, PAGES, RETRACTED, examples, filled, grouped, served
 
 # Each page where it is fullest, and a whole list.
 OURS = (*(examples(route)[-1] for route in PAGES), "/questions/cystitis")
@@ -299,23 +298,24 @@ def test_markup_in_a_record_makes_no_element(chromium: Browser, address: str) ->
         assert page.locator("main script, main img, main svg, main iframe").count() == 0
 
 
-# In the dark nothing differs but the colours.
-RULES = {
-    "light": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    "dark": ["color-contrast"],
-}
-
-
 @pytest.mark.parametrize("scheme", RULES)
 @pytest.mark.parametrize("path", [*OURS, f"/articles/{MARKUP}", "/nowhere", "/sign-in"])
 def test_axe_finds_nothing_to_object_to(chromium: Browser, address: str, path: str, scheme: Any) -> None:
-    axe = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
-    # axe is no part of the page: in a browser that lets it in, and only there.
     with visiting(chromium, color_scheme=scheme, bypass_csp=True) as visit:
         page = visit.to(address + path).page
         page.evaluate("document.querySelectorAll('details').forEach((each) => each.open = true)")
-        page.evaluate(axe)
-        found = page.evaluate("(rules) => axe.run({runOnly: rules})", RULES[scheme])
-        problems = [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]]
-        assert problems == []
-        assert found["passes"]
+        assert objections(page, scheme) == []
+
+
+def test_axe_finds_nothing_to_object_to_where_questions_are_in_groups(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    desk = grouped(tmp_path)
+    assert desk.run("load", "--match", "all", str(FIXTURES / "pubmed" / "cognition.xml")).code == 0
+    with served(desk) as address:
+        for screen in (PHONE, DESK):
+            for scheme in RULES:
+                with visiting(chromium, viewport=screen, color_scheme=scheme, bypass_csp=True) as visit:
+                    page = visit.to(address + "/").page
+                    assert page.evaluate("document.documentElement.scrollWidth") <= screen["width"]
+                    assert objections(page, scheme) == []

@@ -78,7 +78,7 @@ def test_the_shipped_citations_are_enough_and_of_all_questions() -> None:
     pmids = [citation.reading.pmid for citation in citations]
     assert len(citations) >= 90
     assert pmids == sorted(set(pmids), reverse=True)
-    assert {slug for citation in citations for slug in citation.questions} == set(EXPECTED["questions"])
+    assert {slug for citation in citations for slug in citation.questions} >= set(EXPECTED["questions"])
 
 
 def test_the_shipped_citations_are_facts_only() -> None:

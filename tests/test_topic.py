@@ -95,6 +95,12 @@ REFUSALS = [
         'line 5: the tag "Much" appears twice; rename one',
     ),
     (
+        "two groups of questions of one name",
+        "site.yml",
+        "groups:\n  - {name: sides, title: Sides}\n  - {name: sides, title: More}\n",
+        'line 3: the group of questions "sides" appears twice; rename one',
+    ),
+    (
         "a misspelt name",
         "synonym.yml",
         "synonyms: []\n",

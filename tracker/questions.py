@@ -10,19 +10,35 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, Field
 
 from tracker.article import MAX_PMID, Pmid, given_pmid, parse_pmid
-from tracker.datafile import InvalidFiles, Part, Place, Problem, Reader, line_and_column, schema_of
+from tracker.datafile import (
+    FAST_LOADER,
+    MAX_BYTES,
+    InvalidFiles,
+    Part,
+    Place,
+    Problem,
+    Reader,
+    line_and_column,
+    schema_of,
+)
 from tracker.errors import UsageError
 from tracker.query import lint
 from tracker.reading.brief import TREATED, Brief, Conditions, DirectnessRule, Evidence, Outcome, Verdict
+from tracker.regular import read_regular
+
+if TYPE_CHECKING:
+    from tracker.topic.shapes import QuestionGroup
 
 SCHEMA = "schema.json"
 SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -149,6 +165,9 @@ class _File(Part):
     """A question for evidence-tracker; the file's name is its address on the site."""
 
     order: int = Field(description="Its place among the questions, from 1")
+    group: LineName | None = Field(
+        default=None, description="Its group on the home page, one of those in topic/site.yml"
+    )
     title: Prose
     question: Prose
     claim: Prose = Field(description="What the clinic's website claims, in our own words")
@@ -202,6 +221,7 @@ class Question:
     recheck_days: int
     review: Review
     bottom_line: BottomLine | None
+    group: str | None = None
     brief: Brief | None = None
     source: str = field(default="", repr=False, compare=False)
 
@@ -269,9 +289,28 @@ def load_question(path: Path) -> Question:
         recheck_days=content.recheck_days,
         review=content.review,
         bottom_line=content.bottom_line,
+        group=content.group,
         brief=_brief(content.reading, lines) if content.reading else None,
         source=reader.text,
     )
+
+
+@cache
+def groups_of(folder: Path) -> Mapping[str, str]:
+    """The group that each question's file in a folder names, by slug; read once in a process, as the topic is.
+
+    A file that cannot be read names none: the home page is no place to learn of it.
+    """
+    named = {path.stem: _group_in(path) for path in folder.glob("*.y*ml")}
+    return {slug: group for slug, group in named.items() if group}
+
+
+def _group_in(path: Path) -> str | None:
+    with suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
+        content = yaml.load(read_regular(path, MAX_BYTES).decode(), FAST_LOADER)  # noqa: S506 - a safe one
+        if isinstance(content, dict) and isinstance(group := content.get("group"), str):
+            return group
+    return None
 
 
 def _brief(part: ReadingPart, lines: Mapping[str, str]) -> Brief:
@@ -315,13 +354,14 @@ def check(question: Question) -> list[Problem]:
     """What is wrong with a question's searches, or worth knowing, line by line; then with how records are read.
 
     The codes are those of ``tracker.query.lint``, S001 for a line that ``combine`` never uses, S002 for text that YAML
-    leaves out, and S003 for a label's value that no rule gives.
+    leaves out, S003 for a label's value that no rule gives, and S004 for a group that the home page does not have.
     """
     reader = _Reader(question.path, question.source)
     root = reader.compose()
     if root is not None:
         reader.check_lines(root)
         reader.check_values(question.brief)
+        reader.check_group(question.group)
     return reader.problems
 
 
@@ -448,6 +488,18 @@ class _Reader(Reader[_File]):
                         what = f"a value of {group}"
                         self._check_known("S003", value, sorted(known), what, place, "The rule never fits.")
 
+    def check_group(self, group: str | None) -> None:
+        """Whether the home page has the group."""
+        if group is not None:
+            known = [each.name for each in _groups_at_home()]
+            effect = "The home page shows it last, in no group."
+            if known:
+                what = "a group of topic/site.yml"
+                self._check_known("S004", group, known, what, ("group",), effect)
+            else:
+                message = f'group: "{group}" is no group, as topic/site.yml has none; add it there, or remove the line'
+                self.problem("S004", message, ("group",), effect=effect)
+
     def check_lines(self, root: yaml.MappingNode) -> None:
         """Lint every search line, and report each finding with its place in the file."""
         lines = self.data(root)["search"]
@@ -487,6 +539,16 @@ class _Reader(Reader[_File]):
                 _line_and_column_of(self.text, match.start(1)),
                 effect="That text is never searched.",
             )
+
+
+def _groups_at_home() -> Sequence[QuestionGroup]:
+    from tracker import topic
+    from tracker.topic.files import InvalidTopic
+
+    try:
+        return topic.current().site.groups
+    except InvalidTopic:  # Reported with the topic's own files.
+        return ()
 
 
 def _groups() -> Iterable[str]:

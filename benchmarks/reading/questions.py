@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
@@ -163,7 +163,8 @@ def report(*, develop: bool, labels: Labels, errors: bool) -> Iterator[tuple[str
         print("directness: the set is not here")
         return
     pairs = [(case.theirs, case.ours) for case in found]
-    pooled = "ketamine, pooled over the questions"
+    # Named, as there may be questions of which nobody has read records.
+    pooled = f"ketamine, pooled over {', '.join(_asked(found))}"
     yield "directness", entry(pooled, len(pairs), "F1 of direct", drawn(pairs, direct_f1))  # type: ignore[arg-type]
     marked = [case for case in found if case.marked]
     first = share(sum(map(readers_sentence, marked)), len(marked))
@@ -173,6 +174,11 @@ def report(*, develop: bool, labels: Labels, errors: bool) -> Iterator[tuple[str
     if errors:
         for case in found:
             _print_error(case)
+
+
+def _asked(found: Iterable[Case]) -> list[str]:
+    """The questions that a reader answered."""
+    return sorted({case.question for case in found})
 
 
 def _report_directness(found: list[Case], labels: Labels) -> None:
@@ -189,7 +195,7 @@ def _report_directness(found: list[Case], labels: Labels) -> None:
     print("  reader \\ ours  " + "".join(f"{value:>9}" for value in VALUES))
     for theirs in VALUES:
         print(f"  {theirs:14}" + "".join(f"{table[theirs, ours]:9}" for ours in VALUES))
-    for slug in questions():
+    for slug in _asked(found):
         print(f"  {slug:14} F1 {direct_f1([(c.theirs, c.ours) for c in found if c.question == slug]):.3f}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from tracker.evidence.facets import EVERYTHING
 from tracker.evidence.rows import Row
@@ -62,6 +63,21 @@ def leading(db: sqlite3.Connection, slug: str, whole: Tallies, viewer: int | Non
         off=numbers.get("off", 0),
         unsorted=sum(whole.get(EVERYTHING, {}).get("", {}).values()) - sum(numbers.values()),
     )
+
+
+class Direct(NamedTuple):
+    """How many records bear on a question directly, and how many of these report a result."""
+
+    n: int
+    with_result: Count
+
+
+def direct(db: sqlite3.Connection, slug: str, whole: Tallies) -> Direct | None:
+    """As the question's page counts them for everybody; None as for ``leading``."""
+    if not (numbers := whole.get(GROUP)):
+        return None
+    chosen = Selection(slug, {GROUP: _DIRECT, OUTCOME: (RESULT,)})
+    return Direct(sum(numbers.get("direct", {}).values()), count(db, chosen))
 
 
 def _and(selection: Selection, group: str, values: Sequence[str]) -> Selection:

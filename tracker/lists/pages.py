@@ -22,7 +22,7 @@ from tracker.lists import news
 from tracker.lists.answers import with_answers
 from tracker.lists.cited import Cited, cited
 from tracker.lists.entries import read_entries
-from tracker.lists.leading import Leading, leading
+from tracker.lists.leading import Direct, Leading, direct, leading
 from tracker.lists.selection import (
     NARROW,
     TAGGED_FOR,
@@ -93,10 +93,12 @@ class Question:
 class Card:
     """A question on the home page: its newest review and trial, or else its ``newest`` articles of any kind.
 
-    Where a question's file says how records bear on it, only a review or trial that bears on it directly leads.
+    Where a question's file says how records bear on it, only a review or trial that bears on it directly leads, and
+    ``direct`` counts what does.
     """
 
     question: Question
+    direct: Direct | None
     by_year: Mapping[int, int]
     review: Row | None
     trial: Row | None
@@ -187,16 +189,22 @@ def home(db: sqlite3.Connection) -> Home:
 
 def _card(db: sqlite3.Connection, question: Question) -> Card:
     slug = question.slug
-    direct = (GROUP, "direct") if tallies_of(db, slug, GROUP) else None
-    by_design = (newest_with(db, slug, "design", designs, 1, also=direct) for designs in (REVIEWS, TRIALS))
+    only = (GROUP, "direct") if tallies_of(db, slug, GROUP) else None
+    by_design = (newest_with(db, slug, "design", designs, 1, also=only) for designs in (REVIEWS, TRIALS))
     review, trial = (next(iter(read_entries(db, newest, slug)), None) for newest in by_design)
     return Card(
         question,
+        direct(db, slug, _tallies(db, slug)),
         _evidence_by_year(db, slug),
         review,
         trial,
         [] if review or trial else read_entries(db, page(db, Selection(slug), size=2).pmids, slug),
     )
+
+
+def _tallies(db: sqlite3.Connection, slug: str, viewer: int | None = None) -> Tallies:
+    as_read = cached(db, ("tallies", slug), lambda: tallies_as_read(db, slug))
+    return with_moved(db, as_read, slug, viewer)
 
 
 def _evidence_by_year(db: sqlite3.Connection, slug: str) -> dict[int, int]:
@@ -221,8 +229,7 @@ def question(
     question = slug and next(_questions(db, slug), None)
     if not question or slug is None:
         return None
-    as_read = cached(db, ("tallies", slug), lambda: tallies_as_read(db, slug))
-    whole = with_moved(db, as_read, slug, viewer)
+    whole = _tallies(db, slug, viewer)
     reader = Reader(db, selection)
     return QuestionList(
         question=question,

@@ -16,6 +16,7 @@ from tracker.topic.shapes import (
     GroupEntry,
     Headings,
     Labels,
+    QuestionGroup,
     RuleFile,
     Site,
     Synonyms,
@@ -114,7 +115,15 @@ class _Reader(Reader[Any]):
 
 class _Site(_Reader):
     model = Site
+    parts: ClassVar[Mapping[Place, type[BaseModel]]] = {("groups",): QuestionGroup}
     beginning = "title: Open questions"
+
+    def check_content(self, content: Site) -> None:
+        names = [group.name for group in content.groups]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                message = f'the group of questions "{name}" appears twice; rename one'
+                self.problem("T004", message, ("groups", number, "name"))
 
 
 class _Synonyms(_Reader):

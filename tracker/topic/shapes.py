@@ -14,6 +14,18 @@ COLOUR = r"^#[0-9a-f]{6}$"
 Words = Annotated[str, Field(min_length=1)]
 
 
+class QuestionGroup(Part):
+    """Questions that the home page shows together: those whose files name the group."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")] = Field(
+        description="As questions' files name it"
+    )
+    title: Words = Field(description="The heading above its questions")
+    cards: bool = Field(
+        default=False, description="Whether each is a card with its newest papers, or a row with its numbers"
+    )
+
+
 class Site(Part):
     """What the site says of itself."""
 
@@ -42,6 +54,10 @@ class Site(Part):
     )
     synonym_example: Words | None = Field(
         default=None, description="One of the synonyms, as the page of a search names it"
+    )
+    groups: list[QuestionGroup] = Field(
+        default=[],
+        description="Groups of questions in the order of the home page; questions of none come last, as cards",
     )
 
 

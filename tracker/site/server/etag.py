@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from tracker import __version__, topic
 from tracker.clock import now
 from tracker.evidence.cache import state
+from tracker.questions import groups_of
 from tracker.site.server.compat import Request, Response
 from tracker.site.server.security import ANNOTATIONS, EVIDENCE
 
@@ -104,7 +105,10 @@ def not_modified(request: Request, tag: str) -> bool:
 
 @cache
 def _looks() -> str:
-    """A hash of the templates and the topic that pages are made with: they may change without a new version."""
+    """A hash of what pages are made with beside the data (templates, the topic, the groups of questions): it may change
+    without a new version.
+    """
     files = sorted(Path(__file__).parents[1].glob("templates/*"))
-    parts = [*(file.read_bytes() for file in files), repr(topic.current()).encode()]
+    groups = sorted(groups_of(topic.folder().parent).items())
+    parts = [*(file.read_bytes() for file in files), repr((topic.current(), groups)).encode()]
     return sha256(b"".join(parts)).hexdigest()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from tracker import topic
 from tracker.article import MAX_PMID, ArticleKey
 from tracker.evidence.facets import FACTS
 from tracker.evidence.identifiers import PUBMED
@@ -28,6 +29,7 @@ from tracker.lists.cited import Cited
 from tracker.lists.leading import Leading
 from tracker.lists.news import Since, Warned
 from tracker.lists.selection import TOP, Key, Selection, Sort
+from tracker.questions import groups_of
 from tracker.reading import labels as registry
 from tracker.reading.labels import Group, groups
 from tracker.site import words
@@ -64,10 +66,21 @@ SAME_LOOK = timedelta(hours=4)
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\dZ)?")
 
 
+class Section(NamedTuple):
+    """Questions that the home page shows together: as cards with their newest papers, or as rows with their numbers.
+
+    Those of no group have no title.
+    """
+
+    title: str | None
+    cards: Sequence[pages.Card]
+    as_rows: bool
+
+
 @dataclass(frozen=True, slots=True)
 class HomePage(Page):
     template = "tracker_home.html"
-    cards: Sequence[pages.Card]
+    sections: Sequence[Section]
     sparklines: Mapping[str, Markup]
     standing: Sequence[Warned]
     starter: bool
@@ -80,7 +93,19 @@ async def home(request: Request, datasette: Datasette) -> Response:
         for card in shown.cards
         if card.by_year
     }
-    return await render(datasette, request, HomePage(shown.cards, sparklines, shown.standing, shown.starter))
+    page = HomePage(list(_sections(shown.cards)), sparklines, shown.standing, shown.starter)
+    return await render(datasette, request, page)
+
+
+def _sections(cards: Sequence[pages.Card]) -> Iterator[Section]:
+    """The questions by the groups of the topic, in its order, then those of none."""
+    groups, named = topic.current().site.groups, groups_of(topic.folder().parent)
+    for group in groups:
+        if mine := [card for card in cards if named.get(card.question.slug) == group.name]:
+            yield Section(group.title, mine, as_rows=not group.cards)
+    known = {group.name for group in groups}
+    if rest := [card for card in cards if named.get(card.question.slug) not in known]:
+        yield Section(None, rest, as_rows=False)
 
 
 class ListLinks(NamedTuple):
