@@ -52,6 +52,7 @@ from tracker.site.server.reader import read
 from tracker.site.server.security import HIDDEN
 from tracker.team import by_article, hidden_labels
 from tracker.team.placements import Bearing
+from tracker.team.press import PressReview, reviews_of
 from tracker.team.review import reviews
 
 if TYPE_CHECKING:
@@ -335,16 +336,24 @@ class MethodsPage(Page):
     readings: Sequence[Group | registry.Answer]
     runs: Sequence[Row]
     starter: bool
+    press: Mapping[str, Sequence[PressReview]]
 
 
 async def methods(request: Request, datasette: Datasette) -> Response:
-    shown: of_methods.Methods = await read(datasette, of_methods.methods)
+    shown, press = await read(datasette, _methods)
     readings: tuple[Group | registry.Answer, ...] = (*groups().values(), *registry.answers())
     return await render(
         datasette,
         request,
-        MethodsPage(shown.methods, words.SEED_WORDS, readings, shown.runs, shown.starter),
+        MethodsPage(shown.methods, words.SEED_WORDS, readings, shown.runs, shown.starter, press),
     )
+
+
+def _methods(db: sqlite3.Connection) -> tuple[of_methods.Methods, dict[str, list[PressReview]]]:
+    """The methods, and the peer reviews of each version shown, by its hash."""
+    shown = of_methods.methods(db)
+    versions = {method.question["hash"]: method.question["slug"] for method in shown.methods}
+    return shown, {hash: reviews_of(db, slug, hash) for hash, slug in versions.items() if hash}
 
 
 async def databases(request: Request, datasette: Datasette) -> Response:
