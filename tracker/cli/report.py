@@ -99,6 +99,46 @@ def evidence_table(
     click.echo(f"{question}: {count:,} {'report' if count == 1 else 'reports'} written{where}", err=True)
 
 
+output_option = click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file, not stdout."
+)
+
+
+@report.command("flow")
+@click.argument("question")
+@click.option(
+    "--format", type=click.Choice(("svg", "html", "docx", "json")), required=True, help="Format of the file."
+)
+@output_option
+@pass_settings
+def flow(settings: Settings, question: str, format: str, output: Path | None) -> None:
+    """Write the PRISMA 2020 flow diagram of QUESTION's review, with its numbers as a table.
+
+    With review.updated_from in the question's file it is that of an updated review. Numbers lead to their records on
+    the site whose address TRACKER_SITE_URL gives.
+    """
+    _write_report(settings, "flow", format, question, output)
+
+
+def _write_report(settings: Settings, name: str, format: str, question: str, output: Path | None) -> None:
+    from tracker.export.files import whole_file
+    from tracker.report.reports import REPORTS, write
+
+    to_stdout = output is None or str(output) == "-"
+    if to_stdout and (file := REPORTS[name].formats[format].binary_file) and sys.stdout.isatty():
+        raise UsageError(f"{file} cannot be shown on a terminal. Name a file with -o.")
+    home = f"{settings.site_url}{settings.base_path}questions/{question}" if settings.site_url else ""
+    with closing(evidence_with_annotations(settings)) as db:
+        content = write(db, name, format, question, home)
+    if to_stdout:
+        sys.stdout.buffer.write(content)
+    else:
+        assert output is not None
+        with whole_file(output) as out:
+            out.write(content)
+    click.echo(f"{question}: {name} written{'' if to_stdout else f' to {output}'}", err=True)
+
+
 @report.command("press")
 @click.argument("question")
 @click.option(

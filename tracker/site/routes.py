@@ -63,6 +63,7 @@ ROUTES = (
     Route(_QUESTION + exports.ENDING, exports.question),
     Route(_QUESTION + "/table$", report.evidence_table, by_state=True),
     Route(_QUESTION + "/table" + report.ENDING, report.evidence_table_file),
+    Route(rf"{_QUESTION}/(?P<file>{report.REPORT_FILE})$", report.report_file),
     Route(_ARTICLE + "$", pages.article, by_state=True),
     Route(r"^/changes$", news.changes, by_state=True),
     Route(r"^/changes\.atom$", news.feed, by_state=True),

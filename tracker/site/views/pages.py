@@ -188,7 +188,7 @@ def _question_page(
             if group.name in FACTS or not hidden
         ],
         tags=shown.tags,
-        decisions=filters.DECISION_FILTERS | (filters.MY_FILTERS if viewer else {}),
+        decisions=filters.decisions(chosen, viewer),
         ignored=filters.ignored(request, choices)
         + ([LABELS_HIDDEN] if hidden and chosen.labels != asked.labels else []),
         chart=Chart() if hidden else _chart(shown.labelled.designs),
