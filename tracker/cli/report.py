@@ -120,6 +120,22 @@ def flow(settings: Settings, question: str, format: str, output: Path | None) ->
     _write_report(settings, "flow", format, question, output)
 
 
+@report.command("prisma-s")
+@click.argument("question")
+@click.option(
+    "--format", type=click.Choice(("md", "html", "docx", "json")), required=True, help="Format of the file."
+)
+@output_option
+@pass_settings
+def prisma_s(settings: Settings, question: str, format: str, output: Path | None) -> None:
+    """Write the report of QUESTION's search, by the 16 items of PRISMA-S.
+
+    What was run comes from the log, what only people know from the question's file (prisma_s); what is missing there
+    is marked, with the place where to write it.
+    """
+    _write_report(settings, "prisma-s", format, question, output)
+
+
 def _write_report(settings: Settings, name: str, format: str, question: str, output: Path | None) -> None:
     from tracker.export.files import whole_file
     from tracker.report.reports import REPORTS, write

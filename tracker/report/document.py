@@ -72,13 +72,13 @@ class Document(NamedTuple):
 
 # -- Markdown --------------------------------------------------------------------------------------
 
-# What Markdown would take for markup of its own, anywhere or at the beginning of a line.
+# What Markdown would take for markup of its own, anywhere or where a paragraph begins.
 _MARKS = re.compile(r"([\\`*_\[\]<>|])")
-_BEGINNING = re.compile(r"^(\s*)([#+-]|\d+(?=[.)]))")
+_BEGINNING = re.compile(r"^(\d*)([#+.)-])")
 
 
 def to_markdown(document: Document) -> bytes:
-    parts = [f"# {_marked(document.title)}", *map(_marked, document.lead)]
+    parts = [f"# {_marked(document.title)}", *map(_paragraph, document.lead)]
     for section in document.sections:
         parts.append(f"## {_marked(section.title)}")
         parts += [part for block in section.blocks if (part := _markdown(block))]
@@ -87,7 +87,7 @@ def to_markdown(document: Document) -> bytes:
 
 def _markdown(block: Block) -> str:
     if isinstance(block, Words):
-        text = _marked(block.text)
+        text = _paragraph(block.text)
         if block.href:
             text = f"[{text}](<{block.href}>)"
         return f"**{text}**" if block.missing else text
@@ -110,7 +110,12 @@ def _markdown_row(row: Iterable[Cell]) -> str:
 
 
 def _marked(text: str) -> str:
-    return _BEGINNING.sub(r"\1\\\2", _MARKS.sub(r"\\\1", one_line(text)))
+    return _MARKS.sub(r"\\\1", one_line(text))
+
+
+def _paragraph(text: str) -> str:
+    """Text that begins no list, quotation or heading."""
+    return _BEGINNING.sub(r"\1\\\2", _marked(text))
 
 
 # -- HTML ------------------------------------------------------------------------------------------

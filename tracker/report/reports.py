@@ -1,4 +1,4 @@
-"""The reports that the log writes, each in its formats: the flow of records, and how was searched (PRISMA-S).
+"""The reports that the log writes, each in its formats: the flow of records, and that of the search (PRISMA-S).
 
 The same report always gives the same bytes, from ``tracker report`` and from the site.
 """
@@ -12,10 +12,23 @@ from typing import NamedTuple
 from tracker.export.files import listing, one_moment
 from tracker.export.json_ import dump
 from tracker.lists.selection import Selection
-from tracker.report import flow, flow_svg
-from tracker.report.document import Cell, Document, Drawing, Section, Table, Words, to_docx, to_html
+from tracker.report import flow, flow_svg, prisma_s
+from tracker.report.document import (
+    Cell,
+    Document,
+    Drawing,
+    Section,
+    Table,
+    Words,
+    to_docx,
+    to_html,
+    to_markdown,
+)
 from tracker.report.flow import Diagram, link
-from tracker.report.told import told
+from tracker.report.prisma_s import PrismaS
+from tracker.report.told import Told, told
+from tracker.team import screening
+from tracker.team.review import reviews
 
 # ``slug`` and ``home``, the address of the question's page, "" where no address of the site is known.
 Write = Callable[[sqlite3.Connection, str, str], bytes]
@@ -100,6 +113,36 @@ def _flow_json(db: sqlite3.Connection, slug: str, home: str) -> bytes:
     return dump(read_flow(db, slug).as_json(home)) + b"\n"
 
 
+# -- the search ------------------------------------------------------------------------------------
+
+
+def read_prisma_s(db: sqlite3.Connection, slug: str, from_file: Told) -> PrismaS:
+    """The report of a question's search, as of now. Raises UsageError if there is no such question."""
+    about = listing(db, Selection(slug))
+    found = prisma_s.report(
+        db, slug, about.updated, from_file, flow.sources(screening.counted(db, reviews(db)[slug]).flow)
+    )
+    # A question that has a listing is there.
+    assert found is not None
+    return found
+
+
+def _prisma_s_md(db: sqlite3.Connection, slug: str, home: str) -> bytes:
+    return to_markdown(read_prisma_s(db, slug, told(slug)).document())
+
+
+def _prisma_s_html(db: sqlite3.Connection, slug: str, home: str) -> bytes:
+    return to_html(read_prisma_s(db, slug, told(slug)).document())
+
+
+def _prisma_s_docx(db: sqlite3.Connection, slug: str, home: str) -> bytes:
+    return to_docx(read_prisma_s(db, slug, told(slug)).document())
+
+
+def _prisma_s_json(db: sqlite3.Connection, slug: str, home: str) -> bytes:
+    return dump(read_prisma_s(db, slug, told(slug)).as_json()) + b"\n"
+
+
 _DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
@@ -118,6 +161,16 @@ REPORTS: Mapping[str, Report] = {
                 Format("html", "HTML", "text/html; charset=utf-8", "html", _flow_html),
                 Format("docx", "Word", _DOCX, "docx", _flow_docx, "a Word file"),
                 Format("json", "JSON", "application/json", "json", _flow_json),
+            ),
+        ),
+        Report(
+            "prisma-s",
+            "Report of the search (PRISMA-S)",
+            _formats(
+                Format("md", "Markdown", "text/markdown; charset=utf-8", "md", _prisma_s_md),
+                Format("html", "HTML", "text/html; charset=utf-8", "html", _prisma_s_html),
+                Format("docx", "Word", _DOCX, "docx", _prisma_s_docx, "a Word file"),
+                Format("json", "JSON", "application/json", "json", _prisma_s_json),
             ),
         ),
     )

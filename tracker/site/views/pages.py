@@ -30,6 +30,9 @@ from tracker.lists.news import Since, Warned
 from tracker.lists.selection import TOP, Key, Selection, Sort
 from tracker.reading import labels as registry
 from tracker.reading.labels import Group, groups
+from tracker.report.prisma_s import PrismaS
+from tracker.report.reports import REPORTS, read_prisma_s
+from tracker.report.told import told_if_readable
 from tracker.site import words
 from tracker.site.parts import charts, filters, panels
 from tracker.site.parts.choices import ChoiceGroup, choice_groups
@@ -337,23 +340,40 @@ class MethodsPage(Page):
     runs: Sequence[Row]
     starter: bool
     press: Mapping[str, Sequence[PressReview]]
+    searches: Mapping[str, PrismaS]
+    report_formats: Sequence[tuple[str, str]]
 
 
 async def methods(request: Request, datasette: Datasette) -> Response:
-    shown, press = await read(datasette, _methods)
+    shown, press, searches = await read(datasette, _methods)
     readings: tuple[Group | registry.Answer, ...] = (*groups().values(), *registry.answers())
     return await render(
         datasette,
         request,
-        MethodsPage(shown.methods, words.SEED_WORDS, readings, shown.runs, shown.starter, press),
+        MethodsPage(
+            shown.methods,
+            words.SEED_WORDS,
+            readings,
+            shown.runs,
+            shown.starter,
+            press,
+            searches,
+            [(format.title, format.extension) for format in REPORTS["prisma-s"].formats.values()],
+        ),
     )
 
 
-def _methods(db: sqlite3.Connection) -> tuple[of_methods.Methods, dict[str, list[PressReview]]]:
-    """The methods, and the peer reviews of each version shown, by its hash."""
+def _methods(
+    db: sqlite3.Connection,
+) -> tuple[of_methods.Methods, dict[str, list[PressReview]], dict[str, PrismaS]]:
+    """The methods, the peer reviews of each version shown by its hash, and the reports of the searches by question."""
     shown = of_methods.methods(db)
-    versions = {method.question["hash"]: method.question["slug"] for method in shown.methods}
-    return shown, {hash: reviews_of(db, slug, hash) for hash, slug in versions.items() if hash}
+    questions = [method.question for method in shown.methods]
+    return (
+        shown,
+        {each["hash"]: reviews_of(db, each["slug"], each["hash"]) for each in questions if each["hash"]},
+        {each["slug"]: read_prisma_s(db, each["slug"], told_if_readable(each["slug"])) for each in questions},
+    )
 
 
 async def databases(request: Request, datasette: Datasette) -> Response:
