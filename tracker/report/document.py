@@ -70,6 +70,11 @@ class Document(NamedTuple):
     sections: Sequence[Section]
 
 
+def moment_words(moment: str) -> str:
+    """``2026-11-24T20:11:16Z`` as ``2026-11-24, 20:11 UTC``."""
+    return f"{moment[:10]}, {moment[11:16]} UTC"
+
+
 # -- Markdown --------------------------------------------------------------------------------------
 
 # What Markdown would take for markup of its own, anywhere or where a paragraph begins.
@@ -258,6 +263,8 @@ def _add_table(file: Any, block: Table) -> None:
     table = file.add_table(rows=0, cols=columns, style="Table Grid")
     table.autofit = False
     widths = [170 - 25 * (columns - 1), *[25] * (columns - 1)]
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = Mm(width)
     for number, row in enumerate(block.rows):
         for cell, written, width in zip(row, table.add_row().cells, widths, strict=True):
             written.width = Mm(width)
@@ -267,6 +274,8 @@ def _add_table(file: Any, block: Table) -> None:
                 paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
             paragraph.add_run(one_line(cell.text)).bold = number == 0
     table.rows[0]._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
+    # Word puts what follows right below the table.
+    file.add_paragraph()
 
 
 def _same_bytes(file: Any) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
@@ -18,7 +19,7 @@ from tracker.evidence.rows import Row, read_rows
 from tracker.lists import methods
 from tracker.lists.methods import Method, Version
 from tracker.query import QueryError, parse, terms
-from tracker.report.document import Block, Cell, Code, Document, Section, Table, Words, lines_of
+from tracker.report.document import Block, Cell, Code, Document, Section, Table, Words, lines_of, moment_words
 from tracker.report.flow import Source
 from tracker.report.told import Told
 from tracker.team.press import PressReview, reviews_of
@@ -147,19 +148,22 @@ class PrismaS(NamedTuple):
         count = len(self.items) - len(self.missing)
         lead = [
             "By the items of PRISMA-S (doi:10.1186/s13643-020-01542-z). "
-            f"{count} of {len(self.items)} items are answered. As of {self.updated}.",
+            f"{count} of {len(self.items)} items are answered. As of {moment_words(self.updated)}.",
         ]
         sections = [
-            Section(f"{item.asked.number}. {item.asked.name}", [*item.blocks, Words(_FROM[item.source])])
+            Section(
+                f"{item.asked.number}. {item.asked.name}", [*item.blocks, *map(Words, _FROM[item.source])]
+            )
             for item in self.items
         ]
         return Document(f"Report of the search: {self.title}", self.updated, lead, sections)
 
 
-_FROM: Mapping[From, str] = {
-    "log": "(from the log)",
-    "person": "(written by a person)",
-    "missing": "(still missing)",
+# What is missing says so itself.
+_FROM: Mapping[From, Sequence[str]] = {
+    "log": ["(from the log)"],
+    "person": ["(written by a person)"],
+    "missing": [],
 }
 
 
@@ -393,7 +397,7 @@ def _times(n: int, one: str, many: str = "") -> str:
 # -- searches --------------------------------------------------------------------------------------
 
 _SEARCHES = """
-select strategy, count, entered, left_count, reason, started
+select strategy, query, count, entered, left_count, reason, started
 from searches where question = :slug and purpose = 'strategy' order by id
 """
 
@@ -401,7 +405,7 @@ from searches where question = :slug and purpose = 'strategy' order by id
 def _searches(db: sqlite3.Connection, slug: str) -> Iterator[Search]:
     """Every search of the strategy, the first one first. Those that failed are one with the next of their day."""
     rows = read_rows(db, _SEARCHES, {"slug": slug})
-    for _, of_day in groupby(rows, key=lambda row: (row["started"][:10], row["strategy"])):
+    for _, of_day in groupby(rows, key=lambda row: (row["started"][:10], _version(row))):
         attempts = 0
         *before, last = of_day
         for row in (*before, last):
@@ -411,10 +415,15 @@ def _searches(db: sqlite3.Connection, slug: str) -> Iterator[Search]:
                 attempts = 0
 
 
+def _version(row: Row) -> str:
+    """The hash of the strategy, which a search that failed was logged without."""
+    return row["strategy"] or sha256(row["query"].encode()).hexdigest()
+
+
 def _search(row: Row, attempts: int) -> Search:
     return Search(
         row["started"],
-        row["strategy"] or "",
+        _version(row),
         row["count"],
         row["entered"],
         row["left_count"],

@@ -20,6 +20,7 @@ from tracker.report.document import (
     Section,
     Table,
     Words,
+    moment_words,
     to_docx,
     to_html,
     to_markdown,
@@ -72,7 +73,7 @@ def read_flow(db: sqlite3.Connection, slug: str) -> Diagram:
 
 def flow_document(diagram: Diagram, home: str) -> Document:
     form = "updated reviews" if diagram.is_update else "new reviews"
-    lead = f"PRISMA 2020 flow diagram (doi:10.1136/bmj.n71), form for {form}. As of {diagram.updated}."
+    lead = f"PRISMA 2020 flow diagram (doi:10.1136/bmj.n71), form for {form}. As of {moment_words(diagram.updated)}."
     return Document(
         f"Flow of records: {diagram.title}",
         diagram.updated,
