@@ -41,6 +41,10 @@ ABOUT_ANNOTATIONS = {
     "label_reviews": "What a person says about a label that was read by machine",
     "notes": "Notes on articles",
     "placements": "Where a person moves a record of a question: one a person, article and question",
+    "press_reviews": (
+        "A peer's review of one version of a question's strategy by PRESS 2015: one a question, `strategy` (its hash), "
+        "`reviewer` (the peer's name) and account that entered it. Each element has a judgement and a comment"
+    ),
     "alerts_seen": "Which changes a person has already seen",
     "settlements": "How a lead settled a conflict between two reviewers",
     "unsealed": "Records whose blind review was opened because two people had decided",

@@ -16,8 +16,9 @@ from tests.helpers_site import PASSWORD, add_person, add_token, example, filled,
 from tracker.evidence import derived
 from tracker.site.routes import ROUTES, Route
 from tracker.site.server.access import PERMISSIONS
-from tracker.site.views import review, tagging
+from tracker.site.views import press, review, tagging
 from tracker.site.views import team as team_views
+from tracker.team.acts import PRESS_PARTS
 from tracker.team.people import ROLES
 
 NUMBERS = count(1)
@@ -47,6 +48,12 @@ FIELDS: dict[Any, dict[str, str]] = {
     tagging.do_bulk: {"action": "tag", "tag": "to discuss", "count": "{count}"},
     review.choose_labels: {"labels": "{labels}"},
     review.settle: {"pmid": "{settled}", "stage": "title-abstract", "decision": "exclude", "why": "{n}"},
+    press.review: {
+        "strategy": "{strategy}",
+        "independent": "1",
+        "overall_comment": "{n}",
+        **dict.fromkeys(PRESS_PARTS, "no revision"),
+    },
     tagging.undo: {},
     team_views.change_vocabulary: {"action": "add", "group": "Use", "name": "tag number {n}"},
     team_views.see: {"pmid": "{alert}", "field": "{field}", "noticed": "{noticed}"},
@@ -118,6 +125,7 @@ def filled_in(desk: Desk, write: Write, role: str) -> tuple[str, dict[str, str]]
         "alert": 1,
         "field": "retracted",
         "noticed": "",
+        "strategy": desk.column("select strategy from questions where slug = 'cystitis'")[0],
     }
     fields = {name: value.format(**values) for name, value in write.fields.items()}
     return write.path.format(**values), fields
@@ -174,7 +182,7 @@ def test_without_the_forms_token_or_from_elsewhere_nothing_is_written(
         }
         refused = {how: answer.status_code for how, answer in answers.items()}
         assert written(desk) == before
-        if path.endswith("/bulk"):
+        if path.endswith(("/bulk", "/press")):
             # It has a page as well, for those who may.
             assert refused.pop("GET") in (200, 401, 403)
         others = {how: status for how, status in refused.items() if status not in (400, 401, 403, 404, 405)}

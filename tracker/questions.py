@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
@@ -79,6 +80,50 @@ class Review(Part):
     hide_labels: bool = Field(
         default=False,
         description="Whether labels, directness and findings are hidden from those who screen, until they show them",
+    )
+    updated_from: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")] | None = Field(
+        default=None,
+        description="First day of the current update of a living review; what was decided before is its last version",
+    )
+
+
+class PrismaS(Part):
+    """What the report of the search (PRISMA-S) has to say and only people know; the log answers the rest.
+
+    On items that the log answers, it is added to what the log says.
+    """
+
+    databases: Prose | None = Field(default=None, description="Item 1: other databases that you searched")
+    platform: Prose | None = Field(
+        default=None, description="Item 2: databases that you searched together on one platform"
+    )
+    registries: Prose | None = Field(default=None, description="Item 3: study registries that you searched")
+    browsing: Prose | None = Field(
+        default=None, description="Item 4: websites, journals and other places that you looked through"
+    )
+    citation_searching: Prose | None = Field(
+        default=None, description="Item 5: whether you followed references or citing papers, and how"
+    )
+    contacts: Prose | None = Field(
+        default=None, description="Item 6: authors, experts or manufacturers whom you asked"
+    )
+    other_methods: Prose | None = Field(
+        default=None, description="Item 7: any other way in which you searched"
+    )
+    limits: Prose | None = Field(
+        default=None, description="Item 9: limits of the search, and why they are there"
+    )
+    filters: Prose | None = Field(
+        default=None, description="Item 10: published search filters that you used or changed, with citations"
+    )
+    prior_work: Prose | None = Field(
+        default=None, description="Item 11: earlier reviews whose strategies you took over or adapted"
+    )
+    updates: Prose | None = Field(
+        default=None, description="Item 12: how you update the searches beside this one"
+    )
+    deduplication: Prose | None = Field(
+        default=None, description="Item 16: how you removed duplicates between databases"
     )
 
 
@@ -188,6 +233,10 @@ class _File(Part):
         description="How records are read for it; without it there are no findings and no directness",
     )
     bottom_line: BottomLine | None = None
+    prisma_s: PrismaS | None = Field(
+        default=None,
+        description="What the report of the search has to say and only people know; write that there was none, too",
+    )
 
 
 # What the rest of the program sees
@@ -222,6 +271,7 @@ class Question:
     review: Review
     bottom_line: BottomLine | None
     group: str | None = None
+    prisma_s: PrismaS = field(default_factory=PrismaS)
     brief: Brief | None = None
     source: str = field(default="", repr=False, compare=False)
 
@@ -290,6 +340,7 @@ def load_question(path: Path) -> Question:
         review=content.review,
         bottom_line=content.bottom_line,
         group=content.group,
+        prisma_s=content.prisma_s or PrismaS(),
         brief=_brief(content.reading, lines) if content.reading else None,
         source=reader.text,
     )
@@ -379,6 +430,7 @@ class _Reader(Reader[_File]):
         ("pico",): Pico,
         ("review",): Review,
         ("bottom_line",): BottomLine,
+        ("prisma_s",): PrismaS,
         ("reading",): ReadingPart,
         ("reading", "directness"): DirectnessPart,
     }
@@ -392,6 +444,7 @@ class _Reader(Reader[_File]):
 
     def check_content(self, content: _File) -> None:
         self._check_combine(content.search)
+        self._check_day(content.review.updated_from, ("review", "updated_from"))
         if content.reading:
             self._check_reading(content.reading, content.search)
 
@@ -411,6 +464,13 @@ class _Reader(Reader[_File]):
                 what = "is not a name; use a-z, 0-9, _ and -, beginning with a letter"
             return f'{".".join(map(str, place))}: "{error["input"]}" {what}'
         return super().explain(error, place)
+
+    def _check_day(self, day: str | None, place: Place) -> None:
+        try:
+            date.fromisoformat(day or "2000-01-01")
+        except ValueError:
+            where = ".".join(map(str, place))
+            self.problem("F003", f'{where}: "{day}" is not a day; write it as "2026-11-24"', place)
 
     # Searches
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import starmap
 from typing import Literal, NamedTuple
@@ -93,6 +93,39 @@ class Methods:
     methods: Sequence[Method]
     runs: Sequence[Row]
     starter: bool
+
+
+class Version(NamedTuple):
+    """A version of a question's strategy: ``lines`` are those of its file by name, ``combine`` the last of them; there
+    are none for a version that was stored without them."""
+
+    hash: str
+    strategy: str
+    first_run: str
+    lines: Mapping[str, str]
+
+
+def versions(db: sqlite3.Connection, slug: str) -> list[Version]:
+    """Every version of the question's strategy that was run or matched here, the latest first run last."""
+    rows = db.execute(
+        "select hash, strategy, first_run, lines from strategies where question = :slug order by first_run, rowid",
+        {"slug": slug},
+    )
+    return [Version(hash, text, first, json.loads(lines or "{}")) for hash, text, first, lines in rows]
+
+
+def version(db: sqlite3.Connection, slug: str) -> Version | None:
+    """The version that the question's records were found by; None where nothing was ever searched or matched."""
+    every = versions(db, slug)
+    row = db.execute("select strategy from questions where slug = :slug", {"slug": slug}).fetchone()
+    completed = [each for each in every if row and each.hash == row[0]]
+    return next(reversed(completed or every), None)
+
+
+def method(db: sqlite3.Connection, slug: str) -> Method | None:
+    """The strategy, search and seed papers of one question; None if there is no such question."""
+    found = [question for question in read_rows(db, _QUESTIONS) if question["slug"] == slug]
+    return _method(db, found[0]) if found else None
 
 
 def methods(db: sqlite3.Connection) -> Methods:

@@ -21,7 +21,8 @@ from typing import Any, Literal, NamedTuple
 
 from tracker.article import ArticleKey
 from tracker.evidence import facets, identifiers, search
-from tracker.team import blind, decisions, placements
+from tracker.team import blind, boxes, decisions, placements
+from tracker.team.boxes import Box
 from tracker.team.review import reviews
 
 Sort = Literal["published", "entered", "pmid"]
@@ -684,7 +685,12 @@ def _by_people(db: sqlite3.Connection, chosen: Selection) -> list[_ByPeople]:
         conditions.append(_ByPeople(True, json.dumps([pmid for (pmid,) in rows])))
     review = reviews(db).get(chosen.question or "") if chosen.decision else None
     if review and chosen.decision:
-        members = decisions.members(db, review, chosen.decision, chosen.viewer)
+        box = Box.parse(chosen.decision)
+        members = (
+            boxes.members(db, review, box)
+            if box
+            else decisions.members(db, review, chosen.decision, chosen.viewer)
+        )
         conditions.append(_ByPeople(members.among, json.dumps(list(members.pmids))))
     return conditions
 

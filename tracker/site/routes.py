@@ -16,7 +16,7 @@ from tracker.site.server import access, etag
 from tracker.site.server.access import View
 from tracker.site.server.compat import Request, Response
 from tracker.site.server.security import EVIDENCE, Policy
-from tracker.site.views import exports, indexes, news, pages, report, review, signin, tagging, team
+from tracker.site.views import exports, indexes, news, pages, press, report, review, signin, tagging, team
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -63,6 +63,7 @@ ROUTES = (
     Route(_QUESTION + exports.ENDING, exports.question),
     Route(_QUESTION + "/table$", report.evidence_table, by_state=True),
     Route(_QUESTION + "/table" + report.ENDING, report.evidence_table_file),
+    Route(rf"{_QUESTION}/(?P<file>{report.REPORT_FILE})$", report.report_file),
     Route(_ARTICLE + "$", pages.article, by_state=True),
     Route(r"^/changes$", news.changes, by_state=True),
     Route(r"^/changes\.atom$", news.feed, by_state=True),
@@ -101,6 +102,7 @@ ROUTES = (
     Route(_QUESTION + r"/review\.json$", review.review_json, by_state=True),
     Route(_QUESTION + "/labels$", write=review.choose_labels, writers=("tracker-decide",)),
     Route(_QUESTION + "/settle$", write=review.settle, writers=("tracker-lead",)),
+    Route(_QUESTION + "/press$", press.form, write=press.review, writers=("tracker-decide",)),
     Route(r"^/my-work$", team.my_work, by_state=True, readers=Readers.TEAM),
     Route(r"^/log$", team.log, by_state=True, readers=Readers.TEAM),
     Route(r"^/alerts$", team.withdrawn, by_state=True),

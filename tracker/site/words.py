@@ -104,6 +104,8 @@ ACTIONS = {
     "take label back": "Withdrew what they said about a label",
     "place": "Moved a record",
     "take placement back": "Took back a move",
+    "review strategy": "Reviewed a search strategy (PRESS)",
+    "take strategy review back": "Took back a review of a search strategy",
     "see alert": "Marked as seen",
     "hide labels": "Hid labels",
     "show labels": "Showed labels",

@@ -1,8 +1,8 @@
 """annotations.db: what people write, and the only way to write it. No refresh, load or rebuild ever opens it.
 
-Everything that a person says about a paper is a row of one of ``STATEMENTS``. Only ``Act.put`` changes such a row, and
-it adds an event with the states before and after: so the log is complete, and undoing means putting back the state
-before.
+Everything that a person says about a paper, or a peer about a search strategy, is a row of one of ``STATEMENTS``. Only
+``Act.put`` changes such a row, and it adds an event with the states before and after: so the log is complete, and
+undoing means putting back the state before.
 """
 
 from __future__ import annotations
@@ -44,8 +44,13 @@ def open_annotations(path: Path) -> sqlite3.Connection:
     return open_for_writing(path, migrations, "FULL", only_ours=True)
 
 
+# What a peer judges of a strategy; each has a comment beside it (``tracker.team.press``).
+PRESS_PARTS = ("translation", "operators", "headings", "text_words", "spelling", "limits", "overall")
+
+
 class Statement(NamedTuple):
-    """A kind of thing that people say about a paper: its table, its key, and the columns for content and time."""
+    """A kind of thing that people say about a paper or a strategy: its table, its key, and the columns for content and
+    time."""
 
     table: str
     key: tuple[str, ...]
@@ -70,6 +75,12 @@ STATEMENTS = {
     ),
     "placement": Statement(
         "placements", ("pmid", "question", "person"), ("value", "reason", "blind"), "placed"
+    ),
+    "press review": Statement(
+        "press_reviews",
+        ("question", "strategy", "reviewer", "person"),
+        ("reviewed", *(name for part in PRESS_PARTS for name in (part, f"{part}_comment"))),
+        "written",
     ),
 }
 Key = Mapping[str, Any]

@@ -309,8 +309,13 @@ class Standings(NamedTuple):
 
 
 def standings(db: sqlite3.Connection, review: Review) -> Standings:
-    """The status of a question's records, for a read-only connection; it is cached until somebody decides again."""
+    """The status of a question's records, for a read-only connection; it is cached until somebody decides again.
+
+    Where there is no annotations.db yet, nobody has decided on anything.
+    """
     files = {name: path for _, name, path in db.execute("pragma database_list")}
+    if not db.execute("select 1 from pragma_table_list where name = 'decisions'").fetchone():
+        return Standings({}, {}, frozenset())
     (decided,) = db.execute(
         "select max(id) from events where kind in ('decision', 'settlement') and question = :question",
         {"question": review.question},

@@ -17,26 +17,30 @@ from typing import Any, NamedTuple
 from tracker.decision import DECISIONS, STAGES, Stage
 from tracker.evidence import facets
 from tracker.evidence.rows import read_rows
-from tracker.team import agreement, by_article, decisions
+from tracker.team import agreement, boxes, by_article, decisions
 from tracker.team.acts import State
 from tracker.team.agreement import Agreement
+from tracker.team.boxes import BOXES, NO_REASON, Boxes
 from tracker.team.decisions import Outcome
 from tracker.team.review import REVIEWERS, Review, reviews
 
-NO_REASON = "no reason given"
 Rows = list[dict[str, Any]]
 
 
 class Flow(NamedTuple):
     """Numbers of records at each step, as PRISMA 2020 counts them (DOI 10.1136/bmj.n71, figure 1).
 
-    ``identified`` = ``screened`` + ``undecided`` + ``conflicts``; ``screened`` = ``excluded`` + ``sought``;
-    ``sought`` = ``assessed`` + ``undecided_full_text`` + ``conflicts_full_text``; ``assessed`` =
+    ``identified`` = ``decided_before`` + ``screened`` + ``undecided`` + ``conflicts``;
+    ``screened`` = ``excluded`` + ``sought``;
+    ``sought`` = ``assessed`` + ``not_retrieved`` + ``undecided_full_text`` + ``conflicts_full_text``; ``assessed`` =
     ``excluded_full_text`` + ``unsure_full_text`` + ``included``; ``reasons`` add up to ``excluded_full_text``.
     There are no duplicates to remove, as the only source gives each record one number; whether a report could be
-    obtained is not recorded, so all reports sought are to be assessed. ``settled`` is how many conflicts at either
-    stage a lead has settled, ``gone`` how many records people decided on that the search no longer finds; they are
-    in no other number.
+    obtained is recorded only by the reason ``not retrieved``. ``settled`` is how many conflicts at either stage a lead
+    has settled, ``gone`` how many records people decided on that the search no longer finds; they are in no other
+    number.
+
+    Of a living review, ``updated_from`` is the first day of the current update: what was decided to the end before it
+    (``decided_before``, of which ``included_before``) is removed before screening, and in no number that follows.
     """
 
     identified: int
@@ -54,6 +58,18 @@ class Flow(NamedTuple):
     included: int
     settled: dict[Stage, int]
     gone: int
+    not_retrieved: int = 0
+    decided_before: int = 0
+    included_before: int = 0
+    updated_from: str | None = None
+
+
+class Counted(NamedTuple):
+    """The numbers of a flow, and the records that are included: by the current update, and by the version before."""
+
+    flow: Flow
+    included: frozenset[int]
+    included_before: frozenset[int]
 
 
 class Progress(NamedTuple):
@@ -100,19 +116,29 @@ class ReviewState(NamedTuple):
     pairs: list[Pair]
 
 
-def standing(db: sqlite3.Connection, slug: str, viewer: int | None = None) -> ReviewState | None:
-    """The status of a question's review, as ``viewer`` may see it; None if there is no such question."""
+def standing(
+    db: sqlite3.Connection, slug: str, viewer: int | None = None, updated_from: str | None = None
+) -> ReviewState | None:
+    """The status of a question's review, as ``viewer`` may see it; None if there is no such question.
+
+    The flow is that of the update from a day on, if one is given.
+    """
     review = reviews(db).get(slug)
     if review is None:
         return None
     table = _Table(db, review)
     return ReviewState(
-        review, table.flow(), table.progress(viewer), conflicts(db, table, viewer), pairs(db, review)
+        review,
+        table.counted(updated_from).flow,
+        table.progress(viewer),
+        conflicts(db, table, viewer),
+        pairs(db, review),
     )
 
 
-def flow(db: sqlite3.Connection, review: Review) -> Flow:
-    return _Table(db, review).flow()
+def counted(db: sqlite3.Connection, review: Review, updated_from: str | None = None) -> Counted:
+    """The flow of a question's review, or of its update from a day on, and what is included."""
+    return _Table(db, review).counted(updated_from)
 
 
 def pairs(db: sqlite3.Connection, review: Review) -> list[Pair]:
@@ -248,39 +274,40 @@ class _Table:
         ).fetchone()
         self.identified: int = row[0]
 
-    def flow(self) -> Flow:
-        first = Counter(map(_place, self.first.values()))
-        second = Counter(_place(self.second.get(pmid)) for pmid in self.at_full_text)
-        sought = len(self.at_full_text)
-        screened = first["exclude"] + sought
-        assessed = second["exclude"] + second["unsure"] + second["include"]
-        return Flow(
+    def counted(self, updated_from: str | None = None) -> Counted:
+        every = boxes.boxes(self.db, self.review, updated_from)
+        stands = Boxes(self.first, self.second, self.at_full_text, every.before & self.matching)
+        n = {name: len(stands.at(name)) for name in BOXES}
+        decided = n["decided-before"] + n["screened"] + n["conflict-title-abstract"]
+        flow = Flow(
             identified=self.identified,
-            undecided=self.identified - screened - first["conflict"],
-            conflicts=first["conflict"],
-            screened=screened,
-            excluded=first["exclude"],
-            sought=sought,
-            undecided_full_text=second["open"],
-            conflicts_full_text=second["conflict"],
-            assessed=assessed,
-            excluded_full_text=second["exclude"],
-            reasons=self._reasons(),
-            unsure_full_text=second["unsure"],
-            included=second["include"],
+            undecided=self.identified - decided,
+            conflicts=n["conflict-title-abstract"],
+            screened=n["screened"],
+            excluded=n["excluded-title-abstract"],
+            sought=n["sought"],
+            undecided_full_text=n["undecided-full-text"],
+            conflicts_full_text=n["conflict-full-text"],
+            assessed=n["assessed"],
+            excluded_full_text=n["excluded-full-text"],
+            reasons=self._reasons(stands),
+            unsure_full_text=n["unsure-full-text"],
+            included=n["included"],
             settled={
                 stage: sum(outcome.settled for outcome in outcomes.values())
                 for stage, outcomes in zip(STAGES, (self.first, self.second), strict=True)
             },
             gone=self.gone,
+            not_retrieved=n["not-retrieved"],
+            decided_before=n["decided-before"],
+            included_before=n["included-before"],
+            updated_from=updated_from,
         )
+        return Counted(flow, stands.at("included"), stands.at("included-before"))
 
-    def _reasons(self) -> dict[str, int]:
+    def _reasons(self, stands: Boxes) -> dict[str, int]:
         """Exclusions at the full text by reason, in the order of the question's file; then former reasons."""
-        outcomes = [self.second[pmid] for pmid in self.at_full_text & self.second.keys()]
-        counted = Counter(
-            outcome.reason or NO_REASON for outcome in outcomes if outcome.decision == "exclude"
-        )
+        counted = Counter(map(stands.reason, stands.at("excluded-full-text")))
         known = [*self.review.reasons, *sorted(counted.keys() - {*self.review.reasons, NO_REASON}), NO_REASON]
         return {reason: counted[reason] for reason in known if counted[reason]}
 
@@ -327,12 +354,6 @@ class _Table:
             if one.conflict and pmid in self.at_full_text
         ]
         return at_first + at_second
-
-
-def _place(outcome: Outcome | None) -> str:
-    if outcome is None or not outcome.holds:
-        return "open"
-    return outcome.decision or "conflict"
 
 
 def _names(db: sqlite3.Connection) -> Mapping[int, str]:

@@ -18,6 +18,7 @@ from tracker.reading.labels import groups
 from tracker.site.server import access
 from tracker.site.server.compat import BadRequest, Request
 from tracker.team import placements
+from tracker.team.boxes import BOXES, Box
 from tracker.team.decisions import TODO, TODO_FULL, UNDECIDED
 
 MOST_CHARACTERS = 300
@@ -112,8 +113,8 @@ def _decision(request: Request, question: str | None) -> str | None:
     if decision and question is None:
         raise BadRequest("decision: decisions belong to a question. Use a question's page.")
     known = DECISION_FILTERS | (MY_FILTERS if access.viewer(request) else {})
-    if decision and decision not in known:
-        raise BadRequest(f"Unknown decision {decision!r}. Use {either(known)}.")
+    if decision and decision not in known and Box.parse(decision) is None:
+        raise BadRequest(f"Unknown decision {decision!r}. Use {either((*known, *BOXES))}.")
     return decision
 
 
@@ -192,7 +193,17 @@ def _parts(chosen: Selection) -> Iterator[tuple[str, Selection]]:
     if chosen.tag:
         yield f"tag: {chosen.tag}", chosen._replace(tag=None)
     if chosen.decision:
-        yield (DECISION_FILTERS | MY_FILTERS)[chosen.decision], chosen._replace(decision=None)
+        box = Box.parse(chosen.decision)
+        words = box.words if box else (DECISION_FILTERS | MY_FILTERS)[chosen.decision]
+        yield words, chosen._replace(decision=None)
+
+
+def decisions(chosen: Selection, viewer: int | None) -> dict[str, str]:
+    """The decisions that a list can be filtered by, with their words; that of the list is one of them."""
+    box = Box.parse(chosen.decision or "")
+    return (
+        DECISION_FILTERS | (MY_FILTERS if viewer else {}) | ({str(box): box.words} if box is not None else {})
+    )
 
 
 def group_title(group: str) -> str:

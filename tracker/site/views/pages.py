@@ -32,6 +32,9 @@ from tracker.lists.selection import TOP, Key, Selection, Sort
 from tracker.questions import groups_of
 from tracker.reading import labels as registry
 from tracker.reading.labels import Group, groups
+from tracker.report.prisma_s import PrismaS
+from tracker.report.reports import REPORTS, read_prisma_s
+from tracker.report.told import told_if_readable
 from tracker.site import words
 from tracker.site.parts import charts, filters, panels
 from tracker.site.parts.choices import ChoiceGroup, choice_groups
@@ -54,6 +57,7 @@ from tracker.site.server.reader import read
 from tracker.site.server.security import HIDDEN
 from tracker.team import by_article, hidden_labels
 from tracker.team.placements import Bearing
+from tracker.team.press import PressReview, reviews_of
 from tracker.team.review import reviews
 
 if TYPE_CHECKING:
@@ -212,7 +216,7 @@ def _question_page(
             if group.name in FACTS or not hidden
         ],
         tags=shown.tags,
-        decisions=filters.DECISION_FILTERS | (filters.MY_FILTERS if viewer else {}),
+        decisions=filters.decisions(chosen, viewer),
         ignored=filters.ignored(request, choices)
         + ([LABELS_HIDDEN] if hidden and chosen.labels != asked.labels else []),
         chart=Chart() if hidden else _chart(shown.labelled.designs),
@@ -360,15 +364,40 @@ class MethodsPage(Page):
     readings: Sequence[Group | registry.Answer]
     runs: Sequence[Row]
     starter: bool
+    press: Mapping[str, Sequence[PressReview]]
+    searches: Mapping[str, PrismaS]
+    report_formats: Sequence[tuple[str, str]]
 
 
 async def methods(request: Request, datasette: Datasette) -> Response:
-    shown: of_methods.Methods = await read(datasette, of_methods.methods)
+    shown, press, searches = await read(datasette, _methods)
     readings: tuple[Group | registry.Answer, ...] = (*groups().values(), *registry.answers())
     return await render(
         datasette,
         request,
-        MethodsPage(shown.methods, words.SEED_WORDS, readings, shown.runs, shown.starter),
+        MethodsPage(
+            shown.methods,
+            words.SEED_WORDS,
+            readings,
+            shown.runs,
+            shown.starter,
+            press,
+            searches,
+            [(format.title, format.extension) for format in REPORTS["prisma-s"].formats.values()],
+        ),
+    )
+
+
+def _methods(
+    db: sqlite3.Connection,
+) -> tuple[of_methods.Methods, dict[str, list[PressReview]], dict[str, PrismaS]]:
+    """The methods, the peer reviews of each version shown by its hash, and the reports of the searches by question."""
+    shown = of_methods.methods(db)
+    questions = [method.question for method in shown.methods]
+    return (
+        shown,
+        {each["hash"]: reviews_of(db, each["slug"], each["hash"]) for each in questions if each["hash"]},
+        {each["slug"]: read_prisma_s(db, each["slug"], told_if_readable(each["slug"])) for each in questions},
     )
 
 

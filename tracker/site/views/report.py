@@ -14,14 +14,16 @@ from tracker.evidence.questions import has_starter
 from tracker.evidence.rows import Row
 from tracker.lists import citations, news, pages
 from tracker.lists.selection import Reader, Selection
-from tracker.report import files, table
+from tracker.report import files, reports, table
 from tracker.report.formats import FORMATS, Format
 from tracker.report.order import OUTCOME, PUBLISHED, SORTS, Sorting, usual
+from tracker.report.reports import REPORTS
+from tracker.report.reports import Format as ReportFormat
 from tracker.report.table import Bearing, Strategy, Table, Wanted
 from tracker.site.parts import filters
 from tracker.site.parts.choices import ChoiceGroup, choice_groups
 from tracker.site.parts.page import Page, render
-from tracker.site.server import access
+from tracker.site.server import access, address
 from tracker.site.server.compat import BadRequest, NotFound, Request, Response
 from tracker.site.server.reader import read
 from tracker.site.views import exports
@@ -174,6 +176,46 @@ async def evidence_table_file(request: Request, datasette: Datasette) -> Respons
     """
     slug, format = request.url_vars["slug"], EXTENSIONS[request.url_vars["extension"]]
     return await exports.stream(datasette, request, _TableFile(request, slug, format))
+
+
+# -- reports that the log writes -------------------------------------------------------------------
+
+# The end of the address of a report as a file.
+REPORT_FILE = "|".join(
+    rf"{name}\.(?:{'|'.join(format.extension for format in report.formats.values())})"
+    for name, report in REPORTS.items()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _ReportFile:
+    """A report of a question; ``home`` is the address of the question's page."""
+
+    report: str
+    slug: str
+    home: str
+    format: ReportFormat
+    is_short: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"{self.slug}-{self.report}"
+
+    def check(self, db: sqlite3.Connection) -> None:
+        exports.check_question(db, self.slug)
+
+    def write(self, db: sqlite3.Connection, out: BinaryIO) -> None:
+        exports.check_question(db, self.slug)
+        out.write(reports.write(db, self.report, self.format.name, self.slug, self.home))
+
+
+async def report_file(request: Request, datasette: Datasette) -> Response:
+    """``/questions/SLUG/REPORT.EXT``, as ``tracker report`` writes it. Raises NotFound for an unknown question."""
+    slug = request.url_vars["slug"]
+    name, _, extension = request.url_vars["file"].rpartition(".")
+    format = next(each for each in REPORTS[name].formats.values() if each.extension == extension)
+    home = address.absolute(datasette, request, datasette.urls.path(f"/questions/{slug}"))
+    return await exports.stream(datasette, request, _ReportFile(name, slug, home, format))
 
 
 # -- addresses -------------------------------------------------------------------------------------

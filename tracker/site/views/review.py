@@ -10,9 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from markupsafe import Markup
+
 from tracker.article import MAX_PMID, ArticleKey
 from tracker.errors import NotThere, UsageError
 from tracker.evidence.rows import Row
+from tracker.export import files
+from tracker.lists.selection import Selection
+from tracker.report import flow, flow_svg
+from tracker.report.document import Table
+from tracker.report.flow import Diagram
+from tracker.report.reports import REPORTS, flow_table
+from tracker.report.told import told_if_readable
 from tracker.site import words
 from tracker.site.parts.page import Page, render
 from tracker.site.server import access
@@ -38,6 +47,7 @@ class Shown(NamedTuple):
     title: str
     standing: ReviewState
     is_team: bool
+    diagram: Diagram
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +59,29 @@ class ReviewPage(Page):
     most_conflicts: int
     review: Review
     flow: Flow
+    diagram: Diagram
+    drawing: Markup
+    flow_table: Table
+    formats: Sequence[tuple[str, str]]
     progress: Sequence[Progress]
     conflicts: Sequence[Row]
     pairs: Sequence[Pair]
 
 
 async def review(request: Request, datasette: Datasette) -> Response:
-    title, standing, is_team = await _shown(request, datasette)
+    title, standing, is_team, diagram = await _shown(request, datasette)
+    path = datasette.urls.path(f"/questions/{standing.review.question}")
     page = ReviewPage(
         title,
-        datasette.urls.path(f"/questions/{standing.review.question}"),
+        path,
         is_team,
         MOST_CONFLICTS,
         standing.review,
         standing.flow,
+        diagram,
+        flow_svg.drawing(diagram, path),
+        flow_table(diagram, path),
+        [(format.title, f"{path}/flow.{format.extension}") for format in REPORTS["flow"].formats.values()],
         standing.progress,
         standing.conflicts,
         standing.pairs,
@@ -72,7 +91,7 @@ async def review(request: Request, datasette: Datasette) -> Response:
 
 async def review_json(request: Request, datasette: Datasette) -> Response:
     """The same figures for programs; those for the team only need a token with the scope ``tag``."""
-    title, standing, is_team = await _shown(request, datasette)
+    title, standing, is_team, _ = await _shown(request, datasette)
     answer: dict[str, Any] = {
         "question": standing.review.question,
         "title": title,
@@ -152,8 +171,12 @@ async def _shown(request: Request, datasette: Datasette) -> Shown:
 
     def query(db: sqlite3.Connection) -> Shown | None:
         row = db.execute("select title from questions where slug = :slug", {"slug": slug}).fetchone()
-        standing = screening.standing(db, slug, access.viewer(request) if is_team else None)
-        return Shown(row[0], standing, is_team) if row and standing else None
+        updated_from = told_if_readable(slug).updated_from
+        standing = screening.standing(db, slug, access.viewer(request) if is_team else None, updated_from)
+        if not (row and standing):
+            return None
+        diagram = flow.diagram(db, slug, files.listing(db, Selection(slug)).updated, updated_from)
+        return Shown(row[0], standing, is_team, diagram)
 
     shown: Shown | None = await read(datasette, query)
     if shown is None:

@@ -236,7 +236,7 @@ async def undo(request: Request, datasette: Datasette, writer: Writer, form: For
 
 
 # The permissions needed to undo each kind.
-RIGHTS = {"decision": "decide", "settlement": "lead"}
+RIGHTS = {"decision": "decide", "settlement": "lead", "press review": "decide"}
 
 
 # A whole list at once
