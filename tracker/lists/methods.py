@@ -10,8 +10,12 @@ from itertools import starmap
 from typing import Literal, NamedTuple
 
 from tracker.article import ArticleKey
+from tracker.evidence import lines as of_lines
+from tracker.evidence import versions
+from tracker.evidence.lines import Check
 from tracker.evidence.questions import same_title
 from tracker.evidence.rows import Row, read_rows
+from tracker.evidence.versions import Version
 from tracker.lists.pages import has_starter
 
 RUNS = 20
@@ -19,7 +23,7 @@ RUNS = 20
 # A question that no search has completed for has the strategy that matched what was loaded last.
 _QUESTIONS = """
 select q.slug, q.title, q.question, q.complete_to, q.incomplete_since, q.incomplete_reason,
-  s.strategy as strategy_text, s.hash, s.lines
+  s.strategy as strategy_text, s.hash, s.lines, q.edited
 from questions q
 left join strategies s on s.hash = coalesce(q.strategy, (
   select hash from strategies where question = q.slug order by first_run desc, rowid desc limit 1))
@@ -65,14 +69,23 @@ class Method:
     """A question's strategy, its latest search as it was run, if any, and its seed papers.
 
     ``lines`` are those of the strategy by their names, and ``combine`` says how they are put together; there are none
-    for a strategy that was stored without them, or that a search has just tried in vain.
+    for a strategy that was stored without them, or that a search has just tried in vain. ``checks`` are PubMed's counts
+    of the lines. ``adopted`` is the version that every refresh runs, ``log`` who adopted which.
     """
 
     question: Row
     lines: Sequence[Line]
+    checks: Sequence[Check]
     combine: str | None
     searches: Sequence[Row]
     seeds: Sequence[Seed]
+    adopted: Version | None
+    log: Sequence[Version]
+
+    @property
+    def awaits_its_run(self) -> bool:
+        """Whether the adopted search was not run yet."""
+        return self.adopted is not None and self.adopted.hash != self.question["hash"]
 
     @property
     def seeds_there(self) -> int:
@@ -118,8 +131,16 @@ def _method(db: sqlite3.Connection, question: Row) -> Method:
     is_of_search = all(search["strategy"] == question["hash"] for search in searches)
     lines = json.loads(question["lines"] or "{}") if is_of_search else {}
     combine = lines.pop("combine", None)
+    checks = of_lines.checks(db, question["slug"], question["hash"]) if lines else {}
     return Method(
-        question, list(starmap(Line, lines.items())), combine, searches, _seeds(db, question["slug"])
+        question,
+        list(starmap(Line, lines.items())),
+        [checks[name] for name in lines if name in checks],
+        combine,
+        searches,
+        _seeds(db, question["slug"]),
+        versions.adopted(db, question["slug"]),
+        versions.log(db, question["slug"]),
     )
 
 
