@@ -146,7 +146,7 @@ def test_what_was_adopted_is_run_and_kept_with_who_when_and_why(narrowed: Desk) 
     said = told(narrowed, "questions", "adopt", "cystitis", "--by", "Ada")
     assert "- voiding[tiab]" in said and str(VOIDING) in said
     assert "version 2" in said and f"adopted by Ada: {NOTE}" in said
-    assert "The next refresh runs it; what is shown below is the one before." in method(narrowed)
+    assert "None has yet: what is shown below is the version before." in method(narrowed)
     row = narrowed.run("refresh", "--json").question("cystitis")
     assert (row["version"], row["edited"], row["left"]) == (2, False, 1)
     assert narrowed.matching("cystitis") == expected("cystitis") - {VOIDING}
@@ -155,8 +155,8 @@ def test_what_was_adopted_is_run_and_kept_with_who_when_and_why(narrowed: Desk) 
     assert (second["person"], second["note"], second["how"]) == ("Ada", NOTE, "adopted")
     assert second["adopted"] >= first["adopted"]
     shown = method(narrowed)
-    assert f"Version 2 of the search ({second['hash'][:12]}) is the one that is run" in shown
-    assert f"by Ada (adopted): {NOTE}" in shown
+    assert f"Refreshes run version 2 of the search ({second['hash'][:12]}), adopted" in shown
+    assert f"by Ada (adopted): “{NOTE}”" in shown
     check_whole(narrowed.db)
 
 

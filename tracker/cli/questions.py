@@ -237,7 +237,8 @@ def _adopt(
         in_file=question.in_file if question else None,
     )
     why = f": {note}" if note else ""
-    click.echo(harmless(f"{slug}: {version} adopted by {person}{why}. The next refresh runs it"))
+    click.echo(harmless(f"{slug}: {version} adopted by {person}{why}"))
+    click.echo("The next refresh runs it.", err=True)
 
 
 def _chosen(settings: Settings, slug: str, question: Question | None, name: str) -> Side | None:
