@@ -233,7 +233,7 @@ def load_questions(folder: Path) -> tuple[Question, ...]:
     if not paths:
         what = "holds no question files (*.yml)" if folder.is_dir() else "is not a folder"
         raise UsageError(f"{folder}: {what}. Point --queries or TRACKER_QUERIES at the folder of questions.")
-    questions, problems = [], []
+    questions, problems = [], list(_same_names(paths))
     for path in paths:
         try:
             questions.append(load_question(path))
@@ -242,6 +242,16 @@ def load_questions(folder: Path) -> tuple[Question, ...]:
     if problems:
         raise InvalidQuestions(problems)
     return tuple(sorted(questions, key=lambda question: (question.order, question.slug)))
+
+
+def _same_names(paths: Sequence[Path]) -> Iterator[Problem]:
+    by_name: dict[str, Path] = {}
+    for path in paths:
+        first = by_name.setdefault(path.stem, path)
+        if first is not path:
+            reader = _Reader(path)
+            reader.problem("F001", f"{first.name} is the same question; remove one of the two files")
+            yield from reader.problems
 
 
 def load_question(path: Path) -> Question:

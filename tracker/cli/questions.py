@@ -176,7 +176,7 @@ def adopt(settings: Settings, slug: str, person: str | None, note: str | None, y
     from tracker.evidence.versions import How
 
     (question,) = questions_named(settings, [slug])
-    _adopt(settings, slug, question, "file", How.ADOPTED, person, note or question.note, yes)
+    _adopt(settings, slug, question, "file", How.ADOPTED, person, note, yes)
 
 
 @questions.command()
@@ -222,7 +222,8 @@ def _adopt(
     from tracker.jobs.adopt import adopt as run_adopt
 
     person = person or _login_name()
-    chosen = _chosen(settings, slug, question, name)
+    why = note or (question.note if question and how == "adopted" else None)
+    chosen = _chosen(settings, slug, question, name, None if note else why)
     if chosen is None:
         return
     if not yes and sys.stdin and sys.stdin.isatty() and not click.confirm(f"Have {chosen} run?", err=True):
@@ -232,16 +233,17 @@ def _adopt(
         slug,
         chosen.strategy,
         person=person,
-        note=note,
+        note=why,
         how=how,
         in_file=question.in_file if question else None,
     )
-    why = f": {note}" if note else ""
-    click.echo(harmless(f"{slug}: {version} adopted by {person}{why}"))
+    click.echo(harmless(f"{slug}: {version} adopted by {person}{f': {why}' if why else ''}"))
     click.echo("The next refresh runs it.", err=True)
 
 
-def _chosen(settings: Settings, slug: str, question: Question | None, name: str) -> Side | None:
+def _chosen(
+    settings: Settings, slug: str, question: Question | None, name: str, note_of_file: str | None
+) -> Side | None:
     """The search to adopt, once it is said what changes by it; None if it is adopted already."""
     from tracker.evidence import versions as store
     from tracker.jobs.adopt import side
@@ -260,6 +262,8 @@ def _chosen(settings: Settings, slug: str, question: Question | None, name: str)
         if now_adopted.hash == chosen.strategy.hash:
             click.echo(f"{slug}: {now_adopted} is adopted already; nothing to do")
             return None
+        if note_of_file and note_of_file == now_adopted.note:
+            click.echo(f"Note: the file's note is that of {now_adopted}. Is it still the reason?", err=True)
         comparison = _compared(settings, db, slug, question, ("adopted", name), online=False)
     click.echo(harmless("\n".join(_told(comparison))))
     return chosen

@@ -15,6 +15,8 @@ CHECK_DAYS = 30
 # A line's count grows with PubMed, by less than this within a month; small numbers vary by chance.
 JUMP, FEW = 0.2, 20
 PURPOSE = "line"
+# Of a translation that changed, as many terms are named.
+MOST_TERMS = 5
 _MOMENT = "%Y-%m-%dT%H:%M:%SZ"
 # What PubMed says of words that it does not find as they were written.
 _NOT_FOUND = re.compile(r"(?:PhraseNotFound|QuotedPhraseNotFound|PhraseIgnored|FieldNotFound): (.*)", re.S)
@@ -89,8 +91,26 @@ def _drift(before: Row, now: Row) -> Iterator[str]:
     if gone := [words for words in _not_found(now) if words not in _not_found(before)]:
         yield f"PubMed no longer finds {', '.join(gone)}, which it still found on {before['started'][:10]}"
     if now["translation"] != before["translation"]:
-        yield f"PubMed's translation of it has changed {since}"
+        yield f"PubMed's translation of it has changed {since}{_turned(before['translation'], now['translation'])}"
     change = now["count"] - before["count"]
     if abs(change) >= max(FEW, JUMP * before["count"]):
         verb = "rose" if change > 0 else "fell"
         yield f"its count {verb} from {before['count']:,} to {now['count']:,} {since}"
+
+
+def _turned(before: str | None, now: str | None) -> str:
+    """Which terms came and went; none do where only their order or parentheses changed."""
+    then, today = (dict.fromkeys(_terms(text or "")) for text in (before, now))
+    told = [
+        f"{words} {', '.join(terms[:MOST_TERMS])}{' and others' if len(terms) > MOST_TERMS else ''}"
+        for words, terms in (
+            ("it now has", [term for term in today if term not in then]),
+            ("it lacks", [term for term in then if term not in today]),
+        )
+        if terms
+    ]
+    return f" ({'; '.join(told)})" if told else ""
+
+
+def _terms(translation: str) -> list[str]:
+    return [term.strip("() ") for term in re.split(r"\b(?:AND|OR|NOT)\b", translation) if term.strip("() ")]

@@ -22,7 +22,7 @@ from tracker import __version__
 from tracker.article import ArticleKey, Pmid
 from tracker.clock import now
 from tracker.errors import RecordError, ServiceError, UsageError
-from tracker.evidence import articles, connect, lines, records, runs, schema, starter, wrongclock
+from tracker.evidence import articles, connect, lines, records, runs, schema, starter, versions, wrongclock
 from tracker.evidence import questions as store
 from tracker.jobs import adopted, ingest
 from tracker.jobs.console import Console
@@ -255,6 +255,8 @@ def _open(
     )
     with connect.transaction(db):
         store.describe(db, questions)
+        for question in questions:
+            versions.note_file(db, question.slug, question.in_file)
     progress = [_progress(db, question, options.run_edited) for question in questions]
     for each in progress:
         if words := each.adopted.remark:
