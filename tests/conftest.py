@@ -267,6 +267,8 @@ TIMES = {
     "record_state": ("first_seen", "checked", "next_check", "missing_since", "gone"),
     "questions": ("complete_to", "incomplete_since"),
     "strategies": ("first_run",),
+    "adoptions": ("adopted",),
+    "searches": ("started",),
     "question_articles": ("entered", "left_at"),
     "changes": ("noticed",),
 }

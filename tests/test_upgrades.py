@@ -160,7 +160,7 @@ def test_a_column_that_nobody_knows_goes_and_a_table_that_is_not_ours_stays(tmp_
     assert desk.run("status").code in (0, 3)
     columns = desk.column("select name from pragma_table_info('questions')")
     assert "colour" not in columns
-    assert columns[-5:] == ["harms", "dual", "reasons", "reading", "hide_labels"]
+    assert columns[-6:] == ["harms", "dual", "reasons", "reading", "hide_labels", "edited"]
     assert desk.column("select slug from questions") == ["cystitis"]
     assert desk.column("select id from mine") == [7]
 

@@ -7,7 +7,6 @@ are reported together.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -16,7 +15,7 @@ from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, Field
@@ -37,6 +36,7 @@ from tracker.errors import UsageError
 from tracker.query import lint
 from tracker.reading.brief import TREATED, Brief, Conditions, DirectnessRule, Evidence, Outcome, Verdict
 from tracker.regular import read_regular
+from tracker.strategy import OPERATORS, SearchLine, Strategy
 
 if TYPE_CHECKING:
     from tracker.topic.shapes import QuestionGroup
@@ -46,7 +46,6 @@ SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 DEFAULT_RECHECK_DAYS = 30
 
 _LINE_NAME = r"^[a-z][a-z0-9_-]*$"
-_OPERATORS = ("AND", "OR", "NOT")
 _COMMENT = re.compile(r"[ \t]+#[ \t]*([^\n]*)")
 
 # The shape of a file. Its JSON Schema is queries/schema.json, for editors.
@@ -221,6 +220,7 @@ class _File(Part):
         description="Named lines of PubMed syntax, and `combine`, which puts them together",
         json_schema_extra={"required": ["combine"]},
     )
+    note: Prose | None = Field(default=None, description="Why this version of the search, in a sentence")
     seeds: dict[SeedPmid, Prose] = Field(default={}, description="PMID: title; every search must find these")
     live_seeds: dict[SeedPmid, str] = Field(
         default={}, description="PMID: note; required of PubMed itself, the title is not compared"
@@ -242,17 +242,12 @@ class _File(Part):
 # What the rest of the program sees
 
 
-class SearchLine(NamedTuple):
-    name: str
-    query: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One question; ``strategy`` is the PubMed query exactly as it is sent.
+    """One question; ``strategy`` is the PubMed query exactly as the file has it sent.
 
     ``live_seeds`` are required only of PubMed itself; their value is a note, not a title to compare.
-    ``source`` is the file's text, for messages that give a line.
+    ``note`` says why the search was changed. ``source`` is the file's text, for messages that give a line.
     """
 
     slug: str
@@ -272,6 +267,7 @@ class Question:
     bottom_line: BottomLine | None
     group: str | None = None
     prisma_s: PrismaS = field(default_factory=PrismaS)
+    note: str | None = None
     brief: Brief | None = None
     source: str = field(default="", repr=False, compare=False)
 
@@ -281,15 +277,17 @@ class Question:
         return dict.fromkeys(self.live_seeds, "") | self.seeds
 
     @property
+    def in_file(self) -> Strategy:
+        """The search that the file asks for, which is not run before somebody adopts it."""
+        return Strategy.of(self.search, self.combine)
+
+    @property
     def strategy(self) -> str:
-        """``combine`` with each name replaced by its line in parentheses."""
-        lines = dict(self.search)
-        return re.sub(r"[^\s()]+", lambda word: _in_parentheses(lines, word.group()), self.combine)
+        return self.in_file.text
 
     @property
     def strategy_hash(self) -> str:
-        """SHA-256 of the strategy in hexadecimal: the same hash means the same search."""
-        return hashlib.sha256(self.strategy.encode()).hexdigest()
+        return self.in_file.hash
 
 
 class InvalidQuestions(InvalidFiles):
@@ -305,7 +303,7 @@ def load_questions(folder: Path) -> tuple[Question, ...]:
     if not paths:
         what = "holds no question files (*.yml)" if folder.is_dir() else "is not a folder"
         raise UsageError(f"{folder}: {what}. Point --queries or TRACKER_QUERIES at the folder of questions.")
-    questions, problems = [], []
+    questions, problems = [], list(_same_names(paths))
     for path in paths:
         try:
             questions.append(load_question(path))
@@ -314,6 +312,16 @@ def load_questions(folder: Path) -> tuple[Question, ...]:
     if problems:
         raise InvalidQuestions(problems)
     return tuple(sorted(questions, key=lambda question: (question.order, question.slug)))
+
+
+def _same_names(paths: Sequence[Path]) -> Iterator[Problem]:
+    by_name: dict[str, Path] = {}
+    for path in paths:
+        first = by_name.setdefault(path.stem, path)
+        if first is not path:
+            reader = _Reader(path)
+            reader.problem("F001", f"{first.name} is the same question; remove one of the two files")
+            yield from reader.problems
 
 
 def load_question(path: Path) -> Question:
@@ -341,6 +349,7 @@ def load_question(path: Path) -> Question:
         bottom_line=content.bottom_line,
         group=content.group,
         prisma_s=content.prisma_s or PrismaS(),
+        note=content.note and " ".join(content.note.split()),
         brief=_brief(content.reading, lines) if content.reading else None,
         source=reader.text,
     )
@@ -490,15 +499,15 @@ class _Reader(Reader[_File]):
                 self.problem("F004", f"search.combine: {finding.message}", place)
 
     def _check_word(self, word: str, before: str | None, search: Mapping[str, str], place: Place) -> None:
-        if word in _OPERATORS or word == ")":
+        if word in OPERATORS or word == ")":
             return
-        if before is not None and before not in _OPERATORS and before != "(":
+        if before is not None and before not in OPERATORS and before != "(":
             self.problem(
                 "F004", f'search.combine lacks AND, OR or NOT between "{before}" and "{word}"', place
             )
         if word == "(" or (word in search and word != "combine"):
             return
-        if word.upper() in _OPERATORS:
+        if word.upper() in OPERATORS:
             self.problem("F004", f'search.combine: write {word.upper()} in capitals for "{word}"', place)
             return
         near = get_close_matches(word, [name for name in search if name != "combine"], n=1)
@@ -631,10 +640,6 @@ def _values_of(group: str) -> set[str]:
     if rules is None or groups()[group].kind in ("number", "duration", "dose"):
         return set()
     return {rule.value for rule in rules.rules}
-
-
-def _in_parentheses(lines: Mapping[str, str], name: str) -> str:
-    return name if name in _OPERATORS else f"({lines[name]})"
 
 
 def _positions(text: str, node: yaml.Node, value: str, offsets: Sequence[int]) -> Iterator[tuple[int, int]]:

@@ -16,7 +16,7 @@ from benchmarks.site import copies as multiplied
 from benchmarks.site import references
 from benchmarks.site.corpus import FIRST_SEARCH, SEED, SHARES, TAG, Asked, Made, Maker
 from tracker.directness import DIRECTNESS
-from tracker.evidence import connect, facets, fulltext, questions, schema
+from tracker.evidence import connect, facets, fulltext, questions, schema, versions
 from tracker.evidence.articles import write
 from tracker.questions import Question, load_questions
 from tracker.team.acts import open_annotations
@@ -159,7 +159,8 @@ def _fill_history(db: sqlite3.Connection, asked: Sequence[Question], today: date
         when = f"{(today - timedelta(night)).isoformat()}T03:00:00Z"
         if night == FIRST_SEARCH:
             for question in asked:
-                questions.keep_strategy(db, question, when)
+                first = versions.Adoption(when, None, None, versions.How.FIRST)
+                versions.adopt(db, question.slug, question.in_file, first)
         _add_run(db, asked, when)
 
 
@@ -186,7 +187,7 @@ def _close_history(db: sqlite3.Connection, asked: Sequence[Question]) -> None:
     (when,) = db.execute("select max(started) from runs").fetchone()
     for question in asked:
         found = questions.matching(db, question.slug)
-        questions.complete(db, question, when, found)
+        questions.complete(db, question, question.strategy_hash, when, found)
         db.execute(
             "update searches set count = ?, kept = ? where question = ?",
             (len(found), len(found), question.slug),

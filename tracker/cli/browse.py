@@ -1,4 +1,4 @@
-"""Commands that show what is stored: search, show, export, questions, status."""
+"""Commands that show what is stored: search, show, export, status."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ from tracker.cli.base import (
     pass_settings,
     print_json,
     print_table,
-    questions_named,
 )
-from tracker.errors import UsageError
+from tracker.errors import TrackerError, UsageError
 from tracker.harmless import harmless
 from tracker.settings import Settings
 
@@ -281,62 +280,6 @@ def export(
     click.echo(f"{question}: {count:,} articles written{where}", err=True)
 
 
-@main.group(invoke_without_command=True)
-@json_option
-@click.pass_context
-def questions(context: click.Context, as_json: bool) -> None:
-    """List the questions, or check their files."""
-    if context.invoked_subcommand:
-        return
-    settings = context.find_object(Settings)
-    assert settings is not None
-    chosen = questions_named(settings, ())
-    if as_json:
-        print_json(
-            [
-                {
-                    "slug": q.slug,
-                    "title": q.title,
-                    "question": q.question,
-                    "strategy": q.strategy,
-                    "strategy_hash": q.strategy_hash,
-                    "seeds": {int(pmid): title for pmid, title in q.seeds.items()},
-                    "recheck_days": q.recheck_days,
-                }
-                for q in chosen
-            ]
-        )
-    else:
-        print_table(("question", "title", "asks"), [[q.slug, q.title, q.question] for q in chosen])
-
-
-@questions.command()
-@click.argument("slugs", metavar="[QUESTION]...", nargs=-1)
-@json_option
-@pass_settings
-def check(settings: Settings, slugs: Sequence[str], as_json: bool) -> None:
-    """Check question files: is the YAML valid, and would PubMed search for what you mean?"""
-    from tracker import topic
-    from tracker.questions import check as check_question
-    from tracker.topic.files import check as check_topic
-
-    chosen = questions_named(settings, slugs)
-    # What cannot be used at all ends here.
-    topic.current()
-    problems = [problem for question in chosen for problem in check_question(question)]
-    problems += check_topic(topic.folder())
-    if as_json:
-        print_json([problem._asdict() for problem in problems])
-    else:
-        for problem in problems:
-            click.echo(harmless(str(problem)))
-    serious = [problem for problem in problems if problem.severity != "note"]
-    names = ", ".join(question.slug for question in chosen)
-    click.echo(f"{names}: {len(serious)} to fix, {len(problems) - len(serious)} to note", err=True)
-    if serious:
-        sys.exit(EXIT_WORK_REMAINS)
-
-
 @main.command()
 @click.option(
     "--max-age",
@@ -345,15 +288,21 @@ def check(settings: Settings, slugs: Sequence[str], as_json: bool) -> None:
     show_default=True,
     help="Days without a refresh after which a question counts as stale.",
 )
+@click.option(
+    "--searches",
+    is_flag=True,
+    help="Also show what PubMed counts for each line of the searches, and what has drifted.",
+)
 @json_option
 @pass_settings
-def status(settings: Settings, max_age: int, as_json: bool) -> None:
+def status(settings: Settings, max_age: int, searches: bool, as_json: bool) -> None:
     """Show how complete each question is and how the last runs ended. Exit code 3 if a question is stale."""
     from tracker.evidence.articles import say_older_rules
     from tracker.evidence.status import status as store_status
 
     with closing(open_evidence(settings)) as db:
-        report = store_status(db, max_age)
+        report = store_status(db, max_age, searches)
+    _look_into_files(settings, report)
     if as_json:
         print_json(report)
     else:
@@ -363,6 +312,19 @@ def status(settings: Settings, max_age: int, as_json: bool) -> None:
     if report["stale"]:
         click.echo(f"Stale or incomplete: {', '.join(report['stale'])}.", err=True)
         sys.exit(EXIT_WORK_REMAINS)
+
+
+def _look_into_files(settings: Settings, report: dict[str, Any]) -> None:
+    """Say of each question whether its file has another search now; where files cannot be used, what a job last saw."""
+    from tracker.questions import load_questions
+
+    try:
+        in_files = {question.slug: question.strategy_hash for question in load_questions(settings.queries)}
+    except TrackerError:
+        return
+    for row in report["questions"]:
+        if row["search"] and row["question"] in in_files:
+            row["edited"] = row["search"]["hash"] != in_files[row["question"]]
 
 
 def _print_status(report: dict[str, Any]) -> None:
@@ -383,6 +345,13 @@ def _print_status(report: dict[str, Any]) -> None:
             click.echo(f"{row['question']}: seed papers not found: {missing}")
         for seed in row["seeds_with_another_title"]:
             click.echo(f"{row['question']}: seed {seed['pmid']} is called {seed['record_title']!r} in PubMed")
+        if row["edited"]:
+            click.echo(
+                f"{row['question']}: its file was edited; version {row['search']['version']} is run until "
+                f"'tracker questions adopt {row['question']}'"
+            )
+        if "lines" in row:
+            _print_search(row)
     if report["clock_was_ahead"]:
         click.echo(
             f"Stored times up to {report['clock_was_ahead']} are in the future: a clock was wrong, then or "
@@ -394,3 +363,28 @@ def _print_status(report: dict[str, Any]) -> None:
         f"{report['records']:,} records stored, {report['withdrawn']:,} retracted, withdrawn or under concern, "
         f"{report['due']:,} due for a check, {report['gone']:,} gone from PubMed"
     )
+
+
+def _print_search(row: dict[str, Any]) -> None:
+    """The adopted search of a question, line by line, and what has drifted in it."""
+    search = row["search"]
+    if search is None:
+        click.echo(f"{row['question']}: no search has run yet")
+        return
+    by = f" by {search['by']}" if search["by"] else ""
+    why = f": {search['note']}" if search["note"] else ""
+    click.echo(
+        harmless(f"{row['question']}: version {search['version']}, adopted {search['adopted']}{by}{why}")
+    )
+    if not row["lines"]:
+        click.echo(f"{row['question']}: its lines have not been counted yet")
+        return
+    columns = ("line", "records", "not_found", "checked")
+    cells = [
+        [each["line"], cell(each["found"]), ", ".join(each["not_found"]), each["checked"]]
+        for each in row["lines"]
+    ]
+    print_table(columns, cells)
+    for each in row["lines"]:
+        for words in each["drift"]:
+            click.echo(harmless(f"{row['question']}: line {each['line']}: {words}"))

@@ -37,16 +37,26 @@ if TYPE_CHECKING:
     type=click.IntRange(1, 3650),
     help="Re-check each record within this many days, instead of what the question files say.",
 )
+@click.option(
+    "--run-edited", is_flag=True, help="Run the searches as the files have them now, and adopt them by that."
+)
+@click.option("--lines", is_flag=True, help="Ask what PubMed makes of every line of each search, due or not.")
 @json_option
 @pass_settings
 def refresh(
-    settings: Settings, questions: Sequence[str], full: bool, recheck_days: int | None, as_json: bool
+    settings: Settings,
+    questions: Sequence[str],
+    full: bool,
+    recheck_days: int | None,
+    run_edited: bool,
+    lines: bool,
+    as_json: bool,
 ) -> None:
     """Bring the database up to date with PubMed, for the named QUESTIONS or for all.
 
-    Each strategy is searched in full. New records are fetched, records that are no longer found are noted, and
-    stored records are re-checked in rotation for corrections and retractions. You can stop it and run it again at
-    any time.
+    Each question's adopted strategy is searched in full, whatever its file says since. New records are fetched, records
+    that are no longer found are noted, and stored records are re-checked in rotation for corrections and retractions.
+    You can stop it and run it again at any time.
     """
     from tracker.jobs.console import Console
     from tracker.jobs.refresh import refresh as run_refresh
@@ -54,7 +64,13 @@ def refresh(
 
     after_readers()
     report = run_refresh(
-        settings, questions_named(settings, questions), Console(), full=full, recheck_days=recheck_days
+        settings,
+        questions_named(settings, questions),
+        Console(),
+        full=full,
+        recheck_days=recheck_days,
+        run_edited=run_edited,
+        all_lines=lines,
     )
     if as_json:
         print_json(report)

@@ -220,8 +220,10 @@ def _press_there(
     from tracker.team.press import reviews_of
 
     with closing(evidence_with_annotations(settings)) as db:
-        versions = [each for each in methods.versions(db, question) if each.hash.startswith(version or "")]
-        chosen = next(reversed(versions), None) if version else methods.version(db, question)
+        versions = [
+            each for each in methods.searched_versions(db, question) if each.hash.startswith(version or "")
+        ]
+        chosen = next(reversed(versions), None) if version else methods.searched_version(db, question)
         if chosen is None:
             what = f"version {version!r}" if version else "strategy that was run or matched"
             raise NotThere(f"{question} has no {what}. Run 'tracker refresh {question}' first.")

@@ -16,7 +16,7 @@ from tracker.cli.base import (
     print_table,
     questions_named,
 )
-from tracker.cli.browse import questions
+from tracker.cli.questions import questions
 from tracker.harmless import harmless
 from tracker.settings import Settings
 

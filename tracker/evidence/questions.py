@@ -117,24 +117,6 @@ def completeness(db: sqlite3.Connection, slug: str) -> Completeness:
     return Completeness(*row) if row else Completeness(None, None, None, None)
 
 
-def keep_strategy(db: sqlite3.Connection, question: Question, when: str) -> None:
-    """Store this version of a question's strategy; one that is known keeps its day, and gets the file's names."""
-    db.execute(
-        """
-        insert into strategies (hash, question, strategy, first_run, lines)
-        values (:hash, :slug, :strategy, :when, :lines)
-        on conflict (hash) do update set lines = excluded.lines
-        """,
-        {
-            "hash": question.strategy_hash,
-            "slug": question.slug,
-            "strategy": question.strategy,
-            "when": when,
-            "lines": json.dumps({**dict(question.search), "combine": question.combine}, ensure_ascii=False),
-        },
-    )
-
-
 def matching(db: sqlite3.Connection, slug: str) -> set[Pmid]:
     """PMIDs that the last complete search found, without starter citations."""
     rows = db.execute(
@@ -248,15 +230,17 @@ def relabelling(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> Iterat
     fulltext.index(db, pmids)
 
 
-def complete(db: sqlite3.Connection, question: Question, started: str, found: Collection[ArticleKey]) -> None:
-    """Advance the question's watermark: everything up to ``started`` is here."""
+def complete(
+    db: sqlite3.Connection, question: Question, strategy: str, started: str, found: Collection[ArticleKey]
+) -> None:
+    """Advance the question's watermark: everything up to ``started`` that this strategy (its hash) finds is here."""
     db.execute(
         """
         update questions
         set complete_to = :started, strategy = :hash, incomplete_since = null, incomplete_reason = null
         where slug = :slug
         """,
-        {"slug": question.slug, "started": started, "hash": question.strategy_hash},
+        {"slug": question.slug, "started": started, "hash": strategy},
     )
     for pmid, title in question.all_seeds.items():
         row = db.execute("select title from articles where pmid = :pmid", {"pmid": pmid}).fetchone()

@@ -37,7 +37,7 @@ class State(NamedTuple):
 
 
 class RawVersion(NamedTuple):
-    """One version of a record; ``body`` is compressed."""
+    """One version of a record; ``body`` is compressed where it is stored."""
 
     pmid: Pmid
     sha256: str
@@ -235,6 +235,19 @@ def due(
         or next_time <= checked
         or (next_check(pmid, checked, recheck_days) if recheck_days else next_time) <= when
     ]
+
+
+def shown_versions(db: sqlite3.Connection) -> Iterator[RawVersion]:
+    """The version that each record shows, uncompressed, of all records that PubMed still has."""
+    rows = db.execute(
+        """
+        select s.pmid, r.sha256, r.format, r.body from record_state s
+        join raw_records r on r.pmid = s.pmid and r.sha256 = s.raw
+        where s.gone is null
+        """
+    )
+    for pmid, sha256, format, packed in rows:
+        yield RawVersion(Pmid(ArticleKey(pmid)), sha256, format, unpack(packed))
 
 
 class Versions(NamedTuple):

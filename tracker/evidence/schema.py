@@ -507,6 +507,10 @@ HISTORY = (
                 "integer not null default 0",
                 "1 where labels are hidden from those who screen, until a person shows them",
             ),
+            "edited": (
+                "text",
+                "Hash of the search in its file, where the last job found another there than the adopted one",
+            ),
         },
     ),
     Table(
@@ -521,6 +525,33 @@ HISTORY = (
             "lines": (
                 "text",
                 "Its lines by name, and how they are combined (JSON); empty where it was stored without them",
+            ),
+        },
+    ),
+    Table(
+        "strategy_versions",
+        "history",
+        "The versions of each question's search, numbered in the order in which they came",
+        {
+            "question": ("text not null", "Question's slug"),
+            "number": ("integer not null", "Number of the version, from 1"),
+            "strategy": ("text not null references strategies", "Hash of the strategy"),
+        },
+    ),
+    Table(
+        "adoptions",
+        "history",
+        "Who adopted which version of a question's search; the one adopted last is run",
+        {
+            "id": ("integer primary key", "Adoption"),
+            "question": ("text not null", "Question's slug"),
+            "number": ("integer not null", "Number of the version"),
+            "adopted": ("text not null", "When (UTC)"),
+            "person": ("text", "Who, as they named themselves, or by the login name; empty where unknown"),
+            "note": ("text", "Why"),
+            "how": (
+                "text not null",
+                "first file, adopted, rolled back, run as edited, or run before (this was kept)",
             ),
         },
     ),
@@ -581,7 +612,10 @@ HISTORY = (
             "id": ("integer primary key", "Search"),
             "run": ("integer not null references runs", "Run"),
             "question": ("text not null", "Question's slug"),
-            "purpose": ("text not null", "strategy, or altered (withdrawn or revised since)"),
+            "purpose": (
+                "text not null",
+                "strategy, altered (withdrawn or revised since), or line (counted alone)",
+            ),
             "strategy": ("text", "Hash of the strategy"),
             "query": ("text not null", "Query as sent"),
             "translation": ("text", "PubMed's translation of it"),
@@ -596,6 +630,7 @@ HISTORY = (
             "reason": ("text", "Why it was not used"),
             "started": ("text not null", "Start (UTC)"),
             "seconds": ("real", "Duration"),
+            "line": ("text", "Which line of the strategy it was for; empty for the whole"),
         },
     ),
     Table(

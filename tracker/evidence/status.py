@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tracker.clock import now
-from tracker.evidence import articles
+from tracker.evidence import articles, lines, versions
 from tracker.evidence.questions import STARTER, seeds
 from tracker.evidence.rows import read_rows
 from tracker.evidence.wrongclock import is_ahead, latest_ahead
 
 _QUESTIONS = """
-select slug as question, title, complete_to, incomplete_since, incomplete_reason,
+select slug as question, title, edited, complete_to, incomplete_since, incomplete_reason,
   (select count(*) from question_articles a
    where a.question = q.slug and matching and reason <> :starter) as matching,
   (select count(*) from question_articles a
@@ -34,10 +34,13 @@ select (select count(*) from record_state where raw is not null and source <> 's
 """
 
 
-def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
-    """What ``tracker status --json`` prints; ``stale`` are the questions that are not complete as of
-    ``max_age`` days ago, or incomplete since; ``read_by_older_rules`` counts the
-    records that ``tracker rebuild`` would read again, ``read_again`` says whether there are any."""
+def status(db: sqlite3.Connection, max_age: int, searches: bool = False) -> dict[str, Any]:
+    """What ``tracker status --json`` prints, with ``searches`` also the lines of each adopted search.
+
+    ``stale`` are the questions that are not complete as of ``max_age`` days ago, or incomplete since;
+    ``read_by_older_rules`` counts the records that ``tracker rebuild`` would read again, ``read_again`` says whether
+    there are any.
+    """
     today = datetime.now(UTC)
     given = {
         "month_ago": (today - timedelta(days=30)).strftime("%Y-%m-%d"),
@@ -56,6 +59,7 @@ def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
             for pmid, title, _, other in seed_rows
             if other
         ]
+        question |= _search(db, question["question"], bool(question.pop("edited")), searches)
     stale = [
         question["question"]
         for question in questions
@@ -73,3 +77,20 @@ def status(db: sqlite3.Connection, max_age: int) -> dict[str, Any]:
         "stale": stale,
         "clock_was_ahead": latest_ahead(db),
     }
+
+
+def _search(db: sqlite3.Connection, slug: str, edited: bool, searches: bool) -> dict[str, Any]:
+    """The adopted version of a question's search, and whether its file had another when a job last read it."""
+    version = versions.adopted(db, slug)
+    adopted = version and {
+        "version": version.number,
+        "hash": version.hash,
+        "adopted": version.adopted,
+        "by": version.person,
+        "note": version.note,
+    }
+    found: dict[str, Any] = {"search": adopted, "edited": edited}
+    if searches:
+        checks = lines.checks(db, slug, version.hash) if version else {}
+        found["lines"] = [check._asdict() for check in checks.values()]
+    return found

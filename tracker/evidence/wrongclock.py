@@ -21,6 +21,7 @@ A_DAY_AND_ZONES = timedelta(days=2)
 NOTED = (
     *(("runs", "started"), ("runs", "finished"), ("searches", "started"), ("fetches", "started")),
     *(("strategies", "first_run"), ("questions", "incomplete_since"), ("changes", "noticed")),
+    ("adoptions", "adopted"),
     *(("question_articles", "entered"), ("question_articles", "left_at")),
     *(("raw_records", "fetched"), ("record_state", "first_seen")),
     *(("record_state", "missing_since"), ("record_state", "gone")),

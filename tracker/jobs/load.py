@@ -18,7 +18,7 @@ from tracker.clock import now
 from tracker.errors import RecordError, UnusableInput
 from tracker.evidence import articles, connect, known_items, records, runs, schema, wrongclock
 from tracker.evidence import questions as store
-from tracker.jobs import ingest
+from tracker.jobs import adopted, ingest
 from tracker.jobs.console import Console
 from tracker.jobs.lock import writing_job
 from tracker.jobs.workers import BATCH, Parsed, Workers, packed
@@ -90,7 +90,8 @@ def load(
 ) -> dict[str, Any]:
     """Store the records of PubMed XML (plain or gzip; DeleteCitation honoured) and MEDLINE text files.
 
-    With ``match``, store only records that match the strategy of one of these questions; matching is done locally.
+    With ``match``, store only records that match the adopted search of one of these questions, which is the file's own
+    where it is the first; matching is done locally.
     Each file is one transaction: a file that cannot be used to its end leaves nothing behind. Single records that
     cannot be read are set aside and counted.
 
@@ -110,11 +111,14 @@ def load(
             run = runs.start(db, "load", __version__, {"files": [path.name for path in paths]})
             tally = Tally()
             try:
-                _prepare(db, match)
+                searches = _prepare(db, match)
+                for search in searches:
+                    if search.remark:
+                        console.say(search.remark)
                 with Workers() as workers:
                     for path in paths:
                         with connect.transaction(db):
-                            _load_file(db, run, path, match, tally, workers)
+                            _load_file(db, run, path, searches, tally, workers)
                         console.say(f"{path}: loaded; {tally.records:,} records so far")
             except BaseException as error:
                 _close(db, run, runs.FAILED, str(error) or type(error).__name__, tally)
@@ -131,11 +135,14 @@ def load(
             db.close()
 
 
-def _prepare(db: sqlite3.Connection, match: Sequence[Question]) -> None:
+def _prepare(db: sqlite3.Connection, match: Sequence[Question]) -> list[adopted.Search]:
+    """Store what the files say, and return the searches to match: the adopted ones."""
     with connect.transaction(db):
         store.describe(db, match)
-        for question in match:
-            store.keep_strategy(db, question, now())
+        searches = [adopted.search(db, question) for question in match]
+        for question, search in zip(match, searches, strict=True):
+            adopted.keep(db, question, search, now())
+    return searches
 
 
 def _close(db: sqlite3.Connection, run: int, outcome: str, reason: str | None, tally: Tally) -> None:
@@ -147,15 +154,20 @@ def _close(db: sqlite3.Connection, run: int, outcome: str, reason: str | None, t
 
 
 def _load_file(
-    db: sqlite3.Connection, run: int, path: Path, match: Sequence[Question], tally: Tally, workers: Workers
+    db: sqlite3.Connection,
+    run: int,
+    path: Path,
+    searches: Sequence[adopted.Search],
+    tally: Tally,
+    workers: Workers,
 ) -> None:
     format = _format_of(path)
-    strategies = {question.slug: question.strategy for question in match}
+    strategies = {search.slug: search.strategy.text for search in searches}
     when = now()
     passed: set[Pmid] = set()
     with open_file(path) as stream:
         for batch, parsed in workers.parsed(_parse, _batches_of(stream, path, format, strategies)):
-            _store(db, run, path, batch, parsed, when, tally, match)
+            _store(db, run, path, batch, parsed, when, tally, searches)
             _delete(db, run, batch.deleted, when, tally)
             passed.update(parsed.unmatched)
             passed -= batch.deleted.keys()
@@ -193,15 +205,15 @@ def _store(
     parsed: Parsed,
     when: str,
     tally: Tally,
-    match: Sequence[Question],
+    searches: Sequence[adopted.Search],
 ) -> None:
     stored = ingest.store(db, (reading for reading, _ in parsed.readings), run=run, when=when, source="file")
     matching = _matching_as_shown(db, batch, parsed)
-    for question in match:
-        mine = {pmid: LOADED for pmid, slugs in matching.items() if question.slug in slugs}
+    for search in searches:
+        mine = {pmid: LOADED for pmid, slugs in matching.items() if search.slug in slugs}
         with store.relabelling(db, mine.keys()):
-            store.enter(db, question.slug, question.strategy_hash, mine, when)
-        tally.matched[question.slug] = tally.matched.get(question.slug, 0) + len(mine)
+            store.enter(db, search.slug, search.strategy.hash, mine, when)
+        tally.matched[search.slug] = tally.matched.get(search.slug, 0) + len(mine)
     _count(tally, stored)
     tally.unmatched += len(parsed.unmatched)
     tally.refused += [(path.name, *refusal) for refusal in parsed.refused]

@@ -1,6 +1,6 @@
 """The main job: bring the database up to date with PubMed, so that no paper is ever lost.
 
-Read ``refresh`` from top to bottom: search in full, compare, fetch, enrich, close. The watermark of a
+Read ``refresh`` from top to bottom: search in full, compare, fetch, check the lines, enrich, close. The watermark of a
 question moves last, and only where everything before it succeeded; whatever fails leaves the question
 incomplete, with the reason, and the next refresh that succeeds completes it.
 """
@@ -16,22 +16,34 @@ from datetime import date, timedelta
 from enum import StrEnum
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tracker import __version__
 from tracker.article import ArticleKey, Pmid
 from tracker.clock import now
 from tracker.errors import RecordError, ServiceError, UsageError
-from tracker.evidence import articles, connect, known_items, records, runs, schema, starter, wrongclock
+from tracker.evidence import (
+    articles,
+    connect,
+    known_items,
+    lines,
+    records,
+    runs,
+    schema,
+    starter,
+    versions,
+    wrongclock,
+)  # fmt: skip
 from tracker.evidence import questions as store
-from tracker.jobs import ingest
+from tracker.jobs import adopted, ingest
 from tracker.jobs.console import Console
 from tracker.jobs.lock import writing_job
-from tracker.pubmed.entrez import BATCH, FetchedBatch, PubMed, SearchResult
+from tracker.pubmed.entrez import BATCH, FetchedBatch, PubMed, SearchAnswer, SearchResult
 from tracker.pubmed.records import split
 from tracker.query import Loss, QueryError, losses, parse
 from tracker.questions import Question
 from tracker.settings import Settings
+from tracker.strategy import Strategy
 
 # What PubMed says was withdrawn; it is combined with ``[lr]``, the date of NLM's last revision.
 WITHDRAWN = '"retracted publication"[pt] OR "expression of concern"[pt]'
@@ -69,7 +81,9 @@ class Progress:
     """What a refresh has done for one question so far."""
 
     question: Question
+    adopted: adopted.Search
     before: store.Completeness
+    version: int | None
     newest_held: str | None = None
     search: SearchResult | None = None
     found: frozenset[Pmid] = frozenset()
@@ -84,10 +98,16 @@ class Progress:
     seeds_missing: list[Pmid] = field(default_factory=list)
     failures: list[Reason] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    drift: list[str] = field(default_factory=list)
 
     @property
     def slug(self) -> str:
         return self.question.slug
+
+    @property
+    def strategy(self) -> Strategy:
+        """The search that this refresh runs."""
+        return self.adopted.strategy
 
     @property
     def complete(self) -> bool:
@@ -121,6 +141,10 @@ class Progress:
             "reasons": self.reasons,
             "remedy": self.remedy,
             "remarks": self.remarks,
+            "strategy": self.strategy.hash,
+            "version": self.version,
+            "edited": self.adopted.is_edited,
+            "drift": self.drift,
         }
 
 
@@ -136,6 +160,7 @@ class Refresh:
     questions: list[Progress]
     recheck_days: int | None = None
     full: bool = False
+    all_lines: bool = False
     interrupted: bool = False
     due: int = 0
     totals: dict[str, int] = field(
@@ -177,10 +202,14 @@ def refresh(
     *,
     full: bool = False,
     recheck_days: int | None = None,
+    run_edited: bool = False,
+    all_lines: bool = False,
 ) -> dict[str, Any]:
     """Bring these questions up to date and return the report that ``tracker refresh --json`` prints.
 
-    ``full`` fetches every stored record again; ``recheck_days`` replaces the interval of the question files.
+    Each question runs the search that was adopted; with ``run_edited`` the one in its file, which is adopted by that.
+    ``full`` fetches every stored record again; ``recheck_days`` replaces the interval of the question files;
+    ``all_lines`` checks the lines of every search, due or not.
     Raises UsageError without an e-mail address, LockHeld if another job is running, and what opening the
     database raises. A failing service raises nothing: the report says what is incomplete, and why.
     """
@@ -196,11 +225,13 @@ def refresh(
             if older := articles.read_by_older_rules(db):
                 console.say(articles.say_older_rules(older))
             with PubMed(settings, on_wait=console.waiting) as pubmed:
-                job = _open(db, pubmed, console, questions, full, recheck_days)
+                options = Options(full, recheck_days, run_edited, all_lines)
+                job = _open(db, pubmed, console, questions, options)
                 try:
                     search_in_full(job)
                     compare(job)
                     fetch(job)
+                    check_lines(job)
                 except KeyboardInterrupt:
                     job.interrupted = True
                 except BaseException as error:
@@ -214,27 +245,44 @@ def refresh(
             db.close()
 
 
+class Options(NamedTuple):
+    """What ``refresh`` was asked to do besides."""
+
+    full: bool
+    recheck_days: int | None
+    run_edited: bool
+    all_lines: bool
+
+
 def _open(
     db: sqlite3.Connection,
     pubmed: PubMed,
     console: Console,
     questions: Sequence[Question],
-    full: bool,
-    recheck_days: int | None,
+    options: Options,
 ) -> Refresh:
-    options = {"questions": [q.slug for q in questions], "full": full, "recheck_days": recheck_days}
-    run = runs.start(db, "refresh", __version__, options)
+    run = runs.start(
+        db, "refresh", __version__, {"questions": [q.slug for q in questions], **options._asdict()}
+    )
     with connect.transaction(db):
         store.describe(db, questions)
-    progress = [_progress(db, question) for question in questions]
-    return Refresh(db, pubmed, console, run, now(), progress, recheck_days, full)
+        for question in questions:
+            versions.note_file(db, question.slug, question.in_file)
+    progress = [_progress(db, question, options.run_edited) for question in questions]
+    for each in progress:
+        if words := each.adopted.remark:
+            console.say(words)
+    return Refresh(
+        db, pubmed, console, run, now(), progress, options.recheck_days, options.full, options.all_lines
+    )
 
 
-def _progress(db: sqlite3.Connection, question: Question) -> Progress:
+def _progress(db: sqlite3.Connection, question: Question, run_edited: bool) -> Progress:
     before = store.completeness(db, question.slug)
     # What an unsuccessful run has stored since must not make the rest look old.
     held = store.newest_created(db, before.complete_to) if before.complete_to else None
-    return Progress(question, before, held)
+    search = adopted.search(db, question, run_edited)
+    return Progress(question, search, before, search.number, held)
 
 
 # -- 1. search each question in full ---------------------------------------------------------------
@@ -244,7 +292,7 @@ def search_in_full(job: Refresh) -> None:
     for progress in job.questions:
         started = now()
         try:
-            progress.search = job.pubmed.search(progress.question.strategy)
+            progress.search = job.pubmed.search(progress.strategy.text)
         except ServiceError as error:
             progress.fail(Reason.of(error))
             _log_failed_search(job, progress, started, str(error))
@@ -271,11 +319,11 @@ def _problems(job: Refresh, progress: Progress, search: SearchResult) -> Iterabl
             yield Reason(
                 f"PubMed did not run the search as written ({remark}). Check the strategy", Remedy.EDIT
             )
-    yield from _lost_parts(progress.question, phrases)
+    yield from _lost_parts(progress.strategy, phrases)
     before = len(store.matching(job.db, progress.slug))
     if before < SMALL or search.count >= before * PLAUSIBLE_DROP:
         return
-    strategy = progress.question.strategy_hash
+    strategy = progress.strategy.hash
     last = runs.last_count(job.db, progress.slug, strategy)
     if strategy == progress.before.strategy and (last is None or last >= before * PLAUSIBLE_DROP):
         yield Reason(
@@ -284,13 +332,13 @@ def _problems(job: Refresh, progress: Progress, search: SearchResult) -> Iterabl
         )
 
 
-def _lost_parts(question: Question, phrases: Mapping[str, Sequence[str]]) -> Iterable[Reason]:
+def _lost_parts(strategy: Strategy, phrases: Mapping[str, Sequence[str]]) -> Iterable[Reason]:
     """For each part of the strategy with words unknown to PubMed: why it was not searched for as written."""
     if not phrases:
         return
     dropped, broken = ([p for kind in kinds for p in phrases.get(kind, ())] for kinds in (DROPPED, BROKEN))
     try:
-        lost = losses(parse(question.strategy), dropped, broken)
+        lost = losses(parse(strategy.text), dropped, broken)
     except QueryError:
         lost = [Loss((*dropped, *broken), None)]
     for words, part in lost:
@@ -300,8 +348,8 @@ def _lost_parts(question: Question, phrases: Mapping[str, Sequence[str]]) -> Ite
                 f"{named}, and we cannot tell what it searched for instead. Check the strategy", Remedy.EDIT
             )
             continue
-        text = question.strategy[part.start : part.end]
-        line = next((f"search.{name}" for name, query in question.search if text in query), "the strategy")
+        text = strategy.text[part.start : part.end]
+        line = next((f"search.{name}" for name, query in strategy.lines if text in query), "the strategy")
         yield Reason(
             f"{named}, so it searched for something other than what {line} says. Correct or remove the words",
             Remedy.EDIT,
@@ -310,10 +358,13 @@ def _lost_parts(question: Question, phrases: Mapping[str, Sequence[str]]) -> Ite
 
 def what_helps(report: Mapping[str, Any], folder: Path) -> str:
     """What to do about an incomplete refresh: edit question files in ``folder``, or run it again."""
-    remedies = {row["question"]: row["remedy"] for row in report["questions"]}
-    if files := [str(folder / f"{slug}.yml") for slug, remedy in remedies.items() if remedy == Remedy.EDIT]:
-        return f"Edit {', '.join(files)}, then run it again."
-    if report["interrupted"] or Remedy.RUN_AGAIN in remedies.values():
+    to_edit = [row for row in report["questions"] if row["remedy"] == Remedy.EDIT]
+    if to_edit:
+        files = ", ".join(str(folder / f"{row['question']}.yml") for row in to_edit)
+        adopting = [f"'tracker questions adopt {row['question']}'" for row in to_edit if row["version"]]
+        then = f", have the edit run with {', '.join(adopting)}" if adopting else ""
+        return f"Edit {files}{then}, then run it again."
+    if report["interrupted"] or any(row["remedy"] == Remedy.RUN_AGAIN for row in report["questions"]):
         return "Run it again to continue."
     return "Running it again does not help."
 
@@ -325,7 +376,7 @@ def _log_failed_search(job: Refresh, progress: Progress, started: str, reason: s
             job.run,
             progress.slug,
             "strategy",
-            query=progress.question.strategy,
+            query=progress.strategy.text,
             errors=[],
             warnings=[],
             slices=[],
@@ -348,7 +399,7 @@ def compare(job: Refresh) -> None:
         with connect.transaction(job.db):
             _log_comparison(job, progress)
             if progress.complete:
-                store.keep_strategy(job.db, progress.question, job.started)
+                progress.version = adopted.keep(job.db, progress.question, progress.adopted, job.started)
                 with store.relabelling(job.db, progress.left):
                     store.leave(job.db, progress.slug, progress.left, job.started)
                 # Why they left is news, too: they may have been changed or deleted.
@@ -367,7 +418,7 @@ def _log_comparison(job: Refresh, progress: Progress) -> None:
         job.run,
         progress.slug,
         "strategy",
-        strategy=progress.question.strategy_hash,
+        strategy=progress.strategy.hash,
         entered=len(progress.entering),
         left_count=len(progress.left),
         kept=len(progress.kept),
@@ -400,7 +451,7 @@ def _look_for_altered(job: Refresh, progress: Progress) -> None:
     if newest := store.newest_revision(job.db, progress.slug):
         wanted += f" OR {date.fromisoformat(newest) + timedelta(days=1):%Y/%m/%d}:3000[lr]"
     try:
-        search = job.pubmed.search(f"({progress.question.strategy}) AND ({wanted})")
+        search = job.pubmed.search(f"({progress.strategy.text}) AND ({wanted})")
     except ServiceError as error:
         reason = Reason.of(error)
         progress.fail(replace(reason, text=f"retractions could not be searched for: {reason.text}"))
@@ -438,7 +489,7 @@ def _enter(job: Refresh, progress: Progress, pmids: Collection[Pmid]) -> None:
     )
     reasons = {Pmid(ArticleKey(pmid)): _reason(progress, created) for pmid, created in rows}
     with store.relabelling(job.db, reasons.keys()):
-        store.enter(job.db, progress.slug, progress.question.strategy_hash, reasons, job.started)
+        store.enter(job.db, progress.slug, progress.strategy.hash, reasons, job.started)
     progress.entered += len(reasons)
 
 
@@ -452,7 +503,7 @@ def _reason(progress: Progress, created: str) -> str:
         return "first search"
     if not created or created >= min(before.complete_to[:10], progress.newest_held or created):
         return "newly published"
-    return "newly indexed" if before.strategy == progress.question.strategy_hash else "strategy changed"
+    return "newly indexed" if before.strategy == progress.strategy.hash else "strategy changed"
 
 
 # -- 3. fetch what entered and what is due, one transaction per batch ------------------------------
@@ -579,7 +630,62 @@ def _blame(job: Refresh, pmids: Sequence[Pmid], reason: Reason) -> None:
             progress.fail(replace(reason, text=f"{_plural(len(mine), 'record')} missing ({reason.text})"))
 
 
-# -- 4. enrichment has its own issue; 5. close: the watermark last ---------------------------------
+# -- 4. ask what PubMed makes of each line, now and then -------------------------------------------
+
+
+def check_lines(job: Refresh) -> None:
+    """Count each line of a new version, and after that of every version once in 30 days; name what has drifted.
+
+    None of it makes a question incomplete. Where PubMed fails, the next refresh asks again.
+    """
+    # Questions share lines.
+    answers: dict[str, SearchAnswer] = {}
+    for progress in job.questions:
+        if not progress.complete or not progress.strategy.lines:
+            continue
+        if not job.all_lines and not lines.are_due(
+            job.db, progress.slug, progress.strategy.hash, job.started
+        ):
+            continue
+        try:
+            _check_lines_of(job, progress, answers)
+        except ServiceError as error:
+            job.console.say(
+                f"{progress.slug}: its lines could not be counted; the next refresh tries again ({error})"
+            )
+            return
+
+
+def _check_lines_of(job: Refresh, progress: Progress, answers: dict[str, SearchAnswer]) -> None:
+    for line in progress.strategy.lines:
+        if line.query not in answers:
+            answers[line.query] = job.pubmed.count(line.query)
+    with connect.transaction(job.db):
+        for line in progress.strategy.lines:
+            answer = answers[line.query]
+            runs.log_search(
+                job.db,
+                job.run,
+                progress.slug,
+                lines.PURPOSE,
+                line=line.name,
+                strategy=progress.strategy.hash,
+                query=line.query,
+                translation=answer.translation,
+                errors=answer.errors,
+                warnings=answer.warnings,
+                count=answer.count,
+                slices=[],
+                reconciled=True,
+                started=job.started,
+            )
+    checks = lines.checks(job.db, progress.slug, progress.strategy.hash)
+    progress.drift = [f"line {name}: {words}" for name, check in checks.items() for words in check.drift]
+    for words in progress.drift:
+        job.console.say(f"{progress.slug}: {words}")
+
+
+# -- 5. enrichment has its own issue; 6. close: the watermark last ---------------------------------
 
 
 def close(job: Refresh) -> None:
@@ -591,7 +697,7 @@ def close(job: Refresh) -> None:
                 starter.leave_question(db, progress.slug)
         for progress in job.questions:
             if progress.complete:
-                store.complete(db, progress.question, job.started, progress.found)
+                store.complete(db, progress.question, progress.strategy.hash, job.started, progress.found)
                 _check_seeds(job, progress)
             else:
                 store.incomplete(db, progress.slug, job.started, "; ".join(progress.reasons))

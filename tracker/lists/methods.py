@@ -10,8 +10,12 @@ from itertools import starmap
 from typing import Literal, NamedTuple
 
 from tracker.article import ArticleKey
+from tracker.evidence import lines as of_lines
+from tracker.evidence import versions
+from tracker.evidence.lines import Check
 from tracker.evidence.questions import same_title
 from tracker.evidence.rows import Row, read_rows
+from tracker.evidence.versions import Version
 from tracker.lists.pages import has_starter
 from tracker.lists.recall import Recall, recall
 
@@ -20,7 +24,7 @@ RUNS = 20
 # A question that no search has completed for has the strategy that matched what was loaded last.
 _QUESTIONS = """
 select q.slug, q.title, q.question, q.complete_to, q.incomplete_since, q.incomplete_reason,
-  s.strategy as strategy_text, s.hash, s.lines
+  s.strategy as strategy_text, s.hash, s.lines, q.edited
 from questions q
 left join strategies s on s.hash = coalesce(q.strategy, (
   select hash from strategies where question = q.slug order by first_run desc, rowid desc limit 1))
@@ -66,15 +70,24 @@ class Method:
     """A question's strategy, its latest search as it was run, if any, and its seed papers.
 
     ``lines`` are those of the strategy by their names, and ``combine`` says how they are put together; there are none
-    for a strategy that was stored without them, or that a search has just tried in vain.
+    for a strategy that was stored without them, or that a search has just tried in vain. ``checks`` are PubMed's counts
+    of the lines. ``adopted`` is the version that every refresh runs, ``log`` who adopted which.
     """
 
     question: Row
     lines: Sequence[Line]
+    checks: Sequence[Check]
     combine: str | None
     searches: Sequence[Row]
     seeds: Sequence[Seed]
     recall: Recall | None
+    adopted: Version | None
+    log: Sequence[Version]
+
+    @property
+    def awaits_its_run(self) -> bool:
+        """Whether the adopted search was not run yet."""
+        return self.adopted is not None and self.adopted.hash != self.question["hash"]
 
     @property
     def seeds_there(self) -> int:
@@ -95,7 +108,7 @@ class Methods:
     starter: bool
 
 
-class Version(NamedTuple):
+class SearchedVersion(NamedTuple):
     """A version of a question's strategy: ``lines`` are those of its file by name, ``combine`` the last of them; there
     are none for a version that was stored without them."""
 
@@ -105,18 +118,20 @@ class Version(NamedTuple):
     lines: Mapping[str, str]
 
 
-def versions(db: sqlite3.Connection, slug: str) -> list[Version]:
+def searched_versions(db: sqlite3.Connection, slug: str) -> list[SearchedVersion]:
     """Every version of the question's strategy that was run or matched here, the latest first run last."""
     rows = db.execute(
         "select hash, strategy, first_run, lines from strategies where question = :slug order by first_run, rowid",
         {"slug": slug},
     )
-    return [Version(hash, text, first, json.loads(lines or "{}")) for hash, text, first, lines in rows]
+    return [
+        SearchedVersion(hash, text, first, json.loads(lines or "{}")) for hash, text, first, lines in rows
+    ]
 
 
-def version(db: sqlite3.Connection, slug: str) -> Version | None:
+def searched_version(db: sqlite3.Connection, slug: str) -> SearchedVersion | None:
     """The version that the question's records were found by; None where nothing was ever searched or matched."""
-    every = versions(db, slug)
+    every = searched_versions(db, slug)
     row = db.execute("select strategy from questions where slug = :slug", {"slug": slug}).fetchone()
     completed = [each for each in every if row and each.hash == row[0]]
     return next(reversed(completed or every), None)
@@ -153,13 +168,17 @@ def _method(db: sqlite3.Connection, question: Row) -> Method:
     is_of_search = all(search["strategy"] == question["hash"] for search in searches)
     lines = json.loads(question["lines"] or "{}") if is_of_search else {}
     combine = lines.pop("combine", None)
+    checks = of_lines.checks(db, question["slug"], question["hash"]) if lines else {}
     return Method(
         question,
         list(starmap(Line, lines.items())),
+        [checks[name] for name in lines if name in checks],
         combine,
         searches,
         _seeds(db, question["slug"]),
         recall(db, question["slug"]),
+        versions.adopted(db, question["slug"]),
+        versions.log(db, question["slug"]),
     )
 
 

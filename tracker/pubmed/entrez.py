@@ -174,6 +174,10 @@ class PubMed:
             seconds=time.monotonic() - started,
         )
 
+    def count(self, query: str) -> SearchAnswer:
+        """How many records the query finds, and what PubMed made of it, without any PMID: one request."""
+        return self._ask_search_for(query, 0)
+
     def _sweep(self, strategy: str, even_below_limit: bool = False) -> _Sweep:
         """The whole search, and its slices if it does not fit in one answer.
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 from tracker.evidence.questions import has_starter
 from tracker.evidence.rows import Row, read_rows
 from tracker.lists import methods
-from tracker.lists.methods import Method, Version
+from tracker.lists.methods import Method, SearchedVersion
 from tracker.query import QueryError, parse, terms
 from tracker.report.document import Block, Cell, Code, Document, Section, Table, Words, lines_of, moment_words
 from tracker.report.flow import Source
@@ -117,7 +117,7 @@ class PrismaS(NamedTuple):
     slug: str
     title: str
     updated: str
-    version: Version | None
+    version: SearchedVersion | None
     items: tuple[Item, ...]
     searches: Sequence[Search]
 
@@ -178,7 +178,7 @@ def report(
     method = methods.method(db, slug)
     if method is None:
         return None
-    version = methods.version(db, slug)
+    version = methods.searched_version(db, slug)
     searches = list(_searches(db, slug))
     reviews = reviews_of(db, slug, version.hash) if version else []
     facts = _Facts(db, slug, method, version, searches, reviews, sources, told)
@@ -198,7 +198,7 @@ class _Facts(NamedTuple):
     db: sqlite3.Connection
     slug: str
     method: Method
-    version: Version | None
+    version: SearchedVersion | None
     searches: Sequence[Search]
     reviews: Sequence[PressReview]
     sources: Sequence[Source]
@@ -280,8 +280,8 @@ def _strategies(facts: _Facts) -> Iterator[Block]:
     yield from _former(facts, version)
 
 
-def _former(facts: _Facts, version: Version) -> Iterator[Block]:
-    for each in methods.versions(facts.db, facts.slug):
+def _former(facts: _Facts, version: SearchedVersion) -> Iterator[Block]:
+    for each in methods.searched_versions(facts.db, facts.slug):
         if each.hash != version.hash:
             title = f"Former version {each.hash[:12]}, first run on {each.first_run[:10]}"
             yield Code(title, each.strategy)
@@ -451,11 +451,11 @@ def _limits(facts: _Facts) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _of_kind(version: Version, kind: str) -> list[str]:
+def _of_kind(version: SearchedVersion, kind: str) -> list[str]:
     return list(dict.fromkeys(str(term) for term in _read(version) or () if term.field.kind == kind))
 
 
-def _read(version: Version) -> list[Any] | None:
+def _read(version: SearchedVersion) -> list[Any] | None:
     """The terms of a strategy; None for one that PubMed understands and we do not."""
     try:
         return list(terms(parse(version.strategy)))

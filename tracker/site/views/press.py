@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tracker.clock import now
 from tracker.errors import NotThere, UsageError
 from tracker.lists import methods, news
-from tracker.lists.methods import Version
+from tracker.lists.methods import SearchedVersion
 from tracker.report.told import told, told_if_readable
 from tracker.site.parts.page import Page, render
 from tracker.site.server import access
@@ -35,8 +35,8 @@ class PressPage(Page):
     slug: str
     title: str
     path: str
-    versions: Sequence[Version]
-    version: Version
+    versions: Sequence[SearchedVersion]
+    version: SearchedVersion
     reviews: Sequence[PressReview]
     mine: PressReview | None
     elements: Sequence[Element]
@@ -54,10 +54,10 @@ async def form(request: Request, datasette: Datasette) -> Response:
 
     def query(db: sqlite3.Connection) -> PressPage | None:
         title = news.titles(db).get(slug)
-        versions = methods.versions(db, slug)
+        versions = methods.searched_versions(db, slug)
         version = next((each for each in versions if each.hash == asked), None)
         if not asked:
-            version = methods.version(db, slug)
+            version = methods.searched_version(db, slug)
         if title is None or version is None:
             return None
         reviews = press.reviews_of(db, slug, version.hash, viewer)
@@ -85,7 +85,7 @@ async def form(request: Request, datasette: Datasette) -> Response:
 async def review(request: Request, datasette: Datasette, writer: Writer, form: Form) -> Response:
     """Keep the writer's review of a version (``strategy``); ``on`` 0 takes it back."""
     slug, strategy, on = request.url_vars["slug"], form.get("strategy"), form.get("on", "1") != "0"
-    versions: list[Version] = await read(datasette, lambda db: methods.versions(db, slug))
+    versions: list[SearchedVersion] = await read(datasette, lambda db: methods.searched_versions(db, slug))
     if strategy not in {version.hash for version in versions}:
         raise NotThere(f"{slug} has no version {strategy[:12]!r} of its strategy. Nothing was written.")
     if on and form.get("independent") != "1":
