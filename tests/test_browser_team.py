@@ -18,7 +18,7 @@ from tests.helpers_site import PASSWORD, RETRACTED, add_person, filled, served
 
 LIST = "/questions/cystitis"
 TEAM_PAGES = (
-    *(LIST, f"{LIST}/bulk", f"{LIST}/review", f"/articles/{RETRACTED}", "/search?q=bladder"),
+    *(LIST, f"{LIST}/bulk", f"{LIST}/review", f"{LIST}/press", f"/articles/{RETRACTED}", "/search?q=bladder"),
     *("/my-work", "/log", "/tags", "/alerts", "/account"),
 )
 

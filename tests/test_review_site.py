@@ -39,6 +39,8 @@ PAGES = (
     "/search?q=ketamine&tag=directly+relevant",
     REVIEW,
     f"{REVIEW}.json",
+    f"{QUESTION}/flow.json",
+    *(f"{QUESTION}?decision={box}" for box in ("undecided-title-abstract", "undecided-full-text", "screened")),
     *(f"{QUESTION}.{ending}" for ending in ("json", "csv", "ris", "atom")),
     *(path.replace("?", ".json?") for path in LISTS),
     "/search?q=ketamine",
@@ -277,6 +279,10 @@ def test_two_reviewers_and_a_lead_take_forty_papers_through_blind_review(visit: 
         "included": 12,
         "settled": {FIRST: 6, SECOND: 5},
         "gone": 0,
+        "not_retrieved": 0,
+        "decided_before": 0,
+        "included_before": 0,
+        "updated_from": None,
     }
     progress = eve.get(f"{REVIEW}.json").json()["progress"]
     left = len(visit.desk.matching("cystitis")) - 40
