@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from tracker.article import named, spelt
 from tracker.cli.base import (
     EXIT_WORK_REMAINS,
     check_people,
@@ -76,7 +77,7 @@ def tag_add(
 
     with closing(open_people(settings)) as db, evidence_if_any(settings) as evidence:
         changed = single.tag(db, evidence, pmid, name, person, question, note)
-    click.echo(f"PMID {pmid}: {'tagged' if changed else 'already tagged'}", err=True)
+    click.echo(f"{named(pmid)}: {'tagged' if changed else 'already tagged'}", err=True)
 
 
 @tag.command("remove")
@@ -92,7 +93,7 @@ def tag_remove(settings: Settings, pmid: ArticleKey, name: str, person: str, que
     with closing(open_people(settings)) as db:
         changed = single.untag(db, pmid, name, person, question)
     click.echo(
-        f"PMID {pmid}: {'tag removed' if changed else 'this person has not put that tag on it'}", err=True
+        f"{named(pmid)}: {'tag removed' if changed else 'this person has not put that tag on it'}", err=True
     )
 
 
@@ -115,7 +116,7 @@ def tag_place(
 
     with closing(open_people(settings)) as db, evidence_if_any(settings) as evidence:
         changed = single.place(db, evidence, pmid, value, person, question, reason)
-    click.echo(f"PMID {pmid}: {'moved' if changed else 'was there already'}", err=True)
+    click.echo(f"{named(pmid)}: {'moved' if changed else 'was there already'}", err=True)
 
 
 @tag.command("unplace")
@@ -129,7 +130,7 @@ def tag_unplace(settings: Settings, pmid: ArticleKey, person: str, question: str
 
     with closing(open_people(settings)) as db:
         changed = single.unplace(db, pmid, person, question)
-    click.echo(f"PMID {pmid}: {'taken back' if changed else 'they had not moved it'}", err=True)
+    click.echo(f"{named(pmid)}: {'taken back' if changed else 'they had not moved it'}", err=True)
 
 
 @tag.command("list")
@@ -315,7 +316,7 @@ def _print_imported(report: ours.Report) -> None:
         wording = conflict["value"] or conflict["tag"] or conflict["text"] or ""
         click.echo(
             harmless(
-                f"line {conflict['line']}: PMID {conflict['pmid']}: {conflict['kind']} of {conflict['person']}: "
+                f"line {conflict['line']}: {named(conflict['pmid'])}: {conflict['kind']} of {conflict['person']}: "
                 f"there is {conflict['there'] or 'nothing'}, not {wording or 'nothing'}; left as it is"
             )
         )
@@ -329,18 +330,20 @@ def _print_brought_in(report: foreign.Report) -> None:
     for entry in report.conflicts:
         click.echo(
             harmless(
-                f"{entry['place']}: PMID {entry['pmid']}: {entry['person']} said {entry['there']} already, "
+                f"{entry['place']}: {named(entry['pmid'])}: {entry['person']} said {entry['there']} already, "
                 f"not {entry['found']}; left as it is"
             )
         )
     for entry in report.refused:
-        click.echo(harmless(f"{entry['place']}: PMID {entry['pmid']}: {entry['person']}: {entry['why']}"))
+        click.echo(harmless(f"{entry['place']}: {named(entry['pmid'])}: {entry['person']}: {entry['why']}"))
     for entry in report.ambiguous:
-        pmids = ", ".join(map(str, entry["pmids"]))
+        pmids = ", ".join(map(spelt, entry["pmids"]))
         click.echo(harmless(f"{entry['place']}: may be any of PMIDs {pmids}: {entry['title']}"))
     for entry in report.outside:
         click.echo(
-            harmless(f"{entry['place']}: PMID {entry['pmid']} is not in {report.question}: {entry['title']}")
+            harmless(
+                f"{entry['place']}: {named(entry['pmid'])} is not in {report.question}: {entry['title']}"
+            )
         )
     for entry in report.unmatched:
         click.echo(harmless(f"{entry['place']}: not stored: {entry['title']}"))
@@ -349,8 +352,8 @@ def _print_brought_in(report: foreign.Report) -> None:
         ("labels that are not tags (add them with --add-tags)", report.unknown_labels),
     ):
         if counts:
-            named = ", ".join(f"{name} ({count})" for name, count in counts.items())
-            click.echo(harmless(f"{what}: {named}"), err=True)
+            listed = ", ".join(f"{name} ({count})" for name, count in counts.items())
+            click.echo(harmless(f"{what}: {listed}"), err=True)
     if report.tags_added:
         click.echo(harmless(f"tags added: {', '.join(report.tags_added)}"), err=True)
     by = ", ".join(f"{count:,} by {how}" for how, count in report.matched.items()) or "none"
@@ -419,7 +422,7 @@ def _event_text(event: dict[str, Any]) -> str:
         event["happened"],
         event["person"] or "-",
         event["action"],
-        f"PMID {event['pmid']}" if event["pmid"] else "",
+        named(event["pmid"]) if event["pmid"] else "",
         event["question"] or "",
         subject,
         " -> ".join(state or "nothing" for state in states) if any(states) else "",
