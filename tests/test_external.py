@@ -492,3 +492,37 @@ def test_people_tag_decide_and_undo_on_it_as_on_any_other(filled: Desk, tmp_path
     log = desk.run("tag", "log")
     assert f"record {address}" in log.out
     assert not NEGATIVE.search(log.out)
+
+
+def test_what_people_wrote_goes_out_and_comes_in_under_the_databases_own_number(
+    filled: Desk, tmp_path: Path
+) -> None:
+    there, here = Desk(tmp_path / "there", filled.url), Desk(tmp_path / "here", filled.url)
+    for desk in (there, here):
+        desk.db.parent.mkdir(parents=True)
+    shutil.copy(filled.db, there.db)
+    for desk in (there, here):
+        add_person(desk, "ada", "tagger")
+    named = f"x{-key(there, 'Bladder pain')}"
+    unnamed = key(there, "HYPERLINK")
+    assert there.run("tag", "add", named, "harm", "--as", "ada").code == 0
+    assert there.run("tag", "add", f"x{-unnamed}", "to discuss", "--as", "ada").code == 0
+    for ending in ("csv", "jsonl"):
+        file = tmp_path / f"written.{ending}"
+        assert there.run("tag", "export", "-o", str(file)).code == 0
+        text = file.read_text(encoding="utf-8-sig")
+        assert "L2001234567" in text
+        assert "10.1000/embase.1" in text
+        assert not NEGATIVE.search(text)
+    # Elsewhere the same records have other numbers.
+    done = here.run("tag", "import", str(file))
+    assert done.code == 2
+    assert "is not stored here. Import it first" in done.err
+    bring(here, ris({"TI": "Something else that comes first"}))
+    bring(here, FILES / "embase.ris")
+    assert here.run("tag", "import", str(file)).code == 0
+    tagged = (
+        sqlite3.connect(here.annotations).execute("select pmid from taggings order by pmid desc").fetchall()
+    )
+    assert tagged == [(key(here, "Bladder pain"),), (key(here, "HYPERLINK"),)]
+    assert not NEGATIVE.search(there.run("tag", "list", "--json").out + there.run("tag", "log", "--json").out)

@@ -363,9 +363,15 @@ def spelt(key: int) -> str:
     return str(key) if key > 0 else f"x{-key}"
 
 
-def named(key: int) -> str:
-    """The key as sentences have it: ``PMID 31541003``, or ``record x12``."""
-    return f"PMID {key}" if key > 0 else f"record x{-key}"
+def shown(key: int) -> int | str:
+    """The key in JSON: a PMID as a number, an external record as ``x12``."""
+    return key if key > 0 else spelt(key)
+
+
+def named(key: int | str) -> str:
+    """The key, as a number or spelt, as sentences have it: ``PMID 31541003``, or ``record x12``."""
+    text = spelt(key) if isinstance(key, int) else key
+    return f"record {text}" if text.startswith("x") else f"PMID {text}"
 
 
 def pmid_of(key: ArticleKey) -> Pmid | None:

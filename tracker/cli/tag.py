@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from tracker.article import named, spelt
+from tracker.article import named, shown, spelt
 from tracker.cli.base import (
     EXIT_WORK_REMAINS,
     check_people,
@@ -157,6 +157,7 @@ def tag_list(
 
     What a blind review still hides is left out and counted.
     """
+    from tracker.exchange.ours import as_told
     from tracker.exchange.single import Statements
 
     with closing(read_people(settings)) as db, evidence_if_any(settings) as evidence:
@@ -164,7 +165,7 @@ def tag_list(
         statements_of = Statements(db, evidence, viewer)
         rows = statements_of.rows(pmid, question, person)
         if as_json:
-            print_json([row._asdict() for row in rows])
+            print_json([as_told(row, evidence) for row in rows])
         else:
             for row in rows:
                 what = (
@@ -178,7 +179,7 @@ def tag_list(
                 )
                 wording = " | ".join(" ".join(part.split()) for part in what if part)
                 where = "/".join(part for part in (row.question, row.stage) if part)
-                parts = (row.when, str(row.pmid), row.person, row.kind, where, wording)
+                parts = (row.when, spelt(row.pmid), row.person, row.kind, where, wording)
                 click.echo(harmless("  ".join(part for part in parts if part)))
     if statements_of.hidden:
         click.echo(f"{statements_of.hidden:,} more are hidden by a blind review.", err=True)
@@ -209,13 +210,13 @@ def tag_export(
 
     to_stdout = output is None or str(output) == "-"
     chosen = format or ("jsonl" if output and output.suffix == ".jsonl" else "csv")
-    with closing(read_people(settings)) as db:
+    with closing(read_people(settings)) as db, evidence_if_any(settings) as evidence:
         if to_stdout:
-            count = run_export(db, sys.stdout.buffer, chosen, question)
+            count = run_export(db, sys.stdout.buffer, chosen, question, evidence)
         else:
             assert output is not None
             with whole_file(output) as out:
-                count = run_export(db, out, chosen, question)
+                count = run_export(db, out, chosen, question, evidence)
     click.echo(f"{count:,} rows written{'' if to_stdout else f' to {output}'}", err=True)
 
 
@@ -295,8 +296,8 @@ def _import_ours(settings: Settings, file: Path, *, dry_run: bool, as_json: bool
     """Import a file of ours and say what came of it; whether all of it could be imported."""
     from tracker.exchange.ours import import_rows
 
-    with closing(open_people(settings)) as db:
-        report = import_rows(db, file, dry_run=dry_run)
+    with closing(open_people(settings)) as db, evidence_if_any(settings) as evidence:
+        report = import_rows(db, file, evidence=evidence, dry_run=dry_run)
     if as_json:
         print_json(report._asdict())
     else:
@@ -337,7 +338,7 @@ def _print_brought_in(report: foreign.Report) -> None:
     for entry in report.refused:
         click.echo(harmless(f"{entry['place']}: {named(entry['pmid'])}: {entry['person']}: {entry['why']}"))
     for entry in report.ambiguous:
-        pmids = ", ".join(map(spelt, entry["pmids"]))
+        pmids = ", ".join(map(str, entry["pmids"]))
         click.echo(harmless(f"{entry['place']}: may be any of PMIDs {pmids}: {entry['title']}"))
     for entry in report.outside:
         click.echo(
@@ -405,7 +406,7 @@ def tag_log(
         chosen = f"{day:%Y-%m-%d}" if day else None
         for event in statements.log(db, pmid=pmid, person=person, day=chosen, question=question):
             if as_json:
-                print_json(event, indent=None)
+                print_json(event | {"pmid": event["pmid"] and shown(event["pmid"])}, indent=None)
             else:
                 click.echo(harmless(_event_text(event)))
 

@@ -161,6 +161,34 @@ def enter(db: sqlite3.Connection, slug: str, pmids: Collection[ArticleKey], when
     )
 
 
+def names(db: sqlite3.Connection, pmid: int) -> tuple[str, str | None, str | None] | None:
+    """Source, number there and DOI of an external record by its key; None if it is unknown."""
+    row = db.execute(
+        """
+        select e.source, e.accession, a.doi from external_records e left join articles a on a.pmid = e.pmid
+        where e.id = :id
+        """,
+        {"id": -pmid},
+    ).fetchone()
+    return tuple(row) if row else None
+
+
+def named_so(db: sqlite3.Connection, spelt: str, source: str, accession: str, doi: str) -> ArticleKey | None:
+    """The article that shows the record of a source: by its number there, else its DOI, else our own number for it,
+    which is believed only of a record that has neither."""
+    row = db.execute(
+        """
+        select pmid from external_records where source = :source and accession = :accession and :accession <> ''
+        union all select pmid from articles where lower(doi) = lower(:doi) and :doi <> ''
+        union all select pmid from external_records
+          where 'x' || id = :spelt and source = :source and accession is null and :accession = '' and :doi = ''
+        limit 1
+        """,
+        {"spelt": spelt, "source": source, "accession": accession, "doi": doi},
+    ).fetchone()
+    return ArticleKey(row[0]) if row else None
+
+
 def address(record: str) -> str | None:
     """The first address on the web among the fields of a record (JSON)."""
     values = (value for each in json.loads(record)["fields"].values() for value in each)

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from tracker.article import ArticleKey, named, spelt
+from tracker.article import ArticleKey, named, shown
 from tracker.decision import DECISIONS, Labels
 from tracker.directness import directness_words
 from tracker.errors import NotThere, Refused, UsageError, either
@@ -56,7 +56,7 @@ class Done(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """The same for programs; an external record is named as in its address."""
-        return self._asdict() | {"pmids": [pmid if pmid > 0 else spelt(pmid) for pmid in self.pmids]}
+        return self._asdict() | {"pmids": [shown(pmid) for pmid in self.pmids]}
 
 
 class Place(NamedTuple):
