@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracker.article import ArticleKey, named, parse_key
+from tracker.article import ArticleKey, named, parse_key, shown
 from tracker.errors import NotThere, UsageError
 from tracker.evidence.rows import Row
 from tracker.site import words
@@ -83,7 +83,7 @@ async def review_json(request: Request, datasette: Datasette) -> Response:
     if is_team:
         answer |= {
             "progress": [person._asdict() for person in standing.progress],
-            "conflicts": standing.conflicts,
+            "conflicts": [each | {"pmid": shown(each["pmid"])} for each in standing.conflicts],
             "agreement": [_pair(pair) for pair in standing.pairs],
         }
     return await asyncio.to_thread(Response.json, answer)
