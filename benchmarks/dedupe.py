@@ -6,8 +6,9 @@ name an author and a year are then imported as another database might have them,
 
 - those that are stored are true duplicates, each with some of these changes, as the digits of a hash of its PMID say:
   no DOI (three in five), the title in capitals, small letters or with capitals at each word, its Greek letters spelt
-  out, without its full stop, one letter lost (one in ten); the journal abbreviated, without full stops or in full; pages in full, only the first, or
-  none; initials in place of first names, or only three authors; the year of the next January (one in ten);
+  out, without its full stop, one letter lost (one in ten); the journal abbreviated, without full stops or in full;
+  pages in full, only the first, or none; initials in place of first names, or only three authors; the year of the
+  next January (one in ten);
 - those that are not stored are no duplicates of anything;
 - a conference's abstract of every fifth stored record (its title and authors, the year before, pages of a supplement
   in another or the same journal, no DOI) is another report, and no duplicate.

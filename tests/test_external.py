@@ -18,6 +18,10 @@ from tests.conftest import EXPECTED, FIXTURES, Desk, asked_for, assert_same, che
 from tests.eutils_server import StandIn
 from tests.helpers_load import open_evidence, put, record
 from tests.helpers_site import PASSWORD, Site, add_person, send, served, signed_in
+from tracker.article import ArticleKey, spelt
+from tracker.team import decisions, people
+from tracker.team.acts import acting, open_annotations
+from tracker.team.review import Review
 
 FILES = FIXTURES / "external"
 SEARCHED = "2026-03-01"
@@ -526,3 +530,145 @@ def test_what_people_wrote_goes_out_and_comes_in_under_the_databases_own_number(
     )
     assert tagged == [(key(here, "Bladder pain"),), (key(here, "HYPERLINK"),)]
     assert not NEGATIVE.search(there.run("tag", "list", "--json").out + there.run("tag", "log", "--json").out)
+
+
+# -- what a person decides about duplicates ------------------------------------------------------------
+
+CONGRESS = without(DO="", SP="S44", JO="Abstracts of a Congress")
+
+
+@pytest.fixture
+def paired(desk: Desk) -> tuple[Desk, int]:
+    """A record that may be PMID 777, which the question holds as well; and Ada and Ben."""
+    with_stored(desk)
+    bring(desk, ris(without()), "Scopus")
+    bring(desk, ris(CONGRESS))
+    for name in ("ada", "ben"):
+        add_person(desk, name, "lead")
+    (ours,) = desk.column("select pmid from articles where pmid < 0")
+    return desk, ours
+
+
+def written(desk: Desk) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(desk.annotations)) as db:
+        return db.execute(
+            """
+            select 'decision', d.pmid, p.name, d.decision from decisions d join people p on p.id = d.person
+            union all select 'tag', g.pmid, p.name, t.name from taggings g join people p on p.id = g.person
+              join tags t on t.id = g.tag order by 1, 2, 3, 4
+            """
+        ).fetchall()
+
+
+def decide(desk: Desk, pmid: int, name: str, decision: str) -> None:
+    with closing(open_annotations(desk.annotations)) as db:
+        person = people.named(db, name)
+        with acting(db, person.id, "test") as act:
+            decisions.decide(act, Review("cystitis", False, ()), ArticleKey(pmid), "title-abstract", decision)
+
+
+def test_a_merge_moves_what_people_wrote_and_its_address_leads_on(paired: tuple[Desk, int]) -> None:
+    desk, ours = paired
+    record = spelt(ours)
+    decide(desk, ours, "ada", "include")
+    decide(desk, 777, "ben", "exclude")
+    assert desk.run("tag", "add", record, "harm", "--as", "ada").code == 0
+    before, stored = written(desk), dump(desk.db)
+    done = desk.run("duplicates", "merge", record, "777", "--as", "ben")
+    assert done.code == 0, done.err
+    assert written(desk) == [
+        ("decision", 777, "ada", "include"),
+        ("decision", 777, "ben", "exclude"),
+        ("tag", 777, "ada", "harm"),
+    ]
+    assert ours not in desk.stored() | desk.matching("cystitis")
+    check_whole(desk.db)
+    site = Site(desk)
+    moved = site.get(f"/articles/{record}?in=cystitis")
+    assert (moved.status_code, moved.headers["location"]) == (301, "/articles/777?in=cystitis")
+    assert "In other databases" in site.page("/articles/777")
+    # Two people who decided differently are in conflict, as on any record.
+    (conflict,) = _conflicts(desk)
+    assert conflict == (777, True)
+    assert desk.run("rebuild").code == 0
+    assert ours not in desk.stored()
+
+    done = desk.run("duplicates", "split", record, "--as", "ada")
+    assert done.code == 0, done.err
+    assert written(desk) == before
+    check_whole(desk.db)
+    after = dump(desk.db)
+    for table in (
+        "articles",
+        "labels",
+        "question_articles",
+        "external_records",
+        "article_facets",
+        "record_state",
+    ):
+        assert after[table] == stored[table], table
+    assert Site(desk).get(f"/articles/{record}").status_code == 200
+
+
+def _conflicts(desk: Desk) -> list[tuple[int, bool]]:
+    with closing(sqlite3.connect(desk.annotations)) as db:
+        votes = decisions.outcomes(db, Review("cystitis", False, ()), "title-abstract", [777])
+    return [(pmid, outcome.conflict) for pmid, outcome in votes.items()]
+
+
+def test_of_ones_own_two_decisions_the_later_counts(paired: tuple[Desk, int]) -> None:
+    desk, ours = paired
+    decide(desk, 777, "ada", "exclude")
+    decide(desk, ours, "ada", "include")
+    with closing(sqlite3.connect(desk.annotations)) as db, db:
+        db.execute("update decisions set decided = '2026-01-01T00:00:00Z' where pmid = 777")
+    before = written(desk)
+    assert desk.run("duplicates", "merge", spelt(ours), "777", "--as", "ada").code == 0
+    assert written(desk) == [("decision", 777, "ada", "include")]
+    assert desk.run("duplicates", "split", spelt(ours), "--as", "ada").code == 0
+    assert written(desk) == before
+
+
+def test_what_a_rule_took_for_a_duplicate_can_be_split_and_stays_so(desk: Desk) -> None:
+    with_stored(desk)
+    bring(desk, ris(without()))
+    add_person(desk, "ada", "tagger")
+    record = f"x{FIRST}"
+    assert desk.matching("cystitis") >= {777}
+    assert desk.run("duplicates", "split", record, "--as", "ada").code == 0
+    assert -FIRST in desk.matching("cystitis")
+    # Nothing but that record had brought it into the question.
+    assert 777 not in desk.matching("cystitis")
+    check_whole(desk.db)
+    listed = desk.run("duplicates", "list", "--json").json
+    assert [(row["id"], row["other"], row["verdict"]) for row in listed] == [(record, 777, "different")]
+
+
+def test_pairs_are_listed_until_a_person_has_compared_them(paired: tuple[Desk, int]) -> None:
+    desk, ours = paired
+    assert "1 to compare" in desk.run("duplicates", "list").err
+    assert desk.run("duplicates", "differ", spelt(ours), "777", "--as", "ada").code == 0
+    done = desk.run("duplicates", "list")
+    assert "0 to compare" in done.err
+    assert not NEGATIVE.search(done.out + done.err)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("merge", "777", "x1", "--as", "ada"), "is PubMed's"),
+        (("merge", "x5", "777", "--as", "ada"), "not shown as an article of its own"),
+        (("merge", "OURS", "778", "--as", "ada"), "PMID 778 is not stored"),
+        (("merge", "OURS", "777", "--as", "nobody"), "nobody"),
+        (("split", "OURS", "--as", "ada"), "not a duplicate of anything"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_and_writes_nothing(
+    paired: tuple[Desk, int], arguments: tuple[str, ...], says: str
+) -> None:
+    desk, ours = paired
+    before = dump(desk.db)
+    done = desk.run("duplicates", *(spelt(ours) if each == "OURS" else each for each in arguments))
+    assert done.code == 2
+    assert says in done.err
+    assert_same(desk.db, before)

@@ -14,9 +14,9 @@ from tracker.evidence.rows import Row, read_rows
 
 PUBMED = "PubMed"
 _ADDRESS = re.compile(r"https?://[^\s\"<>\\\\]{4,500}")
-# A record that a person says is none of another's duplicates.
-DIFFERENT = "different"
 Verdict = Literal["duplicate", "possible", "different"]
+# What a person says of a record that is not the article.
+DIFFERENT: Verdict = "different"
 
 
 class Identified(NamedTuple):
@@ -124,6 +124,36 @@ def shown_as(db: sqlite3.Connection, key: ArticleKey) -> ArticleKey | None:
     """The article that shows an external record of this key: its own or, after a merge, another; None if unknown."""
     row = db.execute("select pmid from external_records where id = :id", {"id": -key}).fetchone()
     return ArticleKey(row[0]) if row else None
+
+
+def is_alone(db: sqlite3.Connection, slug: str, pmid: ArticleKey) -> bool:
+    """Whether a question holds an article although no database that is known to has found it any more."""
+    row = db.execute(
+        """
+        select exists (select 1 from question_articles
+            where question = :slug and pmid = :pmid and matching and reason = :external)
+          and not exists (select 1 from external_records where question = :slug and pmid = :pmid)
+        """,
+        {"slug": slug, "pmid": pmid, "external": EXTERNAL},
+    ).fetchone()
+    return bool(row[0])
+
+
+def pairs(db: sqlite3.Connection, slug: str | None = None) -> list[Row]:
+    """Records with the article that each was found to be or may be, as was last decided of the pair; those that a
+    person should still compare come first."""
+    return read_rows(db, _PAIRS, {"slug": slug})
+
+
+_PAIRS = """
+select e.id, e.question, e.source, e.accession, e.pmid as shown_as, d.pmid as other, d.verdict, d.reason, d.decided,
+  d.by_person, (select title from articles where pmid = -e.id) as title,
+  (select title from articles where pmid = d.pmid) as other_title
+from duplicates d join external_records e on e.id = d.record
+where d.id = (select max(l.id) from duplicates l where l.record = d.record and l.pmid = d.pmid)
+  and (:slug is null or e.question = :slug)
+order by d.verdict <> 'possible' or e.pmid <> -e.id, e.id, d.id
+"""
 
 
 def records_of(db: sqlite3.Connection, pmid: ArticleKey) -> list[Row]:

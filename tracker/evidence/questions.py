@@ -216,6 +216,19 @@ def leave(db: sqlite3.Connection, slug: str, pmids: Collection[ArticleKey], when
     )
 
 
+def holding(db: sqlite3.Connection, slug: str, pmids: Collection[ArticleKey]) -> set[ArticleKey]:
+    """Which of the articles the question holds now, starter citations apart."""
+    rows = db.execute(
+        """
+        select pmid from question_articles
+        where question = :slug and matching and reason <> :starter
+          and pmid in (select value from json_each(:pmids))
+        """,
+        {"slug": slug, "starter": STARTER, "pmids": json.dumps(list(pmids))},
+    )
+    return {ArticleKey(pmid) for (pmid,) in rows}
+
+
 def keep_for_others(db: sqlite3.Connection, slug: str, pmids: Collection[ArticleKey]) -> set[ArticleKey]:
     """Of what PubMed no longer finds: what another database has found, which stays in the question for that reason."""
     given = {"slug": slug, "pmids": json.dumps(list(pmids)), "external": EXTERNAL}

@@ -535,10 +535,10 @@ HISTORY = (
     Table(
         "runs",
         "history",
-        "Every run that wrote: refresh, load, rebuild, starter (citations loaded), import",
+        "Every run that wrote: refresh, load, rebuild, starter (citations loaded), import, duplicates",
         {
             "id": ("integer primary key", "Run"),
-            "command": ("text not null", "refresh, load, rebuild, starter or import"),
+            "command": ("text not null", "refresh, load, rebuild, starter, import or duplicates"),
             "started": ("text not null", "Start (UTC)"),
             "finished": ("text", "End (UTC); empty if it was killed"),
             "outcome": ("text not null", "running, complete, incomplete or failed"),

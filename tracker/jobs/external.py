@@ -223,14 +223,7 @@ class _Import:
         )
 
     def _enter(self, key: ArticleKey) -> None:
-        held = self.db.execute(
-            """
-            select 1 from question_articles
-            where question = :slug and pmid = :pmid and matching and reason <> :starter
-            """,
-            {"slug": self.report.question, "pmid": key, "starter": store.STARTER},
-        ).fetchone()
-        if held:
+        if store.holding(self.db, self.report.question, [key]):
             return
         with store.relabelling(self.db, [key]):
             external.enter(self.db, self.report.question, [key], self.when)
