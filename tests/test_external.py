@@ -474,7 +474,7 @@ def test_an_export_names_database_and_number_in_place_of_a_pmid(filled: Desk) ->
 def test_the_page_says_where_a_record_comes_from(filled: Desk) -> None:
     site = Site(filled)
     page = site.page(f"/articles/x{-key(filled, 'Bladder pain')}")
-    assert "Not in PubMed" in page
+    assert "Not from PubMed" in page
     assert "L2001234567" in page
     assert "pubmed.ncbi.nlm.nih.gov/x" not in page
     assert "<script>alert" not in site.page(f"/articles/x{-key(filled, 'HYPERLINK')}")

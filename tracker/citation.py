@@ -172,7 +172,7 @@ def status_date(source: str, moment: str | None) -> str:
     file was loaded, in the form to show.
     """
     if source == "external":
-        return "Not from PubMed: whether it was retracted or corrected is not checked"
+        return "Whether it was retracted or corrected is not checked, as it is not from PubMed"
     if not moment:
         return "PubMed's status: never checked"
     return f"PubMed's status as {'in a file loaded' if source == 'file' else 'of'} {moment}"
