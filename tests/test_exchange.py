@@ -192,7 +192,7 @@ def test_a_third_decision_finds_no_place_in_a_dual_review(desk: Desk) -> None:
     data = (
         exported(desk, "all.csv").splitlines(keepends=True)[0]
         + line
-        + b'"psychotherapy/title-abstract","",""\r\n'
+        + b'"psychotherapy/title-abstract","","","","",""\r\n'
     )
     (desk.home / "third.csv").write_bytes(data)
     done = desk.run("tag", "import", "third.csv")
@@ -259,7 +259,7 @@ def test_a_bad_line_refuses_the_whole_file(desk: Desk, line: str, words: str) ->
 def test_what_a_decision_was_taken_from_has_words_of_its_own(
     desk: Desk, stage: str, basis: str, labels: str, words: str
 ) -> None:
-    line = f"decision,1,cystitis,{stage},ada,,,,include,,,2026-01-01T00:00:00Z,,{basis},{labels}"
+    line = f"decision,1,cystitis,{stage},ada,,,,include,,,2026-01-01T00:00:00Z,,{basis},{labels},,,"
     (desk.home / "bad.csv").write_text("\n".join((",".join(ours.COLUMNS), line, "")))
     done = desk.run("tag", "import", "bad.csv")
     assert (done.code, words in done.err) == (2, True), done.err

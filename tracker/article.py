@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from html import escape
-from typing import Literal, NamedTuple, NewType
+from typing import Literal, NamedTuple, NewType, TypeGuard
 
+# What identifies an article here: its PMID or, where PubMed lacks it, minus the number of our external record.
 ArticleKey = NewType("ArticleKey", int)
 Pmid = NewType("Pmid", ArticleKey)
 MAX_PMID = 2**31 - 1
@@ -21,6 +22,7 @@ _GIVEN_PMID = re.compile(
     r"(?P<number>[0-9]{1,10}|[0-9]{1,3}(?:,[0-9]{3}){1,3})(?:\.0+)?/?",
     re.IGNORECASE,
 )
+_EXTERNAL_KEY = re.compile(r"[xX]([1-9][0-9]{0,8})")
 
 RecordKind = Literal["article", "book"]
 Precision = Literal["year", "season", "month", "day"]
@@ -258,7 +260,7 @@ class Book(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Article:
-    """One PubMed record. Dates that NLM sets in full are ISO strings (``YYYY-MM-DD``).
+    """One record, of PubMed or of another database. Dates that NLM sets in full are ISO strings (``YYYY-MM-DD``).
 
     ``article_number`` is set only if there are no pages.
     ``created`` is the day when the record was created ([crdt]), ``entered`` [edat], ``completed`` and
@@ -266,7 +268,7 @@ class Article:
     beside it.
     """
 
-    pmid: Pmid
+    pmid: ArticleKey
     title: Text
     kind: RecordKind = "article"
     version: int = 1
@@ -341,3 +343,49 @@ def given_pmid(text: str | int) -> Pmid:
     """
     match = _GIVEN_PMID.fullmatch(str(text).strip())
     return parse_pmid(match["number"].replace(",", "") if match else text)
+
+
+# -- keys, as people see them ----------------------------------------------------------------------
+
+
+def is_pmid(key: ArticleKey) -> TypeGuard[Pmid]:
+    """Whether the key is PubMed's own."""
+    return key > 0
+
+
+def external_key(id: int) -> ArticleKey:
+    """The key of our external record of this number."""
+    return ArticleKey(-id)
+
+
+def spelt(key: int) -> str:
+    """The key as addresses, forms and files have it: ``31541003``, or ``x12`` for an external record."""
+    return str(key) if key > 0 else f"x{-key}"
+
+
+def shown(key: int) -> int | str:
+    """The key in JSON: a PMID as a number, an external record as ``x12``."""
+    return key if key > 0 else spelt(key)
+
+
+def named(key: int | str) -> str:
+    """The key, as a number or spelt, as sentences have it: ``PMID 31541003``, or ``record x12``."""
+    text = spelt(key) if isinstance(key, int) else key
+    return f"record {text}" if text.startswith("x") else f"PMID {text}"
+
+
+def pmid_of(key: ArticleKey) -> Pmid | None:
+    """The article's PMID; None where PubMed lacks it."""
+    return key if is_pmid(key) else None
+
+
+def parse_key(text: str) -> ArticleKey:
+    """A key as ``spelt`` writes it. Raises ValueError for anything else."""
+    external = _EXTERNAL_KEY.fullmatch(text.strip())
+    return external_key(int(external[1])) if external else parse_pmid(text)
+
+
+def given_key(text: str | int) -> ArticleKey:
+    """A key as people write it: as ``given_pmid`` takes it, or ``x12``. Raises ValueError for anything else."""
+    external = _EXTERNAL_KEY.fullmatch(str(text).strip())
+    return external_key(int(external[1])) if external else given_pmid(text)

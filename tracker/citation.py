@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
-from tracker.article import ArticleKey, RecordKind
+from tracker.article import ArticleKey, Pmid, RecordKind, named, pmid_of, spelt
 from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
 
 PUBMED = "https://pubmed.ncbi.nlm.nih.gov"
@@ -73,6 +73,15 @@ class CitedNotice(NamedTuple):
     pmid: ArticleKey | None
     citation: str | None
     sentence: str
+
+
+class CitedSource(NamedTuple):
+    """Where a record that PubMed lacks comes from: the database, its number there, the day of the search, its page."""
+
+    database: str
+    accession: str | None
+    searched: str
+    url: str | None
 
 
 class CitedLabel(NamedTuple):
@@ -159,8 +168,11 @@ class CitedPlacement(NamedTuple):
 def status_date(source: str, moment: str | None) -> str:
     """The date, in words, as of which a record's statements hold: a file may be older than the day it was loaded.
 
-    ``source`` is pubmed or file; ``moment`` is when PubMed answered or the file was loaded, in the form to show.
+    ``source`` is pubmed, file or, for a record that PubMed lacks, external; ``moment`` is when PubMed answered or the
+    file was loaded, in the form to show.
     """
+    if source == "external":
+        return "Whether it was retracted or corrected is not checked, as it is not from PubMed"
     if not moment:
         return "PubMed's status: never checked"
     return f"PubMed's status as {'in a file loaded' if source == 'file' else 'of'} {moment}"
@@ -177,6 +189,7 @@ class Citation:
     ``changed`` is when a change in it was last noticed. ``question`` and the two after it say why it is in a list.
     ``tags``, ``screening``, ``judgements`` and ``placement`` are what people say, as far as everybody may see it;
     ``directness`` and ``placement`` are for the ``question``, and None if nothing was read or said.
+    ``external`` is where the record comes from if PubMed lacks it.
     """
 
     pmid: ArticleKey
@@ -227,11 +240,41 @@ class Citation:
     judgements: tuple[CitedJudgement, ...] = ()
     directness: CitedDirectness | None = None
     placement: CitedPlacement | None = None
+    external: CitedSource | None = None
 
     @property
-    def url(self) -> str:
-        """The record's page in PubMed."""
-        return f"{PUBMED}/{self.pmid}/"
+    def pubmed_id(self) -> Pmid | None:
+        """The PMID, if PubMed has the record."""
+        return pmid_of(self.pmid)
+
+    @property
+    def key(self) -> str:
+        """What identifies the article here: its PMID, or ``x12``."""
+        return spelt(self.pmid)
+
+    @property
+    def name(self) -> str:
+        """The same in words: "PMID 31541003", or "record x12 (Embase L2001)"."""
+        if self.external is None:
+            return named(self.pmid)
+        return f"{named(self.pmid)} ({' '.join(filter(None, self.external[:2]))})"
+
+    @property
+    def database(self) -> str:
+        """The database that the record comes from."""
+        return self.external.database if self.external else "PubMed"
+
+    @property
+    def accession(self) -> str | None:
+        """Its number there."""
+        return self.external.accession if self.external else str(self.pmid)
+
+    @property
+    def url(self) -> str | None:
+        """The record's page in PubMed; if PubMed lacks it, its DOI's address or the page that its database names."""
+        if self.external is None:
+            return f"{PUBMED}/{self.pmid}/"
+        return self.doi_url or self.external.url
 
     @property
     def doi_name(self) -> str | None:

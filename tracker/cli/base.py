@@ -132,10 +132,10 @@ def main(context: click.Context, db_dir: Path | None, queries: Path | None) -> N
 
 
 def pmid_of(text: str) -> ArticleKey:
-    from tracker.article import given_pmid
+    from tracker.article import given_key
 
     try:
-        return given_pmid(text)
+        return given_key(text)
     except ValueError as error:
         raise UsageError(f"{error}.") from None
 

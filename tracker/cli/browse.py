@@ -80,7 +80,7 @@ def search(settings: Settings, text: Sequence[str], limit: int, as_json: bool) -
                 "count": min(count, 1000),
                 "more": count > 1000,
                 "questions": [question._asdict() for question in asked],
-                "hits": [hit._asdict() for hit in hits],
+                "hits": [_hit(hit._asdict()) for hit in hits],
                 "instead": [_other(each) for each in instead.searches] if instead else [],
             }
         )
@@ -95,6 +95,13 @@ def search(settings: Settings, text: Sequence[str], limit: int, as_json: bool) -
         for each in instead.searches:
             what = f"without {each.without}" if each.without else "with the words of each phrase apart"
             click.echo(harmless(f"{_number(each.number)} found {what}: {each.text}"), err=True)
+
+
+def _hit(hit: dict[str, Any]) -> dict[str, Any]:
+    """A hit as JSON: what PubMed lacks has no PMID there, and a key."""
+    from tracker.article import pmid_of, spelt
+
+    return hit | {"pmid": pmid_of(hit["pmid"]), "key": spelt(hit["pmid"])}
 
 
 def _question_line(question: Asked) -> str:
@@ -133,11 +140,13 @@ def _mark(mark: str, hit: dict[str, Any]) -> str:
 
 
 def _print_hit(hit: dict[str, Any]) -> None:
+    from tracker.article import spelt
+
     marks = ("retracted", "withdrawn", "expression_of_concern")
     warning = "".join(f"[{_mark(mark, hit)}] " for mark in marks if hit[mark])
     source = ". ".join(part for part in (hit["authors"], hit["journal"], hit["published"]) if part)
     snippet = " ".join(hit["snippet"].split())
-    click.echo(harmless(f"{hit['pmid']}  {warning}{hit['title']}\n  {source}\n  {snippet}\n"))
+    click.echo(harmless(f"{spelt(hit['pmid'])}  {warning}{hit['title']}\n  {source}\n  {snippet}\n"))
 
 
 @main.command()
@@ -145,26 +154,28 @@ def _print_hit(hit: dict[str, Any]) -> None:
 @json_option
 @pass_settings
 def show(settings: Settings, pmid: str, as_json: bool) -> None:
-    """Show everything that is stored about the record PMID."""
-    from tracker.article import given_pmid
+    """Show everything that is stored about the record PMID, or x12: a record of another database."""
+    from tracker.article import given_key, named, pmid_of, spelt
     from tracker.evidence.show import show as store_show
 
     try:
-        number = given_pmid(pmid)
+        number = given_key(pmid)
     except ValueError as error:
         raise UsageError(f"{error}.") from None
     with closing(open_evidence(settings)) as db:
         record = store_show(db, number)
     if record is None:
-        raise UsageError(f"PMID {number} is not stored. Find stored papers with 'tracker search'.")
+        raise UsageError(f"{named(number)} is not stored. Find stored papers with 'tracker search'.")
     if as_json:
-        print_json(record)
+        print_json(record | {"pmid": pmid_of(number), "key": spelt(number)})
     else:
         click.echo(harmless(_record_text(record)))
 
 
 def _record_text(record: dict[str, Any]) -> str:
-    lines = [f"PMID {record['pmid']}  {record['title'] or '[no title]'}"]
+    from tracker.article import named
+
+    lines = [f"{named(record['pmid'])}  {record['title'] or '[no title]'}"]
     lines += [f"*** {text}" for text in record["warnings"]]
     source = (record["journal"], record["published"] or record["published_raw"])
     lines += [record["authors_text"] or "", ". ".join(part for part in source if part)]
@@ -179,6 +190,10 @@ def _record_text(record: dict[str, Any]) -> str:
         for label in record["labels"]
     ]
     lines += [f"Question: {entry['question']} ({entry['reason']})" for entry in record["questions"]]
+    lines += [
+        f"In {entry['source']} {entry['accession'] or ''}, searched {entry['searched']} for {entry['question']}"
+        for entry in record["other_databases"]
+    ]
     lines += [
         f"Changed {change['noticed']}: {change['field']}: {change['before']} -> {change['after']}"
         for change in record["changes"]

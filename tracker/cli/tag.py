@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from tracker.article import named, shown, spelt
 from tracker.cli.base import (
     EXIT_WORK_REMAINS,
     check_people,
@@ -76,7 +77,7 @@ def tag_add(
 
     with closing(open_people(settings)) as db, evidence_if_any(settings) as evidence:
         changed = single.tag(db, evidence, pmid, name, person, question, note)
-    click.echo(f"PMID {pmid}: {'tagged' if changed else 'already tagged'}", err=True)
+    click.echo(f"{named(pmid)}: {'tagged' if changed else 'already tagged'}", err=True)
 
 
 @tag.command("remove")
@@ -92,7 +93,7 @@ def tag_remove(settings: Settings, pmid: ArticleKey, name: str, person: str, que
     with closing(open_people(settings)) as db:
         changed = single.untag(db, pmid, name, person, question)
     click.echo(
-        f"PMID {pmid}: {'tag removed' if changed else 'this person has not put that tag on it'}", err=True
+        f"{named(pmid)}: {'tag removed' if changed else 'this person has not put that tag on it'}", err=True
     )
 
 
@@ -115,7 +116,7 @@ def tag_place(
 
     with closing(open_people(settings)) as db, evidence_if_any(settings) as evidence:
         changed = single.place(db, evidence, pmid, value, person, question, reason)
-    click.echo(f"PMID {pmid}: {'moved' if changed else 'was there already'}", err=True)
+    click.echo(f"{named(pmid)}: {'moved' if changed else 'was there already'}", err=True)
 
 
 @tag.command("unplace")
@@ -129,7 +130,7 @@ def tag_unplace(settings: Settings, pmid: ArticleKey, person: str, question: str
 
     with closing(open_people(settings)) as db:
         changed = single.unplace(db, pmid, person, question)
-    click.echo(f"PMID {pmid}: {'taken back' if changed else 'they had not moved it'}", err=True)
+    click.echo(f"{named(pmid)}: {'taken back' if changed else 'they had not moved it'}", err=True)
 
 
 @tag.command("list")
@@ -156,6 +157,7 @@ def tag_list(
 
     What a blind review still hides is left out and counted.
     """
+    from tracker.exchange.ours import as_told
     from tracker.exchange.single import Statements
 
     with closing(read_people(settings)) as db, evidence_if_any(settings) as evidence:
@@ -163,7 +165,7 @@ def tag_list(
         statements_of = Statements(db, evidence, viewer)
         rows = statements_of.rows(pmid, question, person)
         if as_json:
-            print_json([row._asdict() for row in rows])
+            print_json([as_told(row, evidence) for row in rows])
         else:
             for row in rows:
                 what = (
@@ -177,7 +179,7 @@ def tag_list(
                 )
                 wording = " | ".join(" ".join(part.split()) for part in what if part)
                 where = "/".join(part for part in (row.question, row.stage) if part)
-                parts = (row.when, str(row.pmid), row.person, row.kind, where, wording)
+                parts = (row.when, spelt(row.pmid), row.person, row.kind, where, wording)
                 click.echo(harmless("  ".join(part for part in parts if part)))
     if statements_of.hidden:
         click.echo(f"{statements_of.hidden:,} more are hidden by a blind review.", err=True)
@@ -208,13 +210,13 @@ def tag_export(
 
     to_stdout = output is None or str(output) == "-"
     chosen = format or ("jsonl" if output and output.suffix == ".jsonl" else "csv")
-    with closing(read_people(settings)) as db:
+    with closing(read_people(settings)) as db, evidence_if_any(settings) as evidence:
         if to_stdout:
-            count = run_export(db, sys.stdout.buffer, chosen, question)
+            count = run_export(db, sys.stdout.buffer, chosen, question, evidence)
         else:
             assert output is not None
             with whole_file(output) as out:
-                count = run_export(db, out, chosen, question)
+                count = run_export(db, out, chosen, question, evidence)
     click.echo(f"{count:,} rows written{'' if to_stdout else f' to {output}'}", err=True)
 
 
@@ -294,8 +296,8 @@ def _import_ours(settings: Settings, file: Path, *, dry_run: bool, as_json: bool
     """Import a file of ours and say what came of it; whether all of it could be imported."""
     from tracker.exchange.ours import import_rows
 
-    with closing(open_people(settings)) as db:
-        report = import_rows(db, file, dry_run=dry_run)
+    with closing(open_people(settings)) as db, evidence_if_any(settings) as evidence:
+        report = import_rows(db, file, evidence=evidence, dry_run=dry_run)
     if as_json:
         print_json(report._asdict())
     else:
@@ -315,7 +317,7 @@ def _print_imported(report: ours.Report) -> None:
         wording = conflict["value"] or conflict["tag"] or conflict["text"] or ""
         click.echo(
             harmless(
-                f"line {conflict['line']}: PMID {conflict['pmid']}: {conflict['kind']} of {conflict['person']}: "
+                f"line {conflict['line']}: {named(conflict['pmid'])}: {conflict['kind']} of {conflict['person']}: "
                 f"there is {conflict['there'] or 'nothing'}, not {wording or 'nothing'}; left as it is"
             )
         )
@@ -329,18 +331,20 @@ def _print_brought_in(report: foreign.Report) -> None:
     for entry in report.conflicts:
         click.echo(
             harmless(
-                f"{entry['place']}: PMID {entry['pmid']}: {entry['person']} said {entry['there']} already, "
+                f"{entry['place']}: {named(entry['pmid'])}: {entry['person']} said {entry['there']} already, "
                 f"not {entry['found']}; left as it is"
             )
         )
     for entry in report.refused:
-        click.echo(harmless(f"{entry['place']}: PMID {entry['pmid']}: {entry['person']}: {entry['why']}"))
+        click.echo(harmless(f"{entry['place']}: {named(entry['pmid'])}: {entry['person']}: {entry['why']}"))
     for entry in report.ambiguous:
         pmids = ", ".join(map(str, entry["pmids"]))
         click.echo(harmless(f"{entry['place']}: may be any of PMIDs {pmids}: {entry['title']}"))
     for entry in report.outside:
         click.echo(
-            harmless(f"{entry['place']}: PMID {entry['pmid']} is not in {report.question}: {entry['title']}")
+            harmless(
+                f"{entry['place']}: {named(entry['pmid'])} is not in {report.question}: {entry['title']}"
+            )
         )
     for entry in report.unmatched:
         click.echo(harmless(f"{entry['place']}: not stored: {entry['title']}"))
@@ -349,8 +353,8 @@ def _print_brought_in(report: foreign.Report) -> None:
         ("labels that are not tags (add them with --add-tags)", report.unknown_labels),
     ):
         if counts:
-            named = ", ".join(f"{name} ({count})" for name, count in counts.items())
-            click.echo(harmless(f"{what}: {named}"), err=True)
+            listed = ", ".join(f"{name} ({count})" for name, count in counts.items())
+            click.echo(harmless(f"{what}: {listed}"), err=True)
     if report.tags_added:
         click.echo(harmless(f"tags added: {', '.join(report.tags_added)}"), err=True)
     by = ", ".join(f"{count:,} by {how}" for how, count in report.matched.items()) or "none"
@@ -402,7 +406,7 @@ def tag_log(
         chosen = f"{day:%Y-%m-%d}" if day else None
         for event in statements.log(db, pmid=pmid, person=person, day=chosen, question=question):
             if as_json:
-                print_json(event, indent=None)
+                print_json(event | {"pmid": event["pmid"] and shown(event["pmid"])}, indent=None)
             else:
                 click.echo(harmless(_event_text(event)))
 
@@ -419,7 +423,7 @@ def _event_text(event: dict[str, Any]) -> str:
         event["happened"],
         event["person"] or "-",
         event["action"],
-        f"PMID {event['pmid']}" if event["pmid"] else "",
+        named(event["pmid"]) if event["pmid"] else "",
         event["question"] or "",
         subject,
         " -> ".join(state or "nothing" for state in states) if any(states) else "",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # The reason why a question holds a starter citation: it is a sample, which no search has found.
 STARTER = "starter citation"
+# The reason why a question holds what only a search of another database has found.
+EXTERNAL = "found in another database"
 
 
 class Completeness(NamedTuple):
@@ -118,10 +120,13 @@ def completeness(db: sqlite3.Connection, slug: str) -> Completeness:
 
 
 def matching(db: sqlite3.Connection, slug: str) -> set[Pmid]:
-    """PMIDs that the last complete search found, without starter citations."""
+    """PMIDs that the last complete search of PubMed found: no starter citations, and nothing from other databases."""
     rows = db.execute(
-        "select pmid from question_articles where question = :slug and matching and reason <> :starter",
-        {"slug": slug, "starter": STARTER},
+        """
+        select pmid from question_articles
+        where question = :slug and matching and reason not in (:starter, :external) and pmid > 0
+        """,
+        {"slug": slug, "starter": STARTER, "external": EXTERNAL},
     )
     return {Pmid(ArticleKey(pmid)) for (pmid,) in rows}
 
@@ -162,17 +167,21 @@ def newest_created(db: sqlite3.Connection, when: str) -> str | None:
 
 
 def enter(
-    db: sqlite3.Connection, slug: str, strategy: str | None, reasons: Mapping[Pmid, str], when: str
+    db: sqlite3.Connection, slug: str, strategy: str | None, reasons: Mapping[ArticleKey, str], when: str
 ) -> None:
-    """Add stored articles to a question, each with its reason, also those that are there as starter citations."""
-    given = {"slug": slug, "when": when, "strategy": strategy, "starter": STARTER}
+    """Add stored articles to a question, each with its reason.
+
+    What is there as a starter citation, or because another database found it, gets the new reason if a search of
+    PubMed has found it.
+    """
+    given = {"slug": slug, "when": when, "strategy": strategy, "starter": STARTER, "external": EXTERNAL}
     db.executemany(
         """
         insert into question_articles (question, pmid, published, entered, reason, strategy, matching)
         select :slug, pmid, coalesce(published, ''), :when, :reason, :strategy, 1 from articles where pmid = :pmid
         on conflict (question, pmid) do update set published = excluded.published, entered = excluded.entered,
           reason = excluded.reason, strategy = excluded.strategy, left_at = null, matching = 1
-        where not matching or reason = :starter
+        where not matching or reason = :starter or (reason = :external and excluded.reason <> :external)
         """,
         [given | {"pmid": pmid, "reason": reason} for pmid, reason in reasons.items()],
     )
@@ -187,6 +196,40 @@ def leave(db: sqlite3.Connection, slug: str, pmids: Collection[ArticleKey], when
         """,
         {"slug": slug, "when": when, "pmids": json.dumps(list(pmids))},
     )
+
+
+def holding(db: sqlite3.Connection, slug: str, pmids: Collection[ArticleKey]) -> set[ArticleKey]:
+    """Which of the articles the question holds now, starter citations apart."""
+    rows = db.execute(
+        """
+        select pmid from question_articles
+        where question = :slug and matching and reason <> :starter
+          and pmid in (select value from json_each(:pmids))
+        """,
+        {"slug": slug, "starter": STARTER, "pmids": json.dumps(list(pmids))},
+    )
+    return {ArticleKey(pmid) for (pmid,) in rows}
+
+
+def keep_for_others(db: sqlite3.Connection, slug: str, pmids: Collection[ArticleKey]) -> set[ArticleKey]:
+    """Of what PubMed no longer finds: what another database has found, which stays in the question for that reason."""
+    given = {"slug": slug, "pmids": json.dumps(list(pmids)), "external": EXTERNAL}
+    rows = db.execute(
+        """
+        select distinct pmid from external_records
+        where question = :slug and pmid in (select value from json_each(:pmids))
+        """,
+        given,
+    )
+    staying = {ArticleKey(pmid) for (pmid,) in rows}
+    db.execute(
+        """
+        update question_articles set reason = :external, strategy = null
+        where question = :slug and matching and pmid in (select value from json_each(:staying))
+        """,
+        given | {"staying": json.dumps(list(staying))},
+    )
+    return staying
 
 
 def leave_all(db: sqlite3.Connection, pmids: Collection[ArticleKey], when: str) -> None:

@@ -17,6 +17,8 @@ from tracker.evidence.questions import STARTER
 _DECOMPRESSOR = zstandard.ZstdDecompressor()
 _MAX_BODY = 64 * 2**20
 DEFAULT_RECHECK_DAYS = 30
+# Sources of which PubMed says nothing.
+NOT_PUBMEDS = ("starter", "external")
 
 
 class State(NamedTuple):
@@ -39,13 +41,13 @@ class State(NamedTuple):
 class RawVersion(NamedTuple):
     """One version of a record; ``body`` is compressed where it is stored."""
 
-    pmid: Pmid
+    pmid: ArticleKey
     sha256: str
     format: str
     body: bytes
 
 
-def states(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, State]:
+def states(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> dict[ArticleKey, State]:
     """The standing of each of these records that we know of."""
     rows = db.execute(
         """
@@ -56,10 +58,10 @@ def states(db: sqlite3.Connection, pmids: Collection[Pmid]) -> dict[Pmid, State]
         """,
         {"pmids": json.dumps(list(pmids))},
     )
-    return {Pmid(ArticleKey(pmid)): State(*rest) for pmid, *rest in rows}
+    return {ArticleKey(pmid): State(*rest) for pmid, *rest in rows}
 
 
-def stored(db: sqlite3.Connection, pmids: Collection[Pmid]) -> set[Pmid]:
+def stored(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> set[ArticleKey]:
     """Which of the records have a stored version."""
     return {pmid for pmid, state in states(db, pmids).items() if state.stored}
 
@@ -75,7 +77,7 @@ def keep(db: sqlite3.Connection, versions: Iterable[RawVersion], when: str) -> N
     )
 
 
-def body(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> tuple[str, bytes]:
+def body(db: sqlite3.Connection, pmid: ArticleKey, sha256: str) -> tuple[str, bytes]:
     """Format and bytes of a stored version. Raises KeyError if it is not stored."""
     row = db.execute(
         "select format, body from raw_records where pmid = :pmid and sha256 = :sha256",
@@ -86,14 +88,14 @@ def body(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> tuple[str, bytes]:
     return row[0], unpack(row[1])
 
 
-def has_version(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> bool:
+def has_version(db: sqlite3.Connection, pmid: ArticleKey, sha256: str) -> bool:
     rows = db.execute(
         "select 1 from raw_records where pmid = :pmid and sha256 = :sha256", {"pmid": pmid, "sha256": sha256}
     )
     return rows.fetchone() is not None
 
 
-def versions(db: sqlite3.Connection, pmid: Pmid, shown: str | None) -> list[tuple[str, str, bytes]]:
+def versions(db: sqlite3.Connection, pmid: ArticleKey, shown: str | None) -> list[tuple[str, str, bytes]]:
     """(hash, format, bytes) of all versions of a record as received, with the one that is shown at the end."""
     rows = db.execute(
         """
@@ -110,13 +112,13 @@ def unpack(body: bytes) -> bytes:
 
 
 def received(
-    db: sqlite3.Connection, shown: Iterable[tuple[Pmid, str]], when: str, recheck_days: int, source: str
+    db: sqlite3.Connection, shown: Iterable[tuple[ArticleKey, str]], when: str, recheck_days: int, source: str
 ) -> None:
     """Note that PubMed (or a file) has just delivered these records, and which version is shown now.
 
-    A starter citation comes from neither, so PubMed has not been asked yet.
+    PubMed has not been asked for a starter citation yet, and never is for a record of another database.
     """
-    checked = None if source == "starter" else when
+    checked = None if source in NOT_PUBMEDS else when
     db.executemany(
         """
         insert into record_state (pmid, raw, first_seen, checked, next_check, source) values (?, ?, ?, ?, ?, ?)
@@ -130,7 +132,7 @@ def received(
     )
 
 
-def answered(db: sqlite3.Connection, pmids: Iterable[Pmid], when: str, recheck_days: int) -> None:
+def answered(db: sqlite3.Connection, pmids: Iterable[ArticleKey], when: str, recheck_days: int) -> None:
     """Note that PubMed has just delivered these, though in a version older than the one shown.
 
     Their standing is still known only as of then, so ``checked`` stays unchanged.
@@ -141,13 +143,13 @@ def answered(db: sqlite3.Connection, pmids: Iterable[Pmid], when: str, recheck_d
     )
 
 
-def next_check(pmid: Pmid, checked: str, recheck_days: int) -> str:
+def next_check(pmid: ArticleKey, checked: str, recheck_days: int) -> str:
     """When a record is due again: after half to all of the interval, spread by PMID."""
     moment = datetime.fromisoformat(checked) + timedelta(days=recheck_days * (0.5 + pmid % 97 / 194))
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def check_at_once(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
+def check_at_once(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:
     """Make these due, whatever their interval, until PubMed has answered."""
     db.execute(
         "update record_state set next_check = checked where pmid in (select value from json_each(:pmids))",
@@ -156,8 +158,8 @@ def check_at_once(db: sqlite3.Connection, pmids: Collection[Pmid]) -> None:
 
 
 def missing(
-    db: sqlite3.Connection, pmids: Collection[Pmid], when: str, recheck_days: int, source: str
-) -> list[Pmid]:
+    db: sqlite3.Connection, pmids: Collection[ArticleKey], when: str, recheck_days: int, source: str
+) -> list[ArticleKey]:
     """Note that PubMed did not return these; those that were missing before are now gone, and are returned.
 
     Records that are gone are checked as rarely as any other; those missing for the first time stay due.
@@ -179,7 +181,9 @@ def missing(
     return gone
 
 
-def deleted(db: sqlite3.Connection, deletions: Iterable[tuple[Pmid, int]], when: str) -> list[Pmid]:
+def deleted(
+    db: sqlite3.Connection, deletions: Iterable[tuple[ArticleKey, int]], when: str
+) -> list[ArticleKey]:
     """Note that NLM has deleted these, each up to a version; returns those that were here and not yet gone."""
     went = []
     for pmid, version in deletions:
@@ -198,7 +202,7 @@ def deleted(db: sqlite3.Connection, deletions: Iterable[tuple[Pmid, int]], when:
 
 def note_changes(
     db: sqlite3.Connection,
-    changes: Iterable[tuple[Pmid, str, str | None, str | None]],
+    changes: Iterable[tuple[ArticleKey, str, str | None, str | None]],
     when: str,
     run: int | None,
 ) -> None:
@@ -214,12 +218,13 @@ def due(
 ) -> list[Pmid]:
     """The stored records of these questions that are due to be asked for again, the longest unchecked first.
 
-    Records that belong to no question are not checked. ``recheck_days`` replaces each record's own interval.
+    Records that belong to no question are not checked, and neither are those that PubMed lacks. ``recheck_days``
+    replaces each record's own interval.
     """
     rows: Iterator[Any] = db.execute(
         """
         select pmid, checked, next_check, missing_since, gone from record_state s
-        where raw is not null and source <> 'starter' and pmid in (
+        where raw is not null and source not in ('starter', 'external') and pmid in (
           select pmid from question_articles
           where question in (select value from json_each(:questions)) and reason <> :starter
         )
@@ -253,7 +258,7 @@ def shown_versions(db: sqlite3.Connection) -> Iterator[RawVersion]:
 class Versions(NamedTuple):
     """All versions of a record: (hash, format, bytes) as received, with the ``shown`` one last."""
 
-    pmid: Pmid
+    pmid: ArticleKey
     shown: str
     kept: list[tuple[str, str, bytes]]
 
@@ -270,12 +275,12 @@ def all_versions(db: sqlite3.Connection) -> Iterator[Versions]:
     )
     for (pmid, shown), versions in groupby(rows, key=lambda row: (row[0], row[1])):
         yield Versions(
-            Pmid(ArticleKey(pmid)),
+            ArticleKey(pmid),
             shown,
             [(sha256, format, unpack(packed)) for *_, sha256, format, packed in versions],
         )
 
 
-def show(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> None:
+def show(db: sqlite3.Connection, pmid: ArticleKey, sha256: str) -> None:
     """Note that the record shows another of its stored versions."""
     db.execute("update record_state set raw = :sha256 where pmid = :pmid", {"pmid": pmid, "sha256": sha256})

@@ -36,9 +36,9 @@ DERIVED = (
     Table(
         "articles",
         "derived",
-        "One row per PubMed record: article, book or chapter",
+        "One row per record, of PubMed or of another database: article, book or chapter",
         {
-            "pmid": ("integer primary key", "PubMed's identifier"),
+            "pmid": ("integer primary key", "PubMed's identifier; below 0: a record of another database"),
             "title": ("text not null", "Title, without markup"),
             "abstract": ("text", "Abstract without markup, one line per labelled section"),
             "title_html": ("text not null", "Title as sanitised HTML"),
@@ -450,7 +450,7 @@ HISTORY = (
         {
             "pmid": ("integer not null", "PMID"),
             "sha256": ("text not null", "SHA-256 of the record's bytes"),
-            "format": ("text not null", "xml, nbib or starter"),
+            "format": ("text not null", "xml, nbib, starter or external"),
             "fetched": ("text not null", "When it was first received (UTC)"),
             "body": ("blob not null", "The record's bytes, zstandard"),
         },
@@ -470,7 +470,7 @@ HISTORY = (
             "next_check": ("text", "When it is due to be asked for again (UTC)"),
             "missing_since": ("text", "When PubMed first failed to return it (UTC); empty once it does"),
             "gone": ("text", "When it was missing a second time, or NLM reported it as deleted (UTC)"),
-            "source": ("text not null", "pubmed, file or starter"),
+            "source": ("text not null", "pubmed, file, starter or external"),
         },
     ),
     Table(
@@ -578,7 +578,8 @@ HISTORY = (
             "entered": ("text not null", "When the search first found it (UTC)"),
             "reason": (
                 "text not null",
-                "first search, newly published, newly indexed, strategy changed, loaded from a file, starter citation",
+                "first search, newly published, newly indexed, strategy changed, loaded from a file, starter citation, "
+                "found in another database",
             ),
             "strategy": ("text", "Hash of the strategy that found it"),
             "left_at": ("text", "When a complete search no longer found it (UTC)"),
@@ -592,10 +593,10 @@ HISTORY = (
     Table(
         "runs",
         "history",
-        "Every run that wrote: refresh, load, rebuild, starter (citations loaded)",
+        "Every run that wrote: refresh, load, rebuild, starter (citations loaded), import, duplicates",
         {
             "id": ("integer primary key", "Run"),
-            "command": ("text not null", "refresh, load, rebuild or starter"),
+            "command": ("text not null", "refresh, load, rebuild, starter, import or duplicates"),
             "started": ("text not null", "Start (UTC)"),
             "finished": ("text", "End (UTC); empty if it was killed"),
             "outcome": ("text not null", "running, complete, incomplete or failed"),
@@ -660,6 +661,44 @@ HISTORY = (
             "after": ("text", "After; for a list, the added entries as JSON"),
             "noticed": ("text not null", "When we noticed (UTC)"),
             "run": ("integer references runs", "Run"),
+        },
+    ),
+    Table(
+        "external_records",
+        "history",
+        "Every record that a file of another database held for a question, duplicates too",
+        {
+            "id": (
+                "integer primary key",
+                "Our number for it; its article has the key -id, shown as x and the number",
+            ),
+            "question": ("text not null", "Question's slug"),
+            "source": ("text not null", "The database: Embase, Scopus, ..."),
+            "accession": ("text", "Its number there"),
+            "searched": ("text not null", "Day of the search there"),
+            "imported": ("text not null", "When it was imported (UTC)"),
+            "file": ("text not null", "Name of the file"),
+            "file_hash": ("text not null", "SHA-256 of the file"),
+            "place": ("text not null", "Where it stands in the file"),
+            "record": ("text not null", "Its fields as in the file (JSON)"),
+            "pmid": (
+                "integer not null",
+                "Key of the article that shows it: -id, or the article that it is a duplicate of",
+            ),
+        },
+    ),
+    Table(
+        "duplicates",
+        "history",
+        "Which article a record of another database was found to be, or may be; the last row of a pair counts",
+        {
+            "id": ("integer primary key", "Number"),
+            "record": ("integer not null references external_records", "The record's number"),
+            "pmid": ("integer not null", "Key of the article"),
+            "verdict": ("text not null", "duplicate, possible or different"),
+            "reason": ("text not null", "Why"),
+            "decided": ("text not null", "When (UTC)"),
+            "by_person": ("integer not null", "1 where a person decided it"),
         },
     ),
 )

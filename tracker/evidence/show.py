@@ -7,6 +7,7 @@ from typing import Any
 
 from tracker.article import ArticleKey
 from tracker.citation import status_date
+from tracker.evidence import external
 from tracker.evidence.articles import TABLES
 from tracker.evidence.rows import read_rows
 from tracker.reading.notices import IS_NOTICE
@@ -48,6 +49,7 @@ def show(db: sqlite3.Connection, pmid: ArticleKey) -> dict[str, Any] | None:
         given,
     )
     record["state"] = state[0] if state else None
+    record["other_databases"] = external.records_of(db, pmid)
     record["warnings"] = list(_warnings(record))
     return record
 

@@ -58,6 +58,21 @@ def read_text(path: Path) -> str:
     return _decoded(path, read_bytes(path))
 
 
+def text_of(path: Path, data: bytes) -> str:
+    """These bytes of the file as text, as ``read_text`` has it. Raises UnusableInput as it does."""
+    return _decoded(path, data)
+
+
+def rows_of(path: Path, data: bytes, text: str | None = None) -> list[Record] | None:
+    """The rows of a workbook or, if ``text`` is given, of that text as CSV; None if the bytes are no workbook.
+
+    Raises UnusableInput as ``read_records``.
+    """
+    if text is not None:
+        return list(_csv(path, text))
+    return list(_workbook(path, data)) if _is_workbook(path, data) else None
+
+
 def _decoded(path: Path, data: bytes) -> str:
     for mark, what in _MARKS.items():
         if data.startswith(mark):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tracker.article import ArticleKey
+from tracker.article import ArticleKey, shown
 from tracker.decision import Decision, Stage
 from tracker.errors import NotThere, UsageError, choose_one
 from tracker.exchange.matching import Match, Sought, match
@@ -149,9 +149,9 @@ class _Import:
             if not stored.pmids:
                 self.report.unmatched.append(about)
             elif len(stored.pmids) > 1:
-                self.report.ambiguous.append(about | {"pmids": list(stored.pmids)})
+                self.report.ambiguous.append(about | {"pmids": list(map(shown, stored.pmids))})
             elif self.within is not None and stored.pmids[0] not in self.within:
-                self.report.outside.append(about | {"pmid": stored.pmids[0]})
+                self.report.outside.append(about | {"pmid": shown(stored.pmids[0])})
             else:
                 matched[stored.by or ""] += 1
                 self._bring(record, stored.pmids[0])
@@ -334,14 +334,14 @@ class _Import:
                 self.report.unchanged += 1
         except UsageError as error:
             self.report.refused.append(
-                {"place": record.place, "pmid": pmid, "person": self._name(act), "why": str(error)}
+                {"place": record.place, "pmid": shown(pmid), "person": self._name(act), "why": str(error)}
             )
 
     def _against(self, record: Foreign, pmid: ArticleKey, act: Act, there: str, found: str) -> None:
         self.report.conflicts.append(
             {
                 "place": record.place,
-                "pmid": pmid,
+                "pmid": shown(pmid),
                 "person": self._name(act),
                 "there": there,
                 "found": found,

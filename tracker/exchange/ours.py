@@ -19,10 +19,11 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, NamedTuple
 
-from tracker.article import given_pmid
+from tracker.article import given_pmid, shown
 from tracker.decision import BASES, DECISIONS, LABELS, STAGES
 from tracker.directness import DIRECTNESS
 from tracker.errors import UnusableInput, UsageError, either
+from tracker.evidence import external
 from tracker.exchange.files import read_text, table
 from tracker.export.clean import guarded, unguarded
 from tracker.questions import SLUG
@@ -32,9 +33,12 @@ from tracker.team.review import REVIEWERS, Seal
 from tracker.team.statements import Row, rows
 from tracker.team.tagging import LONGEST_NOTE
 
-COLUMNS = Row._fields
+# What names a paper that PubMed lacks: our number for it would mean another paper in another database of ours.
+ELSEWHERE = ("source", "accession", "doi")
+COLUMNS = (*Row._fields, *ELSEWHERE)
+SEEN = ("basis", "labels")
 # Files that were exported before there were these are read as well.
-LATER = ("basis", "labels")
+LATER = (*SEEN, *ELSEWHERE)
 Format = Literal["csv", "jsonl"]
 FORMATS: tuple[Format, ...] = ("csv", "jsonl")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
@@ -49,7 +53,7 @@ class Shape(NamedTuple):
 
 SHAPES = {
     "tagging": Shape(("group", "tag"), ("question", "text", "sealed")),
-    "decision": Shape(("question", "stage", "value"), ("reason", "sealed", *LATER)),
+    "decision": Shape(("question", "stage", "value"), ("reason", "sealed", *SEEN)),
     "settlement": Shape(("question", "stage", "value", "text"), ("reason",)),
     "note": Shape(("text",), ("question", "sealed")),
     # An empty value is a value as well: the machine read nothing, or a person says that nothing of the group holds.
@@ -58,18 +62,25 @@ SHAPES = {
 }
 
 
-def export(db: sqlite3.Connection, out: BinaryIO, format: Format = "csv", question: str | None = None) -> int:
+def export(
+    db: sqlite3.Connection,
+    out: BinaryIO,
+    format: Format = "csv",
+    question: str | None = None,
+    evidence: sqlite3.Connection | None = None,
+) -> int:
     """Write everything, or what was said for one question, to ``out``; returns the number of rows.
 
-    ``db`` is a connection to annotations.db. Sealed rows are written as well, with their seals.
+    ``db`` is a connection to annotations.db. ``evidence``, one to evidence.db if there is any, names papers that PubMed
+    lacks. Sealed rows are written as well, with their seals.
     """
     count = 0
 
-    def counted() -> Iterator[Row]:
+    def counted() -> Iterator[dict[str, Any]]:
         nonlocal count
         for row in rows(db, question=question):
             count += 1
-            yield row
+            yield as_told(row, evidence)
 
     db.execute("begin")
     try:
@@ -79,34 +90,43 @@ def export(db: sqlite3.Connection, out: BinaryIO, format: Format = "csv", questi
     return count
 
 
-def _write_csv(statements: Iterator[Row], out: BinaryIO) -> None:
+def as_told(row: Row, evidence: sqlite3.Connection | None = None) -> dict[str, Any]:
+    """The row by column; a paper that PubMed lacks has ``x12`` as its number, and what else names it."""
+    names = external.names(evidence, row.pmid) if evidence and row.pmid < 0 else None
+    told = row._asdict() | dict(zip(ELSEWHERE, names or (None, None, None), strict=True))
+    return told | {"pmid": shown(row.pmid)}
+
+
+def _write_csv(statements: Iterator[dict[str, Any]], out: BinaryIO) -> None:
     text = TextIOWrapper(out, encoding="utf-8-sig", newline="", write_through=True)
     try:
         table = csv.writer(text, quoting=csv.QUOTE_ALL)
         table.writerow(COLUMNS)
         for row in statements:
-            table.writerow("" if cell is None else guarded(str(cell)) for cell in row)
+            table.writerow("" if cell is None else guarded(str(cell)) for cell in row.values())
     finally:
         text.detach()
 
 
-def _write_jsonl(statements: Iterator[Row], out: BinaryIO) -> None:
+def _write_jsonl(statements: Iterator[dict[str, Any]], out: BinaryIO) -> None:
     for row in statements:
-        out.write(json.dumps(row._asdict(), ensure_ascii=False).encode() + b"\n")
+        out.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
 
 
 # -- reading ---------------------------------------------------------------------------------------
 
 
-def read(path: Path) -> Iterator[tuple[int, Row]]:
+def read(path: Path, evidence: sqlite3.Connection | None = None) -> Iterator[tuple[int, Row]]:
     """Each row with the number of the line on which it begins.
+
+    ``evidence`` is a connection to evidence.db, if there is one: it knows papers that PubMed lacks.
 
     Raises UsageError if the file cannot be read, UnusableInput for an invalid row, naming line and field.
     """
     text = read_text(path)
     for line, given in _jsonl(path, text) if text.lstrip().startswith("{") else _csv(path, text):
         try:
-            yield line, _row(given)
+            yield line, _row(given, evidence)
         except ValueError as error:
             raise UnusableInput(f"{path}: line {line}: {error}") from None
 
@@ -166,9 +186,10 @@ def _check_names(path: Path, line: int, names: Any) -> None:
         )
 
 
-def _row(given: dict[str, Any]) -> Row:
+def _row(given: dict[str, Any], evidence: sqlite3.Connection | None) -> Row:
     """Raises ValueError that names the field, what was found and what to do."""
     given = dict.fromkeys(LATER) | given
+    names = [given.pop(name) for name in ELSEWHERE]
     kind = given["kind"]
     if kind not in SHAPES:
         raise ValueError(f"kind: {_short(kind)} is unknown. Use {either(SHAPES)}.")
@@ -176,17 +197,30 @@ def _row(given: dict[str, Any]) -> Row:
     _check_values(given, kind)
     _check_seal(given["sealed"])
     _check_moment(given["when"])
-    try:
-        pmid = given_pmid(str(given["pmid"]))
-    except ValueError as error:
-        raise ValueError(f"pmid: {error}.") from None
-    return Row(**given | {"pmid": pmid})
+    return Row(**given | {"pmid": _paper(str(given["pmid"]), names, evidence)})
+
+
+def _paper(given: str, names: list[Any], evidence: sqlite3.Connection | None) -> int:
+    """The key of the paper: its PMID or, if another database is named, that of its record there."""
+    source, accession, doi = (str(name or "").strip() for name in names)
+    if not source:
+        try:
+            return given_pmid(given)
+        except ValueError as error:
+            raise ValueError(f"pmid: {error}.") from None
+    found = external.named_so(evidence, given, source, accession, doi) if evidence else None
+    if found is None:
+        told = " ".join(filter(None, (source, accession or doi)))
+        raise ValueError(
+            f"source: the record {_short(told)} is not stored here. Import it first, with 'tracker import-records'."
+        )
+    return found
 
 
 def _check_fields(given: dict[str, Any], kind: str) -> None:
     """Each field is a text, is there if the row's kind needs it, and only if that kind may have it."""
     shape = SHAPES[kind]
-    for name in COLUMNS[2:]:
+    for name in Row._fields[2:]:
         value = given[name]
         if value is not None and not isinstance(value, str):
             raise ValueError(
@@ -284,17 +318,20 @@ class _DryRun(Exception):
     """Not an error: it only undoes the transaction."""
 
 
-def import_rows(db: sqlite3.Connection, path: Path, *, dry_run: bool = False) -> Report:
+def import_rows(
+    db: sqlite3.Connection, path: Path, *, evidence: sqlite3.Connection | None = None, dry_run: bool = False
+) -> Report:
     """Write what is new in a file, in one transaction; with ``dry_run`` only say what would be done.
 
     Moments and seals stay as in the file. Unknown people are added, disabled and without a password; unknown groups
-    and tags are added as well. What contradicts a row that is there is reported and not written.
+    and tags are added as well. What contradicts a row that is there is reported and not written. ``evidence`` is as for
+    ``read``.
 
     Raises UsageError if the file cannot be read, UnusableInput for an impossible row; then nothing is written.
     """
     try:
         with acting(db, None, f"tracker tag import {path.name}") as act:
-            report = _Import(act, path).run(dry_run)
+            report = _Import(act, path, evidence).run(dry_run)
             if dry_run:
                 raise _DryRun
     except _DryRun:
@@ -303,9 +340,10 @@ def import_rows(db: sqlite3.Connection, path: Path, *, dry_run: bool = False) ->
 
 
 class _Import:
-    def __init__(self, act: Act, path: Path) -> None:
+    def __init__(self, act: Act, path: Path, evidence: sqlite3.Connection | None) -> None:
         self.act = act
         self.path = path
+        self.evidence = evidence
         self.written: Counter[str] = Counter()
         self.conflicts: list[dict[str, Any]] = []
         self.people_added: list[str] = []
@@ -320,7 +358,7 @@ class _Import:
 
     def run(self, dry_run: bool) -> Report:
         count = unchanged = 0
-        for line, row in read(self.path):
+        for line, row in read(self.path, self.evidence):
             count += 1
             try:
                 key, says, when = self._meant(row)
@@ -329,7 +367,7 @@ class _Import:
             there = current(self.act.db, row.kind, key)
             against = _against(there, says) if there else self._forbidden(row, key)
             if against is not None:
-                self.conflicts.append({"line": line, **row._asdict(), "there": against})
+                self.conflicts.append({"line": line, **as_told(row, self.evidence), "there": against})
                 continue
             if there:
                 unchanged += 1
@@ -471,6 +509,6 @@ class _Import:
 
 def _against(there: dict[str, Any], says: dict[str, Any]) -> str | None:
     """What is there, if it differs; seals, moments and what somebody saw are not compared."""
-    if all(there[name] == value for name, value in says.items() if name not in ("blind", *LATER)):
+    if all(there[name] == value for name, value in says.items() if name not in ("blind", *SEEN)):
         return None
     return next(str(there[name] or "") for name in ("decision", "value", "note", "text") if name in there)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from tracker.article import ArticleKey
+from tracker.article import ArticleKey, named
 from tracker.errors import NotThere, choose_one
 from tracker.team import people, placements, statements, tagging, vocabulary
 from tracker.team.acts import Act, acting
@@ -79,7 +79,7 @@ def _seal_of_place(
     _check(evidence, pmid, question)
     held = tagging.holding(evidence, reviews(evidence), [pmid])
     if question not in {review.question for review in held.get(pmid, ())}:
-        raise NotThere(f"PMID {pmid} is not in a question {question!r}.")
+        raise NotThere(f"{named(pmid)} is not in a question {question!r}.")
     return tagging.seals(act.db, held)(pmid, question)
 
 
@@ -109,7 +109,7 @@ class Statements:
 def _check(evidence: sqlite3.Connection, pmid: ArticleKey, question: str | None) -> None:
     if not evidence.execute("select 1 from articles where pmid = :pmid", {"pmid": pmid}).fetchone():
         raise NotThere(
-            f"PMID {pmid} is not stored, so nothing was written. Find stored papers with 'tracker search'."
+            f"{named(pmid)} is not stored, so nothing was written. Find stored papers with 'tracker search'."
         )
     slugs = [slug for (slug,) in evidence.execute("select slug from questions order by position, slug")]
     if question is not None and question not in slugs:

@@ -47,14 +47,15 @@ def _head(listing: Listing) -> Iterator[Any]:
 
 def _entry(c: Citation, listing: Listing) -> Any:
     entry = _element("entry")
-    _add(entry, "id", c.url)
+    _add(entry, "id", _id(c))
     _add(entry, "title", c.headline)
     moments = [moment for moment in (c.entered, c.changed) if moment]
     _add(entry, "updated", max(moments) if moments else listing.updated)
     if c.entered:
         _add(entry, "published", c.entered)
-    _add(entry, "link", rel="alternate", href=c.url)
-    if c.doi_url:
+    if c.url:
+        _add(entry, "link", rel="alternate", href=c.url)
+    if c.doi_url and c.doi_url != c.url:
         _add(entry, "link", rel="related", href=c.doi_url)
     for author in c.authors[:NAMED_AUTHORS]:
         _add(_add(entry, "author"), "name", author.short)
@@ -62,6 +63,12 @@ def _entry(c: Citation, listing: Listing) -> Any:
         _add(entry, "category", term=term)
     _add(entry, "content", "\n\n".join(_paragraphs(c)), type="text")
     return entry
+
+
+def _id(c: Citation) -> str:
+    """The page in PubMed; for a record that PubMed lacks, a name that stays the same wherever its page is."""
+    name = f"evidence-tracker/{c.database}/{c.accession or c.key}"
+    return f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, name)}" if c.external or not c.url else c.url
 
 
 def _add(parent: Any, name: str, text: str | None = None, **attributes: str) -> Any:

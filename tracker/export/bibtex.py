@@ -41,7 +41,11 @@ def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> Non
     for citation in citations:
         kind = _type(citation)
         fields = [f"  {name} = {value}" for name, value in _fields(citation)]
-        out.write((f"@{kind}{{pmid{citation.pmid},\n" + ",\n".join(fields) + "\n}\n\n").encode())
+        out.write((f"@{kind}{{{_key(citation)},\n" + ",\n".join(fields) + "\n}\n\n").encode())
+
+
+def _key(c: Citation) -> str:
+    return f"pmid{c.pmid}" if c.pubmed_id else c.key
 
 
 def _type(c: Citation) -> str:
@@ -82,7 +86,8 @@ def _fields(c: Citation) -> Iterator[tuple[str, str]]:
             yield "day", f"{{{rest[1]}}}"
     if c.doi_name and not _NOT_VERBATIM.search(c.doi_name):
         yield "doi", f"{{{c.doi_name}}}"
-    yield "url", f"{{{c.url}}}"
+    if c.url and not _NOT_VERBATIM.search(c.url):
+        yield "url", f"{{{c.url}}}"
 
 
 def _as_written(title: str) -> str:
@@ -109,7 +114,9 @@ def _texts(c: Citation) -> Iterator[tuple[str, str | None]]:
     yield "volume", c.volume
     yield "number", c.issue
     yield "pages", written_out(c.location, "--")
-    yield "pmid", str(c.pmid)
+    yield "pmid", str(c.pubmed_id) if c.pubmed_id else None
+    yield "database", c.database if c.external else None
+    yield "accession", c.accession if c.external else None
     yield "pmcid", c.pmcid
     yield "language", ", ".join(c.languages)
     yield "keywords", "; ".join((*c.keywords, *c.mesh_terms, *c.tag_terms))

@@ -27,7 +27,7 @@ def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> Non
 def item(c: Citation) -> dict[str, Any]:
     """The citation as a CSL item; what it lacks is left out."""
     fields = {
-        "id": f"pmid{c.pmid}",
+        "id": f"pmid{c.pmid}" if c.pubmed_id else c.key,
         "type": _type(c),
         "genre": "preprint" if _type(c) == "article" else None,
         "title": without_stop(c.headline),
@@ -39,7 +39,9 @@ def item(c: Citation) -> dict[str, Any]:
         "page": written_out(c.location),
         "ISSN": c.issn,
         "DOI": c.doi_name,
-        "PMID": str(c.pmid),
+        "PMID": str(c.pubmed_id) if c.pubmed_id else None,
+        "source": c.external and c.database,
+        "archive_location": c.external and c.accession,
         "PMCID": c.pmcid,
         "URL": c.url,
         "language": ", ".join(c.languages),

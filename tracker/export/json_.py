@@ -44,6 +44,9 @@ def dump(value: Any) -> bytes:
 def _article(c: Citation) -> dict[str, Any]:
     return {
         **asdict(c),
+        "pmid": c.pubmed_id,
+        "key": c.key,
+        "external": c.external and c.external._asdict(),
         "doi": c.doi_name or c.doi,
         "authors": [author._asdict() for author in c.authors],
         "book": c.book and c.book._asdict(),

@@ -48,7 +48,11 @@ def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> Non
 
 
 def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
-    yield "PMID", str(c.pmid)
+    if c.pubmed_id:
+        yield "PMID", str(c.pubmed_id)
+    else:
+        # MEDLINE's tag for a number that another organisation gave.
+        yield "OID", f"{c.database}: {c.accession or c.key}"
     yield from _place(c)
     yield "AB", c.abstract
     yield from _people(c)

@@ -226,7 +226,7 @@ def _by_hand(c: Citation) -> str:
         c.published,
         ":".join(part for part in (c.volume, c.location) if part),
         f"doi:{c.doi_name}" if c.doi_name else None,
-        f"PubMed PMID: {c.pmid}",
+        f"PubMed PMID: {c.pmid}" if c.pubmed_id else c.name,
     )
     return " ".join(f"{text}." for part in parts if (text := _clean(part or "")))
 

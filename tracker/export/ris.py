@@ -3,8 +3,9 @@
 Tags: https://en.wikipedia.org/wiki/RIS_(file_format) (the 2011 list); lines end with CR LF, as Research Information
 Systems specified. ``C1`` has the standing in short, one ``N1`` each has all remarks, what was read by machine, what
 people say; ``KW`` has our tags as well, each with "tag: " before it to tell it from the record's own keywords.
-``AN`` is the PMID and ``C2`` the PMC number, where EndNote's own PubMed import puts it. There are no remarks on
-the list as a whole: a reference manager would keep them with the first paper for ever.
+``AN`` is the PMID, or the number in the database that ``DB`` names, and ``C2`` the PMC number, where EndNote's own
+PubMed import puts it. There are no remarks on the list as a whole: a reference manager would keep them with the first
+paper for ever.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def write(listing: Listing, citations: Iterable[Citation], out: BinaryIO) -> Non
 
 def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
     yield "TY", _type(c)
-    yield "ID", str(c.pmid)
+    yield "ID", c.key
     yield "TI", without_stop(c.headline)
     for author in c.authors:
         yield ("A2" if author.role == "editor" else "AU"), _name(author)
@@ -52,9 +53,9 @@ def _fields(c: Citation) -> Iterator[tuple[str, str | None]]:
         year, month, day = [*c.published.split("-"), "", ""][:3]
         yield "DA", f"{year}/{month}/{day}/"
     yield "DO", c.doi_name
-    yield "AN", str(c.pmid)
+    yield "AN", c.accession
     yield "C2", c.pmcid
-    yield "DB", "PubMed"
+    yield "DB", c.database
     yield "C1", "; ".join((*c.standing, c.status_date))
     for text in (*c.remarks, *c.readings, *c.said_by_people):
         yield "N1", text

@@ -36,7 +36,7 @@ def _joined(texts: Iterable[str]) -> str:
 
 # Each column with what it holds for an article; what was read and said of labels and directness goes before the last.
 COLUMNS: dict[str, Callable[[Citation], int | str | None]] = {
-    "pmid": lambda c: c.pmid,
+    "pmid": lambda c: c.pubmed_id,
     "standing": lambda c: _joined(c.standing),
     "title": lambda c: c.title,
     "authors": lambda c: _joined(author.inverted for author in c.authors),
@@ -76,6 +76,8 @@ COLUMNS: dict[str, Callable[[Citation], int | str | None]] = {
     "screening": lambda c: _joined(outcome.sentence for outcome in c.screening),
     "outcome": lambda c: c.directness and c.directness.outcome,
     "findings": lambda c: c.directness and " | ".join(c.directness.findings),
+    "database": lambda c: c.database,
+    "accession": lambda c: c.accession,
     "abstract": lambda c: c.abstract,
 }
 _BY = ("read by machine", "said by people")

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import zstandard
 
-from tracker.article import Article, Pmid
+from tracker.article import Article, ArticleKey
 from tracker.errors import RecordError
 from tracker.evidence import articles, questions, records
 from tracker.evidence.starter import forget_records
+from tracker.external import record as external
 from tracker.pubmed import nbib, starter, xml
 from tracker.reading import read_labels
 from tracker.reading.changes import Change, changes_between
@@ -22,11 +23,12 @@ from tracker.reading.notices import Flags, flags, standing
 _COMPRESSOR = zstandard.ZstdCompressor(level=1)
 PARSERS: dict[str, Callable[[bytes], Article]] = {
     "starter": starter.parse_record,
+    "external": external.parse_record,
     "nbib": nbib.parse_record,
     "xml": xml.parse_record,
 }
 # From the poorest to the fullest.
-FORMATS = ("starter", "nbib", "xml")
+FORMATS = ("starter", "external", "nbib", "xml")
 
 
 class Edition(NamedTuple):
@@ -46,7 +48,7 @@ class Edition(NamedTuple):
 class Reading(NamedTuple):
     """One raw record as read: everything that the database needs, in plain types that processes can exchange."""
 
-    pmid: Pmid
+    pmid: ArticleKey
     sha256: str
     format: str
     body: bytes
@@ -56,10 +58,10 @@ class Reading(NamedTuple):
 class Stored(NamedTuple):
     """The outcome of a batch: PMIDs that are new, that changed (with a notice or without), and that did not."""
 
-    new: list[Pmid]
-    changed: list[Pmid]
-    noticed: list[Pmid]
-    unchanged: list[Pmid]
+    new: list[ArticleKey]
+    changed: list[ArticleKey]
+    noticed: list[ArticleKey]
+    unchanged: list[ArticleKey]
 
 
 def read(body: bytes, format: str = "xml") -> Reading:
@@ -169,10 +171,10 @@ def store(
     return stored
 
 
-def _rounds(readings: Iterable[Reading]) -> Iterator[dict[Pmid, Reading]]:
+def _rounds(readings: Iterable[Reading]) -> Iterator[dict[ArticleKey, Reading]]:
     """The readings in rounds, in order, each record once per round: a second reading of a record is in the second."""
-    rounds: list[dict[Pmid, Reading]] = []
-    seen: dict[Pmid, int] = {}
+    rounds: list[dict[ArticleKey, Reading]] = []
+    seen: dict[ArticleKey, int] = {}
     for reading in readings:
         place = seen[reading.pmid] = seen.get(reading.pmid, -1) + 1
         if place == len(rounds):
@@ -183,7 +185,7 @@ def _rounds(readings: Iterable[Reading]) -> Iterator[dict[Pmid, Reading]]:
 
 def _store_round(
     db: sqlite3.Connection,
-    came: dict[Pmid, Reading],
+    came: dict[ArticleKey, Reading],
     run: int,
     when: str,
     recheck_days: int,
@@ -261,7 +263,7 @@ def note_changes(db: sqlite3.Connection, reading: Reading, before: str, run: int
     return changes
 
 
-def stored_article(db: sqlite3.Connection, pmid: Pmid, sha256: str) -> Article:
+def stored_article(db: sqlite3.Connection, pmid: ArticleKey, sha256: str) -> Article:
     """The Article of a stored version. Raises KeyError if it is not stored."""
     format, body = records.body(db, pmid, sha256)
     return parse(body, format)

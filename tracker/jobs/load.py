@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from tracker import __version__, query
-from tracker.article import Article, Pmid
+from tracker.article import Article, ArticleKey, Pmid
 from tracker.clock import now
 from tracker.errors import RecordError, UnusableInput
 from tracker.evidence import articles, connect, known_items, records, runs, schema, wrongclock
@@ -164,7 +164,7 @@ def _load_file(
     format = _format_of(path)
     strategies = {search.slug: search.strategy.text for search in searches}
     when = now()
-    passed: set[Pmid] = set()
+    passed: set[ArticleKey] = set()
     with open_file(path) as stream:
         for batch, parsed in workers.parsed(_parse, _batches_of(stream, path, format, strategies)):
             _store(db, run, path, batch, parsed, when, tally, searches)
@@ -225,7 +225,7 @@ def _look_again(
     run: int,
     raw_records: Iterable[RawRecord],
     format: str,
-    overlooked: Collection[Pmid],
+    overlooked: Collection[ArticleKey],
     when: str,
     tally: Tally,
 ) -> None:
@@ -248,7 +248,9 @@ def _count(tally: Tally, stored: ingest.Stored) -> None:
     tally.unchanged += len(stored.unchanged)
 
 
-def _matching_as_shown(db: sqlite3.Connection, batch: Batch, parsed: Parsed) -> dict[Pmid, tuple[str, ...]]:
+def _matching_as_shown(
+    db: sqlite3.Connection, batch: Batch, parsed: Parsed
+) -> dict[ArticleKey, tuple[str, ...]]:
     """For each record that matched any question: the questions that its shown version matches."""
     matching = {(reading.pmid, reading.sha256): slugs for reading, slugs in parsed.readings}
     if not batch.strategies:

@@ -400,6 +400,7 @@ def compare(job: Refresh) -> None:
             _log_comparison(job, progress)
             if progress.complete:
                 progress.version = adopted.keep(job.db, progress.question, progress.adopted, job.started)
+                progress.left -= store.keep_for_others(job.db, progress.slug, progress.left)
                 with store.relabelling(job.db, progress.left):
                     store.leave(job.db, progress.slug, progress.left, job.started)
                 # Why they left is news, too: they may have been changed or deleted.
@@ -478,7 +479,7 @@ def _look_for_altered(job: Refresh, progress: Progress) -> None:
     )
 
 
-def _enter(job: Refresh, progress: Progress, pmids: Collection[Pmid]) -> None:
+def _enter(job: Refresh, progress: Progress, pmids: Collection[ArticleKey]) -> None:
     """Add stored records to the question, each with its reason, inside the caller's transaction."""
     rows = job.db.execute(
         """
@@ -487,7 +488,7 @@ def _enter(job: Refresh, progress: Progress, pmids: Collection[Pmid]) -> None:
         """,
         {"pmids": json.dumps(list(pmids))},
     )
-    reasons = {Pmid(ArticleKey(pmid)): _reason(progress, created) for pmid, created in rows}
+    reasons = {ArticleKey(pmid): _reason(progress, created) for pmid, created in rows}
     with store.relabelling(job.db, reasons.keys()):
         store.enter(job.db, progress.slug, progress.strategy.hash, reasons, job.started)
     progress.entered += len(reasons)
@@ -606,7 +607,7 @@ def _recheck_days(job: Refresh) -> int:
     return job.recheck_days or min(progress.question.recheck_days for progress in job.questions)
 
 
-def _count(job: Refresh, stored: ingest.Stored, pmids: set[Pmid]) -> None:
+def _count(job: Refresh, stored: ingest.Stored, pmids: set[ArticleKey]) -> None:
     job.totals["fetched"] += len(pmids)
     job.totals["new"] += len(stored.new)
     job.totals["changed"] += len(stored.changed)

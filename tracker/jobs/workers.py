@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
 
 from tracker import topic
-from tracker.article import Pmid
+from tracker.article import ArticleKey
 from tracker.jobs import ingest
 
 BATCH = 200
@@ -31,7 +31,7 @@ class Parsed(NamedTuple):
 
     readings: list[tuple[ingest.Reading, tuple[str, ...]]]
     refused: list[tuple[int | None, str]]
-    unmatched: list[Pmid]
+    unmatched: list[ArticleKey]
     stray: list[tuple[int, str]]
 
 

@@ -19,9 +19,10 @@ from tracker.citation import (
     CitedNotice,
     CitedOutcome,
     CitedPlacement,
+    CitedSource,
     CitedTag,
 )
-from tracker.evidence import facets
+from tracker.evidence import external, facets
 from tracker.evidence.questions import STARTER
 from tracker.evidence.rows import each_row
 from tracker.lists.selection import Selection
@@ -124,13 +125,15 @@ select a.pmid, a.title, a.kind, a.vernacular_title, a.journal, a.iso_abbreviatio
   d.value as directness, d.reason as directness_reason, d.outcome,
   (select json_group_array(f.sentence) from (
     select sentence from finding_sentences
-    where question = :slug and pmid = a.pmid order by position) f) as findings
+    where question = :slug and pmid = a.pmid order by position) f) as findings,
+  e.source as database, e.accession, e.searched, e.record as fields
 from json_each(:pmids) given
 join articles a on a.pmid = given.value
 left join books b on b.pmid = a.pmid
 left join record_state s on s.pmid = a.pmid
 left join question_articles q on q.question = :slug and q.pmid = a.pmid
 left join directness d on d.question = :slug and d.pmid = a.pmid
+left join external_records e on e.id = -a.pmid
 """
 _SAME = (
     "pmid title kind vernacular_title journal iso_abbreviation volume issue pages article_number published doi pmcid "
@@ -198,6 +201,7 @@ def _citation(
         source=article["source"] or "pubmed",
         question=slug,
         directness=_directness(article),
+        external=_source(article),
         **by_people,
     )
 
@@ -254,6 +258,13 @@ def _directness(article: Mapping[str, Any]) -> CitedDirectness | None:
     # A sentence about both sides of an outcome is a finding of each.
     sentences = tuple(dict.fromkeys(json.loads(article["findings"])))
     return CitedDirectness(value, article["directness_reason"], article["outcome"], sentences)
+
+
+def _source(article: Mapping[str, Any]) -> CitedSource | None:
+    if article["database"] is None:
+        return None
+    address = external.address(article["fields"])
+    return CitedSource(article["database"], article["accession"], article["searched"], address)
 
 
 def _placement(row: Mapping[str, Any] | None) -> CitedPlacement | None:

@@ -24,7 +24,8 @@ select a.pmid, a.title, a.title_html, a.authors_text,
   a.published, a.created, a.doi, a.pmcid, a.retracted, a.withdrawn, a.expression_of_concern, a.corrected, a.is_notice,
   a.title_says, a.by_title,
   q.entered, q.reason, (select s.checked from record_state s where s.pmid = a.pmid) as checked,
-  (select s.source from record_state s where s.pmid = a.pmid) as source
+  (select s.source from record_state s where s.pmid = a.pmid) as source,
+  (select e.source from external_records e where e.id = -a.pmid) as database
 from json_each(:pmids) given
 join articles a on a.pmid = given.value
 left join question_articles q on q.question = :question and q.pmid = a.pmid

@@ -129,7 +129,7 @@ class _Line(NamedTuple):
     value: str
 
 
-def split(stream: BinaryIO, name: str = "the file") -> Iterator[bytes]:
+def split(stream: BinaryIO, name: str = "the file", *, pubmeds: bool = True) -> Iterator[bytes]:
     """The text of every record as UTF-8 with plain line ends, in order and in constant memory.
 
     A record begins with its ``PMID-`` line, or, if it has none (like ERIC's), with the first field after an empty
@@ -137,7 +137,8 @@ def split(stream: BinaryIO, name: str = "the file") -> Iterator[bytes]:
     Lines before the first field go with the first record. ``name`` is what messages call the stream. The format has
     no end mark: a file cut off between two lines cannot be told from a whole one.
 
-    Raises UnusableInput if no record has a PMID, or one is larger than 16 MB.
+    Raises UnusableInput if one is larger than 16 MB or, unless the file may come from another database than PubMed
+    (not ``pubmeds``), if no record has a PMID.
     """
     lines = _lines(stream, name)
     first = list(islice(lines, _LOOKED_AT))
@@ -159,7 +160,7 @@ def split(stream: BinaryIO, name: str = "the file") -> Iterator[bytes]:
         record.append(f"{line}\n")
         size += len(line)
         _check(size, name)
-    if not numbered:
+    if pubmeds and not numbered:
         begins = next(filter(str.strip, first), "")[:60]
         raise UnusableInput(
             f"{name}: no record in it has a PMID (it begins {begins!r}). "
@@ -222,6 +223,11 @@ def parse_record(body: bytes) -> Article:
         return _article(_unfold(_text_of(body))[0])
     except ValueError as error:
         raise RecordError(f"not a usable MEDLINE record: {error}") from None
+
+
+def fields(body: bytes) -> list[tuple[str, str]]:
+    """Tag and value of each of the record's fields, in order. Raises RecordError as above."""
+    return [(line.tag, line.value) for line in _unfold(_text_of(body))[0] if line.value]
 
 
 def stray_lines(body: bytes) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def _said(group: str) -> Callable[[Line], Cell]:
 _QUANTITIES = ("participants", "studies")
 _COLUMNS: Mapping[str, Callable[[Line], Cell]] = {
     "trial": lambda line: line.head,
-    "pmid": lambda line: line.report.pmid,
+    "pmid": lambda line: line.report.cited.pubmed_id,
     "standing": lambda line: _joined(line.report.cited.standing),
     "title": lambda line: line.report.cited.title,
     "authors": lambda line: _joined(author.inverted for author in line.report.cited.authors),
@@ -119,7 +119,8 @@ def as_json(line: Line) -> dict[str, Any]:
     report, cited = line.report, line.report.cited
     return {
         "trial": line.head,
-        "pmid": report.pmid,
+        "pmid": cited.pubmed_id,
+        "key": cited.key,
         "title": cited.title,
         "authors": [author.short for author in cited.authors],
         "journal": cited.journal,

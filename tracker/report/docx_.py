@@ -18,6 +18,7 @@ from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Mm, Pt
 
+from tracker.article import named
 from tracker.errors import UsageError
 from tracker.export.clean import one_line
 from tracker.export.listing import Listing
@@ -97,17 +98,17 @@ def _what(line: Line) -> Iterator[str]:
     yield from cited.standing
     authors = [author.short for author in cited.authors]
     yield f"{', '.join(authors[:3])}{' et al' if len(authors) > 3 else ''}. {cited.title}"
-    yield ". ".join(part for part in (cited.journal, cited.published, f"PMID {cited.pmid}") if part)
+    yield ". ".join(part for part in (cited.journal, cited.published, cited.name) if part)
     if line.study.is_trial:
         numbers = ", ".join(each.number for each in line.study.registrations)
-        named = f" ({numbers})" if numbers else ""
-        yield f"Trial {line.head}{named}: one of {len(line.study.reports)} reports"
+        registered = f" ({numbers})" if numbers else ""
+        yield f"Trial {line.head}{registered}: one of {len(line.study.reports)} reports"
     elif line.report.registrations and not line.report.pooled:
         yield ", ".join(each.number for each in line.report.registrations)
     if line.report.pooled:
         yield f"Pooled from {line.report.pooled} trials, which may also be listed"
     if line.report.sharing:
-        yield f"Possibly the same people as PMID {', '.join(map(str, line.report.sharing))}"
+        yield f"Possibly the same people as {', '.join(map(named, line.report.sharing))}"
     yield from (notice.sentence for notice in cited.notices)
 
 

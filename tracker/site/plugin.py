@@ -12,6 +12,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from tracker import topic
+from tracker.article import named, spelt
 from tracker.citation import status_date
 from tracker.decision import DECISION_WORDS, STAGE_WORDS
 from tracker.directness import DIRECTNESS_WORDS, directness_words
@@ -159,7 +160,9 @@ def render_cell(
     """In every table and query, a PMID links to our page of the record."""
     if database != EVIDENCE or column != "pmid" or not isinstance(value, int):
         return after_a_cell()
-    return Markup('<a href="{}">{}</a>').format(datasette.urls.path(f"/articles/{value}"), value)
+    return Markup('<a href="{}">{}</a>').format(
+        datasette.urls.path(f"/articles/{spelt(value)}"), spelt(value)
+    )
 
 
 @hook()
@@ -201,6 +204,8 @@ def prepare_jinja2_environment(env: Environment) -> None:
         "with_text": filters.with_text,
         "is_ahead": is_ahead,
         "status_date": status_date,
+        "spelt": spelt,
+        "named": named,
     }
     env.globals |= {
         "DECISION_WORDS": DECISION_WORDS,

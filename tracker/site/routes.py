@@ -53,7 +53,7 @@ class Route:
 
 
 _QUESTION = r"^/questions/(?P<slug>[a-z0-9-]+)"
-_ARTICLE = r"^/articles/(?P<pmid>[1-9][0-9]{0,9})"
+_ARTICLE = r"^/articles/(?P<pmid>x?[1-9][0-9]{0,9})"
 
 # The first route that matches an address answers.
 ROUTES = (

@@ -15,6 +15,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup, escape
 
 from tracker import decision
+from tracker.article import named
 from tracker.citation import bare_doi
 from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
 from tracker.directness import directness_words
@@ -36,6 +37,7 @@ REASONS = {
     "loaded from a file": "loaded from a file",
     "strategy changed": "found because the search strategy changed",
     "first search": "found by the first search",
+    "found in another database": "found by a search of another database",
 }
 
 
@@ -214,7 +216,7 @@ def _listed(part: Any) -> str:
         if "type" in told:
             told["type"] = notice_words(told["type"])
         if "pmid" in told:
-            told["pmid"] = f"PMID {told['pmid']}"
+            told["pmid"] = named(told["pmid"])
         return " ".join(map(_listed, told.values()))
     return str(part)
 

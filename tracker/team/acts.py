@@ -192,12 +192,15 @@ def undo(
     batch: int,
     may: Callable[[sqlite3.Row], bool],
     seal: Callable[[int, str | None], Seal | None],
+    *,
+    merges: bool = False,
 ) -> Undone:
     """Restore the state before a batch, with new events.
 
     ``may`` says whether an event can be undone, ``seal`` what now hides a tag, note or placement of a paper for a
     question. Anything changed since the batch is left alone. Raises Refused for a batch that also did something other
-    than writing about papers, as that must not be half undone.
+    than writing about papers, as that must not be half undone; and, unless ``merges``, for one that moved statements
+    because two records are one paper.
     """
     act.db.row_factory, factory = sqlite3.Row, act.db.row_factory
     try:
@@ -208,6 +211,8 @@ def undo(
         act.db.row_factory = factory
     if any(event["kind"] not in STATEMENTS for event in events):
         raise Refused("This also changed the vocabulary or an account. Undo it there.")
+    if not merges and any(event["action"] == "merge" for event in events):
+        raise Refused("This merged two records. Undo it with 'tracker duplicates split'.")
     act.undoes = batch
     undone = changed = 0
     for event in events:

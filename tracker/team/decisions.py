@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from enum import Enum
 from typing import NamedTuple, cast
 
-from tracker.article import ArticleKey
+from tracker.article import ArticleKey, named
 from tracker.decision import BASES, DECISIONS, LABELS, STAGES, Basis, Decision, Labels, Seen, Stage
 from tracker.errors import Refused, UsageError, choose_one, either
 from tracker.evidence.cache import Cache
@@ -77,7 +77,7 @@ def decide(
         return False
     if was is not UNSAID and (mine or {}).get("decision") != was:
         raise Refused(
-            f"PMID {pmid}: your decision is now {(mine or {}).get('decision') or 'none'}, not "
+            f"{named(pmid)}: your decision is now {(mine or {}).get('decision') or 'none'}, not "
             f"{was or 'none'}. Reload the page, then decide."
         )
     check_form(review, stage, decision, reason)
@@ -141,7 +141,7 @@ def _check_dual(
     if len(others) >= REVIEWERS or (mine and others and is_unsealed(act.db, review, pmid, stage)):
         verb = "changed" if mine else "made"
         raise Refused(
-            f"PMID {pmid}: two people have decided, so no decision can be {verb}. A lead can settle it."
+            f"{named(pmid)}: two people have decided, so no decision can be {verb}. A lead can settle it."
         )
     if withdrawing:
         return
@@ -150,7 +150,7 @@ def _check_dual(
         "unsure",
     ):
         raise Refused(
-            f"PMID {pmid}: it must pass title and abstract before anybody decides on the full text."
+            f"{named(pmid)}: it must pass title and abstract before anybody decides on the full text."
         )
 
 
@@ -176,14 +176,14 @@ def settle(
     if not why.strip():
         raise UsageError("Say why: the log keeps your reason.")
     if len(people_who_decided(act.db, review, pmid, stage)) < REVIEWERS:
-        raise Refused(f"PMID {pmid}: two people must decide before a lead can settle.")
+        raise Refused(f"{named(pmid)}: two people must decide before a lead can settle.")
     key = {"pmid": pmid, "question": review.question, "stage": stage}
     says = {"decision": decision, "reason": reason or None, "why": why.strip(), "person": act.person}
     there = current(act.db, "settlement", key) or {}
     is_so = all(there.get(name) == value for name, value in says.items())
     if was is not UNSAID and there.get("decision") != was and not is_so:
         by_now = f"settled as {there['decision']}" if there else "not settled"
-        raise Refused(f"PMID {pmid}: it is now {by_now}. Reload the page, then settle.")
+        raise Refused(f"{named(pmid)}: it is now {by_now}. Reload the page, then settle.")
     return act.put("settle", "settlement", key, says)
 
 

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlencode
 
+from tracker.article import parse_key
 from tracker.decision import DECISION_WORDS, STAGE_WORDS
 from tracker.directness import directness_words
 from tracker.errors import UsageError, either
@@ -38,7 +39,7 @@ SORTS: dict[Sort, str] = {
     "entered": "date of entry into this list",
     "pmid": "PMID",
 }
-_KEY = re.compile(r"([0-9TZ:-]{0,20}),(\d{1,10})")
+_KEY = re.compile(r"([0-9TZ:-]{0,20}),(x?[1-9]\d{0,9})")
 
 
 class Chip(NamedTuple):
@@ -151,7 +152,7 @@ def _known(values: Sequence[str], choices: Collection[str]) -> list[str]:
 def after(request: Request) -> Key:
     """Where in the list the page starts; anything other than one of our keys means the top."""
     key = _KEY.fullmatch(request.args.get("after") or "")
-    return (key[1], int(key[2])) if key else TOP
+    return (key[1], parse_key(key[2])) if key else TOP
 
 
 def query(chosen: Selection, **more: str | None) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
-from tracker.article import ArticleKey
+from tracker.article import ArticleKey, spelt
 from tracker.decision import Basis, Labels
 from tracker.evidence.facets import is_label
 from tracker.evidence.rows import Row
@@ -101,7 +101,7 @@ async def panels(
     *,
     on_article: bool,
     back: str,
-) -> dict[int, str]:
+) -> dict[str, str]:
     """What people say about each paper of a list (or about one paper, ``on_article``), for the page ``back``."""
 
     def query(db: sqlite3.Connection) -> tuple[dict[int, _Panel], dict[str, str]]:
@@ -117,11 +117,11 @@ async def panels(
     }
     parts = compat.templates(datasette).get_template("_tracker_tagging.html")
 
-    def render(shown: Mapping[int, _Panel], titles: Mapping[str, str]) -> dict[int, str]:
+    def render(shown: Mapping[int, _Panel], titles: Mapping[str, str]) -> dict[str, str]:
         made = {}
         for pmid, panel in shown.items():
             module: Any = parts.make_module({**common, "forms": panel.forms, "titles": titles})
-            made[pmid] = str(module.panel(pmid, panel.said, question, panel.reasons))
+            made[spelt(pmid)] = str(module.panel(pmid, panel.said, question, panel.reasons))
         return made
 
     return await asyncio.to_thread(render, *await read(datasette, query))

@@ -22,7 +22,7 @@ def scholarly_article(record: Row, address: str) -> dict[str, Any]:
         "headline": record["title"],
         "url": address if address.startswith("http") else None,
         "sameAs": list(_elsewhere(record)),
-        "identifier": [_identifier("pmid", str(record["pmid"])), *_doi(record)],
+        "identifier": [*_pmid(record), *_doi(record)],
         "datePublished": record["published"],
         "inLanguage": [language_tag(code) for code in (record["languages"] or "").split(",") if code],
         "author": [_author(author) for author in _valid(record["authors"], "author")],
@@ -42,9 +42,14 @@ def _filled(described: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _elsewhere(record: Row) -> Iterable[str]:
-    yield f"https://pubmed.ncbi.nlm.nih.gov/{record['pmid']}/"
+    if record["pmid"] > 0:
+        yield f"https://pubmed.ncbi.nlm.nih.gov/{record['pmid']}/"
     if record["doi"]:
         yield doi_link(record["doi"])
+
+
+def _pmid(record: Row) -> list[dict[str, str]]:
+    return [_identifier("pmid", str(record["pmid"]))] if record["pmid"] > 0 else []
 
 
 def _doi(record: Row) -> list[dict[str, str]]:

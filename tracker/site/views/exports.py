@@ -525,7 +525,7 @@ def _pmid(value: Any) -> ArticleKey | None:
         value = value.get("value")
     if isinstance(value, str) and re.fullmatch("[0-9]{1,10}", value):
         value = int(value)
-    return ArticleKey(value) if isinstance(value, int) and 0 < value <= MAX_PMID else None
+    return ArticleKey(value) if isinstance(value, int) and -MAX_PMID <= value <= MAX_PMID else None
 
 
 def _extent(

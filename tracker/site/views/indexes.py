@@ -26,7 +26,7 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 # From each block straight to the next one that holds an article: as many steps as there are blocks.
 _BLOCKS = """
 with recursive blocks (block) as (
-  select min(pmid) / :size from articles
+  select min(pmid) / :size from articles where pmid > 0
   union all
   select (select min(pmid) from articles where pmid >= (block + 1) * :size) / :size from blocks
   where block is not null

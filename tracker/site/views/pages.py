@@ -15,7 +15,8 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from tracker import topic
-from tracker.article import MAX_PMID, ArticleKey
+from tracker.article import MAX_PMID, ArticleKey, is_pmid, named, parse_key, spelt
+from tracker.evidence import external
 from tracker.evidence.facets import FACTS
 from tracker.evidence.identifiers import PUBMED
 from tracker.evidence.rows import Row
@@ -313,8 +314,10 @@ class ArticlePage(Page):
 
 
 async def article(request: Request, datasette: Datasette) -> Response:
-    number = int(request.url_vars["pmid"])
-    pmid = ArticleKey(number)
+    pmid = key_in(request)
+    if moved := await _moved_to(datasette, pmid):
+        query_string = f"?{request.query_string}" if request.query_string else ""
+        return Response.redirect(datasette.urls.path(f"/articles/{spelt(moved)}{query_string}"), status=301)
     canonical = address.absolute(datasette, request, datasette.urls.path(request.path))
     screens = await access.may(datasette, request, "tracker-decide")
 
@@ -350,10 +353,27 @@ async def article(request: Request, datasette: Datasette) -> Response:
             starter=shown.starter,
         )
 
-    page: ArticlePage | None = await read(datasette, query) if number <= MAX_PMID else None
+    page: ArticlePage | None = await read(datasette, query)
     if page is None:
-        raise NotFound(f"PMID {number} is not stored here.")
+        raise NotFound(f"{named(pmid)} is not stored here.")
     return await render(datasette, request, page)
+
+
+def key_in(request: Request) -> ArticleKey:
+    """The article's key in the address. Raises NotFound for a number that no PMID has."""
+    given = request.url_vars["pmid"]
+    try:
+        return parse_key(given)
+    except ValueError:
+        raise NotFound(f"{given} is not stored here. PMIDs go up to {MAX_PMID}.") from None
+
+
+async def _moved_to(datasette: Datasette, pmid: ArticleKey) -> ArticleKey | None:
+    """The article that shows an external record, where that is another: it was found to be the same."""
+    if is_pmid(pmid):
+        return None
+    shown: ArticleKey | None = await read(datasette, lambda db: external.shown_as(db, pmid))
+    return shown if shown != pmid else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,7 +436,9 @@ def _list_links(chosen: Selection, path: str, following: Key | None) -> ListLink
         chips=filters.chips(chosen, path),
         query=filters.query(chosen),
         article_query=filters.query(chosen, **{"in": chosen.question or "search"}),
-        next_query=filters.query(chosen, after=f"{following[0]},{following[1]}") if following else None,
+        next_query=filters.query(chosen, after=f"{following[0]},{spelt(following[1])}")
+        if following
+        else None,
         sorts={
             sort: (title, path + filters.query(chosen._replace(sort=sort)))
             for sort, title in filters.SORTS.items()

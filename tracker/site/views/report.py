@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
-from tracker.article import ArticleKey
+from tracker.article import ArticleKey, parse_key, spelt
 from tracker.errors import either
 from tracker.evidence.questions import has_starter
 from tracker.evidence.rows import Row
@@ -37,7 +38,6 @@ EXTENSIONS = {format.extension: format for format in FORMATS.values()}
 ENDING = rf"\.(?P<extension>{'|'.join(map(re.escape, EXTENSIONS))})$"
 # In the address instead of a directness: records however they bear on the question.
 ANY = "any"
-_PMID = re.compile(r"-?[0-9]{1,10}")
 
 
 # Columns behind the first, as the page heads them: words that are short, for a wide table.
@@ -138,7 +138,7 @@ def _page(db: sqlite3.Connection, request: Request, slug: str, path: str) -> Tab
             (format.title, f"{at.path}.{format.extension}{at.query(chosen)}") for format in FORMATS.values()
         ],
         first=at.page(chosen),
-        next=at.page(chosen, after=str(shown.next)) if shown.next else None,
+        next=at.page(chosen, after=spelt(shown.next)) if shown.next else None,
         starter=has_starter(db, slug),
     )
 
@@ -247,9 +247,11 @@ def _sorting(request: Request) -> Sorting:
 
 
 def _after(request: Request) -> ArticleKey | None:
-    """The record behind which the page begins; anything that is no PMID means the top."""
+    """The record behind which the page begins; anything that is no key means the top."""
     text = request.args.get("after") or ""
-    return ArticleKey(int(text)) if _PMID.fullmatch(text) else None
+    with suppress(ValueError):
+        return parse_key(text)
+    return None
 
 
 class _Addresses(NamedTuple):

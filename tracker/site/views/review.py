@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from markupsafe import Markup
 
-from tracker.article import MAX_PMID, ArticleKey
+from tracker.article import ArticleKey, named, parse_key, shown
 from tracker.errors import NotThere, UsageError
 from tracker.evidence.rows import Row
 from tracker.export import files
@@ -102,7 +102,7 @@ async def review_json(request: Request, datasette: Datasette) -> Response:
     if is_team:
         answer |= {
             "progress": [person._asdict() for person in standing.progress],
-            "conflicts": standing.conflicts,
+            "conflicts": [each | {"pmid": shown(each["pmid"])} for each in standing.conflicts],
             "agreement": [_pair(pair) for pair in standing.pairs],
         }
     return await asyncio.to_thread(Response.json, answer)
@@ -112,9 +112,10 @@ async def settle(request: Request, datasette: Datasette, writer: Writer, form: F
     """A lead's final decision on a record: ``pmid``, ``stage``, ``decision``, ``reason`` and ``why``; ``was`` is how it
     was settled when they looked, '' if it was not."""
     slug, given = request.url_vars["slug"], form.get("pmid").strip()
-    if not (given.isdecimal() and len(given) < 16) or int(given) > MAX_PMID:
-        raise UsageError(f"pmid={given!r} is not a PubMed ID. Nothing was written.")
-    pmid = ArticleKey(int(given))
+    try:
+        pmid = parse_key(given)
+    except ValueError:
+        raise UsageError(f"pmid={given!r} is not a PubMed ID. Nothing was written.") from None
     stage, decision, why = form.get("stage"), form.get("decision"), form.get("why")
     # The list of reasons is shown beside both choices.
     reason = (form.get("reason") or None) if decision == "exclude" else None
@@ -130,7 +131,7 @@ async def settle(request: Request, datasette: Datasette, writer: Writer, form: F
 
     done = await write(datasette, writer, what)
     if wants_json(request):
-        return Response.json({"ok": True, **done._asdict()})
+        return Response.json({"ok": True, **done.as_json()})
     back = form.get("back") or datasette.urls.path(f"/questions/{slug}/review")
     return Response.redirect(with_done(access.local_path(back), done), status=303)
 
@@ -147,7 +148,7 @@ async def choose_labels(request: Request, datasette: Datasette, writer: Writer, 
 
     done = await write(datasette, writer, what)
     if wants_json(request):
-        return Response.json({"ok": True, **done._asdict()})
+        return Response.json({"ok": True, **done.as_json()})
     back = form.get("back") or datasette.urls.path(f"/questions/{slug}")
     return Response.redirect(with_done(access.local_path(back), done), status=303)
 
@@ -162,7 +163,7 @@ def _holding(db: sqlite3.Connection, slug: str, pmid: ArticleKey) -> Review:
         {"slug": slug, "pmid": pmid},
     ).fetchone()
     if row is None:
-        raise NotThere(f"PMID {pmid} is not in the question {slug!r}. Nothing was written.")
+        raise NotThere(f"{named(pmid)} is not in the question {slug!r}. Nothing was written.")
     return review
 
 

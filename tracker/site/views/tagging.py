@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from tracker.article import MAX_PMID, ArticleKey
+from tracker.article import ArticleKey, named, shown
 from tracker.decision import DECISIONS, Labels
 from tracker.directness import directness_words
 from tracker.errors import NotThere, Refused, UsageError, either
@@ -28,6 +28,7 @@ from tracker.site.server.access import Form, Writer, write
 from tracker.site.server.compat import Forbidden, NotFound, Request, Response
 from tracker.site.server.errors import wants_json
 from tracker.site.server.reader import read
+from tracker.site.views.pages import key_in
 from tracker.team import decisions, hidden_labels, placements, tagging, vocabulary
 from tracker.team.acts import Act
 from tracker.team.acts import undo as undo_batch
@@ -53,6 +54,10 @@ class Done(NamedTuple):
     def by(cls, act: Act, message: str, *pmids: int) -> Done:
         return cls(message if act.changed else "Nothing changed.", act.changed, act.batch, pmids)
 
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs; an external record is named as in its address."""
+        return self._asdict() | {"pmids": [shown(pmid) for pmid in self.pmids]}
+
 
 class Place(NamedTuple):
     """A paper and the questions that hold it: what people can write about."""
@@ -66,7 +71,7 @@ class Place(NamedTuple):
         if not given:
             return None
         if given not in {review.question for review in self.held}:
-            raise NotThere(f"PMID {self.pmid} is not in a question {given!r}.")
+            raise NotThere(f"{named(self.pmid)} is not in a question {given!r}.")
         return given
 
 
@@ -154,7 +159,7 @@ async def label(request: Request, datasette: Datasette, writer: Writer, form: Fo
 
     if not await read(datasette, there):
         raise Refused(
-            f"PMID {place.pmid} does not have the label {group}: {machine or 'none'} now. Reload the page."
+            f"{named(place.pmid)} does not have the label {group}: {machine or 'none'} now. Reload the page."
         )
 
     def what(act: Act) -> Done:
@@ -406,23 +411,23 @@ def _listed_request(request: Request, query: str) -> Request:
 
 
 async def _place(request: Request, datasette: Datasette) -> Place:
-    pmid = int(request.url_vars["pmid"])
+    pmid = key_in(request)
 
     def query(db: sqlite3.Connection) -> Place | None:
         if not db.execute("select 1 from articles where pmid = :pmid", {"pmid": pmid}).fetchone():
             return None
         every = reviews(db)
-        return Place(ArticleKey(pmid), every, tagging.holding(db, every, [pmid]).get(pmid, []))
+        return Place(pmid, every, tagging.holding(db, every, [pmid]).get(pmid, []))
 
-    place: Place | None = await read(datasette, query) if pmid <= MAX_PMID else None
+    place: Place | None = await read(datasette, query)
     if place is None:
-        raise NotFound(f"PMID {pmid} is not stored here. Nothing was written.")
+        raise NotFound(f"{named(pmid)} is not stored here. Nothing was written.")
     return place
 
 
 async def answer(request: Request, datasette: Datasette, form: Form, done: Done) -> Response:
     if wants_json(request):
-        said: dict[str, Any] = {"ok": True, **done._asdict()}
+        said: dict[str, Any] = {"ok": True, **done.as_json()}
         if form.has("panel"):
             said["panels"] = await panels.panels(
                 datasette,

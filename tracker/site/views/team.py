@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from tracker.article import ArticleKey
+from tracker.article import ArticleKey, parse_key, spelt
 from tracker.errors import NotThere, UsageError, either
 from tracker.evidence.rows import Row
 from tracker.export.files import NEVER
@@ -96,13 +96,16 @@ class LogPage(Page):
 async def log(request: Request, datasette: Datasette) -> Response:
     """Who said what about which paper and when, newest first; only admins see events on accounts."""
     pmid, before, day = (request.args.get(name) or None for name in ("pmid", "before", "day"))
-    for name, value in (("pmid", pmid), ("before", before)):
-        if value and not (value.isdecimal() and len(value) < 16):
-            raise BadRequest(f"{name}={value!r} is not a number.")
+    if before and not (before.isdecimal() and len(before) < 16):
+        raise BadRequest(f"before={before!r} is not a number.")
+    try:
+        key = parse_key(pmid) if pmid else None
+    except ValueError:
+        raise BadRequest(f"pmid={pmid!r} is not a number.") from None
     if day and not _DAY.fullmatch(day):
         raise BadRequest(f"day={day!r} is not a day. Write it as 2026-01-31.")
     chosen: dict[str, Any] = {
-        "pmid": int(pmid) if pmid else None,
+        "pmid": key,
         "person": request.args.get("person") or None,
         "day": day,
         "question": request.args.get("question") or None,
@@ -161,14 +164,14 @@ async def see(request: Request, datasette: Datasette, writer: Writer, form: Form
     pmid, field, noticed = form.get("pmid"), form.get("field"), form.get("noticed")
     known = await read(
         datasette,
-        lambda db: [(str(a.pmid), a.field, a.noticed) for a in alerts.of_person(db, writer.person)],
+        lambda db: [(spelt(a.pmid), a.field, a.noticed) for a in alerts.of_person(db, writer.person)],
     )
     if (pmid, field, noticed) not in known:
         raise NotThere("none of your papers has this notice.")
 
     def what(act: Act) -> Done:
-        alerts.mark_seen(act, int(pmid), field, noticed)
-        return Done.by(act, "Marked as seen.", int(pmid))
+        alerts.mark_seen(act, parse_key(pmid), field, noticed)
+        return Done.by(act, "Marked as seen.", parse_key(pmid))
 
     return await answer(request, datasette, form, await write(datasette, writer, what))
 
