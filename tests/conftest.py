@@ -274,12 +274,14 @@ TIMES = {
 }
 RUN_IDS = {"changes": ("run",)}
 OTHERS = ("sqlite_", "_sqlite_", "articles_fts")
-# Facets have numbers in the order in which they were met, and stay where no article has them any more.
+# Facets have numbers in the order in which they were met, and stay where no article has them any more; adoptions have
+# theirs in the order in which questions were first searched.
 NUMBERED = {
     "facets": "select distinct question, label_group, value from facets f join facets_of o on o.facet = f.id",
     "article_facets": (
         "select question, label_group, value, published, pmid from article_facets join facets on id = facet"
     ),
+    "adoptions": "select question, number, adopted, person, note, how from adoptions",
     "facets_of": "select pmid, question, label_group, value from facets_of join facets on id = facet",
 }
 
