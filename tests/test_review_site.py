@@ -40,7 +40,10 @@ PAGES = (
     REVIEW,
     f"{REVIEW}.json",
     f"{QUESTION}/flow.json",
-    *(f"{QUESTION}?decision={box}" for box in ("undecided-title-abstract", "undecided-full-text", "screened")),
+    *(
+        f"{QUESTION}?decision={box}"
+        for box in ("undecided-title-abstract", "undecided-full-text", "screened")
+    ),
     *(f"{QUESTION}.{ending}" for ending in ("json", "csv", "ris", "atom")),
     *(path.replace("?", ".json?") for path in LISTS),
     "/search?q=ketamine",
