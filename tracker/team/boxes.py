@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
@@ -78,7 +77,6 @@ class Box(NamedTuple):
         return BOXES[self.name] + (f": {self.reason}" if self.reason else "") + since
 
 
-@dataclass(frozen=True, slots=True)
 class Boxes:
     """The records in each box, by the standings of a question's records.
 
@@ -86,10 +84,23 @@ class Boxes:
     the update. Those in neither are the undecided ones, which nobody may have touched.
     """
 
-    first: Mapping[int, Outcome]
-    second: Mapping[int, Outcome]
-    at_full_text: frozenset[int]
-    before: frozenset[int]
+    def __init__(
+        self,
+        first: Mapping[int, Outcome],
+        second: Mapping[int, Outcome],
+        at_full_text: frozenset[int],
+        before: frozenset[int],
+    ) -> None:
+        self._second = second
+        self.before = before
+        self._at: dict[str, set[int]] = {name: set() for name in BOXES}
+        self._at["decided-before"] |= before
+        self._at["included-before"] |= {
+            pmid for pmid in before & at_full_text if _place(second.get(pmid)) == "include"
+        }
+        for pmid in (first.keys() | second.keys()) - before:
+            for name in self._names(pmid, first.get(pmid), is_at_full_text=pmid in at_full_text):
+                self._at[name].add(pmid)
 
     def members(self, box: Box) -> Members:
         """The records of a box."""
@@ -99,45 +110,35 @@ class Boxes:
 
     def at(self, name: str, reason: str | None = None) -> frozenset[int]:
         """The records in any box but that of undecided ones, which is all others."""
-        if name == "decided-before":
-            return self.before
-        if name == "included-before":
-            return frozenset(pmid for pmid in self.before if _place(self.second.get(pmid)) == "include")
-        if name == "screened":
-            return self.at("excluded-title-abstract") | self.at("sought")
-        if name == "assessed":
-            return self.at("excluded-full-text") | self.at("unsure-full-text") | self.at("included")
-        return frozenset(
-            pmid
-            for pmid in (self.first.keys() | self.second.keys()) - self.before
-            if self._is_in(name, pmid) and (reason is None or self.reason(pmid) == reason)
-        )
+        if reason is None:
+            return frozenset(self._at[name])
+        return frozenset(pmid for pmid in self._at[name] if self.reason(pmid) == reason)
 
     def reason(self, pmid: int) -> str:
         """Why a report was excluded by full text."""
-        outcome = self.second.get(pmid)
+        outcome = self._second.get(pmid)
         return (outcome and outcome.reason) or NO_REASON
 
-    def _is_in(self, name: str, pmid: int) -> bool:
-        if pmid not in self.at_full_text:
-            place = _place(self.first.get(pmid))
-            return name == {"exclude": "excluded-title-abstract", "conflict": "conflict-title-abstract"}.get(
-                place
-            )
-        if name == "sought":
-            return True
-        place = _place(self.second.get(pmid))
+    def _names(self, pmid: int, first: Outcome | None, *, is_at_full_text: bool) -> tuple[str, ...]:
+        """All boxes that a record is in, the smaller within the larger."""
+        if not is_at_full_text:
+            return _AT_FIRST.get(_place(first), ())
+        place = _place(self._second.get(pmid))
         if place == "exclude" and self.reason(pmid) == NOT_RETRIEVED:
-            return name == "not-retrieved"
-        return name == _AT_FULL_TEXT[place]
+            return ("screened", "sought", "not-retrieved")
+        return ("screened", "sought", *_AT_FULL_TEXT[place])
 
 
+_AT_FIRST = {
+    "exclude": ("screened", "excluded-title-abstract"),
+    "conflict": ("conflict-title-abstract",),
+}
 _AT_FULL_TEXT = {
-    "open": "undecided-full-text",
-    "conflict": "conflict-full-text",
-    "exclude": "excluded-full-text",
-    "unsure": "unsure-full-text",
-    "include": "included",
+    "open": ("undecided-full-text",),
+    "conflict": ("conflict-full-text",),
+    "exclude": ("assessed", "excluded-full-text"),
+    "unsure": ("assessed", "unsure-full-text"),
+    "include": ("assessed", "included"),
 }
 
 
