@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from rapidfuzz import fuzz
 
-from tracker.article import Article, ArticleKey, named
+from tracker.article import Article, ArticleKey
 from tracker.exchange.matching import plain_doi
 from tracker.external.record import family_names, is_conference
 
@@ -289,9 +289,3 @@ def _abbreviates(short: Sequence[str], full: Sequence[str]) -> bool:
     """Whether each word of ``short`` begins one of ``full``, in order, and the first words go together."""
     rest = iter(full)
     return short[0][0] == full[0][0] and all(any(word.startswith(part) for word in rest) for part in short)
-
-
-def say(judged: Judged) -> str:
-    """The judgement in words."""
-    how = "the same as" if judged.verdict == "duplicate" else "perhaps the same as"
-    return f"{how} {named(judged.pmid)}: {judged.reason}"

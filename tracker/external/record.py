@@ -120,11 +120,6 @@ def is_conference(article: Article) -> bool:
     return any(word in words for word in _table()["conferences"])
 
 
-def addresses(form: Form, fields: Fields) -> list[str]:
-    """The addresses on the web that the record names, the first first."""
-    return [url for url in _Facts(form, fields).all("urls") if re.match(r"https?://[^\s\"<>]+$", url)]
-
-
 @cache
 def _table() -> dict[str, Any]:
     table: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("fields.yml").read_text("utf-8"))
