@@ -48,7 +48,7 @@ class _Reader(Reader[_Form]):
     model = _Form
     parts: ClassVar[Mapping[Place, type[BaseModel]]] = {(element.name,): _Answer for element in ELEMENTS}
     noun = "PRESS form"
-    beginning = "question: cystitis"
+    beginning = "question: NAME"
 
     def explain(self, error: Any, place: Place) -> str:
         if place == ("independent",) and error["type"] != "missing":
