@@ -109,6 +109,9 @@ class PrismaS(Part):
     other_methods: Prose | None = Field(
         default=None, description="Item 7: any other way in which you searched"
     )
+    strategies: Prose | None = Field(
+        default=None, description="Item 8: the strategies of other databases, line by line as they were run"
+    )
     limits: Prose | None = Field(
         default=None, description="Item 9: limits of the search, and why they are there"
     )

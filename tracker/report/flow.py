@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 
 from tracker.article import ArticleKey
 from tracker.errors import UsageError, choose_one
+from tracker.evidence import external
+from tracker.evidence.external import Identified
 from tracker.report import trials
 from tracker.team import boxes, screening
 from tracker.team.boxes import Box as Named
@@ -28,13 +30,6 @@ PHASES: Mapping[Phase, str] = {
     "screening": "Screening",
     "included": "Included",
 }
-
-
-class Source(NamedTuple):
-    """Where records were identified: its name, and how many it gave, duplicates among sources included."""
-
-    name: str
-    n: int
 
 
 class Line(NamedTuple):
@@ -110,7 +105,7 @@ def diagram(db: sqlite3.Connection, slug: str, updated: str, updated_from: str |
         raise UsageError(f"Unknown question {slug!r}. {choose_one(reviews(db))}")
     (title,) = db.execute("select title from questions where slug = :slug", {"slug": slug}).fetchone()
     counted = screening.counted(db, review, updated_from)
-    found = sources(counted.flow)
+    found = external.identified(db, slug)
     return Diagram(
         slug,
         title,
@@ -121,17 +116,9 @@ def diagram(db: sqlite3.Connection, slug: str, updated: str, updated_from: str |
     )
 
 
-def sources(flow: Flow) -> list[Source]:
-    """Where the records were identified. PubMed is the only source."""
-    return [Source("PubMed", flow.identified)]
-
-
-def duplicates(found: list[Source], flow: Flow) -> int:
-    """How many records more than one source gave."""
-    return sum(source.n for source in found) - flow.identified
-
-
-def _boxes(db: sqlite3.Connection, review: Review, counted: Counted, found: list[Source]) -> Iterator[Box]:
+def _boxes(
+    db: sqlite3.Connection, review: Review, counted: Counted, found: list[Identified]
+) -> Iterator[Box]:
     flow, at = counted.flow, _Lists(counted.flow.updated_from)
     reports = at("included-before")
     if flow.updated_from is not None:
@@ -146,7 +133,12 @@ def _boxes(db: sqlite3.Connection, review: Review, counted: Counted, found: list
             ),
         )
     yield Box("identified", "identification", "main", tuple(_identified(flow, found)))
-    yield Box("removed", "identification", "side", tuple(_removed(flow, at, duplicates(found, flow))))
+    yield Box(
+        "removed",
+        "identification",
+        "side",
+        tuple(_removed(flow, at, sum(source.duplicates for source in found))),
+    )
     yield Box("screened", "screening", "main", tuple(_screened(flow, at)))
     yield Box(
         "excluded",
@@ -177,14 +169,14 @@ class _Lists(NamedTuple):
         return "?" + urlencode({"decision": str(Named(name, self.since, reason))})
 
 
-def _identified(flow: Flow, found: list[Source]) -> Iterator[Line]:
-    total = sum(source.n for source in found)
+def _identified(flow: Flow, found: list[Identified]) -> Iterator[Line]:
+    total = sum(source.records for source in found)
     if len(found) == 1:
-        yield Line(f"Records identified in {found[0].name}", total, "")
+        yield Line(f"Records identified in {found[0].source}", total, "")
         return
     yield Line("Records identified", total, "")
     for source in found:
-        yield Line(source.name, source.n, None, 1)
+        yield Line(source.source, source.records, None, 1)
 
 
 def _removed(flow: Flow, at: _Lists, duplicate: int) -> Iterator[Line]:

@@ -14,13 +14,14 @@ from hashlib import sha256
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
+from tracker.evidence import external
+from tracker.evidence.external import Identified
 from tracker.evidence.questions import has_starter
 from tracker.evidence.rows import Row, read_rows
 from tracker.lists import methods
 from tracker.lists.methods import Method, SearchedVersion
 from tracker.query import QueryError, parse, terms
 from tracker.report.document import Block, Cell, Code, Document, Section, Table, Words, lines_of, moment_words
-from tracker.report.flow import Source
 from tracker.report.told import Told
 from tracker.team.press import PressReview, reviews_of
 
@@ -67,7 +68,12 @@ ITEMS = (
         "Other ways of searching",
         "what other ways of searching were used, or that there was none",
     ),
-    Asked(8, "strategies", "Strategies as run", ""),
+    Asked(
+        8,
+        "strategies",
+        "Strategies as run",
+        "the strategies of the other databases, line by line as they were run",
+    ),
     Asked(9, "limits", "Limits", "why the search has these limits"),
     Asked(10, "filters", "Search filters", "which published filters were used or changed, or that none was"),
     Asked(
@@ -167,12 +173,10 @@ _FROM: Mapping[From, Sequence[str]] = {
 }
 
 
-def report(
-    db: sqlite3.Connection, slug: str, updated: str, told: Told, sources: Sequence[Source]
-) -> PrismaS | None:
+def report(db: sqlite3.Connection, slug: str, updated: str, told: Told) -> PrismaS | None:
     """The report of a question's search, now; None if there is no such question.
 
-    ``told`` is what its file says, ``sources`` are where its records were identified. ``db`` has annotations.db
+    ``told`` is what its file says. ``db`` has annotations.db
     attached if anybody has reviewed anything.
     """
     method = methods.method(db, slug)
@@ -181,7 +185,7 @@ def report(
     version = methods.searched_version(db, slug)
     searches = list(_searches(db, slug))
     reviews = reviews_of(db, slug, version.hash) if version else []
-    facts = _Facts(db, slug, method, version, searches, reviews, sources, told)
+    facts = _Facts(db, slug, method, version, searches, reviews, external.identified(db, slug), told)
     return PrismaS(
         slug,
         method.question["title"],
@@ -201,8 +205,13 @@ class _Facts(NamedTuple):
     version: SearchedVersion | None
     searches: Sequence[Search]
     reviews: Sequence[PressReview]
-    sources: Sequence[Source]
+    sources: Sequence[Identified]
     told: Told
+
+    @property
+    def others(self) -> list[Identified]:
+        """The databases besides PubMed."""
+        return [source for source in self.sources if source.source != external.PUBMED]
 
     @property
     def complete(self) -> list[Search]:
@@ -225,6 +234,8 @@ _NEEDS_PERSON = ("filters", "other_methods")
 
 
 def _is_missing(facts: _Facts, asked: Asked) -> bool:
+    if asked.key == "strategies":
+        return bool(facts.others)
     if asked.key == "limits":
         return bool(_limits(facts))
     return asked.key in _NEEDS_PERSON
@@ -236,7 +247,7 @@ def _remedy(facts: _Facts, asked: Asked) -> str:
             f"Missing: {asked.asks}. A peer fills in the form at /questions/{facts.slug}/press, or that of "
             f"'tracker report press {facts.slug}'."
         )
-    if not asked.asks:
+    if not asked.asks or (asked.key == "strategies" and not facts.others):
         return f"Missing: nothing was searched yet. Run 'tracker refresh {facts.slug}'."
     return f"Missing: {asked.asks}. Write it in {facts.told.file} under prisma_s.{asked.key}."
 
@@ -251,9 +262,9 @@ def _databases(facts: _Facts) -> Iterator[Block]:
         yield Words(
             "No search of PubMed has been run. PubMed records were loaded from files and matched here."
         )
-    others = [source.name for source in facts.sources if source.name != "PubMed"]
-    if others:
-        yield Words(f"Records of other sources were imported: {', '.join(others)}.")
+    if facts.others:
+        names = ", ".join(source.source for source in facts.others)
+        yield Words(f"Records that were found there were imported from {names}.")
 
 
 def _platform(facts: _Facts) -> Iterator[Block]:
@@ -324,6 +335,14 @@ def _dates(facts: _Facts) -> Iterator[Block]:
         Cell(title, is_number=title != "Search") for title in ("Search", "Counted", "Entered", "Left")
     )
     yield Table((heading, *map(_date_row, facts.searches)))
+    yield from _other_dates(facts)
+
+
+def _other_dates(facts: _Facts) -> Iterator[Block]:
+    for source, searched, imported, n in facts.db.execute(_IMPORTS, {"slug": facts.slug}):
+        yield Words(
+            f"{source} was searched on {searched}; {_times(n, 'record')} imported on {imported[:10]}."
+        )
 
 
 def _date_row(search: Search) -> tuple[Cell, ...]:
@@ -351,7 +370,7 @@ def _total(facts: _Facts) -> Iterator[Block]:
     if not facts.version:
         return
     for source in facts.sources:
-        yield Words(f"{source.name}: {_times(source.n, 'record')}.")
+        yield Words(f"{source.source}: {_times(source.records, 'record')}.")
     if facts.complete and (count := facts.complete[-1].counted) is not None:
         yield Words(f"On {facts.complete[-1].started[:10]}, PubMed counted {_times(count, 'record')}.")
     for reason, n in facts.db.execute(_BY_REASON, {"slug": facts.slug}):
@@ -367,9 +386,17 @@ select reason, count(*) from question_articles where question = :slug and matchi
 
 
 def _duplicates(facts: _Facts) -> Iterator[Block]:
-    yield Words(
-        "PubMed gives each record one number, by which it is kept once. No duplicates had to be removed."
-    )
+    if facts.others:
+        removed = sum(source.duplicates for source in facts.others)
+        yield Words(
+            f"Records of other databases were compared with those stored by PMID, by DOI, then by title, year, authors "
+            f"and pages; where words alone leave a doubt, a person decides. {_times(removed, 'duplicate')} "
+            f"{'was' if removed == 1 else 'were'} removed."
+        )
+    else:
+        yield Words(
+            "PubMed gives each record one number, by which it is kept once. No duplicates had to be removed."
+        )
     yield Words(
         "Reports of one study, by their registration, and preprints beside their articles are kept as records of their "
         "own, and counted as one study where studies are counted."
@@ -393,6 +420,11 @@ _LOG = {
 def _times(n: int, one: str, many: str = "") -> str:
     return f"{n:,} {one if n == 1 else many or f'{one}s'}"
 
+
+_IMPORTS = """
+select source, searched, imported, count(*) from external_records where question = :slug
+group by source, searched, file_hash order by searched, min(id)
+"""
 
 # -- searches --------------------------------------------------------------------------------------
 

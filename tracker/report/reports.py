@@ -28,8 +28,6 @@ from tracker.report.document import (
 from tracker.report.flow import Diagram, link
 from tracker.report.prisma_s import PrismaS
 from tracker.report.told import Told, told
-from tracker.team import screening
-from tracker.team.review import reviews
 
 # ``slug`` and ``home``, the address of the question's page, "" where no address of the site is known.
 Write = Callable[[sqlite3.Connection, str, str], bytes]
@@ -120,9 +118,7 @@ def _flow_json(db: sqlite3.Connection, slug: str, home: str) -> bytes:
 def read_prisma_s(db: sqlite3.Connection, slug: str, from_file: Told) -> PrismaS:
     """The report of a question's search, as of now. Raises UsageError if there is no such question."""
     about = listing(db, Selection(slug))
-    found = prisma_s.report(
-        db, slug, about.updated, from_file, flow.sources(screening.counted(db, reviews(db)[slug]).flow)
-    )
+    found = prisma_s.report(db, slug, about.updated, from_file)
     # A question that has a listing is there.
     assert found is not None
     return found
