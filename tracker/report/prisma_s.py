@@ -327,6 +327,7 @@ def _updates(facts: _Facts) -> Iterator[Block]:
 
 
 def _dates(facts: _Facts) -> Iterator[Block]:
+    yield from _other_dates(facts)
     if not facts.searches:
         return
     if facts.complete:
@@ -335,7 +336,6 @@ def _dates(facts: _Facts) -> Iterator[Block]:
         Cell(title, is_number=title != "Search") for title in ("Search", "Counted", "Entered", "Left")
     )
     yield Table((heading, *map(_date_row, facts.searches)))
-    yield from _other_dates(facts)
 
 
 def _other_dates(facts: _Facts) -> Iterator[Block]:
