@@ -24,6 +24,7 @@ Rows = dict[str, list[Row]]
 _ELSEWHERE = (
     *("question_counts", "facets", "article_facets", "facets_of"),
     *("directness", "findings", "known_item_sets", "known_items"),
+    *("preprint_titles", "preprint_pairs"),
 )
 TABLES = {table.name: table for table in DERIVED if table.name not in _ELSEWHERE}
 _CHILDREN = tuple(name for name in TABLES if name != "articles")

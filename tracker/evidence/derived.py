@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Collection
 
 from tracker.article import ArticleKey
-from tracker.evidence import answers, facets, fulltext, known_items
+from tracker.evidence import answers, facets, fulltext, known_items, preprints
 from tracker.evidence.steps import fingerprint
 
 _COUNTS = (
@@ -78,6 +78,7 @@ def fill(db: sqlite3.Connection) -> None:
     known_items.fill_all(db)
     facets.fill_all(db)
     fulltext.rebuild(db)
+    preprints.fill_all(db)
 
 
 def fill_dates(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> None:

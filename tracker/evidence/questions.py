@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.article import ArticleKey, Pmid
-from tracker.evidence import answers, derived, facets, fulltext
+from tracker.evidence import answers, derived, facets, fulltext, preprints
 
 if TYPE_CHECKING:
     from tracker.questions import Question
@@ -271,6 +271,7 @@ def relabelling(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> Iterat
     answers.fill(db, pmids)
     facets.fill(db, pmids)
     fulltext.index(db, pmids)
+    preprints.fill(db, pmids)
 
 
 def complete(

@@ -372,6 +372,28 @@ DERIVED = (
         },
     ),
     Table(
+        "preprint_titles",
+        "derived",
+        "Titles of preprints, by which their articles are recognised",
+        {
+            "pmid": ("integer primary key", "PMID of the preprint"),
+            "title": (
+                "text not null",
+                "Its title: words in small letters without accents, one space between them",
+            ),
+        },
+    ),
+    Table(
+        "preprint_pairs",
+        "derived",
+        "Preprints and articles with the same title",
+        {
+            "preprint": ("integer not null", "PMID of the preprint"),
+            "pmid": ("integer not null", "PMID of the article"),
+            "same_authors": ("integer not null", "1 where the first or the last author is the same, too"),
+        },
+    ),
+    Table(
         "known_item_sets",
         "derived",
         "How many papers the direct reviews of a question cite",

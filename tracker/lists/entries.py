@@ -56,13 +56,21 @@ join articles a on a.pmid = r.pmid
 where {_IN_LIST} limit 1000
 """
 _PAIRS = f"""
-select n.pmid as of, {_NAMED},
+select n.pmid as of, {_NAMED}, 0 as probable,
   exists (select 1 from labels l where l.pmid = n.pmid and l.label_group = 'publication' and l.value = 'preprint')
     as preprint,
   exists (select 1 from labels l where l.pmid = a.pmid and l.label_group = 'publication' and l.value = 'preprint')
     as other_is_preprint
 from notices n join articles a on a.pmid = n.other_pmid
 where n.pmid in (select value from json_each(:pmids)) and a.pmid <> n.pmid and n.type in ({_PAIRING}) and {_IN_LIST}
+union all
+select p.preprint, {_NAMED}, not p.same_authors, 1, 0
+from preprint_pairs p join articles a on a.pmid = p.pmid
+where p.preprint in (select value from json_each(:pmids)) and {_IN_LIST}
+union all
+select p.pmid, {_NAMED}, not p.same_authors, 0, 1
+from preprint_pairs p join articles a on a.pmid = p.preprint
+where p.pmid in (select value from json_each(:pmids)) and {_IN_LIST}
 """
 
 
@@ -77,8 +85,8 @@ def read_entries(
     """The articles in this order, each with ``labels`` (values by group), ``trials`` and its ``snippet``.
 
     ``trials`` are its registrations, each with the other ``reports`` of the trial in the same question;
-    ``preprint_of`` and ``preprints`` link a preprint and its article. With ``fold``, an article that is shown under
-    another one of the list is left out.
+    ``preprint_of`` and ``preprints`` link a preprint and its article, ``probable`` where only their titles say so. With
+    ``fold``, an article that is shown under another one of the list is left out.
     """
     given = {"pmids": json.dumps(list(pmids)), "question": question}
     rows = {row["pmid"]: row for row in read_rows(db, _ARTICLES, given)}
@@ -131,7 +139,10 @@ def _add_trials(db: sqlite3.Connection, articles: Iterable[dict[str, Any]], give
 def _add_preprints(db: sqlite3.Connection, articles: Sequence[dict[str, Any]], given: dict[str, Any]) -> None:
     pairs: dict[int, list[dict[str, Any]]] = {}
     for row in read_rows(db, _PAIRS, given):
-        pairs.setdefault(row["of"], []).append(row)
+        known = pairs.setdefault(row["of"], [])
+        # What PubMed links comes first.
+        if all(other["pmid"] != row["pmid"] for other in known):
+            known.append(row)
     for article in articles:
         of_article = pairs.get(article["pmid"], [])
         article["preprint_of"] = [
@@ -157,7 +168,10 @@ def _unfolded(articles: Sequence[dict[str, Any]]) -> Iterable[dict[str, Any]]:
     Each article left out is named under one that is not: so an article that has its preprint under it stays.
     """
     shown = {article["pmid"] for article in articles}
-    hosts = {article["pmid"]: {row["pmid"] for row in article["preprint_of"]} & shown for article in articles}
+    hosts = {
+        article["pmid"]: {row["pmid"] for row in article["preprint_of"] if not row.get("probable")} & shown
+        for article in articles
+    }
     under = {pmid for pmid, above in hosts.items() if above}
     staying = set().union(*hosts.values())
     for article in articles:

@@ -320,6 +320,9 @@ def preprints_of_listed(db: sqlite3.Connection, slug: str, most: int = 1000) -> 
         where exists (
           select 1 from notices n join question_articles q on q.question = :slug and q.pmid = n.other_pmid
           where n.pmid = l.pmid and n.type = 'UpdateIn' and q.matching)
+        or exists (
+          select 1 from preprint_pairs p join question_articles q on q.question = :slug and q.pmid = p.pmid
+          where p.preprint = l.pmid and p.same_authors and q.matching)
         """,
         {"slug": slug, "most": most},
     ).fetchone()[0]

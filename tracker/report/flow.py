@@ -263,8 +263,9 @@ def _remarks(review: Review, flow: Flow) -> Iterator[str]:
         "its article; a report without a registration counts as a study of its own."
     )
     yield (
-        "PubMed gives each record one number, so it holds no duplicates. A report counts as not retrieved where that "
-        "is the reason it was excluded for; else nobody recorded it."
+        "PubMed gives each record one number, so it holds no duplicates; those of other databases are recognised as "
+        "the methods say. A report counts as not retrieved where that is the reason it was excluded for; else nobody "
+        "recorded it."
     )
     if flow.updated_from is not None:
         yield (

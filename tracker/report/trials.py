@@ -104,4 +104,12 @@ join question_articles q on q.question = :question and q.pmid = n.other_pmid and
 where exists (
   select 1 from labels l
   where l.pmid in (n.pmid, n.other_pmid) and l.label_group = 'publication' and l.value = 'preprint')
+union
+select p.preprint, p.pmid from json_each(:pmids) given
+join preprint_pairs p on p.preprint = given.value and p.same_authors
+join question_articles q on q.question = :question and q.pmid = p.pmid and q.matching
+union
+select p.pmid, p.preprint from json_each(:pmids) given
+join preprint_pairs p on p.pmid = given.value and p.same_authors
+join question_articles q on q.question = :question and q.pmid = p.preprint and q.matching
 """
