@@ -6,10 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 # What reads questions: as files, at the stand-in for PubMed, through a refresh, from the wheel, in the documentation.
@@ -26,7 +23,7 @@ READERS = (
 )
 # The real records say nothing of other questions, and take long to be read.
 LONG = ("-k", "not real_records")
-FIFTH = """\
+SALT = """\
 order: 5
 title: Salt
 question: Does eating less salt lower blood pressure?
@@ -41,27 +38,12 @@ review: {built_by: a test}
 """
 
 
-def add_a_fifth(queries: Path) -> None:
-    (queries / "salt.yml").write_text(FIFTH, encoding="utf-8")
-
-
-def remove_one(queries: Path) -> None:
-    (queries / "cystitis.yml").unlink()
-
-
-CHANGES: dict[str, Callable[[Path], None]] = {
-    "a fifth question": add_a_fifth,
-    "one of four removed": remove_one,
-}
-
-
-@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_other_questions_in_the_repository_turn_no_test_red(
-    tmp_path: Path, change: Callable[[Path], None]
-) -> None:
+def test_other_questions_in_the_repository_turn_no_test_red(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "*.db*", "backups"))
-    change(copy / "queries")
+    # One more and one less at once: the tests of readers take long.
+    (copy / "queries" / "salt.yml").write_text(SALT, encoding="utf-8")
+    (copy / "queries" / "cystitis.yml").unlink()
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", *READERS, *LONG]
     environ = {
         name: value for name, value in os.environ.items() if not name.startswith(("TRACKER_", "PYTEST_"))
