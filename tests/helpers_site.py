@@ -180,11 +180,11 @@ def add_token(desk: Desk, name: str, *scopes: str, days: int = 90) -> str:
 
 def signed_in(base_url: str, name: str, password: str = PASSWORD) -> httpx.Client:
     """A browser, as it were, in which this person has signed in by the form."""
-    with httpx.Client(base_url=base_url) as client:
+    with httpx.Client(base_url=base_url, timeout=60) as client:
         client.get("/sign-in")
         answer = send(client, "/sign-in", name=name, password=password)
         assert answer.status_code == 303, answer.text
-        return httpx.Client(base_url=base_url, cookies=client.cookies)
+        return httpx.Client(base_url=base_url, cookies=client.cookies, timeout=60)
 
 
 def send(client: httpx.Client, path: str, **fields: Any) -> httpx.Response:

@@ -126,6 +126,7 @@ def test_an_edited_strategy_has_no_review_and_the_former_one_keeps_its_own(desk:
     edit(desk, "OR luts[tiab]", "OR luts[tiab] OR bladders[tiab]")
     # The same second would not tell which of two versions came first.
     desk.change("update strategies set first_run = '2025-01-01T00:00:00Z'")
+    assert desk.run("questions", "adopt", "cystitis", "--yes").code == 0
     assert desk.run("load", "--match", "all", str(FIXTURES / "pubmed" / "cystitis.xml")).code == 0
     assert version(desk) != reviewed
     assert "not yet peer reviewed (PRESS)" in on_methods(desk)

@@ -141,6 +141,7 @@ def test_a_limit_is_named_and_asks_for_its_reason(desk: Desk) -> None:
     )
     assert limited != text
     file.write_text(limited, encoding="utf-8")
+    assert desk.run("questions", "adopt", "cystitis", "--yes").code == 0
     assert desk.run("load", "--match", "cystitis", str(FIXTURES / "pubmed" / "cystitis.xml")).code == 0
     desk.change(
         "update questions set strategy = (select hash from strategies where strategy like '%english[la]%')"

@@ -59,6 +59,9 @@ def test_a_tag_is_put_on_and_taken_off(desk: Desk) -> None:
         "sealed": None,
         "basis": None,
         "labels": None,
+        "source": None,
+        "accession": None,
+        "doi": None,
     }
     again = desk.run("tag", "add", PMID, "harm", "--as", "ada", "--question", "cystitis")
     assert "already tagged" in again.err

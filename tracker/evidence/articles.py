@@ -9,7 +9,7 @@ from typing import Any
 
 from tracker.article import Article, ArticleKey, Author, Book, Identifier, Investigator, Journal
 from tracker.citation import bare_doi
-from tracker.evidence import facets, fulltext
+from tracker.evidence import facets, fulltext, preprints
 from tracker.evidence.fulltext import SEARCHED
 from tracker.evidence.schema import DERIVED
 from tracker.superscript import forms, has_forms
@@ -322,6 +322,7 @@ def forget(db: sqlite3.Connection, pmids: set[ArticleKey]) -> None:
     facets.clear(db, pmids)
     forget_parts(db, pmids)
     db.executemany("delete from articles where pmid = ?", [(pmid,) for pmid in pmids])
+    preprints.fill(db, pmids)
 
 
 def forget_all(db: sqlite3.Connection) -> None:

@@ -50,6 +50,8 @@ def fill(db: sqlite3.Connection, slug: str) -> None:
         return
     given = {"slug": slug, "designs": json.dumps(REVIEWS), "most": MOST_REVIEWS}
     reviews, with_references = db.execute(_REVIEW_COUNTS, given).fetchone()
+    if not reviews:
+        return
     cited = [
         Cited(ArticleKey(pmid), n, words, bool(is_stored))
         for pmid, n, words, is_stored in db.execute(_CITED, given)

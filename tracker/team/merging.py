@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
 from tracker.article import ArticleKey
@@ -21,7 +22,7 @@ def merge(act: Act, pmid: ArticleKey, into: ArticleKey) -> int:
     other are both taken back, for the same reason.
     """
     moved = 0
-    for kind, of in STATEMENTS.items():
+    for kind, of in _about_papers():
         for row in _about(act.db, of, pmid):
             _move(act, kind, of, row, into)
             moved += 1
@@ -37,6 +38,11 @@ def take_back(act: Act, origin: str) -> None:
     ).fetchone()
     if row:
         undo(act, row[0], may=lambda event: True, seal=lambda pmid, question: None, merges=True)
+
+
+def _about_papers() -> Iterator[tuple[str, Statement]]:
+    """A peer review of a strategy is about no paper."""
+    return ((kind, of) for kind, of in STATEMENTS.items() if "pmid" in of.key)
 
 
 def _about(db: sqlite3.Connection, of: Statement, pmid: ArticleKey) -> list[Row]:
