@@ -555,3 +555,17 @@ def test_the_day_after_is_as_before(narrowed: Desk, pubmed: StandIn) -> None:
     pubmed.next_day()
     assert narrowed.run("refresh").code == 0
     assert narrowed.matching("cystitis") == expected("cystitis", day=2)
+
+
+def test_the_report_of_the_search_tells_a_version_that_waits_for_its_run_from_former_ones(
+    narrowed: Desk,
+) -> None:
+    def strategies() -> str:
+        items = json.loads(narrowed.run("report", "prisma-s", "cystitis", "--format", "json").out)["items"]
+        return json.dumps(items[7])
+
+    told(narrowed, "questions", "adopt", "cystitis", "--yes")
+    first, second = (row["hash"][:12] for row in versions(narrowed))
+    assert f"Version {second}, adopted since and not run yet" in strategies()
+    told(narrowed, "refresh", "cystitis")
+    assert f"Former version {first}" in strategies() and "not run yet" not in strategies()

@@ -14,7 +14,7 @@ from hashlib import sha256
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
-from tracker.evidence import external
+from tracker.evidence import external, versions
 from tracker.evidence.external import Identified
 from tracker.evidence.questions import has_starter
 from tracker.evidence.rows import Row, read_rows
@@ -292,10 +292,16 @@ def _strategies(facts: _Facts) -> Iterator[Block]:
 
 
 def _former(facts: _Facts, version: SearchedVersion) -> Iterator[Block]:
+    """The other versions; one that was adopted after this one has not been run yet."""
+    adopted = versions.adopted(facts.db, facts.slug)
     for each in methods.searched_versions(facts.db, facts.slug):
-        if each.hash != version.hash:
+        if each.hash == version.hash:
+            continue
+        if adopted and adopted.hash == each.hash:
+            title = f"Version {each.hash[:12]}, adopted since and not run yet"
+        else:
             title = f"Former version {each.hash[:12]}, first run on {each.first_run[:10]}"
-            yield Code(title, each.strategy)
+        yield Code(title, each.strategy)
 
 
 def _of_limits(facts: _Facts) -> Iterator[Block]:
