@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
@@ -77,7 +78,7 @@ class Reader(Generic[M]):
 
     model: type[M]
     parts: ClassVar[Mapping[Place, type[BaseModel]]] = {}
-    loader: ClassVar[Any] = yaml.SafeLoader
+    loader: Any = yaml.SafeLoader
     noun: str
     beginning: str
 
@@ -88,7 +89,18 @@ class Reader(Generic[M]):
         self.places: dict[Place, Placed] = {}
 
     def read(self) -> M | None:
-        """The file's content, or None if there is a problem."""
+        """The file's content, or None if there is a problem.
+
+        A file with problems is read once more, by the slower loader, which knows exactly where they are.
+        """
+        exact, self.loader = self.loader, FAST_LOADER
+        content = self._read()
+        if self.problems and exact is not FAST_LOADER:
+            self.loader, self.problems, self.places = exact, [], {}
+            content = self._read()
+        return content
+
+    def _read(self) -> M | None:
         self.check_name()
         self.text = self._read_text()
         root = self.compose() if not self.problems else None
@@ -252,6 +264,11 @@ class Reader(Generic[M]):
     def _model_at(self, place: Place) -> type[BaseModel]:
         names = tuple(part for part in place if isinstance(part, str))
         return self.parts.get(names, self.model)
+
+
+def packaged(package: str, name: str) -> Any:
+    """The content of a YAML file that lies beside our code, and so needs no check."""
+    return yaml.load(files(package).joinpath(name).read_text("utf-8"), Loader=FAST_LOADER)  # noqa: S506 - a safe one
 
 
 def schema_of(model: type[BaseModel], title: str) -> str:

@@ -8,13 +8,11 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Literal, NamedTuple
-
-import yaml
 
 from tracker import topic
 from tracker.article import ArticleKey
+from tracker.datafile import packaged
 from tracker.errors import UsageError
 from tracker.evidence.fulltext import SEARCHED, TOKENIZER
 from tracker.evidence.identifiers import named
@@ -369,7 +367,7 @@ def _quoted(words: list[str] | Words) -> str:
 @lru_cache(maxsize=4)
 def _synonyms(about: Topic) -> tuple[dict[Words, list[Words]], int]:
     """Each phrase with its synonyms, general and of this topic, and how many words the longest has."""
-    general = yaml.safe_load(files(__package__).joinpath("synonyms.yml").read_text("utf-8"))
+    general = packaged(__package__, "synonyms.yml")
     groups: dict[Words, list[Words]] = {}
     for line in (*general, *about.synonyms):
         group = [tuple(_WORD.findall(phrase.casefold())) for phrase in line]

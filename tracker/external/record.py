@@ -11,10 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from typing import Any, Literal, NamedTuple
-
-import yaml
 
 from tracker.article import (
     AbstractSection,
@@ -31,6 +28,7 @@ from tracker.article import (
     given_pmid,
 )
 from tracker.citation import bare_doi
+from tracker.datafile import packaged
 from tracker.errors import RecordError
 from tracker.pubmed.dates import parse_date
 
@@ -122,7 +120,7 @@ def is_conference(article: Article) -> bool:
 
 @cache
 def _table() -> dict[str, Any]:
-    table: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("fields.yml").read_text("utf-8"))
+    table: dict[str, Any] = packaged(__package__, "fields.yml")
     return table
 
 

@@ -10,12 +10,10 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
 from tracker import topic
+from tracker.datafile import packaged
 from tracker.superscript import flat
 
 if TYPE_CHECKING:
@@ -136,8 +134,7 @@ def load_tree(data: Mapping[str, Any]) -> MeshTree:
 
 
 def read_data(name: str) -> Any:
-    text = Path(__file__).with_name(name).read_text(encoding="utf-8")
-    return yaml.safe_load(text)
+    return packaged(__package__, name)
 
 
 def _self_or(explosions: Mapping[str, frozenset[str]], name: str) -> frozenset[str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 from typing import Any, Literal, NamedTuple
 
-import yaml
+from tracker.datafile import packaged
 
 Basis = Literal[
     "publication type",
@@ -113,7 +112,7 @@ def answers() -> tuple[Answer, ...]:
 
 @cache
 def _registry() -> dict[str, Any]:
-    data: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("labels.yml").read_text("utf-8"))
+    data: dict[str, Any] = packaged(__package__, "labels.yml")
     return data
 
 

@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.resources import files
 from typing import Any, Literal, NamedTuple
 
-import yaml
-
 from tracker.article import Article, Notice
+from tracker.datafile import packaged
 
 TitleSays = Literal["retracted", "withdrawn", "notice"]
 
@@ -94,7 +92,7 @@ class TitleRule(NamedTuple):
 @cache
 def title_rules() -> tuple[TitleRule, ...]:
     """The rules of ``rules/notices.yml``, compiled once."""
-    data: dict[str, Any] = yaml.safe_load(files(__package__).joinpath("rules/notices.yml").read_text("utf-8"))
+    data: dict[str, Any] = packaged(__package__, "rules/notices.yml")
     return tuple(
         TitleRule(
             rule["name"],

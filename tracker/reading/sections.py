@@ -8,13 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib.resources import files
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
-import yaml
-
 from tracker.article import AbstractSection
+from tracker.datafile import packaged
 
 Part = Literal["title", "abstract"]
 Section = Literal["title", "background", "aim", "methods", "results", "conclusions"]
@@ -208,7 +206,7 @@ class _Words(NamedTuple):
 
 @cache
 def _words() -> _Words:
-    data = yaml.safe_load(files(__package__).joinpath("sections.yml").read_text("utf-8"))
+    data = packaged(__package__, "sections.yml")
     labels = tuple((beginning, section) for section, each in data["labels"].items() for beginning in each)
     headings = "|".join(data["headings"])
     return _Words(
