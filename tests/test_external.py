@@ -672,3 +672,16 @@ def test_what_makes_no_sense_is_refused_and_writes_nothing(
     assert done.code == 2
     assert says in done.err
     assert_same(desk.db, before)
+
+
+def test_a_comparison_of_searches_judges_what_pubmed_has_and_nothing_else(desk: Desk) -> None:
+    bring(desk, ris({"TI": "Voiding and ketamine", "AU": "Nobody, N.", "DO": "10.1000/voiding"}))
+    file = desk.own_queries() / "cystitis.yml"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace(" OR cystitis[tiab]", "").replace(" OR voiding[tiab]", ""), encoding="utf-8")
+    compared = desk.run("questions", "diff", "cystitis", "--json")
+    assert compared.code == 0, compared.err
+    assert compared.json["leaving"] and all(paper["pmid"] > 0 for paper in compared.json["leaving"])
+    # What another database found is in the list, and says nothing of either search.
+    assert not any("neither search finds" in remark for remark in compared.json["remarks"])
+    assert not NEGATIVE.search(desk.run("questions", "diff", "cystitis").out)

@@ -243,16 +243,22 @@ def due(
 
 
 def shown_versions(db: sqlite3.Connection) -> Iterator[RawVersion]:
-    """The version that each record shows, uncompressed, of all records that PubMed still has."""
-    rows = db.execute(
-        """
-        select s.pmid, r.sha256, r.format, r.body from record_state s
-        join raw_records r on r.pmid = s.pmid and r.sha256 = s.raw
-        where s.gone is null
-        """
-    )
+    """The version that each of PubMed's records shows, uncompressed, of all that PubMed still has."""
+    rows = db.execute(f"select s.pmid, r.sha256, r.format, r.body {_OF_PUBMED}")
     for pmid, sha256, format, packed in rows:
         yield RawVersion(Pmid(ArticleKey(pmid)), sha256, format, unpack(packed))
+
+
+def count_shown(db: sqlite3.Connection) -> int:
+    """How many ``shown_versions`` there are."""
+    count: int = db.execute(f"select count(*) {_OF_PUBMED}").fetchone()[0]
+    return count
+
+
+_OF_PUBMED = """
+from record_state s join raw_records r on r.pmid = s.pmid and r.sha256 = s.raw
+where s.gone is null and s.source not in ('starter', 'external')
+"""
 
 
 class Versions(NamedTuple):

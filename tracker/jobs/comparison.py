@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from tracker.article import Pmid
+from tracker.evidence import questions
 from tracker.evidence.lines import not_found
 from tracker.evidence.rows import read_rows
 from tracker.jobs.console import Console
@@ -275,11 +276,7 @@ def _listed(db: sqlite3.Connection, comparison: Comparison) -> Pmids | None:
     ).fetchone()
     if row is None or row[0] != comparison.before.strategy.hash:
         return None
-    rows = db.execute(
-        "select pmid from question_articles where question = :slug and matching",
-        {"slug": comparison.question},
-    )
-    return frozenset(pmid for (pmid,) in rows)
+    return frozenset(questions.matching(db, comparison.question))
 
 
 def _papers(db: sqlite3.Connection, slug: str, pmids: Iterable[int]) -> list[Paper]:

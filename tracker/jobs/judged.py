@@ -65,10 +65,7 @@ def _texts(line: str, node: Node, by_term: bool) -> dict[str, Node]:
 def _look(db: sqlite3.Connection, tests: dict[str, Test], judgement: Judgement, console: Console) -> None:
     found: dict[str, set[int]] = {text: set() for text in tests}
     judged: set[int] = set()
-    (total,) = db.execute(
-        "select count(*) from record_state where raw is not null and gone is null"
-    ).fetchone()
-    with console.progress("records judged", total) as advance:
+    with console.progress("records judged", records.count_shown(db)) as advance:
         for version in records.shown_versions(db):
             advance(1)
             try:
