@@ -685,3 +685,21 @@ def test_a_comparison_of_searches_judges_what_pubmed_has_and_nothing_else(desk: 
     # What another database found is in the list, and says nothing of either search.
     assert not any("neither search finds" in remark for remark in compared.json["remarks"])
     assert not NEGATIVE.search(desk.run("questions", "diff", "cystitis").out)
+
+
+def test_the_evidence_table_names_records_that_share_people_as_other_pages_do(desk: Desk) -> None:
+    said = (
+        "Eighty patients with depression were randomised to ketamine or placebo. Bladder pain was seen in 3."
+    )
+    common: dict[str, str | list[str]] = {"AU": ["Abel, A.", "Berg, B."], "PY": "2020", "AB": said}
+    titles = (
+        "Ketamine for depression: a randomised controlled trial",
+        "Bladder pain in a randomised controlled trial of ketamine against placebo",
+    )
+    bring(desk, ris(*({"TI": title, "DO": f"10.1000/{n}", **common} for n, title in enumerate(titles))))
+    one, two = (spelt(ArticleKey(key(desk, title))) for title in titles)
+    command = ("report", "evidence-table", "cystitis", "--all", "--format")
+    rows = {row["title"]: row for row in csv.DictReader(io.StringIO(desk.run(*command, "csv").out))}
+    assert [rows[title]["possibly_same_people_as"] for title in titles] == [two, one]
+    reports = {each["title"]: each for each in desk.run(*command, "json").json["reports"]}
+    assert [reports[title]["possibly_same_people_as"] for title in titles] == [[two], [one]]

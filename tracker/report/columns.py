@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+from tracker.article import shown, spelt
 from tracker.export.clean import cell, kept_text
 from tracker.reading.labels import groups
 from tracker.report.rows import GROUPS, NOT_STATED, Reading, Report
@@ -87,7 +88,7 @@ _COLUMNS: Mapping[str, Callable[[Line], Cell]] = {
     "url": lambda line: line.report.cited.url,
     "registrations": lambda line: _joined(" ".join(each) for each in line.report.registrations),
     "trials_pooled": lambda line: line.report.pooled or None,
-    "possibly_same_people_as": lambda line: _joined(line.report.sharing),
+    "possibly_same_people_as": lambda line: _joined(map(spelt, line.report.sharing)),
     **{group: _values(group) for group in GROUPS if group not in (*_QUANTITIES, "follow_up")},
     "participants": lambda line: number(people_of_trial(line)),
     "participants_stated": lambda line: _quantity(line.report, "participants"),
@@ -132,7 +133,7 @@ def as_json(line: Line) -> dict[str, Any]:
         "status": cited.status_date,
         "registrations": [each._asdict() for each in report.registrations],
         "trials_pooled": report.pooled or None,
-        "possibly_same_people_as": report.sharing,
+        "possibly_same_people_as": [shown(key) for key in report.sharing],
         "participants": number(people_of_trial(line)),
         "labels": {
             group: [{**reading._asdict(), "read_by": "machine"} for reading in report.readings.get(group, ())]
