@@ -15,7 +15,11 @@ from tests.conftest import QUERIES, Desk
 from tests.helpers_load import document
 from tests.helpers_papers import RANDOMISED, REVIEW, TRIAL, finding, paper
 from tests.helpers_site import Site
+from tracker.jobs.console import Console
+from tracker.jobs.starter import load_starter
+from tracker.questions import load_questions
 from tracker.reading.searched import searched
+from tracker.settings import Settings
 
 PHRASE = "In people treated at a clinic"
 
@@ -251,6 +255,35 @@ def test_a_question_without_direct_records_says_that_this_is_no_evidence_of_no_h
     shown = html.fromstring(Site(desk).page("/questions/cystitis"))
     assert "no evidence of no effect and no harm" in text(shown.cssselect(".leading")[0])
     assert "1 matched; 0 in people treated." in text(shown.cssselect("p.matched")[0])
+
+
+def test_a_title_alone_tells_neither_what_was_found_nor_that_the_abstract_is_silent(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, "http://127.0.0.1:9/")
+    title = "Ketamine for depression: cystitis in patients treated at a clinic"
+    bare = paper(SILENT, title).replace("<Abstract></Abstract>", "")
+    assert "<Abstract" not in bare
+    (tmp_path / "papers.xml").write_text(document(bare), encoding="utf-8")
+    assert desk.run("load", "--match", "cystitis", str(tmp_path / "papers.xml")).code == 0
+    site = Site(desk)
+    for path in ("/questions/cystitis", "/questions/cystitis/table?directness=any", f"/articles/{SILENT}"):
+        told = [text(each) for each in html.fromstring(site.page(path)).cssselect(".finding, td .unstated")]
+        assert "No abstract to read it from" in told, path
+        assert not any("not in the abstract" in words for words in told), path
+
+
+def test_starter_citations_say_that_they_come_without_abstracts(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, "http://127.0.0.1:9/")
+    citations = tmp_path / "db" / "starter" / "citations.csv"
+    citations.parent.mkdir(parents=True)
+    names = "pmid,title,authors,journal,year,volume,issue,pages,doi,questions"
+    row = f"{SILENT},Ketamine for depression: cystitis in patients treated at a clinic,,,2020,,,,,cystitis"
+    citations.write_text(f"{names}\n{row}\n", encoding="utf-8")
+    settings = Settings(db_dir=desk.db.parent, queries=QUERIES)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        assert load_starter(settings, load_questions(QUERIES), Console(quiet=True)) == 1
+    told = text(html.fromstring(Site(desk).page("/questions/cystitis")).cssselect(".leading")[0])
+    assert "Starter citations come without abstracts" in told and "reports a result" not in told
 
 
 def test_evidence_level_is_on_no_page_and_in_exports(desk: Desk) -> None:

@@ -67,9 +67,14 @@ class Answer:
     reached: int | None
 
 
-def outcome_words(state: str, designs: Collection[str]) -> str:
+NO_ABSTRACT = "no abstract to read it from"
+
+
+def outcome_words(state: str, designs: Collection[str], has_abstract: bool = True) -> str:
     """What pages say of a state of ``reading.findings``, of a record of these designs: a protocol has measured nothing
-    yet. Other words are left as they are."""
+    yet, and a title alone tells neither what was found nor what was left out. Other words are left as they are."""
+    if not has_abstract and state in _OUTCOME_WORDS:
+        return NO_ABSTRACT
     if state == MEASURED and PROTOCOL in designs:
         return "to be measured"
     return _OUTCOME_WORDS.get(state, state)
@@ -116,7 +121,9 @@ def _answer(read: Row | None, placed: Row | None, found: Said) -> Answer:
         value=last["value"],
         person=placed["person"] if placed else None,
         reason=last["reason"],
-        outcome=outcome_words(read["outcome"], json.loads(read["designs"])) if read else "",
+        outcome=outcome_words(read["outcome"], json.loads(read["designs"]), bool(read["has_abstract"]))
+        if read
+        else "",
         sentences=found.sentences[:MOST_SENTENCES],
         more=max(0, len(found.sentences) - MOST_SENTENCES),
         reached=found.reached,
@@ -140,7 +147,8 @@ def treated(db: sqlite3.Connection, slug: str) -> str:
 
 _DIRECTNESS = """
 select d.pmid, d.value, d.reason, d.outcome,
-  (select json_group_array(l.value) from labels l where l.pmid = d.pmid and l.label_group = 'design') as designs
+  (select json_group_array(l.value) from labels l where l.pmid = d.pmid and l.label_group = 'design') as designs,
+  exists (select 1 from articles a where a.pmid = d.pmid and a.abstract is not null) as has_abstract
 from directness d
 where d.question = :question and d.pmid in (select value from json_each(:pmids))
 """

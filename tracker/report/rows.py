@@ -88,7 +88,7 @@ class Report:
         """What the abstract says of the outcome, in a few words; empty where nothing was read."""
         read = self.cited.directness
         designs = [reading.value for reading in self.readings.get("design", ())]
-        return outcome_words(read.outcome, designs) if read else ""
+        return outcome_words(read.outcome, designs, bool(self.cited.abstract)) if read else ""
 
     @property
     def directness(self) -> str:
