@@ -261,6 +261,8 @@ def test_two_questions_with_the_same_search_have_versions_of_their_own(desk: Des
     told(desk, "questions", "adopt", "cystitis", "--by", "Ada")
     assert desk.run("refresh").code == 0
     assert (run_now(desk), run_now(desk, "bladder")) == (2, 1)
+    reported = desk.run("report", "prisma-s", "bladder", "--format", "json").json
+    assert reported["strategy"] == versions(desk, "bladder")[0]["hash"]
     assert desk.matching("bladder") == expected("cystitis")
     assert desk.matching("cystitis") == expected("cystitis") - {VOIDING}
     check_whole(desk.db)

@@ -133,5 +133,5 @@ from ({_DIRECT_REVIEWS}) r join cites c on c.pmid = r.pmid group by c.cited
 _STRATEGY = """
 select s.strategy from strategies s where s.hash = coalesce(
   (select strategy from questions where slug = :slug),
-  (select hash from strategies where question = :slug order by first_run desc, rowid desc limit 1))
+  (select strategy from strategy_versions where question = :slug order by number desc limit 1))
 """

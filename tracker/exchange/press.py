@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 
 from tracker.datafile import InvalidFiles, Part, Place, Reader
 from tracker.errors import NotThere, UsageError, choose_one
+from tracker.evidence import versions
 from tracker.team import people, press
 from tracker.team.acts import acting
 from tracker.team.press import ELEMENTS, JUDGEMENTS, PressReview, Version
@@ -122,12 +123,7 @@ def take_back(db: sqlite3.Connection, slug: str, strategy: str, reviewer: str, p
 
 def check_version(evidence: sqlite3.Connection, slug: str, strategy: str, where: str = "") -> None:
     """Raises NotThere for a version that the question never had, as far as it was run or matched here."""
-    known = [
-        hash
-        for (hash,) in evidence.execute(
-            "select hash from strategies where question = :slug order by first_run", {"slug": slug}
-        )
-    ]
+    known = [version.hash for version in versions.versions(evidence, slug)]
     if strategy not in known:
         shown = choose_one(hash[:12] for hash in known)
         raise NotThere(f"{where and f'{where}: '}{slug} has no version {strategy[:12]!r}. {shown}")

@@ -27,7 +27,7 @@ select q.slug, q.title, q.question, q.complete_to, q.incomplete_since, q.incompl
   s.strategy as strategy_text, s.hash, s.lines, q.edited
 from questions q
 left join strategies s on s.hash = coalesce(q.strategy, (
-  select hash from strategies where question = q.slug order by first_run desc, rowid desc limit 1))
+  select strategy from strategy_versions where question = q.slug order by number desc limit 1))
 order by q.position, q.slug
 """
 _SEEDS = """
@@ -119,9 +119,13 @@ class SearchedVersion(NamedTuple):
 
 
 def searched_versions(db: sqlite3.Connection, slug: str) -> list[SearchedVersion]:
-    """Every version of the question's strategy that was run or matched here, the latest first run last."""
+    """Every version of the question's strategy that was run, matched or adopted here, the first one first."""
     rows = db.execute(
-        "select hash, strategy, first_run, lines from strategies where question = :slug order by first_run, rowid",
+        """
+        select s.hash, s.strategy, s.first_run, s.lines
+        from strategy_versions v join strategies s on s.hash = v.strategy
+        where v.question = :slug order by v.number
+        """,
         {"slug": slug},
     )
     return [
