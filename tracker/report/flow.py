@@ -190,32 +190,20 @@ def _removed(flow: Flow, at: _Lists, duplicate: int) -> Iterator[Line]:
 
 def _screened(flow: Flow, at: _Lists) -> Iterator[Line]:
     yield Line("Records screened by title and abstract", flow.screened, at("screened"))
-    if flow.undecided:
-        yield Line(
-            "Not decided yet by title and abstract, not counted",
-            flow.undecided,
-            at("undecided-title-abstract"),
-            1,
-        )
-    if flow.conflicts:
-        yield Line(
-            "In conflict by title and abstract, not counted", flow.conflicts, at("conflict-title-abstract"), 1
-        )
+    yield from _waiting("title and abstract", "title-abstract", flow.undecided, flow.conflicts, at)
 
 
 def _assessed(flow: Flow, at: _Lists) -> Iterator[Line]:
     yield Line("Reports assessed by full text", flow.assessed, at("assessed"))
-    if flow.undecided_full_text:
-        yield Line(
-            "Not decided yet by full text, not counted",
-            flow.undecided_full_text,
-            at("undecided-full-text"),
-            1,
-        )
-    if flow.conflicts_full_text:
-        yield Line(
-            "In conflict by full text, not counted", flow.conflicts_full_text, at("conflict-full-text"), 1
-        )
+    yield from _waiting("full text", "full-text", flow.undecided_full_text, flow.conflicts_full_text, at)
+
+
+def _waiting(by: str, stage: str, undecided: int, conflicts: int, at: _Lists) -> Iterator[Line]:
+    """What is not through a stage yet."""
+    if undecided:
+        yield Line(f"Not decided yet by {by}, not counted", undecided, at(f"undecided-{stage}"), 1)
+    if conflicts:
+        yield Line(f"In conflict by {by}, not counted", conflicts, at(f"conflict-{stage}"), 1)
 
 
 def _excluded_by_full_text(flow: Flow, at: _Lists) -> Iterator[Line]:
