@@ -176,8 +176,7 @@ _FROM: Mapping[From, Sequence[str]] = {
 def report(db: sqlite3.Connection, slug: str, updated: str, told: Told) -> PrismaS | None:
     """The report of a question's search, now; None if there is no such question.
 
-    ``told`` is what its file says. ``db`` has annotations.db
-    attached if anybody has reviewed anything.
+    ``told`` is what its file says. ``db`` has annotations.db attached if anybody has reviewed anything.
     """
     method = methods.method(db, slug)
     if method is None:
@@ -435,7 +434,7 @@ group by source, searched, file_hash order by searched, min(id)
 # -- searches --------------------------------------------------------------------------------------
 
 _SEARCHES = """
-select strategy, query, count, entered, left_count, reason, started
+select strategy, iif(strategy is null, query, null) as query, count, entered, left_count, reason, started
 from searches where question = :slug and purpose = 'strategy' order by id
 """
 

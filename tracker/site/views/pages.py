@@ -17,6 +17,7 @@ from markupsafe import Markup
 from tracker import topic
 from tracker.article import MAX_PMID, ArticleKey, is_pmid, named, parse_key, spelt
 from tracker.evidence import external
+from tracker.evidence.cache import Cache, states
 from tracker.evidence.facets import FACTS
 from tracker.evidence.identifiers import PUBMED
 from tracker.evidence.rows import Row
@@ -35,7 +36,7 @@ from tracker.reading import labels as registry
 from tracker.reading.labels import Group, groups
 from tracker.report.prisma_s import PrismaS
 from tracker.report.reports import REPORTS, read_prisma_s
-from tracker.report.told import told_if_readable
+from tracker.report.told import Told, told_if_readable
 from tracker.site import words
 from tracker.site.parts import charts, filters, panels
 from tracker.site.parts.choices import ChoiceGroup, choice_groups
@@ -408,16 +409,25 @@ async def methods(request: Request, datasette: Datasette) -> Response:
     )
 
 
-def _methods(
-    db: sqlite3.Connection,
-) -> tuple[of_methods.Methods, dict[str, list[PressReview]], dict[str, PrismaS]]:
-    """The methods, the peer reviews of each version shown by its hash, and the reports of the searches by question."""
+# The methods, the peer reviews of each version shown by its hash, and the reports of the searches by question.
+_Methods = tuple[of_methods.Methods, dict[str, list[PressReview]], dict[str, PrismaS]]
+_METHODS: Cache[_Methods] = Cache(4)
+
+
+def _methods(db: sqlite3.Connection) -> _Methods:
+    """Kept until a database or a question's file changes: each night adds a search of every question to read."""
+    slugs = [slug for (slug,) in db.execute("select slug from questions")]
+    files = {slug: told_if_readable(slug) for slug in slugs}
+    return _METHODS.get((states(db), repr(files)), lambda: _read_methods(db, files))
+
+
+def _read_methods(db: sqlite3.Connection, files: Mapping[str, Told]) -> _Methods:
     shown = of_methods.methods(db)
     questions = [method.question for method in shown.methods]
     return (
         shown,
         {each["hash"]: reviews_of(db, each["slug"], each["hash"]) for each in questions if each["hash"]},
-        {each["slug"]: read_prisma_s(db, each["slug"], told_if_readable(each["slug"])) for each in questions},
+        {slug: read_prisma_s(db, slug, told) for slug, told in files.items()},
     )
 
 
