@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
-from io import BytesIO
 from typing import Any, NamedTuple
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from markupsafe import Markup
 
 from tracker.export.clean import one_line, printable
+from tracker.report import word
 
 
 class Words(NamedTuple):
@@ -214,29 +212,19 @@ def _linked(text: str, href: str | None) -> Markup:
 # -- Word ------------------------------------------------------------------------------------------
 
 
+_A4 = word.Page(width=210, height=297, margin=20, letters=10)
+
+
 def to_docx(document: Document) -> bytes:
     """A Word file on A4; the same document always gives the same bytes."""
-    # python-docx takes 0.1 s to import, which only this format should wait for.
-    from docx import Document as Docx
-    from docx.shared import Mm, Pt
-
-    file = Docx()
-    (section,) = file.sections
-    section.page_width, section.page_height = Mm(210), Mm(297)
-    section.left_margin = section.right_margin = section.top_margin = section.bottom_margin = Mm(20)
-    file.styles["Normal"].font.size = Pt(10)
-    file.core_properties.title = one_line(document.title)[:255]
-    file.core_properties.author = file.core_properties.comments = ""
-    moment = datetime.fromisoformat(document.updated).replace(tzinfo=None)
-    file.core_properties.created = file.core_properties.modified = moment
-    file.add_heading(one_line(document.title), 1)
+    file = word.opened(document.title, document.updated, _A4)
     for text in document.lead:
         file.add_paragraph(one_line(text))
     for part in document.sections:
         file.add_heading(one_line(part.title), 2)
         for block in part.blocks:
             _add(file, block)
-    return _same_bytes(file)
+    return word.saved(file)
 
 
 def _add(file: Any, block: Block) -> None:
@@ -276,16 +264,6 @@ def _add_table(file: Any, block: Table) -> None:
     table.rows[0]._tr.get_or_add_trPr().append(OxmlElement("w:tblHeader"))
     # Word puts what follows right below the table.
     file.add_paragraph()
-
-
-def _same_bytes(file: Any) -> bytes:
-    """As python-docx saves it, but with one date in the archive, so that the same report gives the same bytes."""
-    saved, dated = BytesIO(), BytesIO()
-    file.save(saved)
-    with ZipFile(saved) as parts, ZipFile(dated, "w") as archive:
-        for name in parts.namelist():
-            archive.writestr(ZipInfo(name), parts.read(name), ZIP_DEFLATED)
-    return dated.getvalue()
 
 
 def lines_of(blocks: Iterable[Block]) -> Iterator[str]:

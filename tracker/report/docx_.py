@@ -7,28 +7,24 @@ Rows are written as XML of our own making: python-docx looks for a cell's place 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
-from io import BytesIO
 from typing import Any, BinaryIO
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from docx import Document
-from docx.enum.section import WD_ORIENT
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
-from docx.shared import Mm, Pt
+from docx.shared import Mm
 
 from tracker.article import named
 from tracker.errors import UsageError
 from tracker.export.clean import one_line
 from tracker.export.listing import Listing
 from tracker.lists.answers import MOST_SENTENCES
+from tracker.report import word
 from tracker.report.columns import Line, number, values_of
 from tracker.report.rows import NOT_STATED, Report
 
 MOST_ROWS = 2_000
-# Width in millimetres of A4 landscape within its margins.
-_WIDE, _HIGH, _MARGIN = 297, 210, 12
+_LANDSCAPE = word.Page(width=297, height=210, margin=12, letters=8)
+# Widths in millimetres.
 COLUMNS = (
     ("Report", 46), ("Design", 20), ("Population", 22), ("Drug", 20), ("Route and dose", 24), ("Comparator", 20),
     ("n", 16), ("Follow-up", 17), ("What the abstract says of the outcome", 62), ("Bearing on the question", 26),
@@ -52,24 +48,13 @@ def write_docx(listing: Listing, lines: Iterable[Line], out: BinaryIO) -> None:
     table._tbl.append(_row([[title] for title, _ in COLUMNS], heading=True))
     for row in rows:
         table._tbl.append(row)
-    _save(document, out)
+    # In one piece: what is written to a pipe, which cannot be sought in, would have other bytes.
+    out.write(word.saved(document))
 
 
 def _page(listing: Listing) -> Any:
-    """An empty landscape document with the title and the remarks on the whole table."""
-    document = Document()
-    (section,) = document.sections
-    section.orientation = WD_ORIENT.LANDSCAPE
-    section.page_width, section.page_height = Mm(_WIDE), Mm(_HIGH)
-    section.left_margin = section.right_margin = section.top_margin = section.bottom_margin = Mm(_MARGIN)
-    document.styles["Normal"].font.size = Pt(8)
-    document.core_properties.title = one_line(listing.title)
-    document.core_properties.author = ""
-    document.core_properties.comments = ""
-    # Without a fixed date, the file would differ each time it is written.
-    moment = datetime.fromisoformat(listing.updated).replace(tzinfo=None)
-    document.core_properties.created = document.core_properties.modified = moment
-    document.add_heading(one_line(listing.title), 1)
+    """A landscape document with the title and the remarks on the whole table."""
+    document = word.opened(listing.title, listing.updated, _LANDSCAPE)
     for remark in (f"Updated {listing.updated}.", *listing.remarks):
         document.add_paragraph(one_line(remark))
     return document
@@ -193,14 +178,3 @@ def _paragraph(words: str, bold: bool) -> Any:
     run.append(text)
     paragraph.append(run)
     return paragraph
-
-
-def _save(document: Any, out: BinaryIO) -> None:
-    """As python-docx saves it, but with one date in the archive, so that the same table gives the same bytes."""
-    saved, dated = BytesIO(), BytesIO()
-    document.save(saved)
-    with ZipFile(saved) as parts, ZipFile(dated, "w") as archive:
-        for name in parts.namelist():
-            archive.writestr(ZipInfo(name), parts.read(name), ZIP_DEFLATED)
-    # In one piece: what is written to a pipe, which cannot be sought in, would have other bytes.
-    out.write(dated.getvalue())

@@ -6,14 +6,16 @@ The same table always gives the same bytes. CSV, XLSX and JSON hold any number o
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, Protocol
 
 from tracker.export.formats import FORMATS as OF_LISTS
+from tracker.export.formats import FileFormat
 from tracker.export.json_ import dump, write_array
 from tracker.export.listing import Listing
 from tracker.export.table import write_rows, write_workbook
 from tracker.report import columns
 from tracker.report.columns import Line
+from tracker.report.word import MEDIA_TYPE
 
 
 class Write(Protocol):
@@ -22,15 +24,7 @@ class Write(Protocol):
     def __call__(self, listing: Listing, lines: Iterable[Line], out: BinaryIO, /) -> None: ...
 
 
-class Format(NamedTuple):
-    """As ``tracker.export.formats.Format``, for tables."""
-
-    name: str
-    title: str
-    media_type: str
-    extension: str
-    write: Write
-    binary_file: str = ""
+Format = FileFormat[Write]
 
 
 def write_csv(listing: Listing, lines: Iterable[Line], out: BinaryIO) -> None:
@@ -67,13 +61,10 @@ def _as_for_lists(name: str, write: Write) -> Format:
     return Format(name, known.title, known.media_type, known.extension, write, known.binary_file)
 
 
-_DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-FORMATS: dict[str, Format] = {
-    format.name: format
-    for format in (
-        _as_for_lists("csv", write_csv),
-        _as_for_lists("xlsx", write_xlsx),
-        Format("docx", "Word", _DOCX, "docx", write_docx, "a Word file"),
-        _as_for_lists("json", write_json),
-    )
-}
+_ALL: tuple[Format, ...] = (
+    _as_for_lists("csv", write_csv),
+    _as_for_lists("xlsx", write_xlsx),
+    Format("docx", "Word", MEDIA_TYPE, "docx", write_docx, "a Word file"),
+    _as_for_lists("json", write_json),
+)
+FORMATS = {format.name: format for format in _ALL}

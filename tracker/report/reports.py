@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from tracker.export.files import listing, one_moment
+from tracker.export.formats import FileFormat
 from tracker.export.json_ import dump
 from tracker.lists.selection import Selection
 from tracker.report import flow, flow_svg, prisma_s
@@ -28,20 +29,11 @@ from tracker.report.document import (
 from tracker.report.flow import Diagram, link
 from tracker.report.prisma_s import PrismaS
 from tracker.report.told import Told, told
+from tracker.report.word import MEDIA_TYPE
 
 # ``slug`` and ``home``, the address of the question's page, "" where no address of the site is known.
 Write = Callable[[sqlite3.Connection, str, str], bytes]
-
-
-class Format(NamedTuple):
-    """As ``tracker.export.formats.Format``, for reports."""
-
-    name: str
-    title: str
-    media_type: str
-    extension: str
-    write: Write
-    binary_file: str = ""
+Format = FileFormat[Write]
 
 
 class Report(NamedTuple):
@@ -140,9 +132,6 @@ def _prisma_s_json(db: sqlite3.Connection, slug: str, home: str) -> bytes:
     return dump(read_prisma_s(db, slug, told(slug)).as_json()) + b"\n"
 
 
-_DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-
-
 def _formats(*formats: Format) -> dict[str, Format]:
     return {format.name: format for format in formats}
 
@@ -156,7 +145,7 @@ REPORTS: Mapping[str, Report] = {
             _formats(
                 Format("svg", "SVG", "image/svg+xml", "svg", _flow_svg),
                 Format("html", "HTML", "text/html; charset=utf-8", "html", _flow_html),
-                Format("docx", "Word", _DOCX, "docx", _flow_docx, "a Word file"),
+                Format("docx", "Word", MEDIA_TYPE, "docx", _flow_docx, "a Word file"),
                 Format("json", "JSON", "application/json", "json", _flow_json),
             ),
         ),
@@ -166,7 +155,7 @@ REPORTS: Mapping[str, Report] = {
             _formats(
                 Format("md", "Markdown", "text/markdown; charset=utf-8", "md", _prisma_s_md),
                 Format("html", "HTML", "text/html; charset=utf-8", "html", _prisma_s_html),
-                Format("docx", "Word", _DOCX, "docx", _prisma_s_docx, "a Word file"),
+                Format("docx", "Word", MEDIA_TYPE, "docx", _prisma_s_docx, "a Word file"),
                 Format("json", "JSON", "application/json", "json", _prisma_s_json),
             ),
         ),
