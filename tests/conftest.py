@@ -112,11 +112,21 @@ class Desk:
         """The command as a process, as staff would run it."""
         return self.start_python("-m", "tracker", *arguments, **environment)
 
-    def start_python(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def start_at_terminal(self, *arguments: str) -> tuple[subprocess.Popen[str], int]:
+        """The command as a process at a terminal, and the end of it into which somebody types."""
+        ours, theirs = os.openpty()
+        process = self.start_python("-m", "tracker", *arguments, stdin=theirs)
+        os.close(theirs)
+        return process, ours
+
+    def start_python(
+        self, *arguments: str, stdin: int | None = None, **environment: str
+    ) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.home,
             env=self._environment(environment),
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pty
 import shutil
 import signal
 import sqlite3
@@ -825,17 +824,7 @@ def test_without_a_terminal_and_without_yes_nothing_is_done(desk: Desk) -> None:
 def test_on_a_terminal_it_asks_first(desk: Desk, answer: str, code: int) -> None:
     back_up(desk)
     tag(desk, 2)
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tracker", "restore", "latest"],
-        cwd=desk.home,
-        env=desk._environment({}),
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    os.close(theirs)
+    process, ours = desk.start_at_terminal("restore", "latest")
     os.write(ours, f"{answer}\n".encode())
     done = finish(process)
     os.close(ours)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import shutil
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -145,17 +142,7 @@ def test_a_question_whose_reviews_have_no_reference_list_says_so(tmp_path: Path)
 
 
 def look(desk: Desk, key: str) -> str:
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tracker", "questions", "recall", "cystitis", "--look"],
-        cwd=desk.home,
-        env=desk._environment({}),
-        stdin=theirs,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    os.close(theirs)
+    process, ours = desk.start_at_terminal("questions", "recall", "cystitis", "--look")
     # What is typed before it waits for a key is dropped.
     while process.poll() is None:
         with suppress(OSError):

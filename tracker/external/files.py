@@ -15,7 +15,7 @@ import rispy
 from lxml import etree
 
 from tracker.errors import RecordError, UnusableInput
-from tracker.exchange.files import read_bytes, rows_of, text_of
+from tracker.exchange.files import rows_of, text_of
 from tracker.external.record import Fields, Form
 from tracker.pubmed import nbib
 
@@ -40,12 +40,11 @@ class Found(NamedTuple):
     fields: Fields
 
 
-def read_file(path: Path) -> list[Found]:
-    """Every record of the file, by what is in it and not by its name.
+def read_records(path: Path, data: bytes) -> list[Found]:
+    """Every record of a file with these bytes, by what is in them and not by its name.
 
-    Raises UsageError if it cannot be read, UnusableInput if it is in none of these forms, damaged, hostile or large.
+    Raises UnusableInput if it is in none of these forms, damaged, hostile or large.
     """
-    data = read_bytes(path)
     found = list(_records(path, data))
     if not found:
         raise UnusableInput(f"{path}: it holds no record. Export it again.")

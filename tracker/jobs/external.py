@@ -21,7 +21,7 @@ from tracker.evidence import questions as store
 from tracker.exchange.files import read_bytes
 from tracker.external import duplicates, record
 from tracker.external.duplicates import Described, Judged
-from tracker.external.files import Found, read_file
+from tracker.external.files import Found, read_records
 from tracker.jobs import ingest
 from tracker.jobs.console import Console
 from tracker.jobs.lock import writing_job
@@ -95,8 +95,8 @@ def import_records(
     for a file that cannot be read, LockHeld, and what opening the database raises.
     """
     _check(source, searched)
-    found = read_file(path)
-    file_hash = hashlib.sha256(read_bytes(path)).hexdigest()
+    data = read_bytes(path)
+    found, file_hash = read_records(path, data), hashlib.sha256(data).hexdigest()
     report = Report(path.name, question.slug, source, searched, dry_run, len(found))
     with writing_job(settings.db_dir):
         db = connect.open_for_writing(settings.evidence_db, schema.migrations, "NORMAL")
