@@ -119,6 +119,27 @@ def test_a_paper_that_another_question_found_is_judged_by_its_record(desk: Desk)
     assert recall(desk) == before
 
 
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_what_a_job_stored_is_judged_even_if_it_was_stopped_before_its_end(
+    desk: Desk, is_stopped: bool
+) -> None:
+    """MISSED is stored by a load that matches no question, and that, if stopped, never came to judge it."""
+    stored = paper(
+        MISSED,
+        "A protocol of a trial of ketamine in pain",
+        finding("Opioid use will be measured in people after surgery."),
+    )
+    (desk.home / "stored.xml").write_text(document(stored), encoding="utf-8")
+    (desk.home / "cut.xml").write_text(document(stored)[:-200], encoding="utf-8")
+    files = ["stored.xml", "cut.xml"] if is_stopped else ["stored.xml"]
+    assert desk.run("load", *files).code == (2 if is_stopped else 0)
+    if is_stopped:
+        assert recall(desk)["about"] == 2
+        load(desk, *PAPERS)
+    # By its record it is about something else than its citation said.
+    assert recall(desk)["about"] == 1
+
+
 def test_methods_publish_it_with_denominator_and_interval(desk: Desk) -> None:
     page = html.fromstring(Site(desk).page("/methods"))
     (known,) = page.cssselect("#cystitis .known-items")

@@ -43,24 +43,21 @@ class Cited(NamedTuple):
 
 def fill(db: sqlite3.Connection, slug: str) -> None:
     """Judge anew what the direct reviews of a question cite; inside the caller's transaction."""
-    db.execute("delete from known_item_sets where question = :slug", {"slug": slug})
     db.execute("delete from known_items where question = :slug", {"slug": slug})
     brief = answers.brief_of_question(db, slug)
-    if brief is None:
-        return
     given = {"slug": slug, "designs": json.dumps(REVIEWS), "most": MOST_REVIEWS}
     reviews, with_references = db.execute(_REVIEW_COUNTS, given).fetchone()
-    if not reviews:
-        return
     cited = [
         Cited(ArticleKey(pmid), n, words, bool(is_stored))
         for pmid, n, words, is_stored in db.execute(_CITED, given)
     ]
     judged = [each for each in cited if each.is_stored or len(each.words.split()) >= FEWEST_WORDS]
     db.execute(
-        "insert into known_item_sets values (?, ?, ?, ?, ?)",
+        "insert or replace into known_item_sets values (?, ?, ?, ?, ?, 0)",
         (slug, reviews, with_references, len(cited), len(judged)),
     )
+    if brief is None:
+        return
     db.executemany(
         "insert into known_items values (?, ?, ?, ?, ?)",
         ((slug, each.pmid, each.reviews, each.words, fits) for each, fits in _about(db, slug, brief, judged)),
@@ -69,10 +66,19 @@ def fill(db: sqlite3.Connection, slug: str) -> None:
 
 def fill_all(db: sqlite3.Connection) -> None:
     """Judge anew what the direct reviews of every question cite; inside the caller's transaction."""
-    db.execute("delete from known_item_sets")
-    db.execute("delete from known_items")
-    for (slug,) in db.execute("select slug from questions").fetchall():
+    mark_due(db)
+    fill_due(db)
+
+
+def fill_due(db: sqlite3.Connection) -> None:
+    """Judge it anew for the questions where it is due; inside the caller's transaction."""
+    for (slug,) in db.execute(_DUE).fetchall():
         fill(db, slug)
+
+
+def mark_due(db: sqlite3.Connection) -> None:
+    """Note that all of it is due, in the transaction that changes records or searches: reviews cite anything."""
+    db.execute("update known_item_sets set due = 1 where not due")
 
 
 def _about(
@@ -129,6 +135,9 @@ select c.cited, count(distinct c.pmid),
   coalesce((select max(x.citation) from cited_references x where x.cited_pmid = c.cited and x.pmid = c.pmid), ''),
   exists (select 1 from articles a where a.pmid = c.cited)
 from ({_DIRECT_REVIEWS}) r join cites c on c.pmid = r.pmid group by c.cited
+"""
+_DUE = """
+select q.slug from questions q left join known_item_sets k on k.question = q.slug where coalesce(k.due, 1)
 """
 _STRATEGY = """
 select s.strategy from strategies s where s.hash = coalesce(

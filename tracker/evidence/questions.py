@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.article import ArticleKey, Pmid
-from tracker.evidence import answers, derived, facets, fulltext, preprints
+from tracker.evidence import answers, derived, facets, fulltext, known_items, preprints
 
 if TYPE_CHECKING:
     from tracker.questions import Question
@@ -266,6 +266,8 @@ def relabelling(db: sqlite3.Connection, pmids: Collection[ArticleKey]) -> Iterat
     """
     fulltext.unindex(db, pmids)
     facets.clear(db, pmids)
+    if pmids:
+        known_items.mark_due(db)
     yield
     derived.fill_dates(db, pmids)
     answers.fill(db, pmids)
@@ -278,6 +280,8 @@ def complete(
     db: sqlite3.Connection, question: Question, strategy: str, started: str, found: Collection[ArticleKey]
 ) -> None:
     """Advance the question's watermark: everything up to ``started`` that this strategy (its hash) finds is here."""
+    if completeness(db, question.slug).strategy != strategy:
+        known_items.mark_due(db)
     db.execute(
         """
         update questions

@@ -403,6 +403,7 @@ DERIVED = (
             "with_references": ("integer not null", "Those with a reference list in PubMed"),
             "cited": ("integer not null", "Papers with a PMID that these cite"),
             "judged": ("integer not null", "Those that are stored here, or cited with a title"),
+            "due": ("integer not null default 1", "1 where records or a search changed since"),
         },
     ),
     Table(

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from tracker.errors import UsageError
+from tracker.evidence import known_items
 from tracker.evidence.rows import read_rows
 from tracker.strategy import SHOWN, Strategy
 
@@ -141,14 +142,16 @@ def keep(db: sqlite3.Connection, slug: str, strategy: Strategy, when: str) -> in
         """,
         given,
     )
-    db.execute(
+    added = db.execute(
         """
         insert into strategy_versions (question, number, strategy)
         select :slug, coalesce(max(number), 0) + 1, :hash from strategy_versions where question = :slug
         on conflict (question, strategy) do nothing
         """,
         given,
-    )
+    ).rowcount
+    if added:
+        known_items.mark_due(db)
     row = db.execute(
         "select number from strategy_versions where question = :slug and strategy = :hash", given
     ).fetchone()

@@ -12,7 +12,7 @@ from tracker import __version__
 from tracker.article import ArticleKey, is_pmid, named, spelt
 from tracker.clock import now
 from tracker.errors import Refused, UsageError
-from tracker.evidence import articles, connect, external, runs, schema
+from tracker.evidence import articles, connect, external, known_items, runs, schema
 from tracker.evidence import questions as store
 from tracker.external import record
 from tracker.jobs import ingest
@@ -43,6 +43,7 @@ def merge(settings: Settings, key: ArticleKey, into: ArticleKey, person: str) ->
             external.note_verdict(
                 evidence, -key, into, "duplicate", "said by a person", act.when, by_person=True
             )
+            known_items.fill_due(evidence)
             runs.finish(evidence, run, runs.COMPLETE, None, {"moved": moved})
     return moved
 
@@ -64,6 +65,7 @@ def split(settings: Settings, key: ArticleKey, person: str) -> ArticleKey:
                 external.note_verdict(
                     evidence, -key, before, external.DIFFERENT, "said by a person", act.when, by_person=True
                 )
+                known_items.fill_due(evidence)
                 runs.finish(evidence, run, runs.COMPLETE, None, {})
     return before
 

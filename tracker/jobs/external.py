@@ -16,7 +16,7 @@ from tracker import __version__
 from tracker.article import ArticleKey, external_key, spelt
 from tracker.clock import now
 from tracker.errors import RecordError, UnusableInput, UsageError
-from tracker.evidence import connect, external, runs, schema
+from tracker.evidence import connect, external, known_items, runs, schema
 from tracker.evidence import questions as store
 from tracker.exchange.files import read_bytes
 from tracker.external import duplicates, record
@@ -139,6 +139,7 @@ def _in_one_run(db: sqlite3.Connection, job: _Import, found: Sequence[Found], co
         run = runs.start(db, "import", __version__, details)
         with connect.transaction(db):
             job.run(run, found, console)
+            known_items.fill_due(db)
             counts = {**details, "records": report.records, "new": report.new}
             outcome = runs.INCOMPLETE if report.refused else runs.COMPLETE
             runs.finish(db, run, outcome, report.reason, counts | {"duplicates": len(report.duplicates)})

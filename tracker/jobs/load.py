@@ -124,8 +124,7 @@ def load(
                 _close(db, run, runs.FAILED, str(error) or type(error).__name__, tally)
                 raise
             with connect.transaction(db):
-                for slug in tally.matched:
-                    known_items.fill(db, slug)
+                known_items.fill_due(db)
             _close(db, run, runs.INCOMPLETE if tally.refused else runs.COMPLETE, tally.reason, tally)
             connect.tidy(db, console.say)
             return {"run": run, "reason": tally.reason, **tally.report()}

@@ -702,8 +702,7 @@ def close(job: Refresh) -> None:
                 _check_seeds(job, progress)
             else:
                 store.incomplete(db, progress.slug, job.started, "; ".join(progress.reasons))
-            if progress.entered or progress.left or job.totals["new"] or job.totals["changed"]:
-                known_items.fill(db, progress.slug)
+        known_items.fill_due(db)
         report = job.report()
         runs.finish(db, job.run, report["outcome"], job.reason, report)
     connect.tidy(job.db, job.console.say)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tracker import __version__
 from tracker.clock import now
 from tracker.errors import RecordError, UnusableInput
-from tracker.evidence import connect, runs, schema, starter
+from tracker.evidence import connect, known_items, runs, schema, starter
 from tracker.evidence import questions as store
 from tracker.jobs import ingest
 from tracker.jobs.console import Console
@@ -63,6 +63,7 @@ def _load(db: sqlite3.Connection, questions: Sequence[Question]) -> int:
             mine = {c.reading.pmid: store.STARTER for c in citations if slug in c.questions}
             with store.relabelling(db, mine.keys()):
                 store.enter(db, slug, None, mine, when)
+        known_items.fill_due(db)
         runs.finish(db, run, runs.COMPLETE, None, {"citations": len(citations)})
     return len(citations)
 
