@@ -571,3 +571,14 @@ def test_the_report_of_the_search_tells_a_version_that_waits_for_its_run_from_fo
     assert f"Version {second}, adopted since and not run yet" in strategies()
     told(narrowed, "refresh", "cystitis")
     assert f"Former version {first}" in strategies() and "not run yet" not in strategies()
+
+
+def test_where_only_files_were_loaded_an_adopted_search_waits_for_the_next_load(desk: Desk) -> None:
+    desk.own_queries()
+    files = [str(path) for path in sorted((FIXTURES / "pubmed").glob("*.xml"))]
+    told(desk, "load", "--match", "cystitis", *files)
+    narrow(desk)
+    told(desk, "questions", "adopt", "cystitis", "--yes")
+    assert "voiding" in method(desk).split("Strategy in one piece")[1].split("Search PubMed")[0]
+    told(desk, "load", "--match", "cystitis", *files)
+    assert "voiding" not in method(desk).split("Strategy in one piece")[1].split("Search PubMed")[0]

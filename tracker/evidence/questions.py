@@ -299,6 +299,16 @@ def complete(
         )
 
 
+def matched(db: sqlite3.Connection, slug: str, strategy: str) -> None:
+    """Note that what was loaded was matched with this strategy (its hash), where no search of PubMed is complete."""
+    is_other = db.execute(
+        "update questions set strategy = :hash where slug = :slug and complete_to is null and strategy is not :hash",
+        {"slug": slug, "hash": strategy},
+    ).rowcount
+    if is_other:
+        known_items.mark_due(db)
+
+
 def same_title(given: str, recorded: str) -> bool:
     """Whether a title as a person typed it is plausibly the record's, because most of its words are in it."""
     ours, theirs = (set(re.findall(r"\w+", title.casefold())) for title in (given, recorded))

@@ -124,6 +124,8 @@ def load(
                 _close(db, run, runs.FAILED, str(error) or type(error).__name__, tally)
                 raise
             with connect.transaction(db):
+                for search in searches:
+                    store.matched(db, search.slug, search.strategy.hash)
                 known_items.fill_due(db)
             _close(db, run, runs.INCOMPLETE if tally.refused else runs.COMPLETE, tally.reason, tally)
             connect.tidy(db, console.say)
