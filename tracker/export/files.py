@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from tracker.directness import DIRECTNESS
 from tracker.errors import UsageError, choose_one
 from tracker.evidence import questions
 from tracker.evidence.wrongclock import is_ahead
@@ -17,6 +18,7 @@ from tracker.export.formats import FORMATS, Citation, Listing
 from tracker.lists import citations
 from tracker.lists.selection import Selection
 from tracker.reading.labels import groups
+from tracker.team.placements import GROUP
 
 NEVER = "1970-01-01T00:00:00Z"
 
@@ -104,8 +106,10 @@ def check_filters(db: sqlite3.Connection, selection: Selection) -> None:
     for group, values in selection.labels.items():
         if group not in choices:
             raise UsageError(f"{where} has no label group {group!r}. {choose_one(choices)}")
+        # That nothing bears on a question in this way is an answer.
+        known_values = {*choices[group], *(DIRECTNESS if group == GROUP else ())}
         for value in values:
-            if value not in choices[group]:
+            if value not in known_values:
                 known = choose_one(choices[group])
                 raise UsageError(f"no article of {where} has {group}={value}. {known}")
 
