@@ -16,7 +16,7 @@ from benchmarks.site import copies as multiplied
 from benchmarks.site import references
 from benchmarks.site.corpus import FIRST_SEARCH, SEED, SHARES, TAG, Asked, Made, Maker
 from tracker.directness import DIRECTNESS
-from tracker.evidence import connect, facets, fulltext, questions, schema, versions
+from tracker.evidence import connect, facets, fulltext, known_items, questions, schema, versions
 from tracker.evidence.articles import write
 from tracker.questions import Question, load_questions
 from tracker.team.acts import open_annotations
@@ -53,6 +53,8 @@ def build(folder: Path, articles: int) -> None:
             say("  the full-text index ...")
             fulltext.rebuild(db)
             _close_history(db, asked_questions())
+            say("  what reviews cite ...")
+            known_items.fill_due(db)
         db.execute("pragma analysis_limit = 1000")
         db.execute("analyze main")
         db.execute("detach few")
@@ -141,8 +143,8 @@ def _store(db: sqlite3.Connection, batch: Sequence[Made]) -> None:
     )
     db.executemany(
         """
-        insert into findings (question, pmid, position, side, part, start, "end", section, cue)
-        values (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        insert into findings (question, pmid, position, side, part, start, "end", section, cue, is_null)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?, 0)
         """,
         [finding for made in batch for finding in made.findings],
     )

@@ -14,7 +14,7 @@ from pathlib import Path
 from tracker.evidence import schema
 
 # Columns that name articles, each copy its own; and columns of what no two articles have in common.
-_PMIDS = ("pmid", "other_pmid", "cited_pmid", "cited")
+_PMIDS = ("pmid", "other_pmid", "cited_pmid", "cited", "preprint")
 _IDENTIFYING = {
     ("articles", "doi"),
     ("articles", "pmcid"),
@@ -24,6 +24,8 @@ _IDENTIFYING = {
 
 # Its PMIDs are those that the questions' files name.
 _OF_FILES = "seeds"
+# What follows from all articles together.
+_OF_ALL = ("known_item_sets", "known_items")
 
 
 def fill(db: sqlite3.Connection, few: Path, copies: int) -> None:
@@ -33,6 +35,8 @@ def fill(db: sqlite3.Connection, few: Path, copies: int) -> None:
     db.executemany("insert into temp.copies values (?)", [(copy,) for copy in range(copies)])
     with _filled_in_bulk(db):
         for table in schema.TABLES:
+            if table.name in _OF_ALL:
+                continue
             columns = ", ".join(f'"{name}"' for name in table.columns)
             db.execute(f"insert into main.{table.name} ({columns}) {_copied(table)}", {"copies": copies})
 
