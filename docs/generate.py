@@ -196,7 +196,7 @@ def accuracy_page() -> str:
             "# How accurately records are read",
             "",
             *_wrapped(
-                "Written by `make docs` from `tracker/reading/accuracy.json`, which `python -m benchmarks.reading` "
+                "Written by `make docs` from `queries/topic/accuracy.json`, which `python -m benchmarks.reading` "
                 "writes. It compares our labels with those that people gave, on records that no rule was written with "
                 "([How records are read](reading.md)). The interval is that of 95 % confidence; exact is the share of "
                 "records with something to read in which all values agree; coverage is the share in which we read "
@@ -209,7 +209,7 @@ def accuracy_page() -> str:
             *(
                 f"| {group} | {one.set} | {one.n:,} | {one.measure} {one.score:.2f} | {one.low:.2f} to {one.high:.2f} "
                 f"| {_share(one.exact)} | {_share(one.coverage)} |"
-                for group, measured in accuracy().items()
+                for group, measured in accuracy(ROOT / "queries" / "topic").items()
                 for one in measured
             ),
             "",

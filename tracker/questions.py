@@ -217,8 +217,10 @@ class _File(Part):
     )
     title: Prose
     question: Prose
-    claim: Prose = Field(description="What the clinic's website claims, in our own words")
-    pico: Pico
+    claim: Prose | None = Field(
+        default=None, description="What whoever raised the question claims, in our own words"
+    )
+    pico: Pico | None = None
     search: dict[LineName, Prose] = Field(
         description="Named lines of PubMed syntax, and `combine`, which puts them together",
         json_schema_extra={"required": ["combine"]},
@@ -258,8 +260,8 @@ class Question:
     order: int
     title: str
     question: str
-    claim: str
-    pico: Pico
+    claim: str | None
+    pico: Pico | None
     search: tuple[SearchLine, ...]
     combine: str
     seeds: dict[Pmid, str]

@@ -1,7 +1,7 @@
 """How well records are read, group by group, against people's labels.
 
 Run: ``python -m benchmarks.reading [--develop] [--group NAME] [--labels WHOSE] [--errors]``. Without ``--develop`` it
-measures the three quarters that nobody tuned on, and writes ``tracker/reading/accuracy.json``, from which pages and
+measures the three quarters that nobody tuned on, and writes ``queries/topic/accuracy.json``, from which pages and
 docs have their figures.
 """
 
@@ -17,7 +17,7 @@ from benchmarks.processes import ROOT
 from benchmarks.reading import labels, quantities, questions, scores, sets
 from benchmarks.reading.scores import Figure, Pair
 
-ACCURACY = ROOT / "tracker" / "reading" / "accuracy.json"
+ACCURACY = ROOT / "queries" / "topic" / "accuracy.json"
 
 
 def main(arguments: Sequence[str]) -> int:

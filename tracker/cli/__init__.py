@@ -1,6 +1,6 @@
 """The commands: each parses, calls one function, and says what happened. Data to stdout, messages to stderr."""
 
-from tracker.cli import browse, external, jobs, people, questions, report, snapshot, strategy, tag
+from tracker.cli import browse, external, jobs, new, people, questions, report, snapshot, strategy, tag
 from tracker.cli.base import main
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "external",
     "jobs",
     "main",
+    "new",
     "people",
     "questions",
     "report",

@@ -73,7 +73,7 @@ def _store(db: sqlite3.Connection, question: Question) -> None:
             "title": question.title,
             "question": question.question,
             "claim": question.claim,
-            "pico": json.dumps(dict(question.pico), ensure_ascii=False),
+            "pico": json.dumps(dict(question.pico or {}), ensure_ascii=False),
             "recheck_days": question.recheck_days,
             "bottom_line": question.bottom_line and question.bottom_line.model_dump_json(),
             "harms": question.harms,

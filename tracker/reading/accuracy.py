@@ -1,12 +1,18 @@
-"""How well each group of labels was read when it was last measured, as ``benchmarks/reading`` wrote it down."""
+"""How well each group of labels was read when it was last measured, as ``benchmarks/reading`` wrote it down.
+
+The figures belong to a topic, with whose words records were read: another topic has none until it is measured.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from tracker import topic
+from tracker.errors import UsageError
 
 
 class ValueAccuracy(NamedTuple):
@@ -44,15 +50,28 @@ class Accuracy(NamedTuple):
         return f"{self.measure} {figures} on {self.n:,} records of {self.set}"
 
 
+def accuracy(folder: Path | None = None) -> Mapping[str, tuple[Accuracy, ...]]:
+    """The figures of each group that was measured on the topic in use, or in a folder; those that pages name first.
+
+    Raises UsageError for a file that ``benchmarks/reading`` has not written.
+    """
+    return _figures((folder or topic.folder()) / "accuracy.json")
+
+
 @cache
-def accuracy() -> Mapping[str, tuple[Accuracy, ...]]:
-    """The figures of each group that was measured, those that pages name first."""
-    data: dict[str, list[dict[str, Any]]] = json.loads(
-        files(__package__).joinpath("accuracy.json").read_text("utf-8")
-    )
-    return {group: tuple(_accuracy(entry) for entry in entries) for group, entries in data.items()}
+def _figures(file: Path) -> Mapping[str, tuple[Accuracy, ...]]:
+    if not file.exists():
+        return {}
+    try:
+        data: dict[str, list[dict[str, Any]]] = json.loads(file.read_text("utf-8"))
+        return {group: tuple(map(_accuracy, entries)) for group, entries in data.items()}
+    except (OSError, ValueError, TypeError, AttributeError, KeyError) as error:
+        raise UsageError(
+            f"{file}: these are no figures of accuracy ({error}). Remove it, or write it again by "
+            "'python -m benchmarks.reading'."
+        ) from None
 
 
 def _accuracy(entry: dict[str, Any]) -> Accuracy:
-    values = tuple(ValueAccuracy(**value) for value in entry.pop("values"))
-    return Accuracy(values=values, **entry)
+    values = tuple(ValueAccuracy(**value) for value in entry["values"])
+    return Accuracy(**{**entry, "values": values})
