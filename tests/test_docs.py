@@ -182,6 +182,8 @@ def test_a_command_in_the_documentation_exists_as_written(
     # Not through our own main, which would end the process.
     click.Group.main(main, list(command.words[1:]), "tracker", standalone_mode=False)
     named = {*given.get("questions", ()), *given.get("slugs", ()), given.get("match")} - {None, "all"}
+    if "topic" in given:
+        return  # A new tracker has questions of its own.
     assert named <= {question.slug for question in load_questions(QUERIES)}
 
 
