@@ -144,7 +144,9 @@ def _print_hit(hit: dict[str, Any]) -> None:
 
     marks = ("retracted", "withdrawn", "expression_of_concern")
     warning = "".join(f"[{_mark(mark, hit)}] " for mark in marks if hit[mark])
-    source = ". ".join(part for part in (hit["authors"], hit["journal"], hit["published"]) if part)
+    source = ". ".join(
+        part.removesuffix(".") for part in (hit["authors"], hit["journal"], hit["published"]) if part
+    )
     snippet = " ".join(hit["snippet"].split())
     click.echo(harmless(f"{spelt(hit['pmid'])}  {warning}{hit['title']}\n  {source}\n  {snippet}\n"))
 

@@ -33,6 +33,11 @@ def open_for_writing(
     file, UsageError if it cannot be written.
     """
     with _plain_errors(path):
+        if is_sealed(path):
+            raise UsageError(
+                f"{path}: its permissions let nobody write to it: it belongs to a snapshot, or is a copy to be kept "
+                "as it is. Choose another folder with --db-dir."
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
@@ -90,7 +95,7 @@ def reading_uri(path: Path, mode: Mode | None = None) -> str:
 
 
 def reading_mode(path: Path) -> Mode:
-    """``mode=ro``, or ``immutable=1`` if the file is in a folder that we cannot write, such as a read-only mount.
+    """``mode=ro``, or ``immutable=1`` if the file is sealed, or in a folder that we cannot write (a read-only mount).
 
     A database in WAL mode has two files beside it, which SQLite makes even to read. If it can't, nobody here
     writes to the file either, and it is complete if its log is empty
@@ -100,21 +105,33 @@ def reading_mode(path: Path) -> Mode:
     sqlite3.DatabaseError for anything else that is wrong with the file.
     """
     log = path.with_name(f"{path.name}-wal")
-    with closing(sqlite3.connect(reading_uri(path, "mode=ro"), uri=True, timeout=BUSY_SECONDS)) as db:
-        try:
-            db.execute("pragma schema_version").fetchone()
-            return "mode=ro"
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-                raise
-            if not (path.is_file() and os.access(path, os.R_OK)):
-                raise
+    if not is_sealed(path) and _has_room_beside(path):
+        return "mode=ro"
     if log.exists() and log.stat().st_size:
         raise UsageError(
             f"{path}: it cannot be read here: {log.name} beside it holds changes that are not in it yet. This folder "
             "cannot be written. Copy both to a folder that can be written, or copy it with 'tracker backup'."
         )
     return "immutable=1"
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether its permissions let nobody write to a file, as those of a snapshot do; root is held to that as well."""
+    return path.is_file() and not path.stat().st_mode & 0o222
+
+
+def _has_room_beside(path: Path) -> bool:
+    """Whether SQLite can make beside the file what it needs to read it."""
+    with closing(sqlite3.connect(reading_uri(path, "mode=ro"), uri=True, timeout=BUSY_SECONDS)) as db:
+        try:
+            db.execute("pragma schema_version").fetchone()
+            return True
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                raise
+            if not (path.is_file() and os.access(path, os.R_OK)):
+                raise
+    return False
 
 
 def attach(db: sqlite3.Connection, path: Path, schema: Schema, name: str) -> None:

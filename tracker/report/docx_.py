@@ -83,7 +83,7 @@ def _what(line: Line) -> Iterator[str]:
     yield from cited.standing
     authors = [author.short for author in cited.authors]
     yield f"{', '.join(authors[:3])}{' et al' if len(authors) > 3 else ''}. {cited.title}"
-    yield ". ".join(part for part in (cited.journal, cited.published, cited.name) if part)
+    yield ". ".join(part.removesuffix(".") for part in (cited.journal, cited.published, cited.name) if part)
     if line.study.is_trial:
         numbers = ", ".join(each.number for each in line.study.registrations)
         registered = f" ({numbers})" if numbers else ""

@@ -11,6 +11,7 @@ import sqlite3
 import sys
 import webbrowser
 from contextlib import closing, suppress
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -119,6 +120,8 @@ def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
         )
     topic.use(settings.topic)
     topic.current()
+    # Where the folder is a link, a process keeps to what it led to when it began: the link may be moved meanwhile.
+    settings = replace(settings, db_dir=settings.db_dir.resolve())
     evidence = settings.evidence_db
     with closing(connect.open_for_reading(evidence, schema.migrations)) as db:
         check_whole(db, evidence)

@@ -64,7 +64,7 @@ const tracker = (() => {
     heading.append(link);
     const source = document.createElement("p");
     source.className = "source";
-    source.textContent = [authors, journal, year].filter(Boolean).join(". ");
+    source.textContent = [authors, journal, year].filter(Boolean).map((part) => String(part).replace(/\.$/, "")).join(". ");
     entry.append(heading, source);
     return entry;
   }
