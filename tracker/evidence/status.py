@@ -70,13 +70,18 @@ def status(db: sqlite3.Connection, max_age: int, searches: bool = False) -> dict
     older = articles.read_by_older_rules(db)
     return {
         "questions": questions,
-        "runs": read_rows(db, _RUNS, given),
+        "runs": latest_runs(db),
         **read_rows(db, _STOCK, given)[0],
         "read_again": older > 0,
         "read_by_older_rules": older,
         "stale": stale,
         "clock_was_ahead": latest_ahead(db),
     }
+
+
+def latest_runs(db: sqlite3.Connection) -> list[dict[str, Any]]:
+    """The last five runs as they are logged, the latest first."""
+    return read_rows(db, _RUNS, {})
 
 
 def _search(db: sqlite3.Connection, slug: str, edited: bool, searches: bool) -> dict[str, Any]:
