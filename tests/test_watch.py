@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import sqlite3
+
+import pytest
 
 from tests.conftest import QUESTIONS, Desk, finish, wait_for
 from tests.eutils_server import StandIn
@@ -73,3 +77,74 @@ def test_seeds_are_told_with_the_searches_and_do_not_make_a_night_a_bad_one(desk
     assert plain.code == searches.code == 0
     assert "seed papers not found" in searches.out
     assert "seed" not in plain.out + plain.err
+
+
+# -- the doctor ------------------------------------------------------------------------------------
+
+
+def wrong(desk: Desk, *arguments: str) -> dict[str, str]:
+    """What the doctor finds wrong, by check, in the words for people."""
+    done = desk.run("doctor", "--json", *arguments)
+    found = {row["check"]: f"{row['found']} {row['remedy']}" for row in done.json if not row["well"]}
+    assert done.code == (3 if found else 0)
+    return found
+
+
+@pytest.fixture
+def healthy(desk: Desk) -> Desk:
+    assert desk.run("refresh").code == 0
+    desk.annotate()
+    desk.annotations.chmod(0o600)
+    assert desk.run("backup").code == 0
+    return desk
+
+
+def test_the_doctor_finds_nothing_where_all_is_well(healthy: Desk) -> None:
+    done = healthy.run("doctor")
+    assert (done.code, done.err) == (0, ""), done.out
+    assert "PubMed answers" in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_the_doctor_explains_what_it_does_not_mend(healthy: Desk, pubmed: StandIn) -> None:
+    pubmed.faults.add("503")
+    with sqlite3.connect(healthy.annotations) as db:
+        db.execute("update taggings set pmid = 12345")
+    db.close()
+    shutil.rmtree(next((healthy.db.parent / "backups").glob("evidence-*")))
+    found = wrong(healthy, "--fix")
+    assert found.keys() == {"annotations", "backup", "PubMed"}
+    assert "12345" in found["annotations"] and "'tracker refresh'" in found["annotations"]
+    assert "is not there" in found["backup"]
+    assert "HTTP 503" in found["PubMed"]
+    assert "PubMed" not in wrong(healthy, "--offline")
+    assert "TRACKER_EMAIL is not set" in healthy.run("doctor", "--offline", TRACKER_EMAIL="").out
+
+
+def test_the_doctor_mends_only_when_told_and_says_what_it_did(healthy: Desk) -> None:
+    secret, part = healthy.db.parent / ".secret", healthy.db.parent / ".restore.part"
+    secret.write_text("x")
+    secret.chmod(0o644)
+    part.mkdir()
+    killed = healthy.db.parent / "backups" / ".evidence-tracker-20260101T000000Z.part"
+    killed.mkdir()
+    healthy.change("update questions set complete_to = '2999-01-01T00:00:00Z' where slug = 'cystitis'")
+    told = wrong(healthy)
+    assert {"permissions", "leftovers", "clock"} <= told.keys()
+    assert secret.stat().st_mode & 0o077 and part.exists() and killed.exists()
+    done = healthy.run("doctor", "--fix")
+    assert "mended   permissions: " in done.out and "mended   leftovers: " in done.out
+    assert "This machine's clock was wrong" in " ".join(done.out.split())
+    assert not secret.stat().st_mode & 0o077 and not part.exists() and not killed.exists()
+    assert wrong(healthy) == {}
+
+
+def test_the_doctor_survives_a_database_that_is_damaged(healthy: Desk) -> None:
+    size = healthy.db.stat().st_size
+    with healthy.db.open("r+b") as file:
+        file.seek(size // 3)
+        file.write(b"\xff" * (size // 3))
+    found = wrong(healthy, "--offline")
+    assert "tracker restore latest" in found["integrity"] or "damaged" in found["integrity"]
+    healthy.db.write_bytes(b"no database at all")
+    assert "not a SQLite database" in wrong(healthy, "--offline")["schema"]

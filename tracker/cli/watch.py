@@ -1,10 +1,10 @@
-"""Commands for whoever looks after an installation: status."""
+"""Commands for whoever looks after an installation: status, doctor."""
 
 from __future__ import annotations
 
 import sys
 import textwrap
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,9 @@ from tracker.cli.base import (
 )
 from tracker.harmless import harmless
 from tracker.settings import Settings
+
+if TYPE_CHECKING:
+    from tracker.jobs.doctor import Examined
 
 # What is mailed or read on a small terminal, in characters.
 COLUMNS = 80
@@ -63,6 +66,41 @@ def status(settings: Settings, max_age: int, searches: bool, as_json: bool) -> N
                 _say(f"{row['question']}: {row['incomplete_reason']}", err=True)
     if not report["well"]:
         sys.exit(EXIT_WORK_REMAINS)
+
+
+@main.command()
+@click.option("--fix", is_flag=True, help="Mend what is safe to mend, and say what was done.")
+@click.option("--offline", is_flag=True, help="Do not ask whether PubMed answers.")
+@json_option
+@pass_settings
+def doctor(settings: Settings, fix: bool, offline: bool, as_json: bool) -> None:
+    """Look for what is wrong with this installation, and say what to do. Changes nothing without --fix.
+
+    Exit code 0 where all is well, 3 where a check found something.
+    """
+    from tracker.jobs.doctor import examine
+
+    examined = []
+    for each in examine(settings, offline=offline, fix=fix):
+        examined.append(each)
+        if not as_json:
+            _print_examined(each)
+    if as_json:
+        print_json([each.as_row() for each in examined])
+    found = [each.check for each in examined if not each.finding.well]
+    if found:
+        _say(f"Look at this: {', '.join(found)}.", err=True)
+        sys.exit(EXIT_WORK_REMAINS)
+
+
+def _print_examined(each: Examined) -> None:
+    if each.mended:
+        _say(f"mended   {each.check}: {each.mended}")
+    finding = each.finding
+    words = " ".join(part for part in (finding.found, finding.remedy) if part)
+    if finding.mend and not each.mended:
+        words += " 'tracker doctor --fix' mends that."
+    _say(f"{'well    ' if finding.well else 'LOOK    '} {each.check}: {words}")
 
 
 def _say(words: str, *, err: bool = False) -> None:
