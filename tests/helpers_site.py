@@ -65,7 +65,12 @@ def examples(route: Route) -> tuple[str, ...]:
 PAGES = tuple(
     route
     for route in ROUTES
-    if route.read and not route.write and route.readers is Readers.READERS and "." not in example(route)
+    if route.read
+    and not route.write
+    and route.readers is Readers.READERS
+    # What is below /-/ is for programs.
+    and "." not in example(route)
+    and not example(route).startswith("/-/")
 )
 OURS = tuple(path for route in PAGES for path in examples(route))
 

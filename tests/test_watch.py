@@ -6,10 +6,13 @@ import shutil
 import signal
 import sqlite3
 
+import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import QUESTIONS, Desk, finish, wait_for
 from tests.eutils_server import StandIn
+from tests.helpers_site import add_person, add_token, served
 
 ALL = f"{len(QUESTIONS)} of {len(QUESTIONS)} questions complete"
 
@@ -148,3 +151,90 @@ def test_the_doctor_survives_a_database_that_is_damaged(healthy: Desk) -> None:
     assert "tracker restore latest" in found["integrity"] or "damaged" in found["integrity"]
     healthy.db.write_bytes(b"no database at all")
     assert "not a SQLite database" in wrong(healthy, "--offline")["schema"]
+
+
+# -- what programs ask -----------------------------------------------------------------------------
+
+
+def numbers(text: str) -> dict[str, dict[tuple[str, ...], float]]:
+    """The samples of a text of Prometheus by name, and then by the values of their labels."""
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
+    return found
+
+
+def test_a_monitor_learns_whether_the_site_is_well(healthy: Desk) -> None:
+    with served(healthy) as url:
+        answer = httpx.get(f"{url}/-/health")
+        told = answer.json()
+        assert (answer.status_code, told["status"], told["problems"]) == (200, "ok", [])
+        assert (told["questions"], told["incomplete"]) == (len(QUESTIONS), 0)
+        assert told["last_refresh"]["outcome"] == "complete"
+        assert answer.headers["cache-control"] == "no-store"
+        assert not any(question in answer.text for question in QUESTIONS)
+        healthy.days_pass(10)
+        answer = httpx.get(f"{url}/-/health")
+        assert (answer.status_code, answer.json()["status"]) == (503, "failing")
+        assert "4 of 4 questions" in answer.json()["problems"][0]
+        healthy.db.rename(healthy.db.with_name("gone.db"))
+        assert httpx.get(f"{url}/-/health").json()["problems"] == ["The database cannot be read."]
+        assert numbers(httpx.get(f"{url}/-/metrics").text)["tracker_database_readable"] == {(): 0}
+
+
+def test_a_night_that_failed_does_not_make_the_site_ill(healthy: Desk, pubmed: StandIn) -> None:
+    pubmed.faults.add("503")
+    assert healthy.run("refresh").code == 3
+    with served(healthy) as url:
+        answer = httpx.get(f"{url}/-/health")
+        assert (answer.status_code, answer.json()["incomplete"]) == (200, len(QUESTIONS))
+        found = numbers(httpx.get(f"{url}/-/metrics").text)
+    assert found["tracker_last_refresh_outcome"][("incomplete",)] == 1
+    assert set(found["tracker_question_incomplete"].values()) == {1}
+
+
+def test_metrics_are_numbers_about_questions_and_requests_and_reveal_no_reader(healthy: Desk) -> None:
+    healthy.change("update questions set complete_to = null where slug = 'cystitis'")
+    healthy.change("update record_state set next_check = '2020-01-01T00:00:00Z' where pmid = 90000301")
+    with served(healthy) as url:
+        for path in (
+            "/",
+            "/search?q=secretword",
+            "/questions/cystitis",
+            "/secretplace",
+            "/evidence/articles.json",
+        ):
+            httpx.get(f"{url}{path}")
+        httpx.request("SECRETVERB", f"{url}/")
+        answer = httpx.get(f"{url}/-/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    assert "secret" not in answer.text.lower()
+    assert "127.0.0.1" not in answer.text
+    found = numbers(answer.text)
+    ages = {question: age for (question,), age in found["tracker_question_complete_to_age_seconds"].items()}
+    assert ages.pop("cystitis") == float("inf")
+    assert ages.keys() == set(QUESTIONS) - {"cystitis"}
+    assert all(0 <= age < 3600 for age in ages.values())
+    assert found["tracker_records_due"] == {(): 1}
+    assert found["tracker_disk_free_bytes"][()] > 0
+    assert found["tracker_database_readable"] == {(): 1}
+    outcomes = {outcome: value for (outcome,), value in found["tracker_last_refresh_outcome"].items()}
+    assert outcomes == {"complete": 1, "incomplete": 0, "failed": 0, "running": 0}
+    requests = found["tracker_http_requests_total"]
+    assert requests[("pages", "GET", "2xx")] == 3
+    assert requests[("none", "GET", "4xx")] == 1
+    assert requests[("datasette", "GET", "2xx")] == 1
+    assert ("pages", "other", "2xx") in requests
+    assert found["tracker_http_request_duration_seconds_count"][("pages",)] == 4
+
+
+def test_a_closed_site_tells_strangers_only_whether_it_is_well(healthy: Desk) -> None:
+    add_person(healthy, "prometheus", "reader")
+    token = {"Authorization": f"Bearer {add_token(healthy, 'prometheus', 'read')}"}
+    with served(healthy, TRACKER_CLOSED="1") as url:
+        assert httpx.get(f"{url}/-/health").json() == {"status": "ok"}
+        assert httpx.get(f"{url}/-/health", headers=token).json()["questions"] == len(QUESTIONS)
+        assert httpx.get(f"{url}/-/metrics").status_code in (302, 403)
+        assert "cystitis" in httpx.get(f"{url}/-/metrics", headers=token).text

@@ -10,7 +10,7 @@ from typing import Any
 
 from tracker.errors import TrackerError
 from tracker.evidence import connect, runs, schema
-from tracker.evidence.status import latest_runs, status
+from tracker.evidence.status import MAX_AGE, latest_runs, status
 from tracker.jobs.backup import last_backup
 from tracker.jobs.lock import is_writing
 from tracker.jobs.refresh import what_helps
@@ -19,8 +19,6 @@ from tracker.settings import Settings
 
 # A refresh that began within these hours was last night's, wherever the clock stands now.
 LAST_NIGHT = timedelta(hours=36)
-# Days without a refresh after which a question counts as stale.
-MAX_AGE = 8
 
 
 def look(settings: Settings, max_age: int = MAX_AGE, searches: bool = False) -> dict[str, Any]:
