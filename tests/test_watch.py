@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import sqlite3
@@ -12,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conftest import QUESTIONS, Desk, finish, wait_for
 from tests.eutils_server import StandIn
-from tests.helpers_site import add_person, add_token, served
+from tests.helpers_site import add_person, add_token, answers, free_port, served
 
 ALL = f"{len(QUESTIONS)} of {len(QUESTIONS)} questions complete"
 
@@ -238,3 +239,52 @@ def test_a_closed_site_tells_strangers_only_whether_it_is_well(healthy: Desk) ->
         assert httpx.get(f"{url}/-/health", headers=token).json()["questions"] == len(QUESTIONS)
         assert httpx.get(f"{url}/-/metrics").status_code in (302, 403)
         assert "cystitis" in httpx.get(f"{url}/-/metrics", headers=token).text
+
+
+# -- logs for programs -----------------------------------------------------------------------------
+
+
+def objects(log: str) -> list[dict[str, str]]:
+    """The lines of a log; each is an object with what every line has."""
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert all(line.keys() >= {"time", "level", "message"} for line in lines)
+    return lines
+
+
+def test_what_a_job_says_is_one_object_a_line(desk: Desk, pubmed: StandIn) -> None:
+    lines = objects(desk.run("--log-format", "json", "refresh").err)
+    assert any("cystitis: PubMed counts" in line["message"] for line in lines)
+    assert {line["level"] for line in lines} == {"info"}
+    # The time is a field, and not in the words as well.
+    assert not any(line["message"].startswith("20") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("status",), ("refresh", "nothing"), ("show",), ("restore", "latest")], ids=lambda it: it[0]
+)
+def test_so_are_errors_of_every_command(desk: Desk, arguments: tuple[str, ...]) -> None:
+    done = desk.run("--log-format", "json", *arguments)
+    assert done.code == 2
+    last = objects(done.err)[-1]
+    assert last["level"] == "error"
+    assert not last["message"].startswith("Error")
+    assert desk.run(*arguments).err.splitlines()[-1] == f"Error: {last['message']}"
+
+
+def test_so_is_the_log_of_the_site(healthy: Desk) -> None:
+    server = healthy.start("--log-format", "json", "serve", "--port", str(port := free_port()))
+    wait_for(lambda: answers(port))
+    healthy.change("drop table question_counts")
+    assert httpx.get(f"http://127.0.0.1:{port}/").status_code == 500
+    server.send_signal(signal.SIGINT)
+    lines = objects(finish(server).err)
+    assert [(line["level"], "raised in" in line["traceback"]) for line in lines if "traceback" in line]
+
+
+def test_the_status_as_json_has_what_the_sentence_rests_on(healthy: Desk) -> None:
+    told = healthy.run("status", "--json").json
+    assert told["well"] and told["sentence"] == healthy.run("status").out.splitlines()[0]
+    assert told["last_refresh"]["outcome"] == "complete"
+    assert told["last_backup"]["folder"].startswith(str(healthy.home))
+    assert told["disk_free_bytes"] > 0
+    assert (told["stale"], told["due"], told["clock_was_ahead"]) == ([], 0, None)

@@ -247,7 +247,7 @@ class LastBackup(_Part):
 def last_backup(settings: Settings) -> LastBackup | None:
     """The latest backup of these databases: noted when it was made, or in the default folder. None before the first."""
     known = [
-        LastBackup(moment=each.moment, folder=str(each.folder))
+        LastBackup(moment=each.moment, folder=str(each.folder.absolute()))
         for each in list_backups(default_folder(settings))
     ]
     with suppress(OSError, ValidationError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -36,6 +37,7 @@ def look(settings: Settings, max_age: int = MAX_AGE, searches: bool = False) -> 
     backup = last_backup(settings)
     report["last_refresh"] = refresh and _told(refresh, refresh.run in killed, settings)
     report["last_backup"] = backup and backup.model_dump()
+    report["disk_free_bytes"] = shutil.disk_usage(settings.db_dir).free
     _look_into_files(settings, report)
     was_killed = bool(refresh and refresh.run in killed)
     return {"sentence": sentence(report), "well": not report["stale"] and not was_killed, **report}
