@@ -321,7 +321,7 @@ def _backups(settings: Settings) -> Finding:
         return Finding(
             False, f"The last backup, {last.folder}, is not there.", "Mount its disk, or make another one."
         )
-    return Finding(True, f"The last backup is {last.folder}.")
+    return Finding(True, f"The last backup is of {last.moment}.")
 
 
 def _leftovers(settings: Settings) -> Finding:
