@@ -65,7 +65,12 @@ def examples(route: Route) -> tuple[str, ...]:
 PAGES = tuple(
     route
     for route in ROUTES
-    if route.read and not route.write and route.readers is Readers.READERS and "." not in example(route)
+    if route.read
+    and not route.write
+    and route.readers is Readers.READERS
+    # What is below /-/ is for programs.
+    and "." not in example(route)
+    and not example(route).startswith("/-/")
 )
 OURS = tuple(path for route in PAGES for path in examples(route))
 
@@ -152,7 +157,7 @@ def served(desk: Desk, *options: str, **environment: str) -> Iterator[str]:
     port = free_port()
     server = desk.start("serve", "--port", str(port), *options, **environment)
     try:
-        wait_for(lambda: server.poll() is not None or _answers(port))
+        wait_for(lambda: server.poll() is not None or answers(port))
         assert server.poll() is None, server.communicate()
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -192,6 +197,6 @@ def send(client: httpx.Client, path: str, **fields: Any) -> httpx.Response:
     return client.post(path, data={"csrftoken": client.cookies["ds_csrftoken"], **fields})
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
     with closing(socket.socket()) as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0

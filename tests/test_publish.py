@@ -29,10 +29,15 @@ PAGES = (
     "/questions/cystitis/table",
     "/search?q=ketamine",
     "/articles/1",
-    "/feeds/cystitis",
+    "/changes",
 )
 # The stand-in for "systemctl restart": ends the process of this port, and starts it again.
-RESTART = """cd {home} && {{ {python} -m tracker --db-dir {home}/current --queries {queries} serve --immutable \\
+RESTART = """#!/bin/sh
+port=$1
+kill -TERM "$(cat {home}/$port.pid)" && while kill -0 "$(cat {home}/$port.pid)" 2>/dev/null; do sleep 0.05; done
+{start}
+"""
+START = """cd {home} && {{ {python} -m tracker --db-dir {home}/current --queries {queries} serve --immutable \\
     --port $port >>{home}/$port.log 2>&1 </dev/null & echo $! >{home}/$port.pid; }}"""
 
 
@@ -45,15 +50,14 @@ class House(NamedTuple):
     first: Path
     second: Path
 
-    def swap(self, snapshot: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    def swap(self, snapshot: Path, program: Path = DEPLOY / "swap") -> subprocess.CompletedProcess[str]:
         environment = {
             "CURRENT": str(self.home / "current"),
             "PORTS": " ".join(map(str, self.ports)),
             "RESTART": f"{self.home}/restart ",
-            **settings,
         }
         return subprocess.run(
-            [DEPLOY / "swap", snapshot],
+            ["sh", program, snapshot],
             env=os.environ | environment,
             capture_output=True,
             text=True,

@@ -916,7 +916,8 @@ REFUSED = (
     "/-/versions.json", "/-/threads.json", "/-/actor.json", "/evidence.db",
 )  # fmt: skip
 OPEN = (
-    "/robots.txt", "/sign-in", "/-/static/app.css", "/-/static-plugins/evidence-tracker/tracker.css", "/favicon.ico",
+    "/robots.txt", "/sign-in", "/-/health", "/-/static/app.css",
+    "/-/static-plugins/evidence-tracker/tracker.css", "/favicon.ico",
 )  # fmt: skip
 
 

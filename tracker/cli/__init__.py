@@ -1,6 +1,18 @@
 """The commands: each parses, calls one function, and says what happened. Data to stdout, messages to stderr."""
 
-from tracker.cli import browse, external, jobs, new, people, questions, report, snapshot, strategy, tag
+from tracker.cli import (
+    browse,
+    external,
+    jobs,
+    new,
+    people,
+    questions,
+    report,
+    snapshot,
+    strategy,
+    tag,
+    watch,
+)
 from tracker.cli.base import main
 
 __all__ = [
@@ -15,4 +27,5 @@ __all__ = [
     "snapshot",
     "strategy",
     "tag",
+    "watch",
 ]

@@ -22,6 +22,7 @@ import click
 from tracker import __version__, topic
 from tracker.errors import TrackerError, UsageError, choose_one
 from tracker.harmless import harmless, harmless_json
+from tracker.jsonlines import ERROR, JsonLines
 from tracker.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class Tracker(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         signal.signal(signal.SIGTERM, _interrupt)
         _replace_what_cannot_be_shown()
+        with _own_stderr():
+            return self._run(*args, **kwargs)
+
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
         try:
             result = super().main(*args, **kwargs | {"standalone_mode": False})
             sys.stdout.flush()
@@ -79,6 +84,23 @@ def _replace_what_cannot_be_shown() -> None:
             stream.reconfigure(errors="replace")
 
 
+@contextmanager
+def _own_stderr() -> Iterator[None]:
+    """Standard error as it was, once the command has ended, whatever ``--log-format`` made of it."""
+    before = sys.stderr
+    try:
+        yield
+    finally:
+        if isinstance(sys.stderr, JsonLines):
+            sys.stderr.finish()
+        sys.stderr = before
+
+
+def _log_as(context: click.Context, option: click.Parameter, format: str) -> None:
+    if format == "json":
+        sys.stderr = JsonLines(sys.stderr)
+
+
 def _leave_output() -> None:
     """Drop unwritten output, so that Python does not try to write it again on exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -89,7 +111,7 @@ def _interrupt(signum: int, frame: FrameType | None) -> NoReturn:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"Error: {harmless(message)}", err=True)
+    click.echo(f"{ERROR}{harmless(message)}", err=True)
     sys.exit(code)
 
 
@@ -114,6 +136,16 @@ pass_settings = click.make_pass_decorator(Settings)
     "--queries",
     type=click.Path(path_type=Path, file_okay=True),
     help="Folder of question files (TRACKER_QUERIES; default: queries).",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_log_as,
+    help="What is said on stderr: lines for people, or one JSON object a line, without progress bars.",
 )
 @click.pass_context
 def main(context: click.Context, db_dir: Path | None, queries: Path | None) -> None:

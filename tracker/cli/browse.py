@@ -1,4 +1,4 @@
-"""Commands that show what is stored: search, show, export, status."""
+"""Commands that show what is stored: search, show, export."""
 
 from __future__ import annotations
 
@@ -14,17 +14,14 @@ from urllib.parse import quote
 import click
 
 from tracker.cli.base import (
-    EXIT_WORK_REMAINS,
-    cell,
     evidence_with_annotations,
     json_option,
     main,
     open_evidence,
     pass_settings,
     print_json,
-    print_table,
 )
-from tracker.errors import TrackerError, UsageError
+from tracker.errors import UsageError
 from tracker.harmless import harmless
 from tracker.settings import Settings
 
@@ -295,113 +292,3 @@ def export(
                 count = run_export(db, wanted, format, out, newest)
     where = "" if to_stdout else f" to {output}"
     click.echo(f"{question}: {count:,} articles written{where}", err=True)
-
-
-@main.command()
-@click.option(
-    "--max-age",
-    type=click.IntRange(1, 3650),
-    default=8,
-    show_default=True,
-    help="Days without a refresh after which a question counts as stale.",
-)
-@click.option(
-    "--searches",
-    is_flag=True,
-    help="Also show what PubMed counts for each line of the searches, and what has drifted.",
-)
-@json_option
-@pass_settings
-def status(settings: Settings, max_age: int, searches: bool, as_json: bool) -> None:
-    """Show how complete each question is and how the last runs ended. Exit code 3 if a question is stale."""
-    from tracker.evidence.articles import say_older_rules
-    from tracker.evidence.status import status as store_status
-
-    with closing(open_evidence(settings)) as db:
-        report = store_status(db, max_age, searches)
-    _look_into_files(settings, report)
-    if as_json:
-        print_json(report)
-    else:
-        _print_status(report)
-    if older := report["read_by_older_rules"]:
-        click.echo(say_older_rules(older), err=True)
-    if report["stale"]:
-        click.echo(f"Stale or incomplete: {', '.join(report['stale'])}.", err=True)
-        sys.exit(EXIT_WORK_REMAINS)
-
-
-def _look_into_files(settings: Settings, report: dict[str, Any]) -> None:
-    """Say of each question whether its file has another search now; where files cannot be used, what a job last saw."""
-    from tracker.questions import load_questions
-
-    try:
-        in_files = {question.slug: question.strategy_hash for question in load_questions(settings.queries)}
-    except TrackerError:
-        return
-    for row in report["questions"]:
-        if row["search"] and row["question"] in in_files:
-            row["edited"] = row["search"]["hash"] != in_files[row["question"]]
-
-
-def _print_status(report: dict[str, Any]) -> None:
-    columns = (
-        "question",
-        "matching",
-        "new_in_30_days",
-        "complete_to",
-        "incomplete_since",
-        "incomplete_reason",
-    )
-    print_table(columns, [[cell(row[column]) for column in columns] for row in report["questions"]])
-    for row in report["questions"]:
-        if row["starter_citations"]:
-            click.echo(f"{row['question']}: {row['starter_citations']} starter citations, not search results")
-        if row["seeds_missing"]:
-            missing = ", ".join(str(seed["pmid"]) for seed in row["seeds_missing"])
-            click.echo(f"{row['question']}: seed papers not found: {missing}")
-        for seed in row["seeds_with_another_title"]:
-            click.echo(f"{row['question']}: seed {seed['pmid']} is called {seed['record_title']!r} in PubMed")
-        if row["edited"]:
-            click.echo(
-                f"{row['question']}: its file was edited; version {row['search']['version']} is run until "
-                f"'tracker questions adopt {row['question']}'"
-            )
-        if "lines" in row:
-            _print_search(row)
-    if report["clock_was_ahead"]:
-        click.echo(
-            f"Stored times up to {report['clock_was_ahead']} are in the future: a clock was wrong, then or "
-            "now. The next refresh corrects them"
-        )
-    columns = ("run", "command", "started", "finished", "outcome", "reason")
-    print_table(columns, [[cell(row[column]) for column in columns] for row in report["runs"]])
-    click.echo(
-        f"{report['records']:,} records stored, {report['withdrawn']:,} retracted, withdrawn or under concern, "
-        f"{report['due']:,} due for a check, {report['gone']:,} gone from PubMed"
-    )
-
-
-def _print_search(row: dict[str, Any]) -> None:
-    """The adopted search of a question, line by line, and what has drifted in it."""
-    search = row["search"]
-    if search is None:
-        click.echo(f"{row['question']}: no search has run yet")
-        return
-    by = f" by {search['by']}" if search["by"] else ""
-    why = f": {search['note']}" if search["note"] else ""
-    click.echo(
-        harmless(f"{row['question']}: version {search['version']}, adopted {search['adopted']}{by}{why}")
-    )
-    if not row["lines"]:
-        click.echo(f"{row['question']}: its lines have not been counted yet")
-        return
-    columns = ("line", "records", "not_found", "checked")
-    cells = [
-        [each["line"], cell(each["found"]), ", ".join(each["not_found"]), each["checked"]]
-        for each in row["lines"]
-    ]
-    print_table(columns, cells)
-    for each in row["lines"]:
-        for words in each["drift"]:
-            click.echo(harmless(f"{row['question']}: line {each['line']}: {words}"))

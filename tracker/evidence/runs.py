@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from tracker.article import Pmid
 from tracker.clock import now
 from tracker.evidence.connect import transaction
 
 RUNNING, COMPLETE, INCOMPLETE, FAILED = "running", "complete", "incomplete", "failed"
+# The reason of a run that was killed.
+STOPPED = "stopped before its end"
 
 
 def start(db: sqlite3.Connection, command: str, version: str, details: Mapping[str, Any]) -> int:
@@ -22,10 +24,10 @@ def start(db: sqlite3.Connection, command: str, version: str, details: Mapping[s
     with transaction(db):
         db.execute(
             """
-            update runs set outcome = :failed, finished = :now, reason = 'stopped before its end'
+            update runs set outcome = :failed, finished = :now, reason = :reason
             where outcome = :running
             """,
-            {"failed": FAILED, "now": now(), "running": RUNNING},
+            {"failed": FAILED, "now": now(), "reason": STOPPED, "running": RUNNING},
         )
         cursor = db.execute(
             """
@@ -60,6 +62,29 @@ def finish(
             "details": json.dumps(details, ensure_ascii=False),
         },
     )
+
+
+class LastRun(NamedTuple):
+    """The latest run of a command; times are UTC, ``finished`` is None and ``outcome`` running until it is closed."""
+
+    run: int
+    started: str
+    finished: str | None
+    outcome: str
+    reason: str | None
+    details: dict[str, Any]
+
+
+def last(db: sqlite3.Connection, command: str) -> LastRun | None:
+    """The latest run of this command, with the report that it stored; None before the first."""
+    row = db.execute(
+        """
+        select id, started, finished, outcome, reason, details from runs where command = :command
+        order by id desc limit 1
+        """,
+        {"command": command},
+    ).fetchone()
+    return LastRun._make((*row[:5], json.loads(row[5] or "{}"))) if row else None
 
 
 def log_search(db: sqlite3.Connection, run: int, question: str, purpose: str, **columns: Any) -> None:

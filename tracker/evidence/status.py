@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from tracker.clock import now
-from tracker.evidence import articles, lines, versions
+from tracker.evidence import articles, lines, runs, versions
 from tracker.evidence.questions import STARTER, seeds
 from tracker.evidence.rows import read_rows
 from tracker.evidence.wrongclock import is_ahead, latest_ahead
+
+# Days without a refresh after which a question counts as stale.
+MAX_AGE = 8
 
 _QUESTIONS = """
 select slug as question, title, edited, complete_to, incomplete_since, incomplete_reason,
@@ -46,7 +49,7 @@ def status(db: sqlite3.Connection, max_age: int, searches: bool = False) -> dict
         "month_ago": (today - timedelta(days=30)).strftime("%Y-%m-%d"),
         "now": now(),
         "starter": STARTER,
-        "oldest": (today - timedelta(days=max_age)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "oldest": _oldest(max_age),
     }
     questions = read_rows(db, _QUESTIONS, given)
     for question in questions:
@@ -63,20 +66,69 @@ def status(db: sqlite3.Connection, max_age: int, searches: bool = False) -> dict
     stale = [
         question["question"]
         for question in questions
-        if question["incomplete_since"]
-        or (question["complete_to"] or "") < given["oldest"]
-        or is_ahead(question["complete_to"])
+        if question["incomplete_since"] or is_stale(question["complete_to"], max_age)
     ]
     older = articles.read_by_older_rules(db)
     return {
         "questions": questions,
-        "runs": read_rows(db, _RUNS, given),
+        "runs": latest_runs(db),
         **read_rows(db, _STOCK, given)[0],
         "read_again": older > 0,
         "read_by_older_rules": older,
         "stale": stale,
         "clock_was_ahead": latest_ahead(db),
     }
+
+
+def is_stale(complete_to: str | None, max_age: int = MAX_AGE) -> bool:
+    """Whether what was complete at this time (UTC) is so no more; a time in the future says nothing."""
+    return (complete_to or "") < _oldest(max_age) or is_ahead(complete_to)
+
+
+def _oldest(max_age: int) -> str:
+    return f"{datetime.now(UTC) - timedelta(days=max_age):%Y-%m-%dT%H:%M:%SZ}"
+
+
+class Pulse(NamedTuple):
+    """What a monitor asks for every minute: of each question until when it is complete, and since when not (UTC)."""
+
+    complete_to: dict[str, str | None]
+    incomplete_since: dict[str, str | None]
+    last_refresh: runs.LastRun | None
+
+    @property
+    def stale(self) -> list[str]:
+        return [question for question, moment in self.complete_to.items() if is_stale(moment)]
+
+    @property
+    def incomplete(self) -> list[str]:
+        return [question for question, moment in self.incomplete_since.items() if moment]
+
+
+def pulse(db: sqlite3.Connection) -> Pulse:
+    """A few indexed reads, whatever is stored."""
+    rows = db.execute(
+        "select slug, complete_to, incomplete_since from questions order by position, slug"
+    ).fetchall()
+    return Pulse(
+        {slug: moment for slug, moment, _ in rows},
+        {slug: moment for slug, _, moment in rows},
+        runs.last(db, "refresh"),
+    )
+
+
+def due(db: sqlite3.Connection) -> int:
+    """How many stored records are to be asked for again by now."""
+    return int(
+        db.execute(
+            "select count(*) from record_state where raw is not null and next_check <= ?", (now(),)
+        ).fetchone()[0]
+    )
+
+
+def latest_runs(db: sqlite3.Connection) -> list[dict[str, Any]]:
+    """The last five runs as they are logged, the latest first."""
+    return read_rows(db, _RUNS, {})
 
 
 def _search(db: sqlite3.Connection, slug: str, edited: bool, searches: bool) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def put_right(db: sqlite3.Connection) -> Iterator[str]:
     latest = latest_ahead(db)
     if latest is None:
         return
-    if later := _pubmed_is_later(db):
+    if later := pubmed_is_later(db):
         yield (
             f"This machine's clock says {now()}, but PubMed has records of {later}. Set the clock; until then, "
             "re-checks and dates are unreliable"
@@ -90,7 +90,7 @@ def _limit() -> str:
     return f"{datetime.now(UTC) + TOLERANCE:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _pubmed_is_later(db: sqlite3.Connection) -> str | None:
+def pubmed_is_later(db: sqlite3.Connection) -> str | None:
     """PubMed's newest creation date, if it is in the future by our clock."""
     (newest,) = db.execute("select max(created) from articles").fetchone()
     return newest if newest and newest > f"{datetime.now(UTC) + A_DAY_AND_ZONES:%Y-%m-%d}" else None

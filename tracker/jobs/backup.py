@@ -36,6 +36,8 @@ from tracker.settings import Settings
 KEEP = 14
 LATEST = "latest"
 MANIFEST = "manifest.json"
+# Beside the databases: when and where the last backup was made.
+NOTE = ".last-backup.json"
 NAME = re.compile(r"evidence-tracker-\d{8}T\d{6}Z")
 # What a killed backup, or an interrupted deletion of an old one, leaves behind.
 PART = re.compile(rf"\.{NAME.pattern}\.part")
@@ -109,6 +111,7 @@ def backup(settings: Settings, folder: Path | None = None, *, keep: int = KEEP) 
         earlier = [old for old in backups if not is_ahead(old.moment)]
         made = _make(folder, paths)
         deleted, staying = _rotate(made, earlier, keep)
+    _note(settings, made)
     return {
         "backup": str(made.folder),
         "moment": made.moment,
@@ -229,6 +232,39 @@ def _ahead(backups: Sequence[Backup]) -> Iterator[str]:
     for backup in backups:
         if is_ahead(backup.moment):
             yield f"{backup.folder}: its time is in the future, as a clock was wrong. It is kept until you delete it"
+
+
+# -- the last one ---------------------------------------------------------------------------------
+
+
+class LastBackup(_Part):
+    """When the last backup was made (UTC), and its folder, which may be on a disk that is elsewhere now."""
+
+    moment: str
+    folder: str
+
+
+def last_backup(settings: Settings) -> LastBackup | None:
+    """The latest backup of these databases: noted when it was made, or in the default folder. None before the first."""
+    known = [
+        LastBackup(moment=each.moment, folder=str(each.folder.absolute()))
+        for each in list_backups(default_folder(settings))
+    ]
+    with suppress(OSError, ValidationError):
+        known.append(LastBackup.model_validate_json(read_regular(settings.db_dir / NOTE, LONGEST_MANIFEST)))
+    return max(
+        (each for each in known if not is_ahead(each.moment)), key=lambda each: each.moment, default=None
+    )
+
+
+def _note(settings: Settings, made: Backup) -> None:
+    """Remember beside the databases where the backup went; in a folder that cannot be written it is found elsewhere."""
+    note, part = settings.db_dir / NOTE, settings.db_dir / f"{NOTE}.part"
+    with suppress(OSError):
+        part.write_text(
+            LastBackup(moment=made.moment, folder=str(made.folder.absolute())).model_dump_json() + "\n"
+        )
+        part.replace(note)
 
 
 # -- the backups of a folder ----------------------------------------------------------------------

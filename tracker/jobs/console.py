@@ -1,4 +1,4 @@
-"""What a job says while it works: progress bars on a terminal, plain log lines elsewhere. Always to stderr."""
+"""What a job says while it works: progress bars on a terminal, log lines elsewhere. Always to stderr."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tracker.clock import now
 from tracker.harmless import harmless
+from tracker.jsonlines import JsonLines
 
 Advance = Callable[[int], None]
 
@@ -27,7 +28,9 @@ class Console:
         if self._quiet:
             return
         text = harmless(text)
-        if self._rich.is_terminal:
+        if isinstance(sys.stderr, JsonLines):
+            sys.stderr.log("info", text)
+        elif self._rich.is_terminal:
             self._rich.print(text)
         else:
             print(f"{now()} {text}", file=sys.stderr, flush=True)  # noqa: T201 - a log line

@@ -10,6 +10,10 @@ from filelock import FileLock, Timeout
 
 from tracker.errors import LockHeld, UsageError
 
+WRITING = ".refresh.lock"
+# Somebody who asks whether a lock is held holds it for a moment, in seconds.
+A_MOMENT = 0.5
+
 
 @contextmanager
 def writing_job(db_dir: Path) -> Iterator[None]:
@@ -21,8 +25,20 @@ def writing_job(db_dir: Path) -> Iterator[None]:
         db_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unwritable(db_dir, error) from None
-    with _held(db_dir / ".refresh.lock", "another refresh, load or rebuild is running in this folder"):
+    with _held(db_dir / WRITING, "another refresh, load or rebuild is running in this folder"):
         yield
+
+
+def is_writing(db_dir: Path) -> bool:
+    """Whether a job holds the lock of ``db_dir`` now. One that cannot be tried (another user's) counts as held."""
+    path = db_dir / WRITING
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except (Timeout, OSError):
+        return True
 
 
 @contextmanager
@@ -34,7 +50,7 @@ def backing_up(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _held(path: Path, otherwise: str) -> Iterator[None]:
-    lock = FileLock(path, timeout=0)
+    lock = FileLock(path, timeout=A_MOMENT)
     try:
         lock.acquire()
     except Timeout:

@@ -26,7 +26,7 @@ from tracker.reading.notices import words as notice_words
 from tracker.site import routes, words
 from tracker.site.parts import filters
 from tracker.site.parts.readings import LEFT_OUT
-from tracker.site.server import access, actors, assets, sandbox, sandbox_child
+from tracker.site.server import access, actors, assets, sandbox, sandbox_child, traffic
 from tracker.site.server.access import View
 from tracker.site.server.below import below
 from tracker.site.server.compat import (
@@ -42,6 +42,7 @@ from tracker.site.server.compat import (
 )
 from tracker.site.server.errors import error_response
 from tracker.site.server.security import ANNOTATIONS, EVIDENCE, SITE, NonceLoader, secured
+from tracker.site.server.traffic import counted
 from tracker.site.server.turns import TurnsTemplate, after_a_cell
 from tracker.site.views import exports
 
@@ -234,4 +235,8 @@ def forbidden(datasette: Datasette, request: Request, message: str) -> Response 
 
 @hook()
 def asgi_wrapper(datasette: Datasette) -> Callable[[Any], Any]:
-    return lambda app: below(datasette.setting("base_url"), secured(sandbox.attended(app), routes.policy_of))
+    def wrapped(app: Any) -> Any:
+        ours = secured(sandbox.attended(app), routes.policy_of)
+        return below(datasette.setting("base_url"), counted(ours, traffic.of(datasette), routes.family_of))
+
+    return wrapped

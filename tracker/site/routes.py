@@ -16,7 +16,19 @@ from tracker.site.server import access, etag
 from tracker.site.server.access import View
 from tracker.site.server.compat import Request, Response
 from tracker.site.server.security import EVIDENCE, Policy
-from tracker.site.views import exports, indexes, news, pages, press, report, review, signin, tagging, team
+from tracker.site.views import (
+    exports,
+    indexes,
+    news,
+    pages,
+    press,
+    report,
+    review,
+    signin,
+    tagging,
+    team,
+    watch,
+)
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -74,6 +86,9 @@ ROUTES = (
     Route(r"^/sitemap\.xml$", indexes.sitemap),
     Route(r"^/sitemaps/pages\.xml$", indexes.pages),
     Route(r"^/sitemaps/articles-(?P<block>[0-9]{1,5})\.xml$", indexes.articles),
+    # A program that watches the site need not sign in to learn whether it is well.
+    Route(r"^/-/health$", watch.health, readers=Readers.EVERYBODY),
+    Route(r"^/-/metrics$", watch.metrics),
     Route(r"^/-/databases(?P<format>\.json)?$", pages.databases),
     Route(
         r"^/sign-in$", signin.sign_in_form, write=signin.sign_in, readers=Readers.EVERYBODY, writers="anybody"
@@ -127,6 +142,15 @@ def registered() -> Iterator[tuple[str, View]]:
 def policy_of(path: str) -> Policy:
     """The policy for answers at this path; the strict one if there is no route."""
     return next((route.policy for route in ROUTES if re.match(route.path, path)), Policy.STRICT)
+
+
+def family_of(path: str) -> str:
+    """The family of pages that answers at this path, by its file in ``views/``; ``datasette``, or ``none``."""
+    route = next((route for route in ROUTES if re.match(route.path, path)), None)
+    if route is None:
+        return "none"
+    view = route.read or route.write
+    return view.__module__.rpartition(".")[2] if view else "datasette"
 
 
 def _view(route: Route) -> View:
