@@ -91,7 +91,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 def snapshot(desk: Desk, day: str, paper: str) -> Path:
     """A snapshot with one paper more than the last, as if it were made on this day."""
     (desk.home / "papers.xml").write_text(document(paper), encoding="utf-8")
-    assert desk.run("load", "papers.xml").code == 0
+    assert desk.run("load", "--match", "all", "papers.xml").code == 0
     done = desk.run("snapshot", "snapshots", "--json")
     assert done.code == 0, done.err
     made = desk.home / done.json["snapshot"]
