@@ -32,7 +32,8 @@ OUTCOMES = (runs.RUNNING, runs.COMPLETE, runs.INCOMPLETE, runs.FAILED)
 async def health(request: Request, datasette: Datasette) -> Response:
     """200 if the site can answer from data that are no older than promised, else 503, and why. It names no question.
 
-    A copy that nothing writes to is of its day, so its age is no problem of its own. A closed site tells strangers the status alone.
+    A copy that nothing writes to is of its day, so its age is no problem of its own. A closed site tells strangers the
+    status alone.
     """
     beat = await _read(datasette, pulse)
     is_copy = not datasette.get_database(SITE).is_mutable
