@@ -143,6 +143,8 @@ class Desk:
             "TRACKER_EUTILS_URL": self.url,
             "TRACKER_QUERIES": str(self.queries),
             "TRACKER_TIMEOUT": "10",
+            # Only the tests of enrichment have servers that stand in for the other services.
+            "TRACKER_ENRICH": "none",
             # The pace file lies there: tests that run at once must not queue behind one another.
             "TMPDIR": str(self.home),
             "HOME": str(self.home),
