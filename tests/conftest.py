@@ -273,7 +273,7 @@ def tiled(folder: Path, copies: int) -> Path:
 # -- the same database -------------------------------------------------------------------------
 
 # What differs between two databases that came about by different roads: the log of the road, and times.
-LOGS = {"runs", "searches", "fetches"}
+LOGS = {"runs", "searches", "fetches", "enrich_runs"}
 TIMES = {
     "raw_records": ("fetched",),
     "record_state": ("first_seen", "checked", "next_check", "missing_since", "gone"),
