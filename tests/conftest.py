@@ -29,6 +29,7 @@ import tests.datasettes_leaks  # noqa: F401 - by being imported
 from tests.eutils_server import QUERIES, StandIn
 from tracker import topic
 from tracker.cli import main
+from tracker.enrich import source
 from tracker.jobs import refresh
 from tracker.pubmed import pace
 from tracker.pubmed.entrez import PubMed
@@ -104,6 +105,7 @@ class Desk:
             patch.setattr(tempfile, "tempdir", str(self.home))
             patch.setattr(pace, "MARGIN", 0.01)
             patch.setattr(refresh, "PubMed", quick)
+            patch.setattr(source, "PATIENCE", Backoff(first=0.005, most=0.01))
             done = CliRunner().invoke(main, arguments, stdin, env=self._environment(environment))
         signal.signal(signal.SIGTERM, on_terminate)
         return Result(done.exit_code, done.stdout, done.stderr)

@@ -90,9 +90,9 @@ class Line:
     """The line to one service; a context manager, which closes its connections.
 
     ``name`` is what staff call the service, ``url`` its base, ``per_second`` its limit of requests, shared by all
-    processes of this user. ``requests`` and ``bytes`` count the requests made and the bytes of body received.
-    ``on_wait(seconds, reason)`` is called before each pause that comes before another try. Each request carries a
-    User-Agent with ``settings.email``.
+    processes of this user. ``email`` is what it may be told; a User-Agent with it goes with each request. ``requests``
+    and ``received`` count the requests made and the bytes of body received. ``on_wait(seconds, reason)`` is called
+    before each pause that comes before another try.
 
     Raises UsageError if the temporary directory cannot be used.
     """
@@ -108,7 +108,8 @@ class Line:
         backoff: Backoff | None = None,
     ) -> None:
         self.requests = 0
-        self.bytes = 0
+        self.received = 0
+        self.email = settings.email
         self._name = name
         self._url = url
         self._settings = settings
@@ -181,7 +182,7 @@ class Line:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             problem = explain(error, self._settings.timeout)
         else:
-            self.bytes += len(answer.body)
+            self.received += len(answer.body)
             return answer
         raise _Failed(problem) if isinstance(problem, Failure) else problem
 
@@ -238,7 +239,6 @@ class Transport(Line):
                 "TRACKER_EMAIL is not set. NCBI asks for an e-mail address that it may write to; "
                 "set it in the environment or in .env."
             )
-        self._email = settings.email
         per_second = settings.requests_per_second
         super().__init__(
             "PubMed", settings.eutils_url, per_second, settings, on_wait=on_wait, backoff=backoff
@@ -253,7 +253,7 @@ class Transport(Line):
         return self._patiently(call.__name__, lambda: self._once(call, params))
 
     def _once(self, call: Callable[..., Any], params: Mapping[str, object]) -> bytes:
-        identity = {"tool": TOOL, "email": self._email, "api_key": self._settings.api_key}
+        identity = {"tool": TOOL, "email": self.email, "api_key": self._settings.api_key}
         with biopython_carried_by(self._carry):
             body: bytes = call(**params, **identity).read()
         if failure := judge_body(self._without_key(body), ROOTS[call.__name__]):
