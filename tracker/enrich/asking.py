@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -90,7 +91,12 @@ def _read(source: Source, answers: Answers) -> tuple[dict[str, Kept], dict[str, 
     refused: dict[str, str] = {}
     for key, raw in answers.items():
         try:
-            kept[key] = Kept(raw, source.rows(key, raw))
+            rows = source.rows(key, raw)
+            # JSON may hold half a character (\\ud800), which no database takes.
+            json.dumps(rows, ensure_ascii=False).encode()
+            kept[key] = Kept(raw, rows)
+        except UnicodeEncodeError:
+            refused[key] = "a text with half a character"
         except ValueError as error:
             refused[key] = str(error)
     return kept, refused
