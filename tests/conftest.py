@@ -29,6 +29,7 @@ import tests.datasettes_leaks  # noqa: F401 - by being imported
 from tests.eutils_server import QUERIES, StandIn
 from tracker import topic
 from tracker.cli import main
+from tracker.enrich import source
 from tracker.jobs import refresh
 from tracker.pubmed import pace
 from tracker.pubmed.entrez import PubMed
@@ -104,6 +105,7 @@ class Desk:
             patch.setattr(tempfile, "tempdir", str(self.home))
             patch.setattr(pace, "MARGIN", 0.01)
             patch.setattr(refresh, "PubMed", quick)
+            patch.setattr(source, "PATIENCE", Backoff(first=0.005, most=0.01))
             done = CliRunner().invoke(main, arguments, stdin, env=self._environment(environment))
         signal.signal(signal.SIGTERM, on_terminate)
         return Result(done.exit_code, done.stdout, done.stderr)
@@ -143,6 +145,8 @@ class Desk:
             "TRACKER_EUTILS_URL": self.url,
             "TRACKER_QUERIES": str(self.queries),
             "TRACKER_TIMEOUT": "10",
+            # Only the tests of enrichment have servers that stand in for the other services.
+            "TRACKER_ENRICH": "none",
             # The pace file lies there: tests that run at once must not queue behind one another.
             "TMPDIR": str(self.home),
             "HOME": str(self.home),
@@ -271,7 +275,7 @@ def tiled(folder: Path, copies: int) -> Path:
 # -- the same database -------------------------------------------------------------------------
 
 # What differs between two databases that came about by different roads: the log of the road, and times.
-LOGS = {"runs", "searches", "fetches"}
+LOGS = {"runs", "searches", "fetches", "enrich_runs"}
 TIMES = {
     "raw_records": ("fetched",),
     "record_state": ("first_seen", "checked", "next_check", "missing_since", "gone"),

@@ -246,6 +246,7 @@ def shell(script: str, port: int, db_dir: Path) -> subprocess.CompletedProcess[s
         "TRACKER_EMAIL": "docs@example.org",
         "TRACKER_QUERIES": str(QUERIES),
         "TRACKER_EUTILS_URL": f"http://127.0.0.1:{port}/entrez/eutils/",
+        "TRACKER_ENRICH": "none",
         # The table in full, however narrow the terminal.
         "COLUMNS": "160",
         "TMPDIR": str(db_dir.parent),

@@ -179,7 +179,9 @@ def run_as_cron(command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_jobs_do_what_they_say_where_cron_would_run_them(at_home: Desk, pubmed: StandIn) -> None:
-    dotenv = f"TRACKER_EMAIL={EMAIL}\nNCBI_API_KEY={KEY}\nTRACKER_EUTILS_URL={pubmed.url}\n"
+    dotenv = (
+        f"TRACKER_EMAIL={EMAIL}\nNCBI_API_KEY={KEY}\nTRACKER_EUTILS_URL={pubmed.url}\nTRACKER_ENRICH=none\n"
+    )
     (at_home.home / ".env").write_text(dotenv)
     (at_home.home / "db").mkdir()
     (_, refresh), (_, watch) = jobs(at_home.run("schedule", "cron").out)

@@ -319,7 +319,7 @@ def test_one_connection_carries_many_requests_gzipped(server, unpaced):
             assert line.ask(Entrez.efetch, db="pubmed", id="1") == GOOD
     assert len(ports) == 1
     assert line.requests == 5
-    assert line.bytes == 5 * len(GOOD)
+    assert line.received == 5 * len(GOOD)
 
 
 # -- who we are --------------------------------------------------------------------------------

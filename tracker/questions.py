@@ -129,6 +129,28 @@ class PrismaS(Part):
     )
 
 
+class Trials(Part):
+    """What is looked for among registered trials: any of the conditions, and any of the interventions."""
+
+    conditions: list[Prose] = Field(
+        default=[], description="Conditions, as ClinicalTrials.gov's field has them"
+    )
+    interventions: list[Prose] = Field(default=[], description="Treatments")
+
+    @property
+    def terms(self) -> dict[str, str]:
+        """The search, as parameters of ClinicalTrials.gov's API."""
+        parts = {"query.cond": self.conditions, "query.intr": self.interventions}
+        return {name: " OR ".join(map(_phrase, words)) for name, words in parts.items() if words}
+
+
+def _phrase(words: str) -> str:
+    """Words that belong together; an expression with operators of the registry's is left as it is."""
+    if re.search(r'"| (AND|OR|NOT) ', words):
+        return f"({words})"
+    return f'"{words}"' if " " in words else words
+
+
 class BottomLine(Part):
     """What people conclude, and from which records; it goes stale when newer ones come."""
 
@@ -238,6 +260,10 @@ class _File(Part):
         description="How records are read for it; without it there are no findings and no directness",
     )
     bottom_line: BottomLine | None = None
+    trials: Trials | None = Field(
+        default=None,
+        description="What is looked for in ClinicalTrials.gov; without it only trials that records name are followed",
+    )
     prisma_s: PrismaS | None = Field(
         default=None,
         description="What the report of the search has to say and only people know; write that there was none, too",
@@ -272,6 +298,7 @@ class Question:
     bottom_line: BottomLine | None
     group: str | None = None
     prisma_s: PrismaS = field(default_factory=PrismaS)
+    trials: Trials | None = None
     note: str | None = None
     brief: Brief | None = None
     source: str = field(default="", repr=False, compare=False)
@@ -353,6 +380,7 @@ def load_question(path: Path) -> Question:
         review=content.review,
         bottom_line=content.bottom_line,
         group=content.group,
+        trials=content.trials,
         prisma_s=content.prisma_s or PrismaS(),
         note=content.note and " ".join(content.note.split()),
         brief=_brief(content.reading, lines) if content.reading else None,
@@ -445,6 +473,7 @@ class _Reader(Reader[_File]):
         ("review",): Review,
         ("bottom_line",): BottomLine,
         ("prisma_s",): PrismaS,
+        ("trials",): Trials,
         ("reading",): ReadingPart,
         ("reading", "directness"): DirectnessPart,
     }
@@ -459,6 +488,12 @@ class _Reader(Reader[_File]):
     def check_content(self, content: _File) -> None:
         self._check_combine(content.search)
         self._check_day(content.review.updated_from, ("review", "updated_from"))
+        if content.trials and not content.trials.terms:
+            self.problem(
+                "F003",
+                "trials has neither conditions nor interventions; add some, or leave it out",
+                ("trials",),
+            )
         if content.reading:
             self._check_reading(content.reading, content.search)
 

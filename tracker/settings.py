@@ -13,6 +13,19 @@ from dotenv import dotenv_values
 from tracker.errors import UsageError
 
 NCBI_EUTILS = "https://eutils.ncbi.nlm.nih.gov/entrez/eutils/"
+# What else may be asked (docs/enrich.md): each service's name, and the base of its addresses.
+SERVICES = {
+    "icite": "https://icite.od.nih.gov/api/",
+    "clinicaltrials": "https://clinicaltrials.gov/api/v2/",
+    "europepmc": "https://www.ebi.ac.uk/europepmc/webservices/rest/",
+    "crossref": "https://api.crossref.org/",
+}
+_SERVICE_URLS = {
+    "icite": "TRACKER_ICITE_URL",
+    "clinicaltrials": "TRACKER_CTGOV_URL",
+    "europepmc": "TRACKER_EUROPEPMC_URL",
+    "crossref": "TRACKER_CROSSREF_URL",
+}
 TOOL = "evidence-tracker"
 PACKAGE = Path(__file__).parent
 CURLY = tuple("\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f")
@@ -28,7 +41,8 @@ class Settings:
     appears in a repr, a log or an error). ``timeout`` is in seconds: how long to wait for a
     connection or for the next bytes of an answer. ``secret`` signs the site's cookies. A ``closed``
     site shows nothing to those who are not signed in. ``base_path`` is the site's path on its host, and
-    ``site_url`` that host as readers reach it (``https://example.org``).
+    ``site_url`` that host as readers reach it (``https://example.org``). ``enrich`` names the services that are asked
+    besides PubMed, and ``service_urls`` where each of ``SERVICES`` is.
     """
 
     db_dir: Path = Path("db")
@@ -41,6 +55,8 @@ class Settings:
     closed: bool = False
     base_path: str = "/"
     site_url: str | None = None
+    enrich: tuple[str, ...] = tuple(SERVICES)
+    service_urls: Mapping[str, str] = field(default_factory=lambda: dict(SERVICES))
 
     @property
     def evidence_db(self) -> Path:
@@ -88,6 +104,11 @@ def load_settings(
         closed=_yes("TRACKER_CLOSED", get("TRACKER_CLOSED") or "0"),
         base_path=base_path("TRACKER_BASE_PATH", get("TRACKER_BASE_PATH") or "/"),
         site_url=_origin(get("TRACKER_SITE_URL")),
+        enrich=_services(get("TRACKER_ENRICH") if "TRACKER_ENRICH" in values else ",".join(SERVICES)),
+        service_urls={
+            service: _base_url(name, get(name) or SERVICES[service])
+            for service, name in _SERVICE_URLS.items()
+        },
         timeout=_seconds("TRACKER_TIMEOUT", get("TRACKER_TIMEOUT") or "45"),
     )
 
@@ -153,6 +174,17 @@ def _base_url(name: str, value: str) -> str:
             f"{name}: {value!r} is not a base address. Give one such as http://127.0.0.1:8765/entrez/eutils/"
         )
     return value if value.endswith("/") else value + "/"
+
+
+def _services(value: str | None) -> tuple[str, ...]:
+    """The services named; none if the value is empty or ``none``."""
+    names = [] if value in (None, "none") else re.split(r"[\s,]+", (value or "").strip(" ,"))
+    if unknown := [name for name in names if name not in SERVICES]:
+        raise UsageError(
+            f"TRACKER_ENRICH: {unknown[0]!r} is none of the services. Name any of {', '.join(SERVICES)}, with commas "
+            "between, or none."
+        )
+    return tuple(dict.fromkeys(names))
 
 
 def _origin(value: str | None) -> str | None:

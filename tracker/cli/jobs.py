@@ -1,4 +1,4 @@
-"""Commands that fetch, store, serve and back up: refresh, up, serve, schedule, load, rebuild, backup, restore."""
+"""Commands that fetch, store, serve and back up, from refresh and enrich to backup and restore."""
 
 from __future__ import annotations
 
@@ -95,6 +95,45 @@ def _print_refresh(report: dict[str, Any]) -> None:
                 f"{', '.join(map(str, missing))}",
                 err=True,
             )
+
+
+@main.command()
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    metavar="NAME",
+    help="Ask only this service: icite, clinicaltrials, europepmc or crossref. May be given several times.",
+)
+@click.option(
+    "--question", "questions", multiple=True, metavar="SLUG", help="Only what belongs to this question."
+)
+@click.option("--limit", type=click.IntRange(1, 100_000), help="Ask each service about at most this many.")
+@json_option
+@pass_settings
+def enrich(
+    settings: Settings, sources: Sequence[str], questions: Sequence[str], limit: int | None, as_json: bool
+) -> None:
+    """Ask other services what PubMed does not say: citations, trials, free full text, preprints, retractions.
+
+    What each of them answered lately is not asked again. A refresh does this as its last step. TRACKER_ENRICH names the
+    services; none switches all of them off. Exit code 3: a service failed; what was stored stays.
+    """
+    from tracker.jobs.console import Console
+    from tracker.jobs.enrich import enrich as run_enrich
+
+    after_readers()
+    report = run_enrich(settings, questions_named(settings, questions), Console(), names=sources, limit=limit)
+    if as_json:
+        print_json(report)
+    elif report["sources"]:
+        columns = ("source", "due", "asked", "answered", "requests", "outcome")
+        print_table(columns, [[cell(row[column]) for column in columns] for row in report["sources"]])
+    else:
+        click.echo("No service is to be asked: TRACKER_ENRICH is none.", err=True)
+    if report["reason"]:
+        click.echo(f"Incomplete: {report['reason'].removesuffix('.')}. Run it again later.", err=True)
+        sys.exit(EXIT_WORK_REMAINS)
 
 
 PORT = click.IntRange(1, 65535)

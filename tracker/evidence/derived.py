@@ -38,11 +38,32 @@ select f.question, f.pmid, f.position,
   substr(a.abstract, f.looked_for_start + 1, f.looked_for_end - f.looked_for_start) as looked_for
 from findings f join articles a on a.pmid = f.pmid
 """
+# What PubMed says itself is no news from elsewhere: a withdrawal and a retraction are the same there.
+_OUTSIDE_NOTICES = """
+create view outside_notices as
+select a.pmid, n.kind, n.type, n.stated_by, n.date, n.notice_doi, n.fetched
+from doi_notices n join articles a on lower(a.doi) = n.doi
+where not case n.kind
+  when 'retracted' then a.retracted or a.withdrawn
+  when 'withdrawn' then a.retracted or a.withdrawn
+  when 'expression of concern' then a.expression_of_concern
+  when 'corrected' then a.corrected
+  else 0 end
+"""
+_PREPRINTS = """
+create view preprints as
+select l.pmid, l.relation, l.other, l.certainty, l.note,
+  coalesce(p.doi, o.doi) as doi, coalesce(p.title, o.title) as title, p.server,
+  coalesce(p.published, o.published) as published, l.fetched
+from preprint_links l
+left join preprint_records p on p.id = l.other
+left join articles o on o.pmid = iif(l.other glob '[0-9]*', cast(l.other as integer), null)
+"""
 _DATES = """
 update question_articles as q set (published, created) = (
   select coalesce(max(a.published), ''), coalesce(max(a.created), '') from articles a where a.pmid = q.pmid
 )"""
-_VIEWS = ("searched_articles", "question_labels", "finding_sentences")
+_VIEWS = ("searched_articles", "question_labels", "finding_sentences", "outside_notices", "preprints")
 
 
 def owns(name: str) -> bool:
@@ -93,6 +114,8 @@ def _definitions() -> tuple[str, ...]:
         facets.searched_articles(fulltext.SEARCHED),
         facets.QUESTION_LABELS,
         _SENTENCES,
+        _OUTSIDE_NOTICES,
+        _PREPRINTS,
         f"create virtual table articles_fts using fts5 ({columns}, content='searched_articles', "
         f"content_rowid='pmid', tokenize='{fulltext.TOKENIZER}')",
         "insert into articles_fts (articles_fts, rank) values ('hashsize', 16777216)",

@@ -32,6 +32,16 @@ def _part(name: str, about: str, /, **columns: tuple[str, str]) -> Table:
     return Table(name, "derived", about, {"pmid": _PMID, "position": _POSITION, **columns})
 
 
+def _added(name: str, about: str, /, **columns: tuple[str, str]) -> Table:
+    """A table of what another service answered (``tracker.enrich``): each row names the answer that it came from."""
+    origin = {
+        "source": ("text not null", "The service, as TRACKER_ENRICH names it"),
+        "key": ("text not null", "What it was asked about: a row of enrichments"),
+        "fetched": ("text not null", "When it first said so (UTC); when it was asked last is in enrichments"),
+    }
+    return Table(name, "history", about, {**columns, **origin})
+
+
 DERIVED = (
     Table(
         "articles",
@@ -724,9 +734,146 @@ HISTORY = (
             "by_person": ("integer not null", "1 where a person decided it"),
         },
     ),
+    Table(
+        "enrichments",
+        "history",
+        "What each other service was asked about, when, and what it answered last",
+        {
+            "source": ("text not null", "The service, as TRACKER_ENRICH names it; pubmed: trials' numbers"),
+            "key": (
+                "text not null",
+                "What it was asked about: a PMID, a DOI, a trial's number, a preprint, or a question's search",
+            ),
+            "asked": ("text not null", "When it was last asked and answered anything (UTC)"),
+            "answered": ("text", "When it last knew of it (UTC); empty where it never did"),
+            "raw": ("blob", "What it last said of it: JSON, compressed by zstd"),
+        },
+    ),
+    Table(
+        "enrich_runs",
+        "history",
+        "Every time a service was asked, and how it went",
+        {
+            "id": ("integer primary key", "Number"),
+            "run": ("integer not null references runs", "Run"),
+            "source": ("text not null", "The service"),
+            "started": ("text not null", "Start (UTC)"),
+            "finished": ("text not null", "End (UTC)"),
+            "outcome": ("text not null", "complete: all that was due; incomplete: some is left; failed"),
+            "reason": ("text", "Why it failed, in words"),
+            "requests": ("integer not null", "Requests made"),
+            "bytes": ("integer not null", "Size of the answers"),
+            "due": ("integer not null", "Keys that were due"),
+            "asked": ("integer not null", "Keys asked about"),
+            "answered": ("integer not null", "Keys that it knew of"),
+        },
+    ),
+    _added(
+        "citation_metrics",
+        "How often an article is cited, by NIH's iCite",
+        pmid=_PMID,
+        citations=("integer not null", "Articles in PubMed that cite it"),
+        clinical_citations=("integer not null", "Clinical articles among them: trials, guidelines"),
+        rcr=("real", "Relative Citation Ratio: 1 is the median of NIH-funded papers of its field and year"),
+        percentile=("real", "Percentile of the RCR among NIH-funded papers"),
+        citations_per_year=("real", "Citations a year"),
+        provisional=("integer", "1 where the RCR is provisional, as for papers of the last two years"),
+    ),
+    _added(
+        "trials",
+        "Trials as ClinicalTrials.gov registers them: those of a question's search, and those that records name",
+        nct=("text not null", "Number: NCT and 8 digits"),
+        title=("text not null", "Brief title"),
+        status=("text not null", "Overall status in the registry's words: RECRUITING, COMPLETED, ..."),
+        study_type=("text", "INTERVENTIONAL, OBSERVATIONAL, ..."),
+        phases=("text not null", "Phases, JSON list: PHASE2, ..."),
+        conditions=("text not null", "Conditions, JSON list"),
+        interventions=("text not null", "Names of the interventions, JSON list"),
+        sponsor=("text", "Lead sponsor"),
+        enrolment=("integer", "Number of participants"),
+        enrolment_is_estimated=(
+            "integer",
+            "1 where that is planned, 0 where it is what came; empty: not said",
+        ),
+        registered=("text", "Day it was first submitted"),
+        started=("text", "Start: YYYY-MM or YYYY-MM-DD"),
+        primary_completed=("text", "Last data for the primary outcome: YYYY-MM or YYYY-MM-DD"),
+        primary_completion_is_estimated=("integer", "1 where that is planned; empty: not said"),
+        completed=("text", "Completion: YYYY-MM or YYYY-MM-DD"),
+        completion_is_estimated=("integer", "1 where that is planned; empty: not said"),
+        results_posted=("text", "Day results were first posted; 'yes' where only that is known"),
+        updated=("text", "Day of the last update"),
+    ),
+    _added(
+        "question_trials",
+        "Trials that ClinicalTrials.gov's search for a question finds",
+        question=("text not null", "Question's slug"),
+        nct=("text not null", "Number of the trial"),
+    ),
+    _added(
+        "trial_articles",
+        "Publications that name a trial's number, or that the registry names for it",
+        nct=("text not null", "Number of the trial"),
+        pmid=("integer not null", "PMID or key of the article, which need not be stored here"),
+        how=(
+            "text not null",
+            "data bank: the record registers it; text: title or abstract names it; result: the sponsor names it; "
+            "derived: the registry found it; search: PubMed finds it by the number",
+        ),
+    ),
+    _added(
+        "preprint_links",
+        "Preprints and articles that Europe PMC links",
+        pmid=_PMID,
+        relation=(
+            "text not null",
+            "preprint: the other is a preprint of this; article: this is its preprint",
+        ),
+        other=("text not null", "The other's identifier at Europe PMC: PPR and digits, or a PMID"),
+        certainty=(
+            "text not null",
+            "sure: the preprint server or Crossref says so; probable: by title and first author",
+        ),
+        note=("text", "How Europe PMC came to the link, in its words"),
+    ),
+    _added(
+        "preprint_records",
+        "Preprints that are linked, as Europe PMC describes them",
+        id=("text not null", "Europe PMC's identifier: PPR and digits"),
+        doi=("text", "DOI, in lower case"),
+        title=("text not null", "Title"),
+        server=("text", "Preprint server"),
+        published=("text", "Day it came out"),
+    ),
+    _added(
+        "full_text_links",
+        "Where full text is, by Europe PMC",
+        pmid=_PMID,
+        site=("text not null", "The site: Europe_PMC, PubMedCentral, Unpaywall, DOI, ..."),
+        url=("text not null", "Address"),
+        format=("text", "html, pdf, doi, ..."),
+        availability=("text", "Open access, Free, Subscription required, ..."),
+        open=("integer not null", "1 where anybody may read it"),
+        licence=(
+            "text",
+            "Licence of the article, where it is open access and the licence is known: cc by, ...",
+        ),
+    ),
+    _added(
+        "doi_notices",
+        "Retractions, concerns and corrections that Crossref knows of: publishers' and Retraction Watch's",
+        doi=("text not null", "DOI of the article, in lower case"),
+        kind=("text not null", "retracted, withdrawn, expression of concern, corrected or other"),
+        type=("text not null", "Crossref's type: retraction, removal, erratum, ..."),
+        stated_by=("text not null", "publisher or retraction-watch"),
+        date=("text", "Its date: YYYY, YYYY-MM or YYYY-MM-DD"),
+        notice_doi=("text", "DOI of the notice; where it has none of its own, the article's"),
+    ),
 )
 
 TABLES = DERIVED + HISTORY
+# Those whose rows other services gave: each has a source, a key and a time.
+ENRICHED = tuple(table.name for table in HISTORY if {"source", "key", "fetched"} <= table.columns.keys())
 
 VIEWS = (
     Table(
@@ -754,6 +901,40 @@ VIEWS = (
                 "text",
                 "For one that reports no difference, change or case: the sentence that says how it was looked for",
             ),
+        },
+    ),
+    Table(
+        "outside_notices",
+        "view",
+        "Notices of stored articles that PubMed lacks and Crossref has; never PubMed's own",
+        {
+            "pmid": ("integer not null", "PMID or key of the article"),
+            "kind": ("text not null", "retracted, withdrawn, expression of concern, corrected or other"),
+            "type": ("text not null", "Crossref's type: retraction, removal, erratum, ..."),
+            "stated_by": ("text not null", "publisher or retraction-watch"),
+            "date": ("text", "Its date: YYYY, YYYY-MM or YYYY-MM-DD"),
+            "notice_doi": ("text", "DOI of the notice"),
+            "fetched": ("text not null", "When Crossref first said so (UTC)"),
+        },
+    ),
+    Table(
+        "preprints",
+        "view",
+        "Preprints of stored articles, and articles of stored preprints, by Europe PMC",
+        {
+            "pmid": ("integer not null", "PMID of the stored article"),
+            "relation": (
+                "text not null",
+                "preprint: the other is a preprint of this; article: this is its preprint",
+            ),
+            "other": ("text not null", "The other's identifier at Europe PMC"),
+            "certainty": ("text not null", "sure or probable"),
+            "note": ("text", "How Europe PMC came to the link"),
+            "doi": ("text", "DOI of the other, where known"),
+            "title": ("text", "Title of the other, where known"),
+            "server": ("text", "Preprint server"),
+            "published": ("text", "Day the other came out"),
+            "fetched": ("text not null", "When Europe PMC first said so (UTC)"),
         },
     ),
 )

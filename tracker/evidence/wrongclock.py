@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from tracker.clock import now
 from tracker.evidence.connect import transaction
+from tracker.evidence.schema import ENRICHED
 
 # Clocks of machines that share a disk differ a little.
 TOLERANCE = timedelta(minutes=5)
@@ -25,6 +26,9 @@ NOTED = (
     *(("question_articles", "entered"), ("question_articles", "left_at")),
     *(("raw_records", "fetched"), ("record_state", "first_seen")),
     *(("record_state", "missing_since"), ("record_state", "gone")),
+    *(("enrichments", "asked"), ("enrichments", "answered")),
+    *(("enrich_runs", "started"), ("enrich_runs", "finished")),
+    *((table, "fetched") for table in ENRICHED),
 )
 _LATEST = """
 select max(moment) from (

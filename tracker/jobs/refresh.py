@@ -1,7 +1,7 @@
 """The main job: bring the database up to date with PubMed, so that no paper is ever lost.
 
-Read ``refresh`` from top to bottom: search in full, compare, fetch, check the lines, enrich, close. The watermark of a
-question moves last, and only where everything before it succeeded; whatever fails leaves the question
+Read ``refresh`` from top to bottom: search in full, compare, fetch, check the lines, close, enrich. The watermark of a
+question moves when it closes, and only where everything before it succeeded; whatever fails leaves the question
 incomplete, with the reason, and the next refresh that succeeds completes it.
 """
 
@@ -11,7 +11,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
 from io import BytesIO
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from tracker import __version__
 from tracker.article import ArticleKey, Pmid
 from tracker.clock import now
+from tracker.enrich.runs import Asked
 from tracker.errors import RecordError, ServiceError, UsageError
 from tracker.evidence import (
     articles,
@@ -37,6 +38,7 @@ from tracker.evidence import (
 from tracker.evidence import questions as store
 from tracker.jobs import adopted, ingest
 from tracker.jobs.console import Console
+from tracker.jobs.enrich import ask_services
 from tracker.jobs.lock import writing_job
 from tracker.pubmed.entrez import BATCH, FetchedBatch, PubMed, SearchAnswer, SearchResult
 from tracker.pubmed.records import split
@@ -163,6 +165,7 @@ class Refresh:
     all_lines: bool = False
     interrupted: bool = False
     due: int = 0
+    enriched: list[Asked] = field(default_factory=list)
     totals: dict[str, int] = field(
         default_factory=lambda: dict.fromkeys(
             ("fetched", "new", "changed", "notices", "missing", "refused"), 0
@@ -192,6 +195,7 @@ class Refresh:
             "due": self.due,
             **self.totals,
             "questions": [progress.summary() for progress in self.questions],
+            "enriched": [asdict(asked) for asked in self.enriched],
         }
 
 
@@ -238,6 +242,7 @@ def refresh(
                     _abandon(job, error)
                     raise
                 close(job)
+                enrich(job, settings)
                 return job.report()
         except sqlite3.DatabaseError as error:
             raise connect.plain_error(settings.evidence_db, error) from None
@@ -686,7 +691,7 @@ def _check_lines_of(job: Refresh, progress: Progress, answers: dict[str, SearchA
         job.console.say(f"{progress.slug}: {words}")
 
 
-# -- 5. enrichment has its own issue; 6. close: the watermark last ---------------------------------
+# -- 5. close: the watermark -----------------------------------------------------------------------
 
 
 def close(job: Refresh) -> None:
@@ -706,6 +711,23 @@ def close(job: Refresh) -> None:
         report = job.report()
         runs.finish(db, job.run, report["outcome"], job.reason, report)
     connect.tidy(job.db, job.console.say)
+
+
+# -- 6. ask the other services: nothing of it changes what the refresh came to ----------------------
+
+
+def enrich(job: Refresh, settings: Settings) -> None:
+    if job.interrupted:
+        return
+    questions = [progress.question for progress in job.questions]
+    try:
+        job.enriched = ask_services(job.db, job.run, settings, questions, job.console, names=settings.enrich)
+    except KeyboardInterrupt:
+        job.console.say("the other services were not asked to the end; the refresh itself is done")
+    except Exception as error:
+        job.console.say(
+            f"the other services could not be asked ({type(error).__name__}: {error}); the refresh itself is done"
+        )
 
 
 def _check_seeds(job: Refresh, progress: Progress) -> None:

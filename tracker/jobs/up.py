@@ -57,7 +57,8 @@ def brought_up_to_date(settings: Settings, questions: Sequence[Question], consol
     if lack := what_is_lacking(settings):
         console.say(f"No refresh: {lack}")
         return False
-    report = refresh(settings, questions, console)
+    # Nobody who waits for the first page waits for the other services, too.
+    report = refresh(replace(settings, enrich=()), questions, console)
     if report["interrupted"]:
         raise KeyboardInterrupt
     _say_what_came(report, console)

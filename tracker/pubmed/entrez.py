@@ -148,6 +148,11 @@ class PubMed:
         """How many requests have been sent so far, retries included."""
         return self._transport.requests
 
+    @property
+    def received(self) -> int:
+        """How many bytes of answers have come so far."""
+        return self._transport.received
+
     # -- searching ----------------------------------------------------------------------------
 
     def search(self, strategy: str) -> SearchResult:
@@ -241,7 +246,7 @@ class PubMed:
         asked = tuple(dict.fromkeys(pmids))
         if len(asked) > BATCH:
             raise ValueError(f"{len(asked)} PMIDs in one batch; at most {BATCH}")
-        started, requests, received = time.monotonic(), self._transport.requests, self._transport.bytes
+        started, requests, received = time.monotonic(), self._transport.requests, self._transport.received
         catch = _Catch(frozenset(asked))
         self._gather(asked, catch)
         self._gather(catch.absent(asked), catch)
@@ -254,7 +259,7 @@ class PubMed:
             missing=catch.absent(asked),
             unasked=tuple(sorted(catch.unasked)),
             requests=self._transport.requests - requests,
-            bytes=self._transport.bytes - received,
+            bytes=self._transport.received - received,
             seconds=time.monotonic() - started,
         )
 

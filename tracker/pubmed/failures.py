@@ -90,7 +90,7 @@ def explain(error: Exception, timeout: float) -> Failure | UsageError:
         case requests.exceptions.ConnectionError():
             return Failure("the connection was refused or lost")
         case requests.RequestException() | urllib3.exceptions.HTTPError() | ValueError():
-            return UsageError(f"The proxy or the address of PubMed cannot be used. {CHECK_PROXY}")
+            return UsageError(f"The proxy or the address of the service cannot be used. {CHECK_PROXY}")
         case _ if "CA cert" in text:
             return UsageError("REQUESTS_CA_BUNDLE: no such file. Set it to a certificate file (PEM).")
         case _:

@@ -32,6 +32,10 @@ class Pace:
         self._lock = filelock.FileLock(folder / f"{name}.lock", timeout=30)
         self._interval = MARGIN / per_second
 
+    def at_most(self, per_second: float) -> None:
+        """From now on no faster than this: a service may allow less than its documentation says."""
+        self._interval = max(self._interval, MARGIN / per_second)
+
     def wait(self) -> None:
         """Return when it is our turn. Raises ServiceError if the pace file cannot be used.
 
@@ -47,7 +51,7 @@ class Pace:
                 self.file.write_text(repr(time.monotonic()))
         except (OSError, filelock.Timeout) as error:
             raise ServiceError(
-                f"{self.file}: the file that keeps us under NCBI's limit cannot be used "
+                f"{self.file}: the file that keeps us under the service's limit cannot be used "
                 f"({type(error).__name__}). Is the disk full, or another refresh suspended?"
             ) from None
 

@@ -21,6 +21,7 @@ _NOT_PUBLIC = (
     "update external_records set file = ''",
     "update runs set details = null, reason = null where command <> 'refresh'",
     "update runs set details = null",
+    "update enrich_runs set reason = null",
 )
 
 

@@ -1,0 +1,111 @@
+"""Asking one source about all that is due, batch by batch: what was answered is kept whatever happens next."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+
+from tracker.clock import now
+from tracker.enrich import runs, store
+from tracker.enrich.runs import Asked
+from tracker.enrich.source import Answers, Scope, Source
+from tracker.enrich.store import Kept
+from tracker.errors import TrackerError
+from tracker.evidence.connect import transaction
+from tracker.pubmed.transport import OnWait
+from tracker.settings import Settings
+
+Advance = Callable[[int], None]
+Counting = Callable[[int], AbstractContextManager[Advance]]
+
+
+def ask(
+    db: sqlite3.Connection,
+    run: int,
+    source: Source,
+    scope: Scope,
+    settings: Settings,
+    limit: int | None,
+    on_wait: OnWait | None,
+    counting: Counting,
+) -> Asked:
+    """Ask about at most ``limit`` keys (``source.most`` where None), and log how it went.
+
+    ``counting(total)`` opens what is called with how many keys more were asked about. A service that fails raises
+    nothing: the result says so.
+    """
+    asked = Asked(source.name, now())
+    try:
+        with transaction(db):
+            source.prepare(db, scope)
+        keys = store.due(db, source, scope)
+        asked.due = len(keys)
+        keys = keys[: source.most if limit is None else limit]
+        if keys:
+            with counting(len(keys)) as advance:
+                _ask_all(db, source, settings, keys, on_wait, advance, asked)
+        if asked.asked < asked.due and asked.outcome == "complete":
+            asked.outcome = "incomplete"
+    except TrackerError as error:
+        asked.outcome, asked.reason = "failed", str(error)
+    asked.finished = now()
+    with transaction(db):
+        runs.note(db, run, asked)
+    return asked
+
+
+def _ask_all(
+    db: sqlite3.Connection,
+    source: Source,
+    settings: Settings,
+    keys: Sequence[str],
+    on_wait: OnWait | None,
+    advance: Advance,
+    asked: Asked,
+) -> None:
+    with source.connect(source, settings, on_wait) as line:
+        try:
+            for batch in _batches(keys, source.batch):
+                answers = source.ask(line, batch)
+                kept, refused = _read(source, answers)
+                with transaction(db):
+                    store.keep(db, source, [key for key in batch if key not in refused], kept, now())
+                asked.asked += len(batch)
+                asked.answered += len(kept.keys() & set(batch))
+                if refused:
+                    asked.outcome, asked.reason = "failed", _say(source, refused)
+                advance(len(batch))
+        finally:
+            asked.requests, asked.bytes = line.requests, line.received
+
+
+def _batches(keys: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    return (keys[start : start + size] for start in range(0, len(keys), size))
+
+
+def _read(source: Source, answers: Answers) -> tuple[dict[str, Kept], dict[str, str]]:
+    """The answers that are understood, and why the others are not: these are asked for again next time."""
+    kept: dict[str, Kept] = {}
+    refused: dict[str, str] = {}
+    for key, raw in answers.items():
+        try:
+            rows = source.rows(key, raw)
+            # JSON may hold half a character (\\ud800), which no database takes.
+            json.dumps(rows, ensure_ascii=False).encode()
+            kept[key] = Kept(raw, rows)
+        except UnicodeEncodeError:
+            refused[key] = "a text with half a character"
+        except ValueError as error:
+            refused[key] = str(error)
+    return kept, refused
+
+
+def _say(source: Source, refused: dict[str, str]) -> str:
+    key, why = next(iter(refused.items()))
+    others = f" and {len(refused) - 1:,} more" if len(refused) > 1 else ""
+    return (
+        f"{source.title} answered something else than documented for {key}{others}: {why}. "
+        "What was stored of it stays"
+    )
