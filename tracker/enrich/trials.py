@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -83,6 +84,7 @@ class Trial:
     results_posted: str | None
     updated: str | None
     publications: tuple[Publication, ...]
+    fetched: str
 
     @property
     def url(self) -> str:
@@ -96,6 +98,12 @@ def trials_of(db: sqlite3.Connection, question: str, today: date) -> list[Trial]
     """
     rows = read_rows(db, f"{_TRIALS} where t.nct in ({_OF_QUESTION})", {"question": question})
     return sorted(_trials(db, rows, today), key=_place)
+
+
+def counted(db: sqlite3.Connection, question: str, today: date) -> dict[State, int]:
+    """How many of the question's trials are in each state, in the order of ``State``; without those that none is in."""
+    states = Counter(trial.state for trial in trials_of(db, question, today))
+    return {state: states[state] for state in State if states[state]}
 
 
 def trials_named_by(
@@ -154,6 +162,7 @@ def _trial(row: Row, publications: Iterable[Row], today: date) -> Trial:
         results_posted=row["results_posted"],
         updated=row["updated"],
         publications=read,
+        fetched=row["fetched"],
     )
 
 

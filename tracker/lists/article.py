@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 from tracker.article import ArticleKey
+from tracker.enrich import added
 from tracker.evidence.articles import present
 from tracker.evidence.rows import Row, read_rows
 from tracker.evidence.show import show
@@ -64,6 +65,8 @@ class ArticleRecord:
     ``entry`` is what a list shows of it; ``stored_here`` are the records named by its notices that are stored.
     ``outcomes`` are what it says of the outcome of each question that holds it. ``fallen`` are papers on its reference
     list that we know to be retracted, withdrawn or under concern: the newest ``MOST_NAMED``.
+    ``links``, ``metrics`` and ``others`` (the other of a pair of preprint and article, where PubMed names none) are
+    what other services add.
     """
 
     record: Row
@@ -74,6 +77,9 @@ class ArticleRecord:
     starter: bool
     outcomes: Mapping[str, Outcome]
     fallen: Sequence[Row]
+    links: Sequence[added.Link]
+    metrics: added.Metrics | None
+    others: Sequence[added.Preprint]
 
 
 def read_article(db: sqlite3.Connection, pmid: ArticleKey) -> ArticleRecord | None:
@@ -99,6 +105,11 @@ def read_article(db: sqlite3.Connection, pmid: ArticleKey) -> ArticleRecord | No
         starter=(record["state"] or {}).get("source") == "starter",
         outcomes=_outcomes(db, pmid),
         fallen=_fallen(db, pmid),
+        links=added.links_of(db, [pmid]).get(pmid, ()),
+        metrics=added.metrics_of(db, [pmid]).get(pmid),
+        others=()
+        if entry["preprints"] or entry["preprint_of"]
+        else added.preprints_of(db, [pmid]).get(pmid, ()),
     )
 
 

@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from tracker.article import ArticleKey
+from tracker.enrich import added
 from tracker.evidence import facets, search
 from tracker.evidence.rows import read_rows
 from tracker.reading.labels import groups
@@ -85,7 +86,8 @@ def read_entries(
     """The articles in this order, each with ``labels`` (values by group), ``trials`` and its ``snippet``.
 
     ``trials`` are its registrations, each with the other ``reports`` of the trial in the same question;
-    ``preprint_of`` and ``preprints`` link a preprint and its article, ``probable`` where only their titles say so. With
+    ``preprint_of`` and ``preprints`` link a preprint and its article, ``probable`` where only their titles say so;
+    ``outside`` are notices that PubMed lacks; ``full_text`` is the best link to text that is free, or None. With
     ``fold``, an article that is shown under another one of the list is left out.
     """
     given = {"pmids": json.dumps(list(pmids)), "question": question}
@@ -98,6 +100,7 @@ def read_entries(
         article["snippet"] = snippets.get(article["pmid"])
     _add_trials(db, articles, given)
     _add_preprints(db, articles, given)
+    _add_what_others_say(db, articles)
     return list(_unfolded(articles)) if fold else articles
 
 
@@ -112,6 +115,14 @@ def _in_order(rows: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
 
 # Placed around what a search matched; no text contains them, as no record may hold control characters.
 MARKS = ("\x02", "\x03")
+
+
+def _add_what_others_say(db: sqlite3.Connection, articles: Sequence[dict[str, Any]]) -> None:
+    pmids = [article["pmid"] for article in articles]
+    outside, links = added.outside_notices_of(db, pmids), added.links_of(db, pmids)
+    for article in articles:
+        article["outside"] = outside.get(article["pmid"], ())
+        article["full_text"] = next((link for link in links.get(article["pmid"], ()) if link.open), None)
 
 
 def _add_trials(db: sqlite3.Connection, articles: Iterable[dict[str, Any]], given: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ from tracker.site.views import (
     signin,
     tagging,
     team,
+    trials,
     watch,
 )
 
@@ -77,6 +78,8 @@ ROUTES = (
     Route(_QUESTION + "/table" + report.ENDING, report.evidence_table_file),
     Route(rf"{_QUESTION}/(?P<file>{report.REPORT_FILE})$", report.report_file),
     Route(_ARTICLE + "$", pages.article, by_state=True),
+    Route(_QUESTION + "/trials$", trials.of_question, by_state=True),
+    Route(r"^/trials$", trials.all_trials, by_state=True),
     Route(r"^/changes$", news.changes, by_state=True),
     Route(r"^/changes\.atom$", news.feed, by_state=True),
     Route(r"^/methods$", pages.methods, by_state=True),

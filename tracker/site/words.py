@@ -19,6 +19,8 @@ from tracker.article import named
 from tracker.citation import bare_doi
 from tracker.decision import DECISION_WORDS, STAGE_WORDS, Decision, Stage
 from tracker.directness import directness_words
+from tracker.enrich.added import OutsideNotice
+from tracker.enrich.trials import State, Trial
 from tracker.lists.entries import MARKS
 from tracker.lists.methods import SeedState
 from tracker.reading.labels import groups
@@ -267,3 +269,56 @@ _TAGS = dict(
 
 def language_tag(code: str) -> str:
     return _TAGS.get(code, code)
+
+
+_OUTSIDE_KINDS = {
+    "retracted": "Retracted",
+    "withdrawn": "Withdrawn",
+    "expression of concern": "Expression of concern",
+    "corrected": "Corrected",
+    "other": "A notice",
+}
+_STATED_BY = {"publisher": "its publisher", "retraction-watch": "Retraction Watch"}
+
+
+def outside_words(notice: OutsideNotice) -> str:
+    """A notice that PubMed lacks, with who says so: ``Retracted, says Retraction Watch``."""
+    return f"{_OUTSIDE_KINDS[notice.kind]}, says {_STATED_BY.get(notice.stated_by, notice.stated_by)}"
+
+
+_STATES = {
+    State.OVERDUE: "ended more than a year ago, no publication naming this number found in PubMed",
+    State.ENDED: "ended, no results yet",
+    State.RUNNING: "running",
+    State.REGISTERED: "registered, not begun",
+    State.RESULTS_POSTED: "ended, results posted in the registry",
+    State.PUBLISHED: "ended, published",
+    State.UNKNOWN: "not heard of for long",
+    State.WITHDRAWN: "withdrawn before it began",
+}
+
+
+_ALERTS = {
+    "retracted": "Retracted",
+    "withdrawn": "Withdrawn",
+    "expression of concern": "Marked with an expression of concern",
+    "corrected": "Corrected",
+}
+
+
+def alert_words(field: str) -> str:
+    """What became true of a paper (see ``team.alerts.Alert``), with who says so where PubMed does not."""
+    kind, _, stated_by = field.replace("_", " ").partition(" by ")
+    return f"{_ALERTS[kind]}, says {_STATED_BY.get(stated_by, stated_by)}," if stated_by else _ALERTS[kind]
+
+
+def state_words(state: State) -> str:
+    """Where a registered trial stands."""
+    return _STATES[state]
+
+
+def trial_words(trial: Trial) -> str:
+    """Where this trial stands, with the days since it ended: ``ended, no results yet (120 days since)``."""
+    words = _STATES[trial.state]
+    # A day that is known to the month or year may be yet to come.
+    return f"{words} ({trial.days:,} {'day' if trial.days == 1 else 'days'} since)" if trial.days else words

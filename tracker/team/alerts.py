@@ -16,7 +16,8 @@ MOST = 200
 
 class Alert(NamedTuple):
     """``field`` is what has become true of the paper, ``noticed`` when we noticed, ``since`` when somebody first wrote
-    about it; ``seen`` says that the viewer has marked it as seen."""
+    about it; ``seen`` says that the viewer has marked it as seen. What PubMed lacks has who states it in ``field``:
+    ``retracted by retraction-watch``."""
 
     pmid: int
     field: str
@@ -78,7 +79,10 @@ def _alerts(db: sqlite3.Connection, of: str, viewer: int | None, pmid: int | Non
               (select s.first_seen from record_state s where s.pmid = said.pmid), '') as noticed
           from said join articles a on a.pmid = said.pmid, json_each(:fields) f
           where case f.value when 'retracted' then a.retracted when 'withdrawn' then a.withdrawn
-            when 'expression_of_concern' then a.expression_of_concern else a.corrected end)
+            when 'expression_of_concern' then a.expression_of_concern else a.corrected end
+          union all
+          select said.pmid, said.since, n.kind || ' by ' || n.stated_by, n.fetched
+          from said join outside_notices n on n.pmid = said.pmid where n.kind <> 'other')
         select pmid, field, noticed, since, exists (
           select 1 from annotations.alerts_seen s where s.person = :viewer and s.pmid = standing.pmid
             and s.field = standing.field and s.noticed = standing.noticed)

@@ -93,6 +93,7 @@ async def pages(request: Request, datasette: Datasette) -> Response:
             Place("/"),
             *(Place(f"/questions/{slug}") for (slug,) in slugs),
             Place("/changes"),
+            Place("/trials"),
             Place("/methods"),
         ]
 

@@ -14,8 +14,9 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
-from tracker import topic
+from tracker import clock, topic
 from tracker.article import MAX_PMID, ArticleKey, is_pmid, named, parse_key, spelt
+from tracker.enrich import added, trials
 from tracker.evidence import external
 from tracker.evidence.cache import Cache, states
 from tracker.evidence.facets import FACTS
@@ -144,6 +145,7 @@ class QuestionPage(Page):
     labelled: pages.Labelled
     leading: Leading | None
     cited: Cited | None
+    trials: Mapping[trials.State, int]
     since: Since | None
     looked: str | None
     listed: pages.ListPage
@@ -198,6 +200,7 @@ def _question_page(
         labelled=shown.labelled,
         leading=None if hidden else shown.leading,
         cited=None if hidden else shown.cited,
+        trials=trials.counted(db, slug, clock.today()),
         since=shown.since,
         looked=looked,
         listed=shown.listed,
@@ -299,6 +302,10 @@ class ArticlePage(Page):
     is_preprint: bool
     is_review: bool
     fallen: Sequence[Row]
+    full_texts: Sequence[added.Link]
+    metrics: added.Metrics | None
+    others: Sequence[added.Preprint]
+    registered: Mapping[str, trials.Trial]
     stored_here: set[ArticleKey]
     bearings: Mapping[str, Bearing]
     answers: Mapping[str, Answer]
@@ -339,6 +346,12 @@ async def article(request: Request, datasette: Datasette) -> Response:
             is_preprint=shown.is_preprint,
             is_review=shown.is_review,
             fallen=shown.fallen,
+            full_texts=shown.links,
+            metrics=shown.metrics,
+            others=shown.others,
+            registered={
+                trial.nct: trial for trial in trials.trials_named_by(db, [pmid], clock.today()).get(pmid, ())
+            },
             stored_here=shown.stored_here,
             bearings=bearings,
             answers=answers,
