@@ -92,7 +92,7 @@ def _read(source: Source, answers: Answers) -> tuple[dict[str, Kept], dict[str, 
     for key, raw in answers.items():
         try:
             rows = source.rows(key, raw)
-            # JSON may hold half a character (\\ud800), which no database takes.
+            # JSON may hold half a character (\ud800), which no database takes.
             json.dumps(rows, ensure_ascii=False).encode()
             kept[key] = Kept(raw, rows)
         except UnicodeEncodeError:
