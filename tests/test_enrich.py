@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from tests.conftest import EMAIL, FIXTURES, KEY, Desk, Result
+from tests.conftest import EMAIL, FIXTURES, KEY, Desk, Result, check_whole, finish, wait_for
 from tests.enrich_servers import NAMES, Services, study
 from tests.eutils_server import StandIn
 from tracker.article import ArticleKey, Pmid
@@ -434,6 +434,23 @@ def test_none_switches_all_of_them_off(desk: Desk, services: Services) -> None:
 def test_without_an_address_nobody_is_asked(desk: Desk, services: Services) -> None:
     said = enrich(desk, code=2, TRACKER_EMAIL="")
     assert "TRACKER_EMAIL" in said.err and services.log == []
+
+
+def test_after_a_kill_the_next_run_goes_on(desk: Desk, services: Services) -> None:
+    services.faults["crossref"] = ["slow"]
+    killed = desk.start("enrich", "--question", "cystitis")
+    wait_for(lambda: bool(services.asked("crossref")))
+    killed.kill()
+    finish(killed)
+    assert desk.column("select count(*) from citation_metrics") == [3]
+    services.log.clear()
+    enrich(desk)
+    assert not services.asked("icite") and services.asked("crossref")
+    check_whole(desk.db)
+    assert desk.column("select outcome from runs where command = 'enrich' order by id") == [
+        "failed",
+        "complete",
+    ]
 
 
 # -- the last step of a refresh ----------------------------------------------------------------------

@@ -231,7 +231,7 @@ def test_neither_address_nor_key_stands_in_a_recipe(desk: Desk, scheduler: str) 
 
 def test_what_only_the_shell_knows_is_pointed_out(desk: Desk) -> None:
     said = desk.run("schedule", "cron").err
-    for name in ("TRACKER_EMAIL", "NCBI_API_KEY", "TRACKER_EUTILS_URL", "TRACKER_TIMEOUT"):
+    for name in ("TRACKER_EMAIL", "NCBI_API_KEY", "TRACKER_EUTILS_URL", "TRACKER_TIMEOUT", "TRACKER_ENRICH"):
         assert f"{name} is set in this shell only" in said
     assert "db: no such folder yet" in said
 
@@ -242,6 +242,7 @@ def test_where_all_is_in_dotenv_there_is_nothing_to_point_out(desk: Desk, pubmed
         "NCBI_API_KEY": KEY,
         "TRACKER_EUTILS_URL": pubmed.url,
         "TRACKER_TIMEOUT": "10",
+        "TRACKER_ENRICH": "none",
     }
     (desk.home / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     (desk.home / "db").mkdir()

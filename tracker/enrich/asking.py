@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
 
 from tracker.clock import now
 from tracker.enrich import runs, store
@@ -21,64 +22,61 @@ Advance = Callable[[int], None]
 Counting = Callable[[int], AbstractContextManager[Advance]]
 
 
-def ask(
-    db: sqlite3.Connection,
-    run: int,
-    source: Source,
-    scope: Scope,
-    settings: Settings,
-    limit: int | None,
-    on_wait: OnWait | None,
-    counting: Counting,
-) -> Asked:
-    """Ask about at most ``limit`` keys (``source.most`` where None), and log how it went.
+class Job(NamedTuple):
+    """What a run asks for, whichever the source: at most ``limit`` keys of each (``source.most`` where None)."""
+
+    db: sqlite3.Connection
+    run: int
+    scope: Scope
+    settings: Settings
+    limit: int | None = None
+
+
+def ask(job: Job, source: Source, counting: Counting, on_wait: OnWait | None = None) -> Asked:
+    """Ask a source about what is due, and log how it went.
 
     ``counting(total)`` opens what is called with how many keys more were asked about. A service that fails raises
     nothing: the result says so.
     """
     asked = Asked(source.name, now())
     try:
-        with transaction(db):
-            source.prepare(db, scope)
-        keys = store.due(db, source, scope)
+        with transaction(job.db):
+            source.prepare(job.db, job.scope)
+        keys = store.due(job.db, source, job.scope)
         asked.due = len(keys)
-        keys = keys[: source.most if limit is None else limit]
-        if keys:
-            with counting(len(keys)) as advance:
-                _ask_all(db, source, settings, keys, on_wait, advance, asked)
+        if chosen := keys[: source.most if job.limit is None else job.limit]:
+            with counting(len(chosen)) as advance, source.connect(source, job.settings, on_wait) as line:
+                _ask_all(job.db, source, line, chosen, advance, asked)
         if asked.asked < asked.due and asked.outcome == "complete":
             asked.outcome = "incomplete"
     except TrackerError as error:
         asked.outcome, asked.reason = "failed", str(error)
     asked.finished = now()
-    with transaction(db):
-        runs.note(db, run, asked)
+    with transaction(job.db):
+        runs.note(job.db, job.run, asked)
     return asked
 
 
 def _ask_all(
     db: sqlite3.Connection,
     source: Source,
-    settings: Settings,
+    line: Any,
     keys: Sequence[str],
-    on_wait: OnWait | None,
     advance: Advance,
     asked: Asked,
 ) -> None:
-    with source.connect(source, settings, on_wait) as line:
-        try:
-            for batch in _batches(keys, source.batch):
-                answers = source.ask(line, batch)
-                kept, refused = _read(source, answers)
-                with transaction(db):
-                    store.keep(db, source, [key for key in batch if key not in refused], kept, now())
-                asked.asked += len(batch)
-                asked.answered += len(kept.keys() & set(batch))
-                if refused:
-                    asked.outcome, asked.reason = "failed", _say(source, refused)
-                advance(len(batch))
-        finally:
-            asked.requests, asked.bytes = line.requests, line.received
+    try:
+        for batch in _batches(keys, source.batch):
+            kept, refused = _read(source, source.ask(line, batch))
+            with transaction(db):
+                store.keep(db, source, [key for key in batch if key not in refused], kept, now())
+            asked.asked += len(batch)
+            asked.answered += len(kept.keys() & set(batch))
+            if refused:
+                asked.outcome, asked.reason = "failed", _say(source, refused)
+            advance(len(batch))
+    finally:
+        asked.requests, asked.bytes = line.requests, line.received
 
 
 def _batches(keys: Sequence[str], size: int) -> Iterator[Sequence[str]]:
@@ -92,7 +90,7 @@ def _read(source: Source, answers: Answers) -> tuple[dict[str, Kept], dict[str, 
     for key, raw in answers.items():
         try:
             rows = source.rows(key, raw)
-            # JSON may hold half a character (\\ud800), which no database takes.
+            # JSON may hold half a character (\ud800), which no database takes.
             json.dumps(rows, ensure_ascii=False).encode()
             kept[key] = Kept(raw, rows)
         except UnicodeEncodeError:

@@ -130,19 +130,28 @@ def search_key(slug: str, terms: Mapping[str, str]) -> str:
 
 def prepare(db: sqlite3.Connection, scope: Scope) -> None:
     """Note which records name which trials, and forget what a search found that is asked no more."""
-    given = {"questions": json.dumps(list(scope.questions)), "source": RECORDS, "name": SOURCE.name}
-    db.execute("delete from trial_articles where source = :source", given)
-    db.executemany(
-        "insert into trial_articles (nct, pmid, how, source, key, fetched) values (?, ?, ?, ?, ?, ?)",
-        ((nct, pmid, how, RECORDS, str(pmid), now()) for nct, pmid, how in _named(db)),
-    )
+    _note_named(db)
     current = json.dumps([search_key(*search) for search in scope.searches.items()])
     db.execute(
         """
         delete from question_trials where question in (select value from json_each(:questions))
           and key not in (select value from json_each(:current))
         """,
-        {**given, "current": current},
+        {"questions": json.dumps(list(scope.questions)), "current": current},
+    )
+
+
+def _note_named(db: sqlite3.Connection) -> None:
+    """Only what differs is touched, as with answers."""
+    named = set(_named(db))
+    noted = set(db.execute("select nct, pmid, how from trial_articles where source = ?", (RECORDS,)))
+    db.executemany(
+        "delete from trial_articles where source = ? and nct = ? and pmid = ? and how = ?",
+        [(RECORDS, *gone) for gone in noted - named],
+    )
+    db.executemany(
+        "insert into trial_articles (nct, pmid, how, source, key, fetched) values (?, ?, ?, ?, ?, ?)",
+        [(nct, pmid, how, RECORDS, str(pmid), now()) for nct, pmid, how in sorted(named - noted)],
     )
 
 

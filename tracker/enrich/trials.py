@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from calendar import monthrange
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -196,20 +198,12 @@ def _state(row: Row, publications: Sequence[Publication], days: int | None) -> S
 
 def _days_since(ended: str | None, today: date) -> int | None:
     """Days since the last day that a partial date may mean: nobody is called late who may not be."""
-    if not ended:
-        return None
-    year, month, day = (*map(int, ended.split("-")), None, None)[:3]
-    try:
-        last = date(year or 1, month, day) if month and day else _last_day(year or 1, month)
-    except ValueError:
-        return None
-    return max((today - last).days, 0)
-
-
-def _last_day(year: int, month: int | None) -> date:
-    if month in (None, 12):
-        return date(year, 12, 31)
-    return date.fromordinal(date(year, month + 1, 1).toordinal() - 1)
+    year, month, day = (*map(int, (ended or "0").split("-")), 0, 0)[:3]
+    with suppress(ValueError):
+        month = month or 12
+        last = date(year, month, day or monthrange(year, month)[1])
+        return max((today - last).days, 0)
+    return None
 
 
 _TRIALS = """

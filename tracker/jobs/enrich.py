@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from tracker import __version__
-from tracker.enrich.asking import ask
+from tracker.enrich.asking import Job, ask
 from tracker.enrich.runs import Asked
 from tracker.enrich.source import Scope
 from tracker.enrich.sources import sources
@@ -17,6 +17,7 @@ from tracker.errors import UsageError
 from tracker.evidence import connect, runs, schema, wrongclock
 from tracker.jobs.console import Console
 from tracker.jobs.lock import writing_job
+from tracker.pubmed.transport import OnWait
 from tracker.questions import Question
 from tracker.settings import Settings
 
@@ -84,17 +85,19 @@ def ask_services(
     limit: int | None = None,
 ) -> list[Asked]:
     """Ask each of these services within a run, whichever of them fail; says what came of it."""
-    scope = Scope(
-        [question.slug for question in questions],
-        {question.slug: question.trials.terms for question in questions if question.trials},
-    )
+    searches = {question.slug: question.trials.terms for question in questions if question.trials}
+    scope = Scope([question.slug for question in questions], searches)
+    job = Job(db, run, scope, settings, limit)
     done = []
     for source in sources(names):
-        counting = partial(console.progress, source.title)
-        asked = ask(db, run, source, scope, settings, limit, console.waiting, counting)
+        asked = ask(job, source, partial(console.progress, source.title), _waiting(console, source.title))
         console.say(_in_words(source.title, asked))
         done.append(asked)
     return done
+
+
+def _waiting(console: Console, title: str) -> OnWait:
+    return lambda seconds, reason: console.waiting(seconds, f"{title}: {reason}")
 
 
 def report_of(done: Sequence[Asked]) -> dict[str, Any]:

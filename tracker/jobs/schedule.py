@@ -33,6 +33,7 @@ VARIABLES = {
     "api_key": "NCBI_API_KEY",
     "eutils_url": "TRACKER_EUTILS_URL",
     "timeout": "TRACKER_TIMEOUT",
+    "enrich": "TRACKER_ENRICH",
 }
 
 
