@@ -20,6 +20,12 @@ from sqlite_utils.db import quote_identifier
 # What SQLite (statistics, sequence numbers) and sqlite-utils (its log of steps) keep: it differs by their versions and
 # does nothing.
 _NOT_OURS = ("sqlite_sequence", "sqlite_stat")
+# What Litestream keeps in a database that it copies (https://litestream.io/reference/), word for word: nothing but
+# these plain tables, which no act of ours reaches.
+_LITESTREAMS = {
+    "_litestream_seq": "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)",
+    "_litestream_lock": "CREATE TABLE _litestream_lock (id INTEGER)",
+}
 
 
 class Derived(Protocol):
@@ -64,11 +70,12 @@ class Schema(Migrations):
         return [step.name for step in self._migrations]
 
     def objects(self, db: sqlite3.Connection) -> dict[str, Object]:
-        """The tables, indexes, views and triggers of a database, except those that SQLite and sqlite-utils keep."""
+        """The tables, indexes, views and triggers of a database, without what SQLite, sqlite-utils, Litestream keep."""
         return {
             object.name: object
             for object in _objects(db)
             if not object.name.startswith(_NOT_OURS)
+            and object.sql != _LITESTREAMS.get(object.name)
             and not (object.table == self.migrations_table and object.type in ("table", "index"))
         }
 
