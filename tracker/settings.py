@@ -30,8 +30,8 @@ class Settings:
     appears in a repr, a log or an error). ``timeout`` is in seconds: how long to wait for a
     connection or for the next bytes of an answer. ``secret`` signs the site's cookies. A ``closed``
     site shows nothing to those who are not signed in. ``base_path`` is the site's path on its host, and
-    ``site_url`` that host as readers reach it (``https://example.org``). ``smtp_url`` is the server that takes our mail,
-    with its password, and ``mail_from`` the sender, an address with or without a name.
+    ``site_url`` that host as readers reach it (``https://example.org``). ``smtp_url`` is the server that
+    takes our mail, with its password, and ``mail_from`` the sender, an address with or without a name.
     """
 
     db_dir: Path = Path("db")

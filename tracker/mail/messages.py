@@ -18,10 +18,11 @@ from functools import cache
 from typing import NamedTuple
 
 import css_inline
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 SENDER_NAME = "Evidence tracker"
 LONGEST_ADDRESS = 254
+LONGEST_LINE = 998
 # What the HTML standard takes for an address: no quoted or commented ones, no line breaks, ASCII only.
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 ADDRESS = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@(?:{_LABEL}\.)+{_LABEL}")
@@ -30,7 +31,8 @@ ADDRESS = re.compile(rf"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@(?:{_LABEL}\.)
 class Item(NamedTuple):
     """A paper in a digest: ``why`` it is there, where to read it, and what it is (``facts``: journal, design, people).
 
-    ``findings`` are sentences of its abstract; ``unquoted`` tells that it has findings which the mail only links to.
+    ``findings`` are sentences of its abstract; ``unquoted`` tells that it has findings which the mail only links to,
+    and ``is_notice`` that it is there because it was withdrawn or corrected.
     """
 
     why: str
@@ -39,6 +41,7 @@ class Item(NamedTuple):
     facts: Sequence[str] = ()
     findings: Sequence[str] = ()
     unquoted: bool = False
+    is_notice: bool = False
 
 
 class Part(NamedTuple):
@@ -56,6 +59,10 @@ class Section(NamedTuple):
     link: str
     parts: Sequence[Part]
     waiting: str = ""
+
+    @property
+    def items(self) -> list[Item]:
+        return [item for part in self.parts for item in part.items]
 
 
 class Digest(NamedTuple):
@@ -108,8 +115,9 @@ def text_of(message: EmailMessage) -> str:
 
 
 def in_bytes(message: EmailMessage) -> bytes:
-    """As it is sent: lines that end in CR LF, headers folded."""
-    return message.as_bytes(policy=SMTP)
+    """As it is sent: lines that end in CR LF, and headers folded only where RFC 5322 demands it, as not every mail
+    program unfolds List-Unsubscribe."""
+    return message.as_bytes(policy=SMTP.clone(max_line_length=LONGEST_LINE))
 
 
 def is_address(text: str) -> bool:
@@ -118,9 +126,9 @@ def is_address(text: str) -> bool:
 
 def _message(sender: str, to: str, subject: str, template: str, told: dict[str, object]) -> EmailMessage:
     message = _headed(sender, to, subject)
-    text = _templates(False).get_template(f"{template}.txt").render(subject=subject, **told)
+    text = _templates().get_template(f"{template}.txt").render(subject=subject, **told)
     message.set_content(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", cte="quoted-printable")
-    html = _templates(True).get_template(f"{template}.html").render(subject=subject, **told)
+    html = _templates().get_template(f"{template}.html").render(subject=subject, **told)
     message.add_alternative(_inlined(html), subtype="html", cte="quoted-printable")
     return message
 
@@ -145,10 +153,10 @@ def _inlined(html: str) -> str:
 
 
 @cache
-def _templates(html: bool) -> Environment:
+def _templates() -> Environment:
     return Environment(
         loader=PackageLoader("tracker.mail"),
-        autoescape=html,
+        autoescape=select_autoescape(("html",), default=False),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -103,6 +103,9 @@ def send_soon(outbox: Outbox, kinds: Collection[Kind], seconds: float) -> Sent:
         return send_waiting(outbox, db, kinds)
 
 
+NOTES: tuple[Kind, ...] = ("note",)
+
+
 def send_note(outbox: Outbox, to: str, subject: str, text: str) -> Sent:
     """Store a plain text to somebody who works here, then send what notes wait.
 
@@ -117,7 +120,7 @@ def send_note(outbox: Outbox, to: str, subject: str, text: str) -> Sent:
         with transaction(db):
             deliveries.store(db, intent(messages.note(outbox.sender, to, subject, text), "note"))
         with held(outbox):
-            return send_waiting(outbox, db, ("note",))
+            return send_waiting(outbox, db, NOTES)
 
 
 def _send(outbox: Outbox, db: sqlite3.Connection, mail: Waiting) -> tuple[str, str]:

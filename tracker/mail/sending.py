@@ -90,8 +90,10 @@ def connected(server: Server) -> Iterator[smtplib.SMTP]:
 
 
 def send(smtp: smtplib.SMTP, sender: str, to: str, message: bytes) -> None:
-    """Hand over one message. Raises NotSent if it may be tried again, Rejected if it may not, and NoServer if our sender
-    is refused, which no other message changes."""
+    """Hand over one message.
+
+    Raises NotSent if it may be tried again, Rejected if it may not, and NoServer if our sender is refused.
+    """
     try:
         smtp.sendmail(sender, [to], message)
     except smtplib.SMTPRecipientsRefused as error:

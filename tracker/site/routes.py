@@ -16,7 +16,19 @@ from tracker.site.server import access, etag
 from tracker.site.server.access import View
 from tracker.site.server.compat import Request, Response
 from tracker.site.server.security import EVIDENCE, Policy
-from tracker.site.views import exports, indexes, news, pages, press, report, review, signin, tagging, team
+from tracker.site.views import (
+    exports,
+    indexes,
+    news,
+    pages,
+    press,
+    report,
+    review,
+    signin,
+    subscribe,
+    tagging,
+    team,
+)
 
 if TYPE_CHECKING:
     from datasette.app import Datasette
@@ -54,6 +66,8 @@ class Route:
 
 _QUESTION = r"^/questions/(?P<slug>[a-z0-9-]+)"
 _ARTICLE = r"^/articles/(?P<pmid>x?[1-9][0-9]{0,9})"
+# The random part of a subscription's links.
+_NAME = r"(?P<name>[A-Za-z0-9_-]{32})"
 
 # The first route that matches an address answers.
 ROUTES = (
@@ -77,6 +91,22 @@ ROUTES = (
     Route(r"^/-/databases(?P<format>\.json)?$", pages.databases),
     Route(
         r"^/sign-in$", signin.sign_in_form, write=signin.sign_in, readers=Readers.EVERYBODY, writers="anybody"
+    ),
+    Route(r"^/subscribe$", subscribe.form, write=subscribe.ask, writers="anybody"),
+    # The links of mails: whoever has one may do what it is for, and no more.
+    Route(
+        rf"^/subscribe/{_NAME}$",
+        subscribe.confirm_form,
+        write=subscribe.confirm,
+        readers=Readers.EVERYBODY,
+        writers="anybody",
+    ),
+    Route(
+        rf"^/unsubscribe/{_NAME}$",
+        subscribe.leave_form,
+        write=subscribe.leave,
+        readers=Readers.EVERYBODY,
+        writers="anybody",
     ),
     Route(r"^/sign-out$", write=signin.sign_out, writers="anybody"),
     # The view itself sends a stranger to the form.
@@ -127,6 +157,11 @@ def registered() -> Iterator[tuple[str, View]]:
 def policy_of(path: str) -> Policy:
     """The policy for answers at this path; the strict one if there is no route."""
     return next((route.policy for route in ROUTES if re.match(route.path, path)), Policy.STRICT)
+
+
+def takes_one_click(path: str) -> bool:
+    """Whether a POST here comes from a mail program (RFC 8058), which has neither cookies nor a form's token."""
+    return re.match(rf"^/unsubscribe/{_NAME}$", path) is not None
 
 
 def _view(route: Route) -> View:

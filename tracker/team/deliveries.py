@@ -18,8 +18,11 @@ KINDS: tuple[Kind, ...] = ("confirmation", "note", "digest")
 
 
 class Intent(NamedTuple):
-    """A mail to be stored. ``subscription`` is the id of the one it is for; ``about`` names, as a keyed hash, what a mail
-    that staff asked for is about; ``after`` and ``up_to`` are the moments between which a digest tells news."""
+    """A mail to be stored.
+
+    ``subscription`` is the id of the one it is for; ``about`` names, as a keyed hash, what a mail that staff asked for
+    is about; ``after`` and ``up_to`` are the moments between which a digest tells news.
+    """
 
     kind: Kind
     message_id: str

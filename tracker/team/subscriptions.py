@@ -200,9 +200,7 @@ def suspend(db: sqlite3.Connection, id: int, reason: str) -> None:
     """Send nothing more to this address, which refuses mail; one that was never confirmed is deleted."""
     given = {"id": id, "now": now(), "reason": reason}
     db.execute("delete from subscriptions where id = :id and confirmed is null", given)
-    db.execute(
-        "update subscriptions set suspended = :now, suspended_reason = :reason where id = :id", given
-    )
+    db.execute("update subscriptions set suspended = :now, suspended_reason = :reason where id = :id", given)
 
 
 def forget_old(db: sqlite3.Connection) -> None:
@@ -234,9 +232,7 @@ from subscriptions
 
 def _subscription(row: Row) -> Subscription:
     questions: Sequence[str] = json.loads(row.pop("questions"))
-    following = Following(
-        cast(What, row.pop("what")), tuple(questions), row.pop("tag"), row.pop("person")
-    )
+    following = Following(cast(What, row.pop("what")), tuple(questions), row.pop("tag"), row.pop("person"))
     return Subscription(following=following, **row)
 
 
