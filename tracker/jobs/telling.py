@@ -30,6 +30,7 @@ from tracker.team.subscriptions import Following
 MOST_NEW, MOST_CHANGED = 20, 10
 # Of a tag or a person, the newest.
 MOST_FOLLOWED = 20_000
+WITHDRAWN = "Retracted, withdrawn or under concern"
 CASE_REPORT = "case report"
 _FALLEN = ("retracted", "withdrawn", "expression_of_concern")
 _NOTICE_WORDS = {
@@ -70,7 +71,9 @@ class Teller(NamedTuple):
 def digest_of(teller: Teller, following: Following) -> Digest | None:
     """All that is new in what somebody follows; None if nothing is."""
     # Numbers alone are no news: a mail names something, or somebody is waited for.
-    sections = [section for section in _sections(teller, following) if section.items or section.waiting]
+    sections = _withdrawn_first(
+        teller, [section for section in _sections(teller, following) if section.items or section.waiting]
+    )
     if not sections:
         return None
     items = [item for section in sections for item in section.items]
@@ -78,6 +81,23 @@ def digest_of(teller: Teller, following: Following) -> Digest | None:
     papers = {item.link for item in items} - notices
     window = teller.window
     return Digest(sections, len(papers), len(notices), window.after[:10], window.up_to[:10])
+
+
+def _withdrawn_first(teller: Teller, sections: Sequence[Section]) -> list[Section]:
+    """The sections after one of all that was withdrawn in any of them."""
+    withdrawn: dict[str, Item] = {}
+    rest = []
+    for section in sections:
+        for part in section.parts:
+            for item in part.items if part.heading == WITHDRAWN else ():
+                withdrawn.setdefault(item.link, item._replace(why=f"{item.why} ({section.title})"))
+        left = section._replace(parts=[part for part in section.parts if part.heading != WITHDRAWN])
+        if left.items or left.waiting:
+            rest.append(left)
+    if not withdrawn:
+        return rest
+    first = Section(WITHDRAWN, teller.link("/changes?kind=withdrawn"), [Part("", list(withdrawn.values()))])
+    return [first, *rest]
 
 
 def titles(db: sqlite3.Connection) -> Mapping[str, str]:
@@ -222,7 +242,7 @@ def _notices(describe: _Describer, found: Between, fallen: Sequence[tuple[Paper,
     withdrawn = [*_noticed(found.notices, _FALLEN), *fallen]
     if withdrawn:
         items = [item._replace(is_notice=True, findings=(), unquoted=False) for item in describe(withdrawn)]
-        yield Part("Retracted, withdrawn or under concern", items)
+        yield Part(WITHDRAWN, items)
     if corrected := _noticed(found.notices, ("corrected",)):
         items = [item._replace(is_notice=True, findings=(), unquoted=False) for item in describe(corrected)]
         yield Part("Corrected", items)

@@ -75,6 +75,9 @@ def prepare_connection(conn: sqlite3.Connection, database: str, datasette: Datas
     if database not in (EVIDENCE, SITE, ANNOTATIONS):
         return
     conn.execute(f"pragma busy_timeout = {BUSY_MILLISECONDS}")
+    if database == ANNOTATIONS:
+        # As in ``open_annotations``.
+        conn.execute("pragma secure_delete = on")
     if database == SITE:
         conn.execute(f"pragma cache_size = -{CACHED_KILOBYTES}")
     if database == EVIDENCE:
