@@ -44,7 +44,7 @@ class Mail(NamedTuple):
     def _part(self, kind: str) -> str:
         body = self.message.get_body((kind,))
         assert body is not None
-        return str(body.get_content())
+        return str(body.get_content()).replace("\r\n", "\n")
 
 
 class MailServer:
@@ -96,7 +96,7 @@ class MailServer:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         data = cast(bytes, envelope.content)
         message = cast(EmailMessage, message_from_bytes(data, policy=default))
-        mail = Mail(envelope.rcpt_tos[0], message, data, session.ssl is not None)
+        mail = Mail(envelope.rcpt_tos[0], message, data, session.ssl is not None or self._scheme == "smtps")
         answer = self.at_data(server, mail)
         if answer is None or answer.startswith("2"):
             self.taken.append(mail)
@@ -110,7 +110,7 @@ class MailServer:
     ) -> AuthResult:
         good = isinstance(data, LoginPassword) and data == LoginPassword(USER.encode(), PASSWORD.encode())
         self.logins.append(good)
-        return AuthResult(success=good)
+        return AuthResult(success=good, handled=good)
 
 
 def cut(server: SMTP) -> None:

@@ -47,11 +47,13 @@ def digest(
     day = f"{since:%Y-%m-%d}" if since else None
     if dry_run:
         texts = (
-            job.texts_for_address(settings, to, questions, day) if to else job.texts_for_subscribers(settings)
+            job.texts_for_address(settings, to, questions, day)
+            if to is not None
+            else job.texts_for_subscribers(settings)
         )
         _print_mails(list(texts))
         return
-    report = job.to_address(settings, to, questions, day) if to else job.to_subscribers(settings)
+    report = job.to_address(settings, to, questions, day) if to is not None else job.to_subscribers(settings)
     sent = report.sent
     click.echo(f"{report.made:,} new, {sent.sent:,} sent, {sent.put_off:,} put off, {sent.refused:,} refused")
     for reason in sent.reasons:

@@ -170,11 +170,12 @@ def due(db: sqlite3.Connection) -> list[Subscription]:
 def told_up_to(db: sqlite3.Connection, subscription: Subscription) -> str:
     """The moment after which news is to be told. Where a wrong clock left one ahead of now, the last before it that is
     known: rather told twice than never."""
+    if subscription.told_to and subscription.told_to <= now():
+        return subscription.told_to
     (known,) = db.execute(
         """
         select max(moment) from (
-          select told_to as moment from subscriptions where id = :id
-          union all select confirmed from subscriptions where id = :id
+          select confirmed as moment from subscriptions where id = :id
           union all select up_to from deliveries where subscription = :id and sent is not null)
         where moment <= :now
         """,
