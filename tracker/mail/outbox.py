@@ -23,6 +23,8 @@ from tracker.team.deliveries import KINDS, Intent, Kind, Waiting
 
 # A message that the server puts off in so many runs is given up.
 MOST_ATTEMPTS = 5
+# Seconds to wait for another process that sends, such as the site with one confirmation.
+PATIENCE = 5.0
 
 
 class Outbox(NamedTuple):
@@ -69,7 +71,7 @@ def intent(message: EmailMessage, kind: Kind, *, subscription: int | None = None
 
 
 @contextmanager
-def held(outbox: Outbox, seconds: float = 0) -> Iterator[None]:
+def held(outbox: Outbox, seconds: float = PATIENCE) -> Iterator[None]:
     """Let nobody else send meanwhile. Raises LockHeld if another process still sends after so many seconds."""
     lock = FileLock(outbox.annotations.with_name(".mail.lock"), timeout=seconds)
     try:
