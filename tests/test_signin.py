@@ -917,6 +917,8 @@ REFUSED = (
 )  # fmt: skip
 OPEN = (
     "/robots.txt", "/sign-in", "/-/static/app.css", "/-/static-plugins/evidence-tracker/tracker.css", "/favicon.ico",
+    # They need the random name of a subscription.
+    f"/subscribe/{'0' * 32}", f"/unsubscribe/{'0' * 32}",
 )  # fmt: skip
 
 
