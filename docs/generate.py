@@ -51,9 +51,9 @@ ABOUT_ANNOTATIONS = {
     "sign_in_failures": "Attempts to sign in that failed in the last day; the name is a hash",
     "ended_sessions": "Sessions that somebody signed out of in the last week, each by a hash",
     "subscriptions": (
-        "Who gets mail about what. `name` is the random part of the links in its mails, `questions` a JSON list of slugs, "
-        "`told_to` the moment up to which news was told. Unsubscribing deletes the row; nobody's confirmation within two "
-        "days does, too"
+        "Who gets mail about what. `name` is the random part of the links in its mails, `questions` a JSON list of "
+        "slugs, `told_to` the moment up to which news was told. The row is deleted when its owner unsubscribes, or "
+        "has not confirmed within two days"
     ),
     "deliveries": (
         "Each mail, stored before it is sent. Address and message stay only until the server has taken or refused it. "
