@@ -50,7 +50,18 @@ ABOUT_ANNOTATIONS = {
     "unsealed": "Records whose blind review was opened because two people had decided",
     "sign_in_failures": "Attempts to sign in that failed in the last day; the name is a hash",
     "ended_sessions": "Sessions that somebody signed out of in the last week, each by a hash",
-    "events": "The log of all of this, append-only",
+    "subscriptions": (
+        "Who gets mail about what. `name` is the random part of the links in its mails, `questions` a JSON list of "
+        "slugs, `told_to` the moment up to which news was told. The row is deleted when its owner unsubscribes, or "
+        "has not confirmed within two days"
+    ),
+    "deliveries": (
+        "Each mail, stored before it is sent. Address and message stay only until the server has taken or refused it. "
+        "`about` is a keyed hash of what a mail to an address that staff gave is about; `after` and `up_to` are the "
+        "moments between which a digest tells news"
+    ),
+    "subscription_requests": "Who asked for a subscription in the last day, for the limits: keyed hashes only",
+    "events": "The log of what people write and of what changes about them, append-only; no subscriber is in it",
 }
 
 

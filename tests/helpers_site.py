@@ -34,7 +34,7 @@ RETRACTED, CONCERN, MARKUP, MATHML, HOSTILE = 90000303, 90000102, 90000657, 9000
 HASH = "pbkdf2_sha256$260000$NOWHEREELSE"
 # What stands in addresses for the parts that routes have: of formats one that lists and tables have.
 PARTS = {"slug": "cystitis", "pmid": str(RETRACTED), "extension": "csv", "block": "1800", "format": ".json"}
-PARTS["file"] = "flow.svg"
+PARTS |= {"file": "flow.svg", "name": "0" * 32}
 # Other addresses at which these show something of their own, the fullest last.
 MORE = {
     pages.question: (

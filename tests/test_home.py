@@ -81,7 +81,7 @@ def test_a_card_of_a_group_is_as_any_card_with_its_headings_one_level_lower(home
 
 
 def test_a_page_has_no_more_links_in_its_navigation_for_more_questions(home: html.HtmlElement) -> None:
-    assert len(home.xpath('//nav[@aria-label="Site"]//a')) == 3
+    assert len(home.xpath('//nav[@aria-label="Site"]//a')) == 4
 
 
 def test_a_group_that_the_topic_lacks_is_found_with_its_remedy(tmp_path: Path) -> None:

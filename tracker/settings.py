@@ -6,7 +6,9 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.utils import parseaddr
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -42,7 +44,8 @@ class Settings:
     connection or for the next bytes of an answer. ``secret`` signs the site's cookies. A ``closed``
     site shows nothing to those who are not signed in. ``base_path`` is the site's path on its host, and
     ``site_url`` that host as readers reach it (``https://example.org``). ``enrich`` names the services that are asked
-    besides PubMed, and ``service_urls`` where each of ``SERVICES`` is.
+    besides PubMed, and ``service_urls`` where each of ``SERVICES`` is. ``smtp_url`` is the server that
+    takes our mail, with its password, and ``mail_from`` the sender, an address with or without a name.
     """
 
     db_dir: Path = Path("db")
@@ -57,6 +60,8 @@ class Settings:
     site_url: str | None = None
     enrich: tuple[str, ...] = tuple(SERVICES)
     service_urls: Mapping[str, str] = field(default_factory=lambda: dict(SERVICES))
+    smtp_url: str | None = field(default=None, repr=False)
+    mail_from: str | None = None
 
     @property
     def evidence_db(self) -> Path:
@@ -109,6 +114,8 @@ def load_settings(
             service: _base_url(name, get(name) or SERVICES[service])
             for service, name in _SERVICE_URLS.items()
         },
+        smtp_url=_smtp_url(get("TRACKER_SMTP_URL")),
+        mail_from=_mail_from(get("TRACKER_MAIL_FROM")),
         timeout=_seconds("TRACKER_TIMEOUT", get("TRACKER_TIMEOUT") or "45"),
     )
 
@@ -194,6 +201,41 @@ def _origin(value: str | None) -> str | None:
             "the site begins below it is TRACKER_BASE_PATH."
         )
     return value and value.rstrip("/")
+
+
+def _smtp_url(value: str | None) -> str | None:
+    """Never repeats the value, as it may hold a password."""
+    if value:
+        try:
+            parts = urlsplit(value)
+            is_fine = (
+                parts.scheme in ("smtp", "smtps")
+                and bool(parts.hostname)
+                and parts.port != 0
+                and parts.path in ("", "/")
+                and not (parts.query or parts.fragment)
+                and (parts.username is None) == (parts.password is None)
+            )
+        except ValueError:
+            is_fine = False
+        if not is_fine:
+            raise UsageError(
+                "TRACKER_SMTP_URL: it is not the address of a mail server. Give one such as "
+                "smtp://USER:PASSWORD@HOST:587 or smtps://USER:PASSWORD@HOST, with each special character of user and "
+                "password percent-encoded (@ is %40, : is %3A, / is %2F, # is %23)."
+            )
+    return value
+
+
+def _mail_from(value: str | None) -> str | None:
+    if value:
+        _, address = parseaddr(value)
+        if not (value.isascii() and value.isprintable() and EMAIL.fullmatch(address)):
+            raise UsageError(
+                f"TRACKER_MAIL_FROM: {value!r} is not a sender. Give an address in ASCII, such as "
+                "tracker@example.org or Evidence tracker <tracker@example.org>."
+            )
+    return value
 
 
 def base_path(name: str, value: str) -> str:

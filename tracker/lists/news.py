@@ -43,6 +43,8 @@ SINCE, SINCE_CHANGED = 5, 100
 _OF_NOTICES = frozenset({"notices", "publication_types", "revised"})
 # For these fields the direction of the change matters; their values are short.
 _TURNING = f"{STANDING}, 'record', 'updated', 'commented', 'republished', 'is_notice'"
+# Changes that a reader of the paper wants to hear of; indexing and the like change all the time.
+_TELLING = frozenset({"title", "abstract", "record", "updated", "republished"})
 _STANDING_FIELDS = frozenset({"retracted", "withdrawn", "expression_of_concern", "corrected"})
 CORRECTED = "corrected"
 _WITHDRAWN = ("retracted", "withdrawn", "expression_of_concern")
@@ -221,6 +223,19 @@ class Since(NamedTuple):
         return not (self.entered or self.left.n or self.standing_number.n or self.changed.n)
 
 
+class Between(NamedTuple):
+    """What happened between two moments.
+
+    Notices that still stand; what entered, by reason; how many more a first search found; and records that changed in
+    what they say, or left PubMed.
+    """
+
+    notices: Sequence[Notice]
+    entered: Mapping[str, Sequence[Paper]]
+    first_search: int
+    changed: Sequence[Changed]
+
+
 class _Span(NamedTuple):
     """Between two moments, both excluded; a day sorts before all of its moments."""
 
@@ -286,6 +301,40 @@ def since(db: sqlite3.Connection, slug: str, moment: str) -> Since:
         [_warned(paper, noticed[paper.pmid]) for paper in _papers_of(papers, standing)],
         number,
         Count(min(changed.n, SINCE_CHANGED), changed.exact and changed.n <= SINCE_CHANGED),
+    )
+
+
+def between(
+    db: sqlite3.Connection,
+    after: str,
+    up_to: str,
+    *,
+    question: str | None = None,
+    pmids: Collection[ArticleKey] | None = None,
+) -> Between:
+    """What happened after one moment and no later than the other, in a question, or to these papers of any question."""
+    span = _Span(after, f"{up_to}~")
+    found = _entered(db, question, span, matching=True) if question else _ByReason({}, True)
+    standing = _withdrawn(db, question, span, pmids)
+    changed, _ = _changed(*_records(db, question, span, pmids))
+    telling = [each for each in changed if any(_tells(field) for field in each.fields)]
+    papers = _papers(db, [*(pmid for pmid, *_ in standing.rows), *found.told(), *(r.pmid for r in telling)])
+    published = _published(db, {pmid for pmid, *_ in standing.rows})
+    # What was taken back again meanwhile is no notice.
+    notices = [
+        notice
+        for notice in _told(standing._replace(rows=standing.rows[:SHOWN_WITHDRAWN]), papers, published)
+        if getattr(notice.paper, notice.field)
+    ]
+    return Between(
+        notices,
+        {
+            reason: _papers_of(papers, entered)
+            for reason, entered in found.pmids.items()
+            if reason != FIRST_SEARCH
+        },
+        len(found.pmids.get(FIRST_SEARCH, ())),
+        [Changed(papers[r.pmid], r.fields, r.noticed) for r in telling if r.pmid in papers],
     )
 
 
@@ -362,6 +411,11 @@ def feed(db: sqlite3.Connection, question: str | None = None, size: int = 50) ->
     for record in _records(db, question, _EVER)[0]:
         latest[record.pmid] = max(record.noticed, latest.get(record.pmid, ""))
     return sorted(latest, key=lambda pmid: (latest[pmid], pmid), reverse=True)[:size]
+
+
+def papers(db: sqlite3.Connection, pmids: Sequence[ArticleKey]) -> list[Paper]:
+    """The papers with these keys, in their order; what is not stored is left out."""
+    return _papers_of(_papers(db, pmids), pmids)
 
 
 def titles(db: sqlite3.Connection, question: str | None = None) -> dict[str, str]:
@@ -588,6 +642,12 @@ _NOTICES = {
     "columns": "c.pmid, c.noticed, c.field, c.before, c.after",
     "condition": f"and c.field in ({STANDING})",
 }
+# A list of given papers.
+_OF_GIVEN = """
+select {columns} from json_each(:given) g cross join changes c on c.pmid = g.value
+where c.noticed > :after and c.noticed < :before {condition}
+order by c.noticed desc, c.pmid desc, c.rowid desc limit :looked
+"""
 _LATEST_OF_FEW = """
 select max((select max(c.noticed) from changes c where c.pmid = q.pmid and c.noticed < :before))
 from question_articles q where q.question = :question
@@ -618,12 +678,20 @@ where {_MATCHING}
 
 
 def _noticed(
-    db: sqlite3.Connection, what: Mapping[str, str], question: str | None, span: _Span
+    db: sqlite3.Connection,
+    what: Mapping[str, str],
+    question: str | None,
+    span: _Span,
+    papers: Collection[ArticleKey] | None = None,
 ) -> tuple[list[Any], bool]:
-    """Changes in records of the question (or of any question), newest first; and whether that is all of them."""
+    """Changes in records of the question (or of any question), newest first, of all or of these papers; and whether
+    that is all of them."""
     given = {"question": question, **span._asdict(), "looked": LOOKED + 1}
     # For a small question it is faster to go through its own articles.
     query = _OF_FEW if question and _is_small(db, question) else _LOOKED_THROUGH
+    if papers is not None:
+        query = _OF_GIVEN
+        given["given"] = json.dumps(list(papers))
     rows = db.execute(query.format(**what), given).fetchall()
     pmids = json.dumps(list({pmid for pmid, *_ in rows}))
     within = db.execute(_IN_QUESTION, {"pmids": pmids, "question": question, "starter": STARTER})
@@ -631,9 +699,14 @@ def _noticed(
     return [row for row in rows if row[0] in ours], len(rows) <= LOOKED
 
 
-def _records(db: sqlite3.Connection, question: str | None, span: _Span) -> tuple[list[_Record], bool]:
+def _records(
+    db: sqlite3.Connection,
+    question: str | None,
+    span: _Span,
+    papers: Collection[ArticleKey] | None = None,
+) -> tuple[list[_Record], bool]:
     """What was noticed in records of the question, newest first; and whether that is all."""
-    rows, exact = _noticed(db, _CHANGES, question, span)
+    rows, exact = _noticed(db, _CHANGES, question, span, papers)
     records = [
         # Within a record, fields came newest first as well.
         _Record(pmid, noticed, [Field(*field) for _, _, *field in group][::-1])
@@ -658,6 +731,10 @@ def _changed(records: Iterable[_Record], exact: bool) -> tuple[list[_Record], Co
     return list(by_pmid.values()), Count(min(len(by_pmid), NARROW), exact and len(by_pmid) <= NARROW)
 
 
+def _tells(field: Field) -> bool:
+    return field.name in _TELLING or (field.name in _STANDING_FIELDS and field.turned == "0")
+
+
 def _says_standing(field: Field) -> bool:
     return field.name in _STANDING_FIELDS and field.turned == "1"
 
@@ -669,8 +746,13 @@ class _Noticed(NamedTuple):
     number: Count
 
 
-def _withdrawn(db: sqlite3.Connection, question: str | None, span: _Span) -> _Noticed:
-    rows, exact = _noticed(db, _NOTICES, question, span)
+def _withdrawn(
+    db: sqlite3.Connection,
+    question: str | None,
+    span: _Span,
+    papers: Collection[ArticleKey] | None = None,
+) -> _Noticed:
+    rows, exact = _noticed(db, _NOTICES, question, span, papers)
     turned = [row for row in rows[:LOOKED] if row[-1] == "1"]
     return _Noticed(turned, Count(len(turned), exact))
 

@@ -16,6 +16,7 @@ from tracker.site.plugin import (
     register_routes,
     render_cell,
     roles_allow,
+    skip_csrf,
     startup,
 )
 
@@ -35,5 +36,6 @@ __all__ = [
     "register_routes",
     "render_cell",
     "roles_allow",
+    "skip_csrf",
     "startup",
 ]

@@ -25,6 +25,7 @@ from tracker.site.views import (
     report,
     review,
     signin,
+    subscribe,
     tagging,
     team,
     trials,
@@ -67,6 +68,8 @@ class Route:
 
 _QUESTION = r"^/questions/(?P<slug>[a-z0-9-]+)"
 _ARTICLE = r"^/articles/(?P<pmid>x?[1-9][0-9]{0,9})"
+# The random part of a subscription's links.
+_NAME = r"(?P<name>[A-Za-z0-9_-]{32})"
 
 # The first route that matches an address answers.
 ROUTES = (
@@ -95,6 +98,22 @@ ROUTES = (
     Route(r"^/-/databases(?P<format>\.json)?$", pages.databases),
     Route(
         r"^/sign-in$", signin.sign_in_form, write=signin.sign_in, readers=Readers.EVERYBODY, writers="anybody"
+    ),
+    Route(r"^/subscribe$", subscribe.form, write=subscribe.ask, writers="anybody"),
+    # The links of mails: whoever has one may do what it is for, and no more.
+    Route(
+        rf"^/subscribe/{_NAME}$",
+        subscribe.confirm_form,
+        write=subscribe.confirm,
+        readers=Readers.EVERYBODY,
+        writers="anybody",
+    ),
+    Route(
+        rf"^/unsubscribe/{_NAME}$",
+        subscribe.leave_form,
+        write=subscribe.leave,
+        readers=Readers.EVERYBODY,
+        writers="anybody",
     ),
     Route(r"^/sign-out$", write=signin.sign_out, writers="anybody"),
     # The view itself sends a stranger to the form.
@@ -154,6 +173,11 @@ def family_of(path: str) -> str:
         return "none"
     view = route.read or route.write
     return view.__module__.rpartition(".")[2] if view else "datasette"
+
+
+def takes_one_click(path: str) -> bool:
+    """Whether a POST here comes from a mail program (RFC 8058), which has neither cookies nor a form's token."""
+    return re.match(rf"^/unsubscribe/{_NAME}$", path) is not None
 
 
 def _view(route: Route) -> View:

@@ -41,7 +41,10 @@ def open_annotations(path: Path) -> sqlite3.Connection:
         # SQLite gives its log the mode of the file. If the file cannot be created, the code below says why.
         with suppress(OSError):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    return open_for_writing(path, migrations, "FULL", only_ours=True)
+    db = open_for_writing(path, migrations, "FULL", only_ours=True)
+    # What is deleted, such as the address of a subscriber, is overwritten.
+    db.execute("pragma secure_delete = on")
+    return db
 
 
 # What a peer judges of a strategy; each has a comment beside it (``tracker.team.press``).

@@ -52,6 +52,13 @@ class Site(Part):
         ),
         description="The first paragraph at the foot of every page",
     )
+    not_quoted: list[Words] = Field(
+        default=[],
+        description=(
+            "Beginnings of words: mails link to a finding that holds one, or is about a question that does, and do not "
+            "quote it"
+        ),
+    )
     synonym_example: Words | None = Field(
         default=None, description="One of the synonyms, as the page of a search names it"
     )

@@ -41,6 +41,7 @@ async def render(datasette: Datasette, request: Request, page: Page) -> Response
         "static_file": partial(assets.address, datasette),
         "actor": request.actor,
         # A function: calling it sets a cookie, which an anonymous page must not.
+        "is_mailing": getattr(datasette, "outbox", None) is not None,
         "csrftoken": request.scope.get("csrftoken"),
     }
     template = compat.templates(datasette).get_template(page.template)

@@ -23,6 +23,7 @@ import yaml
 from tracker import topic
 from tracker.errors import CorruptDatabase, UsageError
 from tracker.evidence import articles, connect, schema
+from tracker.mail.outbox import outbox_of
 from tracker.regular import open_regular, read_regular
 from tracker.settings import Settings, find_default
 from tracker.site.routes import TAKEN
@@ -132,16 +133,19 @@ def open_site(settings: Settings, *, immutable: bool = False) -> Datasette:
             print(articles.say_older_rules(older), file=sys.stderr, flush=True)  # noqa: T201 - for the operator
     annotations = people_of(settings) if is_writable else people_of_copy(settings)
     fixed = {evidence: immutable, annotations: not is_writable}
+    secret = signing_secret(settings) if is_writable or settings.secret else secrets.token_hex(32)
     made = new_datasette(
         *(str(path) for path in reversed(fixed) if not fixed[path]),
         immutables=[str(path) for path in reversed(fixed) if fixed[path]],
         metadata=load_metadata(find_default("metadata.yml")),
         settings=DATASETTE_SETTINGS | {"base_url": settings.base_path},
-        secret=signing_secret(settings) if is_writable or settings.secret else secrets.token_hex(32),
+        secret=secret,
         inspect_data={EVIDENCE: known, SITE: known} if known else None,
     )
     made.closed = settings.closed
     made.origin = settings.site_url
+    made.outbox = outbox_of(settings) if is_writable and settings.smtp_url and settings.mail_from else None
+    made.hash_key = secret
     return made
 
 

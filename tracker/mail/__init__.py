@@ -1,0 +1,1 @@
+"""Mail: what a message looks like, how it is sent, and who asked for which."""
