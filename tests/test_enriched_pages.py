@@ -158,3 +158,15 @@ def test_the_pages_have_no_fault_for_those_who_cannot_see(
         visit.to(address + path)
         assert objections(visit.page, "light") == []
         assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_digest_tells_of_a_retraction_that_pubmed_lacks(desk: Desk) -> None:
+    done = desk.run(
+        "digest", "--to", "ann@example.org", "--question", "cystitis", "--since", "2020-01-01", "--dry-run",
+        TRACKER_SITE_URL="https://example.org",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    told = " ".join(done.out.split())
+    first = told.index("RETRACTED, WITHDRAWN OR UNDER CONCERN")
+    why = told.index("Why it is here: Retracted, says Retraction Watch; PubMed does not say so.")
+    assert first < why < told.index("Corrected, says its publisher; PubMed does not say so.")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from tracker import topic
 from tracker.article import ArticleKey, spelt
+from tracker.enrich.added import OutsideNotice, outside_notices_of, outside_notices_since
 from tracker.evidence.rows import Row, read_rows
 from tracker.harmless import harmless
 from tracker.lists import news
@@ -21,6 +22,7 @@ from tracker.lists.entries import read_entries
 from tracker.lists.news import Between, Notice, Paper
 from tracker.mail.messages import Digest, Item, Part, Section
 from tracker.site.views.news import said
+from tracker.site.words import outside_words
 from tracker.team import by_article
 from tracker.team.blind import visible
 from tracker.team.review import reviews
@@ -123,7 +125,8 @@ def _of_question(teller: Teller, slug: str, title: str) -> Section:
     found = news.between(teller.db, *teller.window, question=slug)
     link = teller.link(f"/questions/{slug}")
     describe = _Describer(teller, slug)
-    named = {notice.paper.pmid for notice in found.notices}
+    outside = _told_papers(teller, outside_notices_since(teller.db, slug, teller.window.after))
+    named = {notice.paper.pmid for notice in found.notices} | {paper.pmid for paper, _ in outside}
     entered = [
         (paper, reason)
         for reason, papers in found.entered.items()
@@ -139,6 +142,7 @@ def _of_question(teller: Teller, slug: str, title: str) -> Section:
             describe,
             found,
             [(paper, f"{_entered_words(why)}, and {_standing(paper)}") for paper, why in fallen],
+            outside,
         ),
         *_new(describe, direct, others, found.first_search),
         *_changed(describe, found, but=named | {paper.pmid for paper, _ in entered}),
@@ -186,8 +190,10 @@ def _of_tag(teller: Teller, following: Following) -> Iterator[Section]:
     if not row:
         return
     rows = read_rows(teller.db, _TAGGED, given)
-    found = news.between(teller.db, *teller.window, pmids=[row["pmid"] for row in rows])
-    named = {notice.paper.pmid for notice in found.notices}
+    pmids = [row["pmid"] for row in rows]
+    found = news.between(teller.db, *teller.window, pmids=pmids)
+    outside = _outside_of(teller, pmids)
+    named = {notice.paper.pmid for notice in found.notices} | {paper.pmid for paper, _ in outside}
     within = teller.window
     fresh = [
         row["pmid"]
@@ -198,7 +204,7 @@ def _of_tag(teller: Teller, following: Following) -> Iterator[Section]:
     shown = [(paper, "newly tagged") for paper in news.papers(teller.db, fresh[:MOST_NEW])]
     more = _count(len(fresh) - len(shown), "more paper", "more papers")
     parts = [
-        *_notices(describe, found, []),
+        *_notices(describe, found, [], outside),
         *(
             [Part("Newly tagged", list(describe(shown)), f"Not named here: {more}." if more else "")]
             if shown
@@ -213,9 +219,10 @@ def _of_person(teller: Teller, following: Following) -> Section:
     given = {"viewer": following.person, "most": MOST_FOLLOWED}
     pmids = [row["pmid"] for row in read_rows(teller.db, _WRITTEN_ABOUT, given)]
     found = news.between(teller.db, *teller.window, pmids=pmids)
+    outside = _outside_of(teller, pmids)
     describe = _Describer(teller, None)
-    named = {notice.paper.pmid for notice in found.notices}
-    parts = [*_notices(describe, found, []), *_changed(describe, found, but=named)]
+    named = {notice.paper.pmid for notice in found.notices} | {paper.pmid for paper, _ in outside}
+    parts = [*_notices(describe, found, [], outside), *_changed(describe, found, but=named)]
     waiting = _waiting(teller, list(news.titles(teller.db)))
     return Section(
         "Papers that you tagged, decided on or wrote about", teller.link("/my-work"), parts, waiting
@@ -238,14 +245,41 @@ group by pmid order by max(at) desc, pmid desc limit :most
 # -- what all have ---------------------------------------------------------------------------------
 
 
-def _notices(describe: _Describer, found: Between, fallen: Sequence[tuple[Paper, str]]) -> Iterator[Part]:
-    withdrawn = [*_noticed(found.notices, _FALLEN), *fallen]
+def _notices(
+    describe: _Describer,
+    found: Between,
+    fallen: Sequence[tuple[Paper, str]],
+    outside: Sequence[tuple[Paper, OutsideNotice]],
+) -> Iterator[Part]:
+    withdrawn = [*_noticed(found.notices, _FALLEN), *fallen, *_stated(outside, is_correction=False)]
     if withdrawn:
         items = [item._replace(is_notice=True, findings=(), unquoted=False) for item in describe(withdrawn)]
         yield Part(WITHDRAWN, items)
-    if corrected := _noticed(found.notices, ("corrected",)):
+    if corrected := [*_noticed(found.notices, ("corrected",)), *_stated(outside, is_correction=True)]:
         items = [item._replace(is_notice=True, findings=(), unquoted=False) for item in describe(corrected)]
         yield Part("Corrected", items)
+
+
+def _outside_of(teller: Teller, pmids: Collection[ArticleKey]) -> list[tuple[Paper, OutsideNotice]]:
+    return _told_papers(
+        teller, [notice for notices in outside_notices_of(teller.db, pmids).values() for notice in notices]
+    )
+
+
+def _told_papers(teller: Teller, notices: Iterable[OutsideNotice]) -> list[tuple[Paper, OutsideNotice]]:
+    """Notices that PubMed lacks and that came within the window, each with its paper."""
+    window = teller.window
+    came = [each for each in notices if window.after < each.fetched <= window.up_to and each.kind != "other"]
+    by_pmid = {paper.pmid: paper for paper in news.papers(teller.db, list({each.pmid for each in came}))}
+    return [(by_pmid[each.pmid], each) for each in came if each.pmid in by_pmid]
+
+
+def _stated(
+    outside: Sequence[tuple[Paper, OutsideNotice]], *, is_correction: bool
+) -> Iterator[tuple[Paper, str]]:
+    for paper, notice in outside:
+        if (notice.kind == "corrected") == is_correction:
+            yield paper, f"{outside_words(notice)}; PubMed does not say so. Noticed on {notice.fetched[:10]}"
 
 
 def _noticed(notices: Iterable[Notice], fields: Collection[str]) -> list[tuple[Paper, str]]:
