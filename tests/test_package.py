@@ -114,3 +114,15 @@ def test_both_ways_of_starting_it_give_its_version(installed: Path, tmp_path: Pa
     assert as_program.returncode == as_module.returncode == 0
     assert as_program.stdout == as_module.stdout
     assert as_program.stdout.startswith("tracker, version ")
+
+
+def test_it_makes_a_tracker_for_other_questions_anywhere(installed: Path, tmp_path: Path) -> None:
+    done = run(
+        tmp_path, installed / "tracker", "new", "salt", "--topic", "Salt", "--question", "less=Does less help?",
+        "--search", "less=salt[tiab]",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    checked = run(tmp_path / "salt", installed / "tracker", "questions", "check")
+    assert checked.returncode == 0 and "0 to fix" in checked.stderr
+    shown = run(tmp_path / "salt", installed / "tracker", "questions", "--json")
+    assert [row["slug"] for row in json.loads(shown.stdout)] == ["less"]

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -67,25 +67,32 @@ class House(NamedTuple):
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    nginx = program("nginx")
     desk = Desk(tmp_path, "http://127.0.0.1:9/")
     first = snapshot(desk, "2026-01-01", record(1, "Ketamine and the bladder"))
     second = snapshot(desk, "2026-02-01", record(2, "Ketamine cystitis in two people"))
-    (tmp_path / "current").symlink_to(first)
+    with publishing(tmp_path, desk.queries, first, second) as house:
+        yield house
+
+
+@contextmanager
+def publishing(home: Path, queries: Path, first: Path, second: Path) -> Iterator[House]:
+    """Two processes that show the first snapshot, behind nginx."""
+    nginx = program("nginx")
+    (home / "current").symlink_to(first)
     ports = (free_port(), free_port())
-    start = START.format(home=tmp_path, python=sys.executable, queries=desk.queries)
-    (tmp_path / "restart").write_text(RESTART.format(home=tmp_path, start=start))
-    (tmp_path / "restart").chmod(0o755)
+    start = START.format(home=home, python=sys.executable, queries=queries)
+    (home / "restart").write_text(RESTART.format(home=home, start=start))
+    (home / "restart").chmod(0o755)
     for port in ports:
         subprocess.run(["sh", "-c", f"port={port}; {start}"], env=os.environ, check=True)
     try:
-        with behind(nginx, tmp_path / "nginx", ports) as address:
+        with behind(nginx, home / "nginx", ports) as address:
             for port in ports:
                 wait_for(lambda port=port: healthy(f"http://127.0.0.1:{port}"))
-            yield House(tmp_path, address, ports, first, second)
+            yield House(home, address, ports, first, second)
     finally:
         for port in ports:
-            end(int((tmp_path / f"{port}.pid").read_text()))
+            end(int((home / f"{port}.pid").read_text()))
 
 
 def snapshot(desk: Desk, day: str, paper: str) -> Path:
@@ -152,8 +159,9 @@ def is_zombie(pid: int) -> bool:
 class Readers:
     """Four readers who ask for one page after another, without a pause; what was not answered well is kept."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, pages: Sequence[str] = PAGES) -> None:
         self.asked = 0
+        self._pages = pages
         self.failed: list[str] = []
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._read, args=(address, n)) for n in range(4)]
@@ -173,7 +181,7 @@ class Readers:
             at = number
             while not self._over.is_set():
                 # A search of its own each time, which nginx has not kept.
-                path = (*PAGES, f"/search?q=ketamine+{number}x{at}")[at % (len(PAGES) + 1)]
+                path = (*self._pages, f"/search?q=ketamine+{number}x{at}")[at % (len(self._pages) + 1)]
                 at += 1
                 try:
                     status = client.get(path).status_code
