@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import socket
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -435,7 +438,7 @@ def test_two_runs_at_once_send_one_mail(desk: Desk, server: MailServer) -> None:
     subscribe(desk)
     done: list[Result] = []
     server.at_data = lambda smtp, mail: done.append(desk.shell("digest"))
-    assert desk.run("digest").code == 0
+    assert desk.run("digest", TRACKER_TIMEOUT="60").code == 0
     one_line(done[0], 4, "sending mail")
     assert len(server.taken) == 1
 
@@ -543,3 +546,35 @@ def test_a_note_to_somebody_who_works_here_is_stored_and_sent(desk: Desk, server
     assert outbox.send_note(box, ADDRESS, "Evidence tracker: 2 seeds", "Look at them.\n").sent == 1
     assert server.taken[0].message.get_content().strip() == "Look at them."
     assert annotations(desk, "select kind, sent is not null, address from deliveries") == [("note", 1, None)]
+
+
+# What apprise imports is its own affair.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_other_channels_get_the_text_without_a_mail_server(desk: Desk) -> None:
+    posted: list[dict[str, Any]] = []
+    status = 503
+
+    class Channel(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            if status == 200:
+                posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Channel) as channel:
+        threading.Thread(target=channel.serve_forever, daemon=True).start()
+        to = ("digest", "--to", f"json://user:secret@127.0.0.1:{channel.server_port}/")
+        unset = {"TRACKER_SMTP_URL": "", "TRACKER_MAIL_FROM": ""}
+        done = desk.run(*to, **unset)
+        assert done.code == 3 and "the channel did not take it" in done.err and "secret" not in done.err
+        status = 200
+        assert [desk.run(*to, **unset).code for _ in range(2)] == [0, 0]
+        channel.shutdown()
+    (told,) = posted
+    assert told["title"] == "Evidence tracker: 3 papers, 3 notices"
+    assert f"/articles/{RETRACTED}\n" in told["message"] and told["message"].rstrip().endswith("treats you.")
+    assert annotations(desk, "select address, message from deliveries") == [(None, None)]
+    one_line(desk.run("digest", "--to", "nothing://secret", **unset), 2, "--to", "apprise does not know")

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.conftest import Desk, wait_for
+from tests.helpers_browser import RULES, objections, visiting
 from tests.helpers_site import add_person, filled, send, served, signed_in
 from tests.mail_server import Mail, MailServer
 from tracker.team import subscriptions
@@ -254,6 +255,15 @@ def test_a_server_that_is_away_keeps_no_reader_waiting_and_the_next_digest_sends
     reader.server.at_recipient = lambda address: None
     assert reader.desk.run("digest").code == 0
     assert len(reader.mails("slow@example.org")) == 1
+
+
+@pytest.mark.parametrize("scheme", RULES)
+def test_axe_finds_nothing_to_object_to(chromium: Any, reader: Reader, scheme: Any) -> None:
+    reader.ask("axe@example.org")
+    link = reader.link("axe@example.org")
+    for path in ("/subscribe?question=cystitis", link, link.replace("/subscribe", "/unsubscribe")):
+        with visiting(chromium, color_scheme=scheme, bypass_csp=True) as visit:
+            assert objections(visit.to(reader.site + path).page, scheme) == []
 
 
 def test_a_site_without_a_mail_server_says_so(tmp_path: Path, library: Desk) -> None:

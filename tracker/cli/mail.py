@@ -15,7 +15,11 @@ from tracker.settings import Settings
 
 
 @main.command()
-@click.option("--to", metavar="ADDRESS", help="Mail to this address, instead of those who subscribed.")
+@click.option(
+    "--to",
+    metavar="ADDRESS",
+    help="Mail to this address, or post to one of apprise (ntfy://…), instead of to those who subscribed.",
+)
 @click.option(
     "--question",
     "questions",

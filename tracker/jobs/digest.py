@@ -22,7 +22,7 @@ from tracker.evidence.connect import transaction
 from tracker.evidence.runs import RUNNING
 from tracker.jobs import telling
 from tracker.jobs.telling import Teller, Window
-from tracker.mail import messages, outbox
+from tracker.mail import channels, messages, outbox
 from tracker.mail.messages import Digest
 from tracker.mail.outbox import Outbox, Sent
 from tracker.settings import Settings
@@ -47,14 +47,15 @@ class Report(NamedTuple):
 def to_address(
     settings: Settings, address: str, slugs: Sequence[str] = (), since: str | None = None
 ) -> Report:
-    """Mail what is new in the questions (all, if none are named) since a day (``YYYY-MM-DD``), or since the last such
-    mail to this address.
+    """Send what is new in the questions (all, if none are named) since a day (``YYYY-MM-DD``), or since the last such
+    mail to this address: of mail, or of another channel (``tracker.mail.channels``).
 
     Where such a mail still waits, only that one is sent. Raises UsageError for an invalid address, an unknown question
     or a missing setting; NoServer if the server cannot be used now; LockHeld if others send.
     """
-    box, link = outbox.outbox_of(settings), site_link(settings)
-    about = _about(settings, check_address(address), slugs)
+    about, link = _about(settings, check_address(address), slugs), site_link(settings)
+    is_channel = channels.is_channel(address)
+    box = outbox.outbox_of_channels(settings) if is_channel else outbox.outbox_of(settings)
     with closing(open_annotations(settings.annotations_db)) as db, outbox.held(box):
         made = 0
         if not deliveries.waits_for(db, about):
@@ -118,7 +119,9 @@ def site_link(settings: Settings) -> Callable[[str], str]:
 
 def check_address(address: str) -> str:
     """Raises UsageError if it is not an e-mail address."""
-    if not messages.is_address(address):
+    if channels.is_channel(address):
+        channels.check_channel(address)
+    elif not messages.is_address(address):
         raise UsageError(
             f"--to: {address!r} is not an e-mail address. Give one such as somebody@example.org."
         )
@@ -167,13 +170,15 @@ def _store(
     if told is None:
         return 0
     leaving = link(f"/unsubscribe/{subscription.name}") if subscription and link else None
-    intent = outbox.intent(messages.digest(box.sender, address, told, leaving), "digest")
+    to = UNSENT if channels.is_channel(address) else address
+    intent = outbox.intent(messages.digest(box.sender, to, told, leaving), "digest")
     with transaction(db):
         if subscription and not subscriptions.named(db, subscription.name):
             return 0
         deliveries.store(
             db,
             intent._replace(
+                address=address,
                 subscription=subscription and subscription.id,
                 about=about,
                 after=window.after,

@@ -322,9 +322,9 @@ def between(
     published = _published(db, {pmid for pmid, *_ in standing.rows})
     # What was taken back again meanwhile is no notice.
     notices = [
-        notice
-        for notice in _told(standing._replace(rows=standing.rows[:SHOWN_WITHDRAWN]), papers, published)
-        if getattr(notice.paper, notice.field)
+        Notice(papers[pmid], when, field, before, after, published.get((pmid, field), ()))
+        for pmid, when, field, before, after in standing.rows
+        if pmid in papers and getattr(papers[pmid], field)
     ]
     return Between(
         notices,

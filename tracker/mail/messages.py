@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from email import message_from_bytes
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -112,6 +113,12 @@ def text_of(message: EmailMessage) -> str:
     """The plain text of a message."""
     body = message.get_body(("plain",))
     return body.get_content() if body else ""
+
+
+def subject_and_text(stored: bytes) -> tuple[str, str]:
+    """What a stored message says, for a channel that takes plain text."""
+    message = message_from_bytes(stored, _class=EmailMessage, policy=SMTP)
+    return str(message["Subject"]), text_of(message).replace("\r\n", "\n")
 
 
 def in_bytes(message: EmailMessage) -> bytes:

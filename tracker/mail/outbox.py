@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from tracker.errors import LockHeld, UsageError
 from tracker.evidence.connect import transaction
-from tracker.mail import messages, sending
+from tracker.mail import channels, messages, sending
 from tracker.mail.sending import Server
 from tracker.settings import Settings
 from tracker.team import deliveries, subscriptions
@@ -23,15 +23,20 @@ from tracker.team.deliveries import KINDS, Intent, Kind, Waiting
 
 # A message that the server puts off in so many runs is given up.
 MOST_ATTEMPTS = 5
+# The domain of Message-IDs of what is no mail.
+FOR_CHANNELS = "channel.invalid"
 # Seconds to wait for another process that sends, such as the site with one confirmation.
 PATIENCE = 5.0
 
 
 class Outbox(NamedTuple):
-    """``sender`` is TRACKER_MAIL_FROM; ``annotations`` the file in which mails wait."""
+    """``annotations`` is the file in which mails wait, ``sender`` TRACKER_MAIL_FROM.
+
+    Without a ``server`` only what goes to other channels is sent.
+    """
 
     annotations: Path
-    server: Server
+    server: Server | None
     sender: str
 
 
@@ -70,6 +75,11 @@ def intent(message: EmailMessage, kind: Kind, *, subscription: int | None = None
     )
 
 
+def outbox_of_channels(settings: Settings) -> Outbox:
+    """For what goes to other channels, which needs no mail server."""
+    return Outbox(settings.annotations_db, None, settings.mail_from or f"nobody@{FOR_CHANNELS}")
+
+
 @contextmanager
 def held(outbox: Outbox, seconds: float = PATIENCE) -> Iterator[None]:
     """Let nobody else send meanwhile. Raises LockHeld if another process still sends after so many seconds."""
@@ -94,7 +104,8 @@ def send_waiting(outbox: Outbox, db: sqlite3.Connection, kinds: Collection[Kind]
     """
     done = Sent()
     for id in deliveries.waiting(db, kinds):
-        if mail := deliveries.still_waiting(db, id):
+        mail = deliveries.still_waiting(db, id)
+        if mail and (outbox.server or channels.is_channel(mail.address)):
             done = _counted(done, *_send(outbox, db, mail))
     return done
 
@@ -128,9 +139,7 @@ def send_note(outbox: Outbox, to: str, subject: str, text: str) -> Sent:
 def _send(outbox: Outbox, db: sqlite3.Connection, mail: Waiting) -> tuple[str, str]:
     """What became of the message (a field of Sent), and why."""
     try:
-        with sending.connected(outbox.server) as smtp:
-            _in_transaction(db, deliveries.note_attempt, mail.id)
-            sending.send(smtp, parseaddr(outbox.sender)[1], mail.address, mail.message)
+        _hand_over(outbox, db, mail)
     except sending.NotSent as error:
         if mail.attempts + 1 < MOST_ATTEMPTS:
             _in_transaction(db, deliveries.note_later, mail.id, str(error))
@@ -140,6 +149,17 @@ def _send(outbox: Outbox, db: sqlite3.Connection, mail: Waiting) -> tuple[str, s
         return _give_up(db, mail, str(error), suspends=error.recipient)
     _in_transaction(db, deliveries.note_sent, mail.id)
     return "sent", ""
+
+
+def _hand_over(outbox: Outbox, db: sqlite3.Connection, mail: Waiting) -> None:
+    """Raises NotSent, Rejected, NoServer as ``sending`` does."""
+    if outbox.server is None or channels.is_channel(mail.address):
+        _in_transaction(db, deliveries.note_attempt, mail.id)
+        channels.post(mail.address, *messages.subject_and_text(mail.message))
+        return
+    with sending.connected(outbox.server) as smtp:
+        _in_transaction(db, deliveries.note_attempt, mail.id)
+        sending.send(smtp, parseaddr(outbox.sender)[1], mail.address, mail.message)
 
 
 def _give_up(db: sqlite3.Connection, mail: Waiting, reason: str, *, suspends: bool) -> tuple[str, str]:

@@ -299,9 +299,9 @@ def _compiled_for(about: Topic) -> Mapping[str, Rules]:
     of_topic = topic.rules()
     words = general_words() | dict(about.words)
     found = {}
-    for group in groups():
+    for group, registered in groups().items():
         entries = [file for file in (of_topic.get(group), own_rules(group)) if file]
-        if entries:
+        if entries and registered.needs in (None, *found):
             found[group] = Rules(
                 group,
                 max(file.version for file in entries),

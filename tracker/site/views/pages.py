@@ -35,6 +35,7 @@ from tracker.lists.selection import TOP, Key, Selection, Sort
 from tracker.questions import groups_of
 from tracker.reading import labels as registry
 from tracker.reading.labels import Group, groups
+from tracker.reading.rules import all_rules
 from tracker.report.prisma_s import PrismaS
 from tracker.report.reports import REPORTS, read_prisma_s
 from tracker.report.told import Told, told_if_readable
@@ -405,7 +406,9 @@ class MethodsPage(Page):
 
 async def methods(request: Request, datasette: Datasette) -> Response:
     shown, press, searches = await read(datasette, _methods)
-    readings: tuple[Group | registry.Answer, ...] = (*groups().values(), *registry.answers())
+    # What the topic has no rules for is never read.
+    read_here = [group for name, group in groups().items() if name in all_rules()]
+    readings: tuple[Group | registry.Answer, ...] = (*read_here, *registry.answers())
     return await render(
         datasette,
         request,

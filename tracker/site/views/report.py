@@ -15,6 +15,8 @@ from tracker.evidence.questions import has_starter
 from tracker.evidence.rows import Row
 from tracker.lists import citations, news, pages
 from tracker.lists.selection import Reader, Selection
+from tracker.reading.labels import groups
+from tracker.reading.rules import all_rules
 from tracker.report import files, reports, table
 from tracker.report.formats import FORMATS, Format
 from tracker.report.order import OUTCOME, PUBLISHED, SORTS, Sorting, usual
@@ -293,6 +295,7 @@ def _columns(at: _Addresses, chosen: Selection, can_be_sorted: bool) -> list[Col
         *(
             Column(group, title, *(_sorted_by(group, at, chosen) if can_be_sorted else (None, None)))
             for group, title in TITLES.items()
+            if group not in groups() or group in all_rules()
         ),
     ]
 

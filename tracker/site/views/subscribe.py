@@ -300,7 +300,7 @@ def _send_soon(box: Outbox) -> None:
 
 
 def _send(box: Outbox) -> None:
-    server = box.server._replace(timeout=min(box.server.timeout, PATIENCE))
+    server = box.server and box.server._replace(timeout=min(box.server.timeout, PATIENCE))
     try:
         outbox.send_soon(box._replace(server=server), CONFIRMATIONS, PATIENCE)
     except (LockHeld, WorkRemains) as error:
