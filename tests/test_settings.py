@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tracker.errors import UsageError
-from tracker.settings import NCBI_EUTILS, Settings, find_default, load_settings
+from tracker.settings import NCBI_EUTILS, SERVICES, Settings, find_default, load_settings
 
 CHECKOUT = Path(__file__).parents[1]
 
@@ -76,6 +76,22 @@ def test_questions_are_those_of_the_folder_else_those_of_the_checkout(tmp_path: 
     assert find_default("no-such-thing", tmp_path) == tmp_path / "no-such-thing"
 
 
+@pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ("none", ()),
+        ("", ()),
+        ("crossref", ("crossref",)),
+        (" crossref, icite ", ("crossref", "icite")),
+        ("icite crossref icite", ("icite", "crossref")),
+    ],
+)
+def test_services_are_those_named_or_else_all(tmp_path: Path, value: str, names: tuple[str, ...]) -> None:
+    assert in_folder(tmp_path).enrich == tuple(SERVICES)
+    assert in_folder(tmp_path, TRACKER_ENRICH=value).enrich == names
+    assert in_folder(tmp_path, f"TRACKER_ENRICH={value}\n").enrich == names
+
+
 UNUSABLE = {
     "an address without a domain": ("TRACKER_EMAIL", "me@hospital"),
     "two addresses": ("TRACKER_EMAIL", "a@example.org, b@example.org"),
@@ -84,6 +100,8 @@ UNUSABLE = {
     "a base address without http": ("TRACKER_EUTILS_URL", "127.0.0.1:8765"),
     "a base address with a query": ("TRACKER_EUTILS_URL", "http://127.0.0.1/?a=b"),
     "a base address with a password": ("TRACKER_EUTILS_URL", "http://me:secret@127.0.0.1/"),
+    "a service that is none": ("TRACKER_ENRICH", "icite,openalex"),
+    "another service's address without http": ("TRACKER_CTGOV_URL", "127.0.0.1:8765"),
     "a time-out that is no number": ("TRACKER_TIMEOUT", "a minute"),
     "a time-out of nothing": ("TRACKER_TIMEOUT", "0"),
     "a time-out without end": ("TRACKER_TIMEOUT", "inf"),

@@ -132,7 +132,7 @@ def enrich(
     else:
         click.echo("No service is to be asked: TRACKER_ENRICH is none.", err=True)
     if report["reason"]:
-        click.echo(f"Incomplete: {report['reason'].removesuffix('.')}. Run it again later.", err=True)
+        click.echo(f"Incomplete: {report['reason']}", err=True)
         sys.exit(EXIT_WORK_REMAINS)
 
 

@@ -105,5 +105,5 @@ def _say(source: Source, refused: dict[str, str]) -> str:
     others = f" and {len(refused) - 1:,} more" if len(refused) > 1 else ""
     return (
         f"{source.title} answered something else than documented for {key}{others}: {why}. "
-        "What was stored of it stays"
+        "What was stored of it stays; it is asked again next time."
     )

@@ -105,14 +105,15 @@ def report_of(done: Sequence[Asked]) -> dict[str, Any]:
     failures = [f"{asked.source}: {asked.reason}" for asked in done if asked.outcome == "failed"]
     return {
         "outcome": runs.INCOMPLETE if failures else runs.COMPLETE,
-        "reason": "; ".join(failures) or None,
+        "reason": " ".join(failures) or None,
         "sources": [asdict(asked) for asked in done],
     }
 
 
 def _in_words(title: str, asked: Asked) -> str:
     if asked.outcome == "failed":
-        return f"{title}: {asked.reason}"
+        reason = str(asked.reason)
+        return reason if reason.startswith(title) else f"{title}: {reason}"
     if not asked.due:
         return f"{title}: nothing is due"
     left = f"; {asked.due - asked.asked:,} are left for the next run" if asked.asked < asked.due else ""
