@@ -23,6 +23,7 @@ from tests.test_litestream import Replica, events
 from tests.test_new import OURS, crawl
 from tests.test_publish import Readers, publishing
 from tracker.export.formats import FORMATS
+from tracker.pubmed.records import open_file, split
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 RECORDS = SHARED / "pubmed_real.xml.gz"
@@ -68,7 +69,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
         for slug, (question, search) in QUESTIONS.items()
         for word in ("--question", f"{slug}={question}", "--search", f"{slug}={search}")
     ]
-    with StandIn(RECORDS, rate=0) as pubmed:
+    with StandIn(halves(folder / "pubmed"), rate=0) as pubmed:
         done = Desk(folder, pubmed.url).run("new", str(folder / "air"), "--topic", "Air embolism", *options)
         assert done.code == 0, done.err
         desk = Desk(folder / "air", pubmed.url)
@@ -91,6 +92,17 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
             made = desk.home / done.json["snapshot"]
             snapshots.append(made.rename(made.with_name(f"evidence-snapshot-2026-{month:02}-01")))
         yield Clinic(desk, snapshots)
+
+
+def halves(folder: Path) -> Path:
+    """The real records as PubMed has them until June, a third fewer, and since July."""
+    (folder / "day2").mkdir(parents=True)
+    with open_file(RECORDS) as stream:
+        records = [record.body for record in split(stream, RECORDS.name)]
+    for place, some in (("first.xml", records[::3] + records[1::3]), ("day2/later.xml", records[2::3])):
+        body = b"".join((b"<PubmedArticleSet>", *some, b"</PubmedArticleSet>"))
+        (folder / place).write_bytes(body)
+    return folder
 
 
 @pytest.fixture(scope="module")

@@ -298,7 +298,7 @@ def _asked_terms(numbered: Sequence[tuple[str, int, Rule]]) -> Iterator[Term]:
 def _compiled_for(about: Topic) -> Mapping[str, Rules]:
     of_topic = topic.rules()
     words = general_words() | dict(about.words)
-    found = {}
+    found: dict[str, Rules] = {}
     for group, registered in groups().items():
         entries = [file for file in (of_topic.get(group), own_rules(group)) if file]
         if entries and registered.needs in (None, *found):
