@@ -51,6 +51,9 @@ OF_THE_PROGRAM = {
     "ended_sessions": {"ended"},
     "placements": {"question", "value", "placed", "blind"},
     "label_displays": {"question", "labels", "chosen"},
+    "subscriptions": {"what", "every", "asked", "confirmed", "told_to", "mailed", "suspended"},
+    "deliveries": {"kind", "after", "up_to", "intended", "sent", "failed"},
+    "subscription_requests": {"requested"},
 }
 SAID = """
 insert into people (id, name, display_name, role, password_hash, created) values
@@ -86,6 +89,11 @@ insert into placements (pmid, question, person, value, reason, placed)
   values (:open, :open_slug, 1, 'direct', 'secret reason', '2025-06-05T00:00:00Z');
 insert into label_displays (person, question, labels, chosen)
   values (1, :open_slug, 'hidden', '2025-06-05T00:00:00Z');
+insert into subscriptions (name, address, what, questions, every, asked, suspended_reason)
+  values ('secret', 'secret@example.org', 'questions', '["secret"]', 'day', '2025-06-05T00:00:00Z', 'secret');
+insert into deliveries (message_id, kind, about, address, message, intended, reason)
+  values ('secret', 'digest', 'secret', 'secret@example.org', 'secret', '2025-06-05T00:00:00Z', 'secret');
+insert into subscription_requests (requested, sender, address) values ('2025-06-05T00:00:00Z', 'secret', 'secret');
 insert into alerts_seen (person, pmid, field, noticed, seen)
   values (1, :open, 'retracted', '2025-06-05T00:00:00Z', '2025-06-05T00:00:00Z');
 """
