@@ -578,3 +578,47 @@ def test_other_channels_get_the_text_without_a_mail_server(desk: Desk) -> None:
     assert f"/articles/{RETRACTED}\n" in told["message"] and told["message"].rstrip().endswith("treats you.")
     assert annotations(desk, "select address, message from deliveries") == [(None, None)]
     one_line(desk.run("digest", "--to", "nothing://secret", **unset), 2, "--to", "apprise does not know")
+
+
+# -- the owners of searches ------------------------------------------------------------------------
+
+
+def owned(desk: Desk) -> Desk:
+    """A question whose file names its owner, and a seed that its search does not find."""
+    file = desk.own_queries() / "cystitis.yml"
+    file.write_text(f"owner: owner@example.org\n{file.read_text(encoding='utf-8')}", encoding="utf-8")
+    return desk
+
+
+def test_the_owner_of_a_search_hears_once_a_week_what_to_look_at(desk: Desk, server: MailServer) -> None:
+    owned(desk)
+    for _ in range(2):
+        done = desk.run("digest")
+        assert done.code == 0, done.err
+    (mail,) = server.taken
+    assert mail.to == "owner@example.org"
+    assert "cystitis: seed papers not found: " in mail.text
+    assert not TELLING.search(mail.message["Subject"])
+    with closing(sqlite3.connect(desk.annotations)) as db, db:
+        db.execute("update deliveries set intended = '2020-01-01T00:00:00Z'")
+    assert desk.run("digest").code == 0
+    assert len(server.taken) == 2
+
+
+def test_an_owner_with_nothing_to_look_at_gets_no_mail(desk: Desk, server: MailServer) -> None:
+    owned(desk)
+    file = desk.queries / "cystitis.yml"
+    text = re.sub(r"^seeds:\n(  .*\n)+", "", file.read_text(encoding="utf-8"), flags=re.M)
+    file.write_text(re.sub(r"^live_seeds:\n(  .*\n)+", "", text, flags=re.M), encoding="utf-8")
+    desk.change("update questions set seeds = '{}', live_seeds = '{}' where slug = 'cystitis'")
+    assert desk.run("digest").code == 0
+    assert server.taken == []
+
+
+def test_an_owner_that_is_no_address_is_told_by_the_check(desk: Desk) -> None:
+    file = owned(desk).queries / "cystitis.yml"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("owner@example.org", "the librarian"), encoding="utf-8"
+    )
+    done = desk.run("questions", "check")
+    assert done.code == 2 and "owner" in done.err + done.out

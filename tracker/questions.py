@@ -247,6 +247,12 @@ class _File(Part):
         description="Named lines of PubMed syntax, and `combine`, which puts them together",
         json_schema_extra={"required": ["combine"]},
     )
+    owner: str | None = Field(
+        default=None,
+        pattern=r"^[^@\s]{1,64}@[^@\s]+\.[^@\s]+$",
+        max_length=254,
+        description="Mail address of whoever looks after the search: seeds not found, drift go there, once a week",
+    )
     note: Prose | None = Field(default=None, description="Why this version of the search, in a sentence")
     seeds: dict[SeedPmid, Prose] = Field(default={}, description="PMID: title; every search must find these")
     live_seeds: dict[SeedPmid, str] = Field(
@@ -299,6 +305,7 @@ class Question:
     group: str | None = None
     prisma_s: PrismaS = field(default_factory=PrismaS)
     trials: Trials | None = None
+    owner: str | None = None
     note: str | None = None
     brief: Brief | None = None
     source: str = field(default="", repr=False, compare=False)
@@ -382,6 +389,7 @@ def load_question(path: Path) -> Question:
         group=content.group,
         trials=content.trials,
         prisma_s=content.prisma_s or PrismaS(),
+        owner=content.owner,
         note=content.note and " ".join(content.note.split()),
         brief=_brief(content.reading, lines) if content.reading else None,
         source=reader.text,

@@ -20,7 +20,7 @@ from tracker.errors import UsageError, choose_one
 from tracker.evidence import connect, schema
 from tracker.evidence.connect import transaction
 from tracker.evidence.runs import RUNNING
-from tracker.jobs import telling
+from tracker.jobs import owners, telling
 from tracker.jobs.telling import Teller, Window
 from tracker.mail import channels, messages, outbox
 from tracker.mail.messages import Digest
@@ -33,6 +33,8 @@ from tracker.team.subscriptions import Following, Subscription
 
 # What an address that staff give is told the first time.
 FIRST_DAYS = 7
+# How often the owner of a search hears of what to look at.
+OWNERS_DAYS = 7
 UNSENT = "nobody@localhost"
 
 
@@ -68,7 +70,10 @@ def to_address(
 
 
 def to_subscribers(settings: Settings) -> Report:
-    """Mail what is new to everybody who subscribed and is due. Raises as ``to_address``."""
+    """Mail what is new to everybody who subscribed and is due, and to the owners of searches what to look at.
+
+    Raises as ``to_address``.
+    """
     box, link = outbox.outbox_of(settings), site_link(settings)
     with closing(open_annotations(settings.annotations_db)) as db, outbox.held(box):
         with transaction(db):
@@ -77,6 +82,7 @@ def to_subscribers(settings: Settings) -> Report:
         made = 0
         for subscription, window, told in _news(settings, db, due, link):
             made += _store(db, box, subscription.address, told, window, subscription, link=link)
+        made += _store_for_owners(settings, db, box)
         return Report(made, len(due), outbox.send_waiting(box, db))
 
 
@@ -97,6 +103,20 @@ def texts_for_address(
         yield _text(settings, address, told, None)
 
 
+def _store_for_owners(settings: Settings, db: sqlite3.Connection, box: Outbox) -> int:
+    """Store a note to each owner who got none in the last week and has something to look at; returns how many."""
+    week_ago = _written(datetime.now(UTC) - timedelta(days=OWNERS_DAYS))
+    made = 0
+    for address, text in owners.texts(settings):
+        about = _about(settings, address, ("searches",))
+        if not deliveries.stored_since(db, about, week_ago):
+            note = outbox.intent(messages.note(box.sender, address, owners.SUBJECT, text), "note")
+            with transaction(db):
+                deliveries.store(db, note._replace(about=about))
+            made += 1
+    return made
+
+
 def texts_for_subscribers(settings: Settings) -> Iterator[str]:
     """The mails that ``to_subscribers`` would send, as text, without addresses. Nothing is stored or sent."""
     link = site_link(settings)
@@ -104,6 +124,8 @@ def texts_for_subscribers(settings: Settings) -> Iterator[str]:
         for subscription, _, told in _news(settings, db, subscriptions.due(db), link):
             if told:
                 yield _text(settings, f"subscription {subscription.id}", told, link("/unsubscribe/…"))
+    for address, text in owners.texts(settings):
+        yield f"To: {address} (once a week)\nSubject: {owners.SUBJECT}\n\n{text}"
 
 
 def site_link(settings: Settings) -> Callable[[str], str]:

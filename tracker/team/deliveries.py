@@ -81,6 +81,15 @@ def waits_for(db: sqlite3.Connection, about: str) -> bool:
     return row is not None
 
 
+def stored_since(db: sqlite3.Connection, about: str, moment: str) -> bool:
+    """Whether a mail about this was stored after a moment (UTC), whatever became of it."""
+    row = db.execute(
+        "select 1 from deliveries where about = :about and intended > :moment",
+        {"about": about, "moment": moment},
+    ).fetchone()
+    return row is not None
+
+
 def told_up_to(db: sqlite3.Connection, about: str) -> str | None:
     """The moment up to which mails about this have told news; None if there was none."""
     (moment,) = db.execute(
