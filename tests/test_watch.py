@@ -122,7 +122,7 @@ def test_the_doctor_explains_what_it_does_not_mend(healthy: Desk, pubmed: StandI
     assert "is not there" in found["backup"]
     assert "HTTP 503" in found["PubMed"]
     assert "PubMed" not in wrong(healthy, "--offline")
-    assert "TRACKER_EMAIL is not set" in healthy.run("doctor", "--offline", TRACKER_EMAIL="").out
+    assert "TRACKER_EMAIL is not set" in healthy.run("doctor", "--offline", TRACKER_EMAIL="").err
 
 
 def test_the_doctor_mends_only_when_told_and_says_what_it_did(healthy: Desk) -> None:
@@ -141,6 +141,15 @@ def test_the_doctor_mends_only_when_told_and_says_what_it_did(healthy: Desk) -> 
     assert "This machine's clock was wrong" in " ".join(done.out.split())
     assert not secret.stat().st_mode & 0o077 and not part.exists() and not killed.exists()
     assert wrong(healthy) == {}
+
+
+def test_others_may_read_an_address_and_no_key(healthy: Desk) -> None:
+    dotenv = healthy.home / ".env"
+    dotenv.write_text("TRACKER_EMAIL=somebody@example.org\n")
+    dotenv.chmod(0o644)
+    assert wrong(healthy) == {}
+    dotenv.write_text("NCBI_API_KEY=secret\n")
+    assert ".env" in wrong(healthy)["permissions"]
 
 
 def test_the_doctor_survives_a_database_that_is_damaged(healthy: Desk) -> None:

@@ -28,7 +28,8 @@ class Settings:
     appears in a repr, a log or an error). ``timeout`` is in seconds: how long to wait for a
     connection or for the next bytes of an answer. ``secret`` signs the site's cookies. A ``closed``
     site shows nothing to those who are not signed in. ``base_path`` is the site's path on its host, and
-    ``site_url`` that host as readers reach it (``https://example.org``).
+    ``site_url`` that host as readers reach it (``https://example.org``). ``ping_url`` is called
+    after a good night; it may hold a secret, and is shown nowhere.
     """
 
     db_dir: Path = Path("db")
@@ -41,6 +42,7 @@ class Settings:
     closed: bool = False
     base_path: str = "/"
     site_url: str | None = None
+    ping_url: str | None = field(default=None, repr=False)
 
     @property
     def evidence_db(self) -> Path:
@@ -88,6 +90,7 @@ def load_settings(
         closed=_yes("TRACKER_CLOSED", get("TRACKER_CLOSED") or "0"),
         base_path=base_path("TRACKER_BASE_PATH", get("TRACKER_BASE_PATH") or "/"),
         site_url=_origin(get("TRACKER_SITE_URL")),
+        ping_url=_address("TRACKER_PING_URL", get("TRACKER_PING_URL")),
         timeout=_seconds("TRACKER_TIMEOUT", get("TRACKER_TIMEOUT") or "45"),
     )
 
@@ -162,6 +165,15 @@ def _origin(value: str | None) -> str | None:
             "the site begins below it is TRACKER_BASE_PATH."
         )
     return value and value.rstrip("/")
+
+
+def _address(name: str, value: str | None) -> str | None:
+    # The value may hold a secret, so it is not repeated.
+    if value and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s#]*)?", value):
+        raise UsageError(
+            f"{name}: this is not an address. Give one such as https://hc-ping.com/your-own-number."
+        )
+    return value
 
 
 def base_path(name: str, value: str) -> str:

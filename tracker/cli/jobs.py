@@ -151,7 +151,7 @@ def serve(
 
 
 @main.command()
-@click.argument("scheduler", type=click.Choice(("cron", "systemd")))
+@click.argument("scheduler", type=click.Choice(("cron", "systemd", "github-actions")))
 @click.option(
     "-o",
     "--output",
@@ -166,7 +166,7 @@ def serve(
 )
 @pass_settings
 def schedule(settings: Settings, scheduler: str, output: Path | None, backups: Path | None) -> None:
-    """Print the cron or systemd files that refresh this installation every night, then back it up."""
+    """Print the files for cron, systemd or GitHub Actions that refresh every night, back up, and say what is wrong."""
     from tracker.jobs.schedule import recipe, remarks
 
     for name, text in recipe(settings, scheduler, backups).items():
@@ -176,7 +176,7 @@ def schedule(settings: Settings, scheduler: str, output: Path | None, backups: P
             click.echo(f"{output / name}: written", err=True)
         else:
             click.echo(text)
-    for remark in remarks(settings, backups):
+    for remark in remarks(settings, scheduler, backups):
         click.echo(f"Note: {remark}", err=True)
 
 
