@@ -59,14 +59,16 @@ def refresh(
     You can stop it and run it again at any time.
     """
     from tracker.jobs.console import Console
+    from tracker.jobs.ping import ping
     from tracker.jobs.refresh import refresh as run_refresh
     from tracker.jobs.refresh import what_helps
 
     after_readers()
+    console = Console()
     report = run_refresh(
         settings,
         questions_named(settings, questions),
-        Console(),
+        console,
         full=full,
         recheck_days=recheck_days,
         run_edited=run_edited,
@@ -80,6 +82,8 @@ def refresh(
         reason = report["reason"].removesuffix(".")
         click.echo(f"Incomplete: {reason}. {what_helps(report, settings.queries)}", err=True)
         sys.exit(EXIT_WORK_REMAINS)
+    if settings.ping_url and not questions:
+        ping(settings.ping_url, console.say)
 
 
 def _print_refresh(report: dict[str, Any]) -> None:
