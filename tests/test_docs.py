@@ -164,7 +164,7 @@ def test_every_page_is_in_the_index() -> None:
 
 def test_the_pages_name_no_place_of_the_machine_they_were_written_on() -> None:
     for page in PAGES:
-        assert str(ROOT.parent) not in page.read_text(encoding="utf-8"), page.name
+        assert f"{ROOT.parent}/" not in page.read_text(encoding="utf-8"), page.name
 
 
 @pytest.mark.parametrize("command", commands_of("tracker"), ids=str)

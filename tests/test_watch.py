@@ -6,6 +6,9 @@ import json
 import shutil
 import signal
 import sqlite3
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import ClassVar
 
 import httpx
 import pytest
@@ -122,7 +125,7 @@ def test_the_doctor_explains_what_it_does_not_mend(healthy: Desk, pubmed: StandI
     assert "is not there" in found["backup"]
     assert "HTTP 503" in found["PubMed"]
     assert "PubMed" not in wrong(healthy, "--offline")
-    assert "TRACKER_EMAIL is not set" in healthy.run("doctor", "--offline", TRACKER_EMAIL="").out
+    assert "TRACKER_EMAIL is not set" in healthy.run("doctor", "--offline", TRACKER_EMAIL="").err
 
 
 def test_the_doctor_mends_only_when_told_and_says_what_it_did(healthy: Desk) -> None:
@@ -141,6 +144,15 @@ def test_the_doctor_mends_only_when_told_and_says_what_it_did(healthy: Desk) -> 
     assert "This machine's clock was wrong" in " ".join(done.out.split())
     assert not secret.stat().st_mode & 0o077 and not part.exists() and not killed.exists()
     assert wrong(healthy) == {}
+
+
+def test_others_may_read_an_address_and_no_key(healthy: Desk) -> None:
+    dotenv = healthy.home / ".env"
+    dotenv.write_text("TRACKER_EMAIL=somebody@example.org\n")
+    dotenv.chmod(0o644)
+    assert wrong(healthy) == {}
+    dotenv.write_text("NCBI_API_KEY=secret\n")
+    assert ".env" in wrong(healthy)["permissions"]
 
 
 def test_the_doctor_survives_a_database_that_is_damaged(healthy: Desk) -> None:
@@ -288,3 +300,42 @@ def test_the_status_as_json_has_what_the_sentence_rests_on(healthy: Desk) -> Non
     assert told["last_backup"]["folder"].startswith(str(healthy.home))
     assert told["disk_free_bytes"] > 0
     assert (told["stale"], told["due"], told["clock_was_ahead"]) == ([], 0, None)
+
+
+# -- silence is noticed elsewhere ------------------------------------------------------------------
+
+
+class Listener(BaseHTTPRequestHandler):
+    """What expects a call; it leads on to another place where it is asked at /away."""
+
+    heard: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.heard.append(self.path)
+        self.send_response(302 if self.path == "/away" else 200)
+        self.send_header("Location", "/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+def test_only_a_good_night_is_told_and_no_secret_is_logged(desk: Desk, pubmed: StandIn) -> None:
+    Listener.heard.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listener) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        here = f"http://127.0.0.1:{server.server_port}"
+        assert desk.run("refresh", "cystitis", TRACKER_PING_URL=f"{here}/part").code == 0
+        assert desk.run("refresh", TRACKER_PING_URL=f"{here}/good").code == 0
+        away = desk.run("refresh", TRACKER_PING_URL=f"{here}/away")
+        assert away.code == 0 and "TRACKER_PING_URL answered 302" in away.err
+        pubmed.faults.add("503")
+        assert desk.run("refresh", TRACKER_PING_URL=f"{here}/bad").code == 3
+        pubmed.faults.clear()
+        server.shutdown()
+    assert Listener.heard == ["/good", "/away"]
+    gone = desk.run("refresh", TRACKER_PING_URL="http://127.0.0.1:9/secret-number")
+    assert gone.code == 0 and "could not be reached" in gone.err
+    assert "secret-number" not in gone.err
+    wrong = desk.run("status", TRACKER_PING_URL="secret-number")
+    assert wrong.code == 2 and "TRACKER_PING_URL" in wrong.err and "secret-number" not in wrong.err

@@ -45,7 +45,8 @@ class Settings:
     site shows nothing to those who are not signed in. ``base_path`` is the site's path on its host, and
     ``site_url`` that host as readers reach it (``https://example.org``). ``enrich`` names the services that are asked
     besides PubMed, and ``service_urls`` where each of ``SERVICES`` is. ``smtp_url`` is the server that
-    takes our mail, with its password, and ``mail_from`` the sender, an address with or without a name.
+    takes our mail, with its password, and ``mail_from`` the sender, an address with or without a name. ``ping_url`` is
+    called after a good night; it may hold a secret, and is shown nowhere.
     """
 
     db_dir: Path = Path("db")
@@ -62,6 +63,7 @@ class Settings:
     service_urls: Mapping[str, str] = field(default_factory=lambda: dict(SERVICES))
     smtp_url: str | None = field(default=None, repr=False)
     mail_from: str | None = None
+    ping_url: str | None = field(default=None, repr=False)
 
     @property
     def evidence_db(self) -> Path:
@@ -116,6 +118,7 @@ def load_settings(
         },
         smtp_url=_smtp_url(get("TRACKER_SMTP_URL")),
         mail_from=_mail_from(get("TRACKER_MAIL_FROM")),
+        ping_url=_address("TRACKER_PING_URL", get("TRACKER_PING_URL")),
         timeout=_seconds("TRACKER_TIMEOUT", get("TRACKER_TIMEOUT") or "45"),
     )
 
@@ -235,6 +238,15 @@ def _mail_from(value: str | None) -> str | None:
                 f"TRACKER_MAIL_FROM: {value!r} is not a sender. Give an address in ASCII, such as "
                 "tracker@example.org or Evidence tracker <tracker@example.org>."
             )
+    return value
+
+
+def _address(name: str, value: str | None) -> str | None:
+    # The value may hold a secret, so it is not repeated.
+    if value and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s#]*)?", value):
+        raise UsageError(
+            f"{name}: this is not an address. Give one such as https://hc-ping.com/your-own-number."
+        )
     return value
 
 

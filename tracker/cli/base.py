@@ -153,8 +153,9 @@ def main(context: click.Context, db_dir: Path | None, queries: Path | None) -> N
 
     Settings come from options, the environment, and a .env file in the working directory, in this order:
     TRACKER_EMAIL (NCBI asks for one), NCBI_API_KEY, TRACKER_DB_DIR, TRACKER_QUERIES, TRACKER_EUTILS_URL,
-    TRACKER_TIMEOUT (seconds), TRACKER_ENRICH (which other services are asked); for the site TRACKER_SECRET,
-    TRACKER_CLOSED, TRACKER_BASE_PATH and TRACKER_SITE_URL; for mail TRACKER_SMTP_URL and TRACKER_MAIL_FROM.
+    TRACKER_TIMEOUT (seconds), TRACKER_ENRICH (which other services are asked), TRACKER_PING_URL; for the site
+    TRACKER_SECRET, TRACKER_CLOSED, TRACKER_BASE_PATH and TRACKER_SITE_URL; for mail TRACKER_SMTP_URL and
+    TRACKER_MAIL_FROM.
 
     Exit codes: 0 done; 1 unexpected, or a corrupt database; 2 bad usage, configuration or input file;
     3 work remains, or a check found something; 4 another job holds the lock.

@@ -59,14 +59,16 @@ def refresh(
     You can stop it and run it again at any time.
     """
     from tracker.jobs.console import Console
+    from tracker.jobs.ping import ping
     from tracker.jobs.refresh import refresh as run_refresh
     from tracker.jobs.refresh import what_helps
 
     after_readers()
+    console = Console()
     report = run_refresh(
         settings,
         questions_named(settings, questions),
-        Console(),
+        console,
         full=full,
         recheck_days=recheck_days,
         run_edited=run_edited,
@@ -80,6 +82,8 @@ def refresh(
         reason = report["reason"].removesuffix(".")
         click.echo(f"Incomplete: {reason}. {what_helps(report, settings.queries)}", err=True)
         sys.exit(EXIT_WORK_REMAINS)
+    if settings.ping_url and not questions:
+        ping(settings.ping_url, console.say)
 
 
 def _print_refresh(report: dict[str, Any]) -> None:
@@ -190,7 +194,7 @@ def serve(
 
 
 @main.command()
-@click.argument("scheduler", type=click.Choice(("cron", "systemd")))
+@click.argument("scheduler", type=click.Choice(("cron", "systemd", "github-actions")))
 @click.option(
     "-o",
     "--output",
@@ -205,7 +209,7 @@ def serve(
 )
 @pass_settings
 def schedule(settings: Settings, scheduler: str, output: Path | None, backups: Path | None) -> None:
-    """Print the cron or systemd files that refresh this installation every night, then back it up."""
+    """Print the files for cron, systemd or GitHub Actions that refresh every night, back up, and say what is wrong."""
     from tracker.jobs.schedule import recipe, remarks
 
     for name, text in recipe(settings, scheduler, backups).items():
@@ -215,7 +219,7 @@ def schedule(settings: Settings, scheduler: str, output: Path | None, backups: P
             click.echo(f"{output / name}: written", err=True)
         else:
             click.echo(text)
-    for remark in remarks(settings, backups):
+    for remark in remarks(settings, scheduler, backups):
         click.echo(f"Note: {remark}", err=True)
 
 

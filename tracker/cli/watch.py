@@ -76,7 +76,7 @@ def status(settings: Settings, max_age: int, searches: bool, as_json: bool) -> N
 def doctor(settings: Settings, fix: bool, offline: bool, as_json: bool) -> None:
     """Look for what is wrong with this installation, and say what to do. Changes nothing without --fix.
 
-    Exit code 0 where all is well, 3 where a check found something.
+    What is wrong is said on stderr. Exit code 0 where all is well, 3 where a check found something.
     """
     from tracker.jobs.doctor import examine
 
@@ -87,9 +87,7 @@ def doctor(settings: Settings, fix: bool, offline: bool, as_json: bool) -> None:
             _print_examined(each)
     if as_json:
         print_json([each.as_row() for each in examined])
-    found = [each.check for each in examined if not each.finding.well]
-    if found:
-        _say(f"Look at this: {', '.join(found)}.", err=True)
+    if not all(each.finding.well for each in examined):
         sys.exit(EXIT_WORK_REMAINS)
 
 
@@ -100,7 +98,7 @@ def _print_examined(each: Examined) -> None:
     words = " ".join(part for part in (finding.found, finding.remedy) if part)
     if finding.mend and not each.mended:
         words += " 'tracker doctor --fix' mends that."
-    _say(f"{'well    ' if finding.well else 'LOOK    '} {each.check}: {words}")
+    _say(f"{'well    ' if finding.well else 'LOOK    '} {each.check}: {words}", err=not finding.well)
 
 
 def _say(words: str, *, err: bool = False) -> None:

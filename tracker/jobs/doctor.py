@@ -31,6 +31,7 @@ from tracker.settings import Settings
 NETWORK_DISKS = frozenset(
     "9p afs ceph cifs davfs fuse.davfs2 fuse.glusterfs fuse.rclone fuse.sshfs lustre nfs nfs4 smb3 smbfs".split()
 )
+SECRETS = ("NCBI_API_KEY", "TRACKER_SECRET", "TRACKER_PING_URL", "TRACKER_SMTP_URL")
 MOUNTS = Path("/proc/mounts")
 # Seconds for reading all pages of a database; a backup reads them however long that takes.
 PATIENCE = 60.0
@@ -165,13 +166,19 @@ def _permissions(settings: Settings) -> Finding:
 
 def _too_open(settings: Settings) -> Iterator[tuple[Path, int]]:
     """Files with the bits of their mode that should not be set."""
-    bits = dict.fromkeys((Path(".env"), settings.db_dir / ".secret"), stat.S_IRWXG | stat.S_IRWXO)
+    secret = [settings.db_dir / ".secret", *filter(_holds_secret, [Path(".env")])]
+    bits = dict.fromkeys(secret, stat.S_IRWXG | stat.S_IRWXO)
     bits |= dict.fromkeys((settings.db_dir, *_databases(settings).values()), stat.S_IWOTH)
     # It holds password hashes; a group of people may share it.
     bits[settings.annotations_db] = stat.S_IRWXO
     for path, unwanted in bits.items():
         if os.name == "posix" and path.exists() and path.stat().st_mode & unwanted:
             yield path, unwanted
+
+
+def _holds_secret(dotenv: Path) -> bool:
+    """Whether there is more in it than addresses and folders."""
+    return dotenv.is_file() and any(name in dotenv.read_text("utf-8", "replace") for name in SECRETS)
 
 
 def _close(too_open: dict[Path, int]) -> str:
