@@ -607,6 +607,218 @@ def test_the_owner_of_a_search_hears_once_a_week_what_to_look_at(desk: Desk, ser
 
 def test_an_owner_with_nothing_to_look_at_gets_no_mail(desk: Desk, server: MailServer) -> None:
     owned(desk)
+    desk.change("delete from seeds where question = 'cystitis'")
+    assert desk.run("digest").code == 0
+    assert server.taken == []
+
+
+def test_an_address_that_is_refused_for_good_is_suspended(desk: Desk, server: MailServer) -> None:
+    subscribe(desk, address="gone@example.org")
+    subscribe(desk)
+    server.at_recipient = lambda address: "550 no such user" if address.startswith("gone") else None
+    done = desk.run("digest")
+    assert done.code == 3 and "550 no such user" in done.err and "gone@" not in done.err
+    assert [mail.to for mail in server.taken] == [ADDRESS]
+    annotations(desk, "update subscriptions set mailed = null, told_to = '2025-01-01T00:00:00Z'")
+    assert desk.run("digest").code == 0
+    assert [mail.to for mail in server.taken] == [ADDRESS, ADDRESS]
+
+
+def test_news_of_a_mail_that_is_refused_for_what_it_says_is_told_by_the_next(
+    desk: Desk, server: MailServer
+) -> None:
+    subscribe(desk)
+    server.at_data = lambda smtp, mail: "554 looks like spam"
+    assert desk.run("digest").code == 3
+    server.at_data = lambda smtp, mail: None
+    annotations(desk, "update subscriptions set mailed = null")
+    assert desk.run("digest").code == 0
+    assert "retracted, noticed" in item(server.taken[0], RETRACTED)
+
+
+def test_a_server_that_is_away_costs_nobody_an_attempt(desk: Desk, server: MailServer) -> None:
+    subscribe(desk)
+    with Gone() as url:
+        for _ in range(outbox.MOST_ATTEMPTS + 1):
+            one_line(desk.run("digest", TRACKER_SMTP_URL=url), 3, "waits")
+    assert annotations(desk, "select attempts from deliveries") == [(0,)]
+    assert desk.run("digest").code == 0
+    assert len(server.taken) == 1
+
+
+def test_two_runs_at_once_send_one_mail(desk: Desk, server: MailServer) -> None:
+    subscribe(desk)
+    done: list[Result] = []
+    server.at_data = lambda smtp, mail: done.append(desk.shell("digest"))
+    assert desk.run("digest", TRACKER_TIMEOUT="60").code == 0
+    one_line(done[0], 4, "sending mail")
+    assert len(server.taken) == 1
+
+
+# -- the server ------------------------------------------------------------------------------------
+
+
+def login(password: str = PASSWORD) -> str:
+    from urllib.parse import quote
+
+    return f"{USER}:{quote(password, safe='')}"
+
+
+@pytest.mark.parametrize("encryption", ["starttls", "tls"])
+def test_mail_goes_encrypted_with_name_and_password(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, encryption: str
+) -> None:
+    trust(monkeypatch, desk)
+    with MailServer(encryption=encryption, auth=encryption == "starttls") as server:
+        url = server.url(HOST, login() if encryption == "starttls" else "")
+        assert desk.run(*TO, TRACKER_SMTP_URL=url).code == 0
+        assert [mail.encrypted for mail in server.taken] == [True]
+
+
+def test_a_wrong_password_is_said_and_never_shown(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    trust(monkeypatch, desk)
+    with MailServer(encryption="starttls", auth=True) as server:
+        done = desk.run(*TO, TRACKER_SMTP_URL=server.url(HOST, login("another secret")))
+        one_line(done, 3, "did not accept user and password")
+        assert "another secret" not in done.err and USER not in done.err
+        assert server.logins[0] is False
+
+
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+def test_a_server_without_encryption_or_with_anothers_certificate_gets_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust(monkeypatch, desk)
+    with MailServer(auth=True) as plain:
+        one_line(desk.run(*TO, TRACKER_SMTP_URL=plain.url(HOST, login())), 3, "STARTTLS")
+        assert plain.taken == [] and plain.logins == []
+    for encryption in ("starttls", "tls"):
+        wrong = certificate_of(authority(), "other.example.org")
+        with MailServer(encryption=encryption, certificate=wrong) as server:
+            one_line(desk.run(*TO, TRACKER_SMTP_URL=server.url(HOST)), 3, "certificate")
+            assert server.taken == []
+
+
+def trust(monkeypatch: pytest.MonkeyPatch, desk: Desk) -> None:
+    """Let HOST be this machine, and its certificate be trusted, as that of a server elsewhere would be."""
+    real = socket.getaddrinfo
+
+    def find(host: Any, *rest: Any, **more: Any) -> Any:
+        return real("127.0.0.1" if host == HOST else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", find)
+    file = desk.home / "authority.pem"
+    authority().cert_pem.write_to_path(str(file))
+    monkeypatch.setenv("SSL_CERT_FILE", os.fspath(file))
+
+
+# -- settings --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "mail.example.org",
+        "http://mail.example.org",
+        "smtp://",
+        "smtp://secret@mail.example.org",
+        "smtp://user:secret@mail.example.org:99999",
+        "smtp://user:secret@mail.example.org/path",
+        "smtp://user:secret#x@mail.example.org",
+    ],
+)
+def test_an_address_of_no_mail_server_is_said_without_repeating_it(desk: Desk, value: str) -> None:
+    done = desk.run(*TO, TRACKER_SMTP_URL=value)
+    one_line(done, 2, "TRACKER_SMTP_URL")
+    assert "secret" not in done.err
+
+
+@pytest.mark.parametrize("value", ["nobody", "a@b", "Ä <a@example.org>", "a@example.org\nBcc: b@example.org"])
+def test_a_sender_that_is_none_is_said(desk: Desk, value: str) -> None:
+    one_line(desk.run(*TO, TRACKER_MAIL_FROM=value), 2, "TRACKER_MAIL_FROM")
+
+
+@pytest.mark.parametrize("name", ["TRACKER_SMTP_URL", "TRACKER_MAIL_FROM", "TRACKER_SITE_URL"])
+def test_a_setting_that_is_missing_is_named(desk: Desk, name: str) -> None:
+    one_line(desk.run(*TO, **{name: ""}), 2, f"{name} is not set")
+
+
+def test_the_password_is_in_no_repr(tmp_path: Path) -> None:
+    environ = {
+        "TRACKER_SMTP_URL": "smtp://user:topsecret@mail.example.org",
+        "TRACKER_MAIL_FROM": "a@example.org",
+    }
+    settings = load_settings(environ=environ, cwd=tmp_path)
+    assert "topsecret" not in repr(settings) + repr(outbox.outbox_of(settings))
+
+
+def test_a_note_to_somebody_who_works_here_is_stored_and_sent(desk: Desk, server: MailServer) -> None:
+    environ = desk.environment | {"TRACKER_DB_DIR": str(desk.db.parent)}
+    box = outbox.outbox_of(load_settings(environ=environ, cwd=desk.home))
+    assert outbox.send_note(box, ADDRESS, "Evidence tracker: 2 seeds", "Look at them.\n").sent == 1
+    assert server.taken[0].message.get_content().strip() == "Look at them."
+    assert annotations(desk, "select kind, sent is not null, address from deliveries") == [("note", 1, None)]
+
+
+# What apprise imports is its own affair.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_other_channels_get_the_text_without_a_mail_server(desk: Desk) -> None:
+    posted: list[dict[str, Any]] = []
+    status = 503
+
+    class Channel(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            if status == 200:
+                posted.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Channel) as channel:
+        threading.Thread(target=channel.serve_forever, daemon=True).start()
+        to = ("digest", "--to", f"json://user:secret@127.0.0.1:{channel.server_port}/")
+        unset = {"TRACKER_SMTP_URL": "", "TRACKER_MAIL_FROM": ""}
+        done = desk.run(*to, **unset)
+        assert done.code == 3 and "the channel did not take it" in done.err and "secret" not in done.err
+        status = 200
+        assert [desk.run(*to, **unset).code for _ in range(2)] == [0, 0]
+        channel.shutdown()
+    (told,) = posted
+    assert told["title"] == "Evidence tracker: 3 papers, 3 notices"
+    assert f"/articles/{RETRACTED}\n" in told["message"] and told["message"].rstrip().endswith("treats you.")
+    assert annotations(desk, "select address, message from deliveries") == [(None, None)]
+    one_line(desk.run("digest", "--to", "nothing://secret", **unset), 2, "--to", "apprise does not know")
+
+
+# -- the owners of searches ------------------------------------------------------------------------
+
+
+def owned(desk: Desk) -> Desk:
+    """A question whose file names its owner, and a seed that its search does not find."""
+    file = desk.own_queries() / "cystitis.yml"
+    file.write_text(f"owner: owner@example.org\n{file.read_text(encoding='utf-8')}", encoding="utf-8")
+    return desk
+
+
+def test_the_owner_of_a_search_hears_once_a_week_what_to_look_at(desk: Desk, server: MailServer) -> None:
+    owned(desk)
+    for _ in range(2):
+        done = desk.run("digest")
+        assert done.code == 0, done.err
+    (mail,) = server.taken
+    assert mail.to == "owner@example.org"
+    assert "cystitis: seed papers not found: " in mail.text
+    assert not TELLING.search(mail.message["Subject"])
+    with closing(sqlite3.connect(desk.annotations)) as db, db:
+        db.execute("update deliveries set intended = '2020-01-01T00:00:00Z'")
+    assert desk.run("digest").code == 0
+    assert len(server.taken) == 2
+
+
+def test_an_owner_with_nothing_to_look_at_gets_no_mail(desk: Desk, server: MailServer) -> None:
+    owned(desk)
     file = desk.queries / "cystitis.yml"
     text = re.sub(r"^seeds:\n(  .*\n)+", "", file.read_text(encoding="utf-8"), flags=re.M)
     file.write_text(re.sub(r"^live_seeds:\n(  .*\n)+", "", text, flags=re.M), encoding="utf-8")
