@@ -67,8 +67,8 @@ class Group(NamedTuple):
     ``kind`` is one (a single value a record), many, number, duration or dose. ``filter`` is whether lists can be
     narrowed by it, by ``bands`` where its values are quantities. ``column`` is whether tables have a column for
     it. ``needs`` names a group without rules for which this one is not read. ``never_summed`` is there where its
-    values are never one total: those that come first, in order. ``chip`` is whether an entry of a list shows it, or how:
-    words with the value in them. ``wrong`` says what a wrong label looks like.
+    values are never one total: those that come first, in order. ``chip`` is whether an entry of a list shows it, or
+    how: words with the value in them. ``wrong`` says what a wrong label looks like.
     """
 
     name: str
