@@ -573,6 +573,13 @@ class StandIn:
         self._set_day(2)
         return self.days.overnight
 
+    def take_over(self, *pmids: int) -> None:
+        """Let only these records be from now on as they are on the second day: new, changed or gone."""
+        with self._lock:
+            kept = {pmid: body for pmid, body in self.bodies.items() if pmid not in pmids}
+            self.bodies = kept | {pmid: self.days.second[pmid] for pmid in pmids if pmid in self.days.second}
+            self._searcher = None
+
     def _set_day(self, day: int) -> None:
         with self._lock:
             self.day = day

@@ -79,11 +79,17 @@ def test_a_killed_refresh_is_told_from_one_at_work(desk: Desk, pubmed: StandIn) 
 
 
 def test_seeds_are_told_with_the_searches_and_do_not_make_a_night_a_bad_one(desk: Desk) -> None:
-    assert desk.run("refresh").code == 0
+    nightly, by_hand = desk.run("refresh"), desk.run("refresh", "cystitis")
     plain, searches = desk.run("status"), desk.run("status", "--searches")
-    assert plain.code == searches.code == 0
-    assert "seed papers not found" in searches.out
-    assert "seed" not in plain.out + plain.err
+    assert {done.code for done in (nightly, by_hand, plain, searches)} == {0}
+    assert "seed papers not found" in searches.out and "seed papers not found" in by_hand.err
+    assert "seed" not in plain.out + plain.err + nightly.out + nightly.err
+
+
+def test_what_failed_for_several_questions_is_said_once(desk: Desk, pubmed: StandIn) -> None:
+    pubmed.faults.add("503")
+    *_, last = desk.run("refresh").err.splitlines()
+    assert last.startswith(f"Incomplete: {', '.join(QUESTIONS)}: PubMed") and last.count("HTTP 503") == 1
 
 
 # -- the doctor ------------------------------------------------------------------------------------

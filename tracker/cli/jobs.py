@@ -77,7 +77,8 @@ def refresh(
     if as_json:
         print_json(report)
     else:
-        _print_refresh(report)
+        # Of a nightly run they are for the question's owner to look up (status --searches).
+        _print_refresh(report, with_seeds=bool(questions))
     if report["outcome"] != "complete":
         reason = report["reason"].removesuffix(".")
         click.echo(f"Incomplete: {reason}. {what_helps(report, settings.queries)}", err=True)
@@ -86,14 +87,14 @@ def refresh(
         ping(settings.ping_url, console.say)
 
 
-def _print_refresh(report: dict[str, Any]) -> None:
+def _print_refresh(report: dict[str, Any], with_seeds: bool) -> None:
     columns = ("question", "counted", "entered", "left", "fetched", "changed", "notices", "complete")
     rows = [[cell(row[column]) for column in columns] for row in report["questions"]]
     print_table(columns, rows, f"{report['requests']} requests in {report['seconds']:.1f} s")
     for row in report["questions"]:
         for remark in row["remarks"]:
             click.echo(f"{row['question']}: {remark}", err=True)
-        if missing := row["seeds_missing"]:
+        if with_seeds and (missing := row["seeds_missing"]):
             click.echo(
                 f"{row['question']}: {len(missing)} of {row['seeds']} seed papers not found: "
                 f"{', '.join(map(str, missing))}",

@@ -45,6 +45,17 @@ def cached(db: sqlite3.Connection, name: tuple[Hashable, ...], make: Callable[[]
     return answer
 
 
+def cached_of_all(db: sqlite3.Connection, name: tuple[Hashable, ...], make: Callable[[], T]) -> T:
+    """What ``make`` reads from all databases of a read-only connection; callers must not change it.
+
+    Inside a transaction, which may see what was there before the latest commit, nothing is kept.
+    """
+    if db.in_transaction:
+        return make()
+    answer: T = _ANSWERS.get((states(db), *name), make)
+    return answer
+
+
 def states(db: sqlite3.Connection) -> Hashable:
     """Of all databases of a connection, to keep under it what is read of them; to be taken before reading.
 

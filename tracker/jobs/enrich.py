@@ -91,7 +91,8 @@ def ask_services(
     done = []
     for source in sources(names):
         asked = ask(job, source, partial(console.progress, source.title), _waiting(console, source.title))
-        console.say(_in_words(source.title, asked))
+        if asked.due or asked.outcome == "failed":
+            console.say(_in_words(source.title, asked))
         done.append(asked)
     return done
 
@@ -114,7 +115,5 @@ def _in_words(title: str, asked: Asked) -> str:
     if asked.outcome == "failed":
         reason = str(asked.reason)
         return reason if reason.startswith(title) else f"{title}: {reason}"
-    if not asked.due:
-        return f"{title}: nothing is due"
     left = f"; {asked.due - asked.asked:,} are left for the next run" if asked.asked < asked.due else ""
     return f"{title}: asked about {asked.asked:,}, answered for {asked.answered:,}{left}"

@@ -179,8 +179,12 @@ class Refresh:
 
     @property
     def reason(self) -> str | None:
+        slugs: dict[str, list[str]] = {}
+        for progress in self.questions:
+            for each in progress.reasons:
+                slugs.setdefault(each, []).append(progress.slug)
         reasons = ["interrupted"] if self.interrupted else []
-        reasons += [f"{p.slug}: {reason}" for p in self.questions for reason in p.reasons]
+        reasons += [f"{', '.join(some)}: {reason}" for reason, some in slugs.items()]
         return "; ".join(reasons) or None
 
     def report(self) -> dict[str, Any]:
@@ -522,7 +526,7 @@ def fetch(job: Refresh) -> None:
         return
     batches = [wanted[start : start + BATCH] for start in range(0, len(wanted), BATCH)]
     job.console.say(
-        f"{len(wanted):,} records to fetch, in {_plural(len(batches), 'request')}: "
+        f"{_plural(len(wanted), 'record')} to fetch, in {_plural(len(batches), 'request')}: "
         f"about {_duration(len(batches) * SECONDS_A_BATCH)}"
     )
     failed_in_a_row = 0

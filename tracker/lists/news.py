@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 from tracker import article
 from tracker.article import ArticleKey
 from tracker.clock import now
+from tracker.evidence.cache import cached
 from tracker.evidence.questions import STARTER
 from tracker.evidence.schema import STANDING
 from tracker.lists.selection import NARROW, Count
@@ -341,6 +342,10 @@ def between(
 def month(db: sqlite3.Connection, question: str | None = None) -> Month:
     """What this calendar month (UTC) brought to the question, or to all of them; a paper in several counts once."""
     begins = f"{now()[:7]}-01"
+    return cached(db, ("month", question, begins), lambda: _month(db, question, begins))
+
+
+def _month(db: sqlite3.Connection, question: str | None, begins: str) -> Month:
     span = _Span(begins, _EVER.before)
     rows, exact = _noticed(db, _NOTICES, question, span)
     turned: dict[tuple[ArticleKey, str], str] = {}

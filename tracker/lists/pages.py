@@ -7,13 +7,13 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tracker import topic
 from tracker.article import ArticleKey
 from tracker.evidence import facets, identifiers, search
 from tracker.evidence.articles import present
-from tracker.evidence.cache import Cache, cached, states
+from tracker.evidence.cache import cached, cached_of_all
 from tracker.evidence.identifiers import Named
 from tracker.evidence.questions import STARTER
 from tracker.evidence.questions import has_starter as has_starter_of
@@ -189,11 +189,15 @@ def home(db: sqlite3.Connection) -> Home:
 
 def _card(db: sqlite3.Connection, question: Question) -> Card:
     slug = question.slug
+    return Card(question, *cached_of_all(db, ("card", slug), lambda: _told_on_card(db, slug)))
+
+
+def _told_on_card(db: sqlite3.Connection, slug: str) -> tuple[Any, ...]:
+    """The fields of a card behind the question."""
     only = (GROUP, "direct") if tallies_of(db, slug, GROUP) else None
     by_design = (newest_with(db, slug, "design", designs, 1, also=only) for designs in (REVIEWS, TRIALS))
     review, trial = (next(iter(read_entries(db, newest, slug)), None) for newest in by_design)
-    return Card(
-        question,
+    return (
         direct(db, slug, _tallies(db, slug)),
         _evidence_by_year(db, slug),
         review,
@@ -252,7 +256,6 @@ class _Answer(NamedTuple):
 
 
 _NO_ANSWER = _Answer(None, None)
-_ANSWERS: Cache[_Answer] = Cache(64)
 
 
 def _answer(db: sqlite3.Connection, slug: str, whole: Tallies, viewer: int | None) -> _Answer:
@@ -261,10 +264,11 @@ def _answer(db: sqlite3.Connection, slug: str, whole: Tallies, viewer: int | Non
     Kept until either database changes: where a hundred thousand records match, it takes a tenth of a second.
     """
 
-    def make() -> _Answer:
-        return _Answer(leading(db, slug, whole, viewer), cited(db, slug, viewer))
-
-    return make() if db.in_transaction else _ANSWERS.get((states(db), slug, viewer), make)
+    return cached_of_all(
+        db,
+        ("answer", slug, viewer),
+        lambda: _Answer(leading(db, slug, whole, viewer), cited(db, slug, viewer)),
+    )
 
 
 def _answering(db: sqlite3.Connection, listed: ListPage, slug: str, viewer: int | None) -> ListPage:
