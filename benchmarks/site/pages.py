@@ -58,6 +58,10 @@ def pages(db: sqlite3.Connection, page: Callable[[str], str]) -> Iterator[Page]:
     yield Page("sitemap.xml", "/sitemap.xml")
     for slug in SHARES:
         yield Page(f"question {slug}", f"/questions/{slug}", f"{LISTED}?question={slug}&{NEWEST}")
+        yield Page(f"table {slug}", f"/questions/{slug}/table")
+        yield Page(f"review {slug}", f"/questions/{slug}/review")
+    yield Page("table cognition, by design", "/questions/cognition/table?by=design")
+    yield Page("trials", "/trials")
     yield from _filters(db)
     yield from _deeper(db, page)
     yield from _searches()
