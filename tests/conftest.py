@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 from click.testing import CliRunner
+from filelock import FileLock
 from hypothesis import settings
 
 import tests.datasettes_leaks  # noqa: F401 - by being imported
@@ -221,6 +222,20 @@ def program(name: str) -> str:
     if not found:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{name} is not installed")
     return found
+
+
+def once_a_run(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that one process of a test run makes, and that all of them use; nobody may change what is in it."""
+    base = factory.getbasetemp()
+    # The folder of one of several processes lies in the folder of the run.
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / f"once-{name}"
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            (folder / "made").touch()
+    return folder
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 90) -> None:

@@ -7,10 +7,12 @@ import re
 import signal
 import socket
 import sqlite3
+import tempfile
 import time
 import weakref
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,26 @@ OURS = tuple(path for route in PAGES for path in examples(route))
 
 def filled(home: Path) -> Desk:
     """Two days of refreshes over records that were loaded before, whatever they match; and one person."""
+    if (home / "queries").exists():
+        return _filled(home)
+    desk = Desk(home, "http://127.0.0.1:9/")
+    desk.db.parent.mkdir(parents=True, exist_ok=True)
+    for name, mode, content in _filled_files():
+        path = desk.db.parent / name
+        path.write_bytes(content)
+        path.chmod(mode)
+    return desk
+
+
+@cache
+def _filled_files() -> list[tuple[str, int, bytes]]:
+    """Both databases, made once in each process; they have no log beside them, as nobody has them open."""
+    with tempfile.TemporaryDirectory() as folder:
+        desk = _filled(Path(folder))
+        return [(path.name, path.stat().st_mode, path.read_bytes()) for path in (desk.db, desk.annotations)]
+
+
+def _filled(home: Path) -> Desk:
     with StandIn(FIXTURES, rate=0) as pubmed:
         desk = Desk(home, pubmed.url)
         files = sorted((FIXTURES / "pubmed").glob("*.xml"))

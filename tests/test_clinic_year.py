@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests import test_html
-from tests.conftest import Desk, wait_for
+from tests.conftest import Desk, once_a_run, wait_for
 from tests.eutils_server import StandIn
 from tests.helpers_browser import DESK, PHONE, objections, visiting
 from tests.helpers_site import PASSWORD, add_person, served, signed_in
@@ -61,9 +61,15 @@ class Clinic:
 
 
 @pytest.fixture(scope="module")
-def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
+def clinic(tmp_path_factory: pytest.TempPathFactory) -> Clinic:
+    """The year, which takes long enough that all processes of a run share it."""
+    folder = once_a_run(tmp_path_factory, "clinic", live)
+    snapshots = sorted((folder / "air" / "snapshots").glob("evidence-snapshot-2026-*"))
+    return Clinic(Desk(folder / "air", "http://127.0.0.1:9/"), snapshots)
+
+
+def live(folder: Path) -> None:
     """Made by one command; every month refreshed, tagged and kept as a snapshot. In July PubMed changed."""
-    folder = tmp_path_factory.mktemp("clinic")
     options = [
         word
         for slug, (question, search) in QUESTIONS.items()
@@ -77,7 +83,6 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
         (desk.home / "queries/topic/tags.yml").write_text(
             "groups:\n  - name: Use\n    tags: [{name: for teaching, description: Shown to students}]\n"
         )
-        snapshots = []
         for month in range(1, MONTHS + 1):
             if month == 7:
                 pubmed.next_day()
@@ -90,8 +95,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
             done = desk.run("snapshot", "snapshots", "--json")
             assert done.code == 0, done.err
             made = desk.home / done.json["snapshot"]
-            snapshots.append(made.rename(made.with_name(f"evidence-snapshot-2026-{month:02}-01")))
-        yield Clinic(desk, snapshots)
+            made.rename(made.with_name(f"evidence-snapshot-2026-{month:02}-01"))
 
 
 def halves(folder: Path) -> Path:
@@ -230,7 +234,9 @@ def test_a_lost_machine_comes_back_and_what_it_lost_is_told_in_seconds(
     assert replica.restored(desk.annotations)[: len(safe)] == safe
     by_litestream = seconds(last_event(desk.annotations), last)
     assert by_litestream <= by_backup
-    assert desk.run("refresh").code == 0
+    with StandIn(clinic.desk.home.parent / "pubmed", rate=0) as pubmed:
+        pubmed.next_day()
+        assert desk.run("refresh", TRACKER_EUTILS_URL=pubmed.url).code == 0
     with capsys.disabled():
         print(f"\nlost: {by_litestream:.0f} s by Litestream, {by_backup:.0f} s by the backup")
 
