@@ -169,17 +169,20 @@ def due(db: sqlite3.Connection) -> list[Subscription]:
 
 def told_up_to(db: sqlite3.Connection, subscription: Subscription) -> str:
     """The moment after which news is to be told. Where a wrong clock left one ahead of now, the last before it that is
-    known: rather told twice than never."""
+    known: rather told twice than never. A mail that was made then told at least what mails made before it could tell.
+    """
     if subscription.told_to and subscription.told_to <= now():
         return subscription.told_to
     (known,) = db.execute(
         """
         select max(moment) from (
           select confirmed as moment from subscriptions where id = :id
-          union all select up_to from deliveries where subscription = :id and sent is not null)
+          union all select up_to from deliveries where subscription = :id and sent is not null
+          union all select up_to from deliveries where id < (
+            select max(id) from deliveries where subscription = :id and up_to = :told_to and failed is null))
         where moment <= :now
         """,
-        {"id": subscription.id, "now": now()},
+        {"id": subscription.id, "told_to": subscription.told_to, "now": now()},
     ).fetchone()
     return known or subscription.asked
 
