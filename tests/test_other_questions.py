@@ -15,7 +15,7 @@ READERS = (
     "tests/test_topic.py::test_what_we_ship_has_nothing_to_mend",
     "tests/test_topic.py::test_the_schemas_for_editors_are_current",
     "tests/test_settings.py",
-    "tests/test_package.py",
+    "tests/test_package.py::test_it_runs_from_an_empty_folder_with_the_questions_that_it_brings",
     "tests/test_eutils_server.py::test_each_question_finds_what_was_written_down_by_hand",
     "tests/test_eutils_server.py::test_the_index_knows_all_words_of_our_strategies",
     "tests/test_refresh.py::test_a_first_refresh_stores_every_record_that_a_question_must_find",
