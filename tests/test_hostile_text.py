@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-N = 500_000
+N = 200_000
 # What reads the text called x, by a name; each is tried with each of the texts.
 READERS = {
     "a line of RIS": "from tracker.export.clean import one_line; one_line(x)",
