@@ -21,8 +21,11 @@ from aiosmtpd.smtp import SMTP
 from tests.conftest import Desk, Result, finish
 from tests.helpers_site import CONCERN, RETRACTED, add_person, filled
 from tests.mail_server import HOST, PASSWORD, USER, Gone, Mail, MailServer, authority, certificate_of, cut
-from tracker.mail import outbox
+from tracker.evidence.connect import transaction
+from tracker.mail import messages, outbox
 from tracker.settings import load_settings
+from tracker.team import deliveries
+from tracker.team.acts import open_annotations
 
 ADDRESS = "reader@example.org"
 TO = ("digest", "--to", ADDRESS)
@@ -224,6 +227,13 @@ def test_papers_with_a_tag_are_told_and_papers_that_a_person_wrote_about(
     assert "90000301" not in of_person.text
 
 
+def test_who_follows_a_tag_that_was_merged_follows_the_other(desk: Desk, server: MailServer) -> None:
+    annotations(desk, "insert into tags (id, tag_group, name, merged_into) values (950, 901, 'urology', 901)")
+    subscribe(desk, "tag", tag=950)
+    assert desk.run("digest").code == 0
+    assert "Why it is here: newly tagged" in item(server.taken[0], 90000301)
+
+
 def test_conflicts_wait_for_people_who_work_here_and_are_told_once(desk: Desk, server: MailServer) -> None:
     (pmid,) = desk.sql(
         "select min(pmid) from question_articles where question = 'psychotherapy' and matching"
@@ -394,10 +404,64 @@ def test_what_is_put_off_is_tried_again_and_in_the_end_given_up(
     assert annotations(desk, "select attempts, failed is not null, address, message from deliveries") == [
         (outbox.MOST_ATTEMPTS, 1, None, None)
     ]
-    assert annotations(desk, "select suspended is not null from subscriptions") == [(1,)]
+    # Whoever puts off may be full or out of order for a week: the address stays, and the next mail tells it all.
+    assert annotations(desk, "select suspended is not null from subscriptions") == [(0,)]
     setattr(server, where, lambda *_: None)
+    annotations(desk, "update subscriptions set mailed = null")
     assert desk.run("digest").code == 0
-    assert server.taken == []
+    assert "retracted, noticed" in item(server.taken[0], RETRACTED)
+
+
+@pytest.mark.parametrize(
+    "answer", ["554 5.7.1 Relay access denied", "550 5.7.1 not allowed", "552 5.2.2 mailbox full"]
+)
+def test_what_is_wrong_with_us_or_passes_suspends_nobody(desk: Desk, server: MailServer, answer: str) -> None:
+    subscribe(desk, address="other@example.org")
+    subscribe(desk)
+    server.at_recipient = lambda address: answer
+    for _ in range(2):
+        done = desk.run("digest")
+        assert done.code == 3 and answer[4:9] in done.err, done.err
+    assert annotations(desk, "select count(*) from subscriptions where suspended is not null") == [(0,)]
+    server.at_recipient = lambda address: None
+    assert desk.run("digest").code == 0
+    assert {mail.to for mail in server.taken} == {ADDRESS, "other@example.org"}
+
+
+def test_a_confirmation_is_never_given_up_because_others_ask(desk: Desk, server: MailServer) -> None:
+    server.at_recipient = lambda address: "451 greylisted, try later"
+    environ = desk.environment | {"TRACKER_DB_DIR": str(desk.db.parent)}
+    box = outbox.outbox_of(load_settings(environ=environ, cwd=desk.home))
+    message = messages.confirmation(box.sender, ADDRESS, "https://tracker.example.org/subscribe/x", 48)
+    with closing(open_annotations(desk.annotations)) as db:
+        with transaction(db):
+            deliveries.store(db, outbox.intent(message, "confirmation"))
+        for _ in range(outbox.MOST_ATTEMPTS + 2):
+            assert outbox.send_waiting(box, db).put_off == 1
+        server.at_recipient = lambda address: None
+        assert outbox.send_waiting(box, db).sent == 1
+
+
+@pytest.mark.parametrize(
+    "address", ["a..b@example.org", ".a@example.org", "a.@example.org", "a@example", "a b@example.org"]
+)
+def test_what_no_mail_could_be_addressed_to_is_said(desk: Desk, address: str) -> None:
+    one_line(desk.run("digest", "--to", address), 2, "is not an e-mail address")
+
+
+def test_a_retraction_is_told_however_much_happened_elsewhere(desk: Desk, server: MailServer) -> None:
+    (noticed,) = desk.column("select max(noticed) from changes")
+    with closing(sqlite3.connect(desk.db)) as db, db:
+        db.executemany(
+            "insert into changes (pmid, noticed, field, before, after) values (?, ?, ?, ?, ?)",
+            [
+                (80_000_000 + n, noticed, field, "0", "1")
+                for n in range(1_200)
+                for field in ("corrected", "mesh_headings")
+            ],
+        )
+    assert desk.run(*TO, "--question", "cystitis").code == 0
+    assert "retracted, noticed" in item(server.taken[0], RETRACTED)
 
 
 def test_an_address_that_is_refused_for_good_is_suspended(desk: Desk, server: MailServer) -> None:

@@ -389,6 +389,24 @@ def stored(desk: Desk) -> dict[str, list[Any]]:
     return {table: sorted(desk.sql(f"select * from {table}"), key=repr) for table in tables}
 
 
+def test_one_key_that_a_service_refuses_keeps_no_other_from_being_asked(
+    desk: Desk, services: Services
+) -> None:
+    # The batch is refused, and then the first of its keys.
+    services.faults["icite"] = ["400", "400"]
+    done = enrich(desk, "--source", "icite", code=3)
+    assert "the request for it was refused" in done.err
+    asked = desk.sql("select count(*) from enrichments where source = 'icite'")[0][0]
+    left = len(services.asked("icite")) - 2
+    assert asked == left > 3
+
+
+def test_a_service_that_refuses_everything_is_left_alone(desk: Desk, services: Services) -> None:
+    services.faults["icite"] = ["400"] * 100
+    enrich(desk, "--source", "icite", code=3)
+    assert len(services.asked("icite")) == 4
+
+
 ODD = {
     "a text for a number": ("icite", "papers", {"citation_count": "many"}),
     "a number that no column holds": ("icite", "papers", {"citation_count": 10**30}),

@@ -1050,7 +1050,7 @@ def test_the_sitemap_leads_to_every_page_once(site: Site, library: Desk) -> None
     assert all(address.startswith("http://localhost/") for address in (*index, *addresses))
     assert len(addresses) == len(set(addresses))
     slugs = library.column("select slug from questions")
-    pages = ["/", *(f"/questions/{slug}" for slug in slugs), "/changes", "/methods"]
+    pages = ["/", *(f"/questions/{slug}" for slug in slugs), "/changes", "/trials", "/methods"]
     articles = {f"http://localhost/articles/{pmid}" for pmid in library.stored()}
     assert set(addresses) == {f"http://localhost{path}" for path in pages} | articles
     days = dict(library.sql("select 'http://localhost/articles/' || pmid, revised from articles"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import FIXTURES, Desk, tiled
+from tests.helpers_load import document, record
 from tracker.article import Pmid
-from tracker.evidence import derived, schema, search
+from tracker.evidence import cache, connect, derived, schema, search
 from tracker.lists import pages, selection
 from tracker.lists.citations import label_choices
 from tracker.lists.selection import TOP, Key, Selection
@@ -347,3 +350,19 @@ def test_a_snippet_is_a_part_of_the_text_whatever_stands_in_it(texts: list[str],
             assert any(
                 plain.removeprefix(" … ").removesuffix(" … ") in text or plain in text for text in texts
             )
+
+
+def test_what_is_read_during_a_write_is_not_kept(tmp_path: Path) -> None:
+    """A commit shows in the log before readers see it: what was there before would be kept as the new state's."""
+    desk = Desk(tmp_path, "http://127.0.0.1:9/")
+    (tmp_path / "papers.xml").write_text(document(record(1, "Ketamine cystitis")), encoding="utf-8")
+    assert desk.run("load", "--match", "cystitis", "papers.xml").code == 0
+    asked: list[int] = []
+    for keep in (cache.cached, cache.cached_of_all):
+        asked.clear()
+        for age in (0, 60):
+            os.utime(desk.db, (time.time() - age, time.time() - age))
+            with closing(connect.open_for_reading(desk.db, schema.migrations)) as db:
+                for _ in range(3):
+                    keep(db, ("a test", keep.__name__), lambda: asked.append(1))
+        assert len(asked) == 4, keep.__name__

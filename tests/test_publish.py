@@ -244,6 +244,22 @@ def test_what_does_not_start_is_taken_back(house: House) -> None:
     assert httpx.get(f"{house.address}/questions/cystitis").status_code == 200
 
 
+def test_where_the_second_does_not_start_the_first_goes_back_as_well(house: House) -> None:
+    restart = house.home / "restart"
+    (house.home / "really").write_text(restart.read_text())
+    (house.home / "really").chmod(0o755)
+    is_second = f"[ $1 = {house.ports[1]} ] && [ $(readlink {house.home}/current) = {house.second} ]"
+    restart.write_text(f"#!/bin/sh\nif {is_second}; then exit 1; fi\nexec {house.home}/really $1\n")
+    done = house.swap(house.second)
+    assert done.returncode == 1 and "is shown as before" in done.stderr
+    for port in house.ports:
+        wait_for(lambda port=port: healthy(f"http://127.0.0.1:{port}"))
+        assert (
+            "Ketamine cystitis in two people"
+            not in httpx.get(f"http://127.0.0.1:{port}/questions/cystitis").text
+        )
+
+
 def test_one_address_has_limits_and_others_do_not_notice(house: House) -> None:
     address = house.address.replace("127.0.0.1", "127.0.0.9")
     with httpx.Client(base_url=address, transport=httpx.HTTPTransport(local_address="127.0.0.8")) as flood:

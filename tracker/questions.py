@@ -249,7 +249,7 @@ class _File(Part):
     )
     owner: str | None = Field(
         default=None,
-        pattern=r"^[^@\s]{1,64}@[^@\s]+\.[^@\s]+$",
+        pattern=r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
         max_length=254,
         description="Mail address of whoever looks after the search: seeds not found, drift go there, once a week",
     )

@@ -13,7 +13,7 @@ from tracker.enrich import runs, store
 from tracker.enrich.runs import Asked
 from tracker.enrich.source import Answers, Scope, Source
 from tracker.enrich.store import Kept
-from tracker.errors import TrackerError
+from tracker.errors import ServiceError, TrackerError
 from tracker.evidence.connect import transaction
 from tracker.pubmed.transport import OnWait
 from tracker.settings import Settings
@@ -30,6 +30,10 @@ class Job(NamedTuple):
     scope: Scope
     settings: Settings
     limit: int | None = None
+
+
+# So many in a row, and it is not a key that is at fault.
+MOST_REFUSED = 3
 
 
 def ask(job: Job, source: Source, counting: Counting, on_wait: OnWait | None = None) -> Asked:
@@ -67,7 +71,7 @@ def _ask_all(
 ) -> None:
     try:
         for batch in _batches(keys, source.batch):
-            kept, refused = _read(source, source.ask(line, batch))
+            kept, refused = _answers(source, line, batch)
             with transaction(db):
                 store.keep(db, source, [key for key in batch if key not in refused], kept, now())
             asked.asked += len(batch)
@@ -77,6 +81,33 @@ def _ask_all(
             advance(len(batch))
     finally:
         asked.requests, asked.bytes = line.requests, line.received
+
+
+def _answers(source: Source, line: Any, batch: Sequence[str]) -> tuple[dict[str, Kept], dict[str, str]]:
+    """As ``_read``. Where the request itself is at fault, one key is, which must not keep the others from being asked.
+
+    Raises ServiceError if the service refuses whatever it is asked, or does not answer.
+    """
+    try:
+        return _read(source, source.ask(line, batch))
+    except ServiceError as error:
+        if not error.final or len(batch) == 1:
+            raise
+        refusal = error
+    kept: dict[str, Kept] = {}
+    refused: dict[str, str] = {}
+    for key in batch:
+        try:
+            one, not_one = _read(source, source.ask(line, [key]))
+        except ServiceError as error:
+            if not error.final:
+                raise
+            one, not_one = {}, {key: "the request for it was refused"}
+        kept |= one
+        refused |= not_one
+        if len(refused) >= MOST_REFUSED and not kept:
+            raise refusal
+    return kept, refused
 
 
 def _batches(keys: Sequence[str], size: int) -> Iterator[Sequence[str]]:

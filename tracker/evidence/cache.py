@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+# Seconds after a write for which nothing is kept.
+SETTLED = 2.0
 
 
 class Cache(Generic[T]):
@@ -40,6 +43,8 @@ def cached(db: sqlite3.Connection, name: tuple[Hashable, ...], make: Callable[[]
     The state is taken before reading, so that a commit in between makes it too old, never too new.
     """
     path = next(file for _, schema, file in db.execute("pragma database_list") if schema == "main")
+    if _is_being_written(path):
+        return make()
     key = (path, state(path), state(f"{path}-wal"), *name)
     answer: T = _ANSWERS.get(key, make)
     return answer
@@ -50,10 +55,23 @@ def cached_of_all(db: sqlite3.Connection, name: tuple[Hashable, ...], make: Call
 
     Inside a transaction, which may see what was there before the latest commit, nothing is kept.
     """
-    if db.in_transaction:
+    paths = [path for _, _, path in db.execute("pragma database_list") if path]
+    if db.in_transaction or any(map(_is_being_written, paths)):
         return make()
     answer: T = _ANSWERS.get((states(db), *name), make)
     return answer
+
+
+def _is_being_written(path: str) -> bool:
+    """Whether the file or its log changed a moment ago.
+
+    A commit shows in the log before readers see it: what is read then would be kept as if it were the new state's.
+    """
+    return any(
+        abs(time.time() - status.st_mtime) < SETTLED
+        for file in (Path(path), Path(f"{path}-wal"))
+        if file.exists() and (status := file.stat()).st_size
+    )
 
 
 def states(db: sqlite3.Connection) -> Hashable:

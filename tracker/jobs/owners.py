@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from tracker.errors import TrackerError
 from tracker.harmless import harmless
 from tracker.jobs.watch import about_searches, look
+from tracker.mail.messages import is_address
 from tracker.questions import load_questions
 from tracker.settings import Settings
 
@@ -27,7 +28,7 @@ def texts(settings: Settings) -> Iterator[tuple[str, str]]:
     try:
         by_owner: dict[str, list[str]] = {}
         for question in load_questions(settings.queries):
-            if question.owner:
+            if question.owner and is_address(question.owner):
                 by_owner.setdefault(question.owner, []).append(question.slug)
         rows = (
             {row["question"]: row for row in look(settings, searches=True)["questions"]} if by_owner else {}

@@ -185,10 +185,10 @@ def _entered_words(reason: str) -> str:
 
 
 def _of_tag(teller: Teller, following: Following) -> Iterator[Section]:
-    given = {"tag": following.tag, "viewer": following.person, "most": MOST_FOLLOWED}
-    row = teller.db.execute("select name from annotations.tags where id = :tag", given).fetchone()
+    row = teller.db.execute(_TAG, {"tag": following.tag}).fetchone()
     if not row:
         return
+    given = {"tag": row[1], "viewer": following.person, "most": MOST_FOLLOWED}
     rows = read_rows(teller.db, _TAGGED, given)
     pmids = [row["pmid"] for row in rows]
     found = news.between(teller.db, *teller.window, pmids=pmids)
@@ -229,6 +229,13 @@ def _of_person(teller: Teller, following: Following) -> Section:
     )
 
 
+# A tag that was merged into another is that one now.
+_TAG = """
+with recursive known (id) as (
+  select :tag union select t.merged_into from annotations.tags t join known on known.id = t.id
+  where t.merged_into is not null)
+select t.name, t.id from annotations.tags t join known on known.id = t.id where t.merged_into is null
+"""
 _TAGGED = f"""
 select g.pmid, max(g.tagged) as tagged from annotations.taggings g
 where g.tag = :tag and {visible("g")} group by g.pmid order by tagged desc, g.pmid desc limit :most

@@ -34,6 +34,8 @@ REASONS = (*NEW, LOADED, "strategy changed", FIRST_SEARCH)
 FED = REASONS[:3]
 
 LOOKED, FEW = 1000, 1000
+# As SQLite has it: a limit below 0 is none.
+ALL = -1
 LOOKED_AT_DAYS = 30
 SHOWN, SHOWN_WITHDRAWN, SHOWN_CHANGED = 10, 50, 20
 # Papers on a page; the last of its days may go beyond it.
@@ -316,8 +318,9 @@ def between(
     """What happened after one moment and no later than the other, in a question, or to these papers of any question."""
     span = _Span(after, f"{up_to}~")
     found = _entered(db, question, span, matching=True) if question else _ByReason({}, True)
-    standing = _withdrawn(db, question, span, pmids)
-    changed, _ = _changed(*_records(db, question, span, pmids))
+    # A reader is told of all that happened, however much happened elsewhere: the span is the only limit.
+    standing = _withdrawn(db, question, span, pmids, looked=ALL)
+    changed, _ = _changed(*_records(db, question, span, pmids, looked=ALL))
     telling = [each for each in changed if any(_tells(field) for field in each.fields)]
     papers = _papers(db, [*(pmid for pmid, *_ in standing.rows), *found.told(), *(r.pmid for r in telling)])
     published = _published(db, {pmid for pmid, *_ in standing.rows})
@@ -688,10 +691,11 @@ def _noticed(
     question: str | None,
     span: _Span,
     papers: Collection[ArticleKey] | None = None,
+    looked: int = LOOKED,
 ) -> tuple[list[Any], bool]:
     """Changes in records of the question (or of any question), newest first, of all or of these papers; and whether
     that is all of them."""
-    given = {"question": question, **span._asdict(), "looked": LOOKED + 1}
+    given = {"question": question, **span._asdict(), "looked": ALL if looked == ALL else looked + 1}
     # For a small question it is faster to go through its own articles.
     query = _OF_FEW if question and _is_small(db, question) else _LOOKED_THROUGH
     if papers is not None:
@@ -701,7 +705,7 @@ def _noticed(
     pmids = json.dumps(list({pmid for pmid, *_ in rows}))
     within = db.execute(_IN_QUESTION, {"pmids": pmids, "question": question, "starter": STARTER})
     ours = {pmid for (pmid,) in within}
-    return [row for row in rows if row[0] in ours], len(rows) <= LOOKED
+    return [row for row in rows if row[0] in ours], looked == ALL or len(rows) <= looked
 
 
 def _records(
@@ -709,9 +713,10 @@ def _records(
     question: str | None,
     span: _Span,
     papers: Collection[ArticleKey] | None = None,
+    looked: int = LOOKED,
 ) -> tuple[list[_Record], bool]:
     """What was noticed in records of the question, newest first; and whether that is all."""
-    rows, exact = _noticed(db, _CHANGES, question, span, papers)
+    rows, exact = _noticed(db, _CHANGES, question, span, papers, looked)
     records = [
         # Within a record, fields came newest first as well.
         _Record(pmid, noticed, [Field(*field) for _, _, *field in group][::-1])
@@ -756,8 +761,9 @@ def _withdrawn(
     question: str | None,
     span: _Span,
     papers: Collection[ArticleKey] | None = None,
+    looked: int = LOOKED,
 ) -> _Noticed:
-    rows, exact = _noticed(db, _NOTICES, question, span, papers)
+    rows, exact = _noticed(db, _NOTICES, question, span, papers, looked)
     turned = [row for row in rows[:LOOKED] if row[-1] == "1"]
     return _Noticed(turned, Count(len(turned), exact))
 

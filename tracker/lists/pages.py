@@ -234,7 +234,7 @@ def question(
     if not question or slug is None:
         return None
     whole = _tallies(db, slug, viewer)
-    answer = _answer(db, slug, whole, viewer) if after == TOP and selection.is_whole else _NO_ANSWER
+    answer = _answer(db, slug, viewer) if after == TOP and selection.is_whole else _NO_ANSWER
     reader = Reader(db, selection)
     return QuestionList(
         question=question,
@@ -258,7 +258,7 @@ class _Answer(NamedTuple):
 _NO_ANSWER = _Answer(None, None)
 
 
-def _answer(db: sqlite3.Connection, slug: str, whole: Tallies, viewer: int | None) -> _Answer:
+def _answer(db: sqlite3.Connection, slug: str, viewer: int | None) -> _Answer:
     """What the page leads with; callers must not change it.
 
     Kept until either database changes: where a hundred thousand records match, it takes a tenth of a second.
@@ -267,7 +267,7 @@ def _answer(db: sqlite3.Connection, slug: str, whole: Tallies, viewer: int | Non
     return cached_of_all(
         db,
         ("answer", slug, viewer),
-        lambda: _Answer(leading(db, slug, whole, viewer), cited(db, slug, viewer)),
+        lambda: _Answer(leading(db, slug, _tallies(db, slug, viewer), viewer), cited(db, slug, viewer)),
     )
 
 

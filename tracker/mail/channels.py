@@ -30,8 +30,11 @@ def check_channel(url: str) -> None:
 
 
 def post(url: str, subject: str, text: str) -> None:
-    """Hand over one text. Raises NotSent if the channel did not take it, UsageError as ``check_channel``."""
-    check_channel(url)
+    """Hand over one text. Raises NotSent if the channel did not take it, or cannot be used here."""
+    try:
+        check_channel(url)
+    except UsageError as error:
+        raise NotSent(str(error)) from None
     import apprise
 
     # What it logs may hold the address.

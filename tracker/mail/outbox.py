@@ -141,10 +141,11 @@ def _send(outbox: Outbox, db: sqlite3.Connection, mail: Waiting) -> tuple[str, s
     try:
         _hand_over(outbox, db, mail)
     except sending.NotSent as error:
-        if mail.attempts + 1 < MOST_ATTEMPTS:
+        # A confirmation that nobody gets in time is forgotten anyway, and others' requests try it again as well.
+        if mail.kind == "confirmation" or mail.attempts + 1 < MOST_ATTEMPTS:
             _in_transaction(db, deliveries.note_later, mail.id, str(error))
             return "put_off", str(error)
-        return _give_up(db, mail, f"put off {MOST_ATTEMPTS} times: {error}", suspends=True)
+        return _give_up(db, mail, f"put off {MOST_ATTEMPTS} times: {error}", suspends=False)
     except sending.Rejected as error:
         return _give_up(db, mail, str(error), suspends=error.recipient)
     _in_transaction(db, deliveries.note_sent, mail.id)

@@ -21,6 +21,10 @@ PORTS = {"smtp": 587, "smtps": 465}
 WAITS = "Nothing was lost: the mail waits for the next 'tracker digest'."
 
 
+# The answers to RCPT that say so of the address itself.
+NO_SUCH_ADDRESS = (550, 551, 553)
+
+
 class NotSent(Exception):
     """The server did not take a message, and may do so later: the message stays to be sent."""
 
@@ -98,7 +102,7 @@ def send(smtp: smtplib.SMTP, sender: str, to: str, message: bytes) -> None:
         smtp.sendmail(sender, [to], message)
     except smtplib.SMTPRecipientsRefused as error:
         code, text = next(iter(error.recipients.values()))
-        raise _refusal(code, text, recipient=True) from None
+        raise _refused_recipient(code, _words(text)) from None
     except smtplib.SMTPSenderRefused as error:
         if _is_final(error.smtp_code):
             raise NoServer(
@@ -109,6 +113,18 @@ def send(smtp: smtplib.SMTP, sender: str, to: str, message: bytes) -> None:
         raise _refusal(error.smtp_code, error.smtp_error, recipient=False) from None
     except (OSError, smtplib.SMTPException) as error:
         raise NotSent(_plain(error)) from None
+
+
+def _refused_recipient(code: int, words: str) -> NotSent | Rejected | NoServer:
+    """What is wrong with this address is told from what is wrong with us, which would be said of every address.
+
+    Policy and relaying are 5.7.x (RFC 3463); an address that does not exist is refused by 550, 551 or 553 (RFC 5321).
+    """
+    if _is_final(code) and words.startswith("5.7."):
+        return NoServer(f"The mail server does not take mail from us ({code} {words}). {WAITS}")
+    if code in NO_SUCH_ADDRESS:
+        return Rejected(f"{code} {words}", recipient=True)
+    return NotSent(f"{code} {words}")
 
 
 def _opened(server: Server) -> smtplib.SMTP:
