@@ -49,7 +49,7 @@ def _problems(beat: Pulse | None, *, is_copy: bool) -> Iterator[str]:
         yield "The database cannot be read."
     elif is_copy:
         return
-    elif not beat.complete_to:
+    elif not any(beat.complete_to.values()):
         yield "Nothing has been refreshed yet."
     elif beat.stale:
         yield f"{len(beat.stale)} of {len(beat.complete_to)} questions were not complete for {MAX_AGE} days."
