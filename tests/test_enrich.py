@@ -22,7 +22,7 @@ from tracker.enrich.runs import last_runs
 from tracker.enrich.trials import State, trials_named_by, trials_of
 from tracker.pubmed.pace import Pace
 
-SHARED = Path("/work/shared/data")
+SHARED = Path(__file__).parents[2] / "shared" / "data"
 TRIAL, CASE, SURVEY, RATS = 90000301, 90000302, 90000303, 90000304
 NAMED = "NCT99000301"
 LONG_AGO = "2019-12-20"
