@@ -170,3 +170,18 @@ def test_a_digest_tells_of_a_retraction_that_pubmed_lacks(desk: Desk) -> None:
     first = told.index("RETRACTED, WITHDRAWN OR UNDER CONCERN")
     why = told.index("Why it is here: Retracted, says Retraction Watch; PubMed does not say so.")
     assert first < why < told.index("Corrected, says its publisher; PubMed does not say so.")
+
+
+def test_a_snapshot_says_it_as_well(desk: Desk) -> None:
+    done = desk.run("snapshot", "kept", "--json")
+    assert done.code == 0, done.err
+    folder = desk.home / done.json["snapshot"]
+    for place in (f"articles/{CASE}.html", "questions/cystitis.html"):
+        assert "Retracted, says Retraction Watch" in (folder / place).read_text("utf-8"), place
+    assert "PubMed does not say so." in (folder / f"articles/{CASE}.html").read_text("utf-8")
+    searched = [
+        path
+        for path in (folder / "search").rglob("*.js")
+        if "says Retraction Watch" in path.read_text("utf-8")
+    ]
+    assert searched, "a hit of the search would look sound"

@@ -31,6 +31,7 @@ from tests.helpers_site import filled
 from tracker.team import acts
 
 OPEN, BLIND = "tolerance", "cystitis"
+EXAMPLE = Path(__file__).parents[1] / "docs" / "example-snapshot.zip"
 # What nobody may read in a snapshot, planted in every column of annotations.db that holds people's words or names.
 SECRET = re.compile(rb"(?i)secret")
 # Columns of annotations.db that are public, or hold words of the program and no others.
@@ -386,3 +387,14 @@ def test_a_snapshot_that_was_changed_is_not_compared(pair: tuple[Desk, Path, Pat
         hashlib.sha256((second / "index.html").read_bytes()).hexdigest()
         in (second / "SHA256SUMS").read_text()
     )
+
+
+def test_the_example_of_the_readme_is_a_whole_snapshot(tmp_path: Path) -> None:
+    with zipfile.ZipFile(EXAMPLE) as archive:
+        archive.extractall(tmp_path)
+    (folder,) = tmp_path.iterdir()
+    assert (folder / "index.html").is_file()
+    done = subprocess.run(
+        ["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=folder, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

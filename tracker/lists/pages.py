@@ -263,7 +263,6 @@ def _answer(db: sqlite3.Connection, slug: str, viewer: int | None) -> _Answer:
 
     Kept until either database changes: where a hundred thousand records match, it takes a tenth of a second.
     """
-
     return cached_of_all(
         db,
         ("answer", slug, viewer),

@@ -92,6 +92,7 @@ class _Pages:
             "chip": words.chip,
             "lower_first": words.lower_first,
             "notice_words": notice_words,
+            "outside_words": words.outside_words,
             "reason_words": words.reason_words,
             "registry_link": words.registry_link,
             "language_tag": words.language_tag,

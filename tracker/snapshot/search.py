@@ -17,6 +17,7 @@ from typing import Any
 
 from tracker.article import spelt
 from tracker.evidence.rows import Row
+from tracker.site.words import outside_words
 
 # Records in one file.
 AT_ONCE = 500
@@ -95,7 +96,8 @@ def _texts(record: Row) -> Iterator[str | None]:
 
 def _shown(entry: Row) -> list[Any]:
     """Key, title, authors, journal, year and standing."""
-    standing = "; ".join(says for flag, says in _STANDING if entry[flag])
+    said = [says for flag, says in _STANDING if entry[flag]]
+    said += [outside_words(notice) for notice in entry["outside"] if notice.kind != "other"]
     names = (entry["authors_text"] or "").split(", ")
     authors = ", ".join(names[:3]) + (" et al" if len(names) > 3 else "")
     year = (entry["published"] or "")[:4]
@@ -105,7 +107,7 @@ def _shown(entry: Row) -> list[Any]:
         authors,
         entry["journal"] or "",
         year,
-        standing,
+        "; ".join(said),
     ]
 
 
