@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -185,3 +186,20 @@ def test_a_snapshot_says_it_as_well(desk: Desk) -> None:
         if "says Retraction Watch" in path.read_text("utf-8")
     ]
     assert searched, "a hit of the search would look sound"
+
+
+def test_a_paper_that_is_named_under_another_bears_its_notice(desk: Desk, tmp_path: Path) -> None:
+    shutil.copytree(desk.db.parent, tmp_path / "db")
+    copy = Desk(tmp_path, "http://127.0.0.1:9/")
+    # Two reports of one trial, of which one is retracted elsewhere than in PubMed.
+    columns = ", ".join(
+        name for _, name, *_ in copy.sql("pragma table_info(registrations)") if name != "pmid"
+    )
+    copy.change(
+        f"insert into registrations (pmid, {columns}) select ?, {columns} from registrations where pmid = ?",
+        CASE,
+        TRIAL,
+    )
+    page = html.fromstring(Site(copy).page(f"/articles/{TRIAL}"))
+    (named,) = page.xpath("//section[@aria-labelledby='registered']//ul[@class='under']")
+    assert "Retracted, says Retraction Watch" in named.text_content()

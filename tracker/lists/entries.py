@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -118,11 +118,20 @@ MARKS = ("\x02", "\x03")
 
 
 def _add_what_others_say(db: sqlite3.Connection, articles: Sequence[dict[str, Any]]) -> None:
-    pmids = [article["pmid"] for article in articles]
-    outside, links = added.outside_notices_of(db, pmids), added.links_of(db, pmids)
+    # A paper that is named under another one bears its notices as well.
+    named = [other for article in articles for other in _named_under(article)]
+    outside = added.outside_notices_of(db, {paper["pmid"] for paper in (*articles, *named)})
+    for paper in (*articles, *named):
+        paper["outside"] = outside.get(paper["pmid"], ())
+    links = added.links_of(db, [article["pmid"] for article in articles])
     for article in articles:
-        article["outside"] = outside.get(article["pmid"], ())
         article["full_text"] = next((link for link in links.get(article["pmid"], ()) if link.open), None)
+
+
+def _named_under(article: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for trial in article["trials"]:
+        yield from trial["reports"]
+    yield from (*article["preprints"], *article["preprint_of"])
 
 
 def _add_trials(db: sqlite3.Connection, articles: Iterable[dict[str, Any]], given: dict[str, Any]) -> None:
