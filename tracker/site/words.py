@@ -288,7 +288,7 @@ def outside_words(notice: OutsideNotice) -> str:
 
 _STATES = {
     State.OVERDUE: "ended more than a year ago, no publication naming this number found in PubMed",
-    State.ENDED: "ended, no results yet",
+    State.ENDED: "ended, no results known",
     State.RUNNING: "running",
     State.REGISTERED: "registered, not begun",
     State.RESULTS_POSTED: "ended, results posted in the registry",
@@ -318,7 +318,7 @@ def state_words(state: State) -> str:
 
 
 def trial_words(trial: Trial) -> str:
-    """Where this trial stands, with the days since it ended: ``ended, no results yet (120 days since)``."""
+    """Where this trial stands, with the days since it ended: ``ended, no results known (120 days since)``."""
     words = _STATES[trial.state]
     # A day that is known to the month or year may be yet to come.
     return f"{words} ({trial.days:,} {'day' if trial.days == 1 else 'days'} since)" if trial.days else words
