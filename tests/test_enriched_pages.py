@@ -148,19 +148,6 @@ def test_before_anybody_was_asked_nothing_is_claimed(tmp_path: Path) -> None:
     assert "Registered trials" not in words(site.page("/questions/cystitis"))
 
 
-@pytest.mark.parametrize(
-    "path", ["/trials", "/questions/cystitis/trials", f"/articles/{TRIAL}", f"/articles/{CASE}"]
-)
-@pytest.mark.parametrize("screen", [DESK, PHONE], ids=["desk", "phone"])
-def test_the_pages_have_no_fault_for_those_who_cannot_see(
-    desk: Desk, chromium: Browser, path: str, screen: dict[str, int]
-) -> None:
-    with served(desk) as address, visiting(chromium, bypass_csp=True, viewport=screen) as visit:
-        visit.to(address + path)
-        assert objections(visit.page, "light") == []
-        assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-
-
 def test_a_digest_tells_of_a_retraction_that_pubmed_lacks(desk: Desk) -> None:
     done = desk.run(
         "digest", "--to", "ann@example.org", "--question", "cystitis", "--since", "2020-01-01", "--dry-run",
@@ -203,3 +190,17 @@ def test_a_paper_that_is_named_under_another_bears_its_notice(desk: Desk, tmp_pa
     page = html.fromstring(Site(copy).page(f"/articles/{TRIAL}"))
     (named,) = page.xpath("//section[@aria-labelledby='registered']//ul[@class='under']")
     assert "Retracted, says Retraction Watch" in named.text_content()
+
+
+# The browser comes last: nothing in this process can run a loop of its own beside it.
+@pytest.mark.parametrize(
+    "path", ["/trials", "/questions/cystitis/trials", f"/articles/{TRIAL}", f"/articles/{CASE}"]
+)
+@pytest.mark.parametrize("screen", [DESK, PHONE], ids=["desk", "phone"])
+def test_the_pages_have_no_fault_for_those_who_cannot_see(
+    desk: Desk, chromium: Browser, path: str, screen: dict[str, int]
+) -> None:
+    with served(desk) as address, visiting(chromium, bypass_csp=True, viewport=screen) as visit:
+        visit.to(address + path)
+        assert objections(visit.page, "light") == []
+        assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
